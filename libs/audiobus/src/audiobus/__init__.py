@@ -1,0 +1,57 @@
+"""What the services say to each other through Redis.
+
+Owns every key, the chunk entry, the scripts that are the only writers of a conversation, and the hints. Knows nothing of
+sockets, buckets or HTTP.
+"""
+
+from audiobus.answers import (
+    Appended,
+    Asked,
+    ConversationGone,
+    CutStands,
+    Misplaced,
+    Opened,
+    OtherCutStands,
+    Replaced,
+    SettledMoved,
+    stored_offset,
+)
+from audiobus.bus import AppendRequest, Bus, Entry
+from audiobus.chunk import Chunk, decode_chunk
+from audiobus.conversation import Conversation
+from audiobus.cut import Cut, Stored, decode_cut
+from audiobus.entry_id import EntryId
+from audiobus.hints import Hint, Hints
+from audiobus.keys import Keys
+from audiobus.state import ConversationState, Position, PreRoll
+from audiobus.writer import Writer
+
+__all__ = [
+    "AppendRequest",
+    "Appended",
+    "Asked",
+    "Bus",
+    "Chunk",
+    "Conversation",
+    "ConversationGone",
+    "ConversationState",
+    "Cut",
+    "CutStands",
+    "Entry",
+    "EntryId",
+    "Hint",
+    "Hints",
+    "Keys",
+    "Misplaced",
+    "Opened",
+    "OtherCutStands",
+    "Position",
+    "PreRoll",
+    "Replaced",
+    "SettledMoved",
+    "Stored",
+    "Writer",
+    "decode_chunk",
+    "decode_cut",
+    "stored_offset",
+]

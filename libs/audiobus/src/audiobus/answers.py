@@ -1,0 +1,100 @@
+"""What the scripts answer, as types."""
+
+from dataclasses import dataclass
+
+from audiobus.entry_id import EntryId
+from audiobus.state import Position
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session is open, and this socket owns it."""
+
+    epoch: int
+    resumed: bool
+    offset: int
+    """Payload bytes of the session that are safe; 0 for a fresh one."""
+    position: Position | None
+    """Where a resumed session's audio ends on the timeline; None for a fresh one, or where it has none."""
+    previous_offset: int | None
+    """For a session that could not be resumed: up to where it is safe. None where that is not known."""
+    settled: EntryId | None
+    """Everything of the conversation up to here is in the bucket (resumed sessions only)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The chunk is safe, now or since an earlier try."""
+
+    newest: EntryId
+    settled: EntryId | None
+    dead_offset: int | None
+    """The first byte of this session that lies in the dead letters."""
+    waiting_samples: int
+    """Audio of the conversation that is not stored yet, at 48 kHz."""
+    entries: int
+    """Entries in the buffer."""
+
+    @property
+    def stored_offset(self) -> int:
+        """The prefix of this session that is settled, in payload bytes."""
+        return stored_offset(self.newest.epoch, self.settled, self.dead_offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """Nothing was appended: another socket owns the conversation (`owner` is empty where nobody does)."""
+
+    owner: str
+    newest: EntryId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Misplaced:
+    """Nothing was appended: the newest id is not the one before the chunk.
+
+    Below what was acked: Redis lost writes. Above: another socket of the session wrote part of the chunk.
+    """
+
+    newest: EntryId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What stood when storing was asked for."""
+
+    newest: EntryId
+    settled: EntryId | None
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class CutStands:
+    """The cut is written down."""
+
+
+@dataclass(frozen=True, slots=True)
+class OtherCutStands:
+    """Another cut is written down: build that one first."""
+
+    cut: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SettledMoved:
+    """Something was settled since the buffer was read: read it again."""
+
+    settled: EntryId | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationGone:
+    """A tombstone stands."""
+
+
+def stored_offset(epoch: int, settled: EntryId | None, dead_offset: int | None) -> int:
+    """The prefix of the session `epoch` that is settled, in payload bytes: it stops before the first dead byte."""
+    if settled is None or settled.epoch < epoch:
+        return 0
+    stored = settled.offset if settled.epoch == epoch else 0
+    return stored if dead_offset is None else min(stored, dead_offset)

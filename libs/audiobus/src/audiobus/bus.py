@@ -1,0 +1,426 @@
+"""The bus: what the services say to each other through Redis, one method for each thing said.
+
+Every method is one command or one script, on one slot, and safe to repeat. Nothing here retries, and nothing sleeps.
+"""
+
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Self, cast
+
+import msgspec
+from redis.asyncio import RedisCluster
+
+from audiobus.answers import (
+    Appended,
+    Asked,
+    ConversationGone,
+    CutStands,
+    Misplaced,
+    Opened,
+    OtherCutStands,
+    Replaced,
+    SettledMoved,
+)
+from audiobus.chunk import CHUNK_FIELD
+from audiobus.connection import Client, is_cluster, open_client, translated
+from audiobus.conversation import Conversation
+from audiobus.cut import Cut
+from audiobus.entry_id import EntryId
+from audiobus.errors import BusContractError, ConversationDeletedError, FormatMismatchError, MergingError
+from audiobus.keys import Keys
+from audiobus.script import Argument, script
+from audiobus.state import STATE_FIELDS, ConversationState, Position, PreRoll
+
+RESUMABLE_MS: Final = 24 * 3_600_000
+"""A session is resumable this long after its last byte."""
+ENDS_KEPT_MS: Final = 30 * 24 * 3_600_000
+"""Where sessions ended is known this long."""
+QUIET_MS: Final = 24 * 3_600_000
+"""A conversation is forgotten this long after its last append."""
+CLUSTER_PARTITIONS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a buffer, as it lies there."""
+
+    id: EntryId
+    fields: Mapping[bytes, bytes]
+
+    @property
+    def chunk(self) -> bytes | None:
+        """The bytes of a chunk (`audiobus.chunk.decode_chunk`); None for the entry that opens a session."""
+        return self.fields.get(CHUNK_FIELD)
+
+
+@dataclass(frozen=True, slots=True)
+class AppendRequest:
+    """A chunk to append, and onto what."""
+
+    conversation: Conversation
+    owner: str
+    before: EntryId
+    id: EntryId
+    chunk: bytes
+    samples: int
+    """Played samples of the chunk at 48 kHz."""
+    position: Position
+    """Where the run stands after it."""
+    now_ms: int
+
+    def command(self, keys: Keys) -> tuple[list[str], list[Argument]]:
+        """Keys and arguments of the script."""
+        return (
+            [keys.conv(self.conversation), keys.audio(self.conversation), keys.tomb(self.conversation)],
+            [
+                self.owner,
+                str(self.before),
+                str(self.id),
+                self.chunk,
+                self.now_ms,
+                self.samples,
+                str(self.position),
+                str(self.id.epoch),
+            ],
+        )
+
+
+AppendAnswer = Appended | Replaced | Misplaced
+
+
+def read_append_answer(answer: Sequence[Any]) -> AppendAnswer:
+    """The answer of the append script as a type.
+
+    Raises:
+        ConversationDeletedError: a tombstone stands.
+        BusContractError: no answer of that script.
+    """
+    match [bytes(part) if isinstance(part, bytes) else part for part in answer]:
+        case [b"ok", newest, settled, dead, waiting, entries]:
+            return Appended(
+                newest=EntryId.parse(newest),
+                settled=EntryId.parse_or_none(settled),
+                dead_offset=int(dead) if dead else None,
+                waiting_samples=int(waiting),
+                entries=int(entries),
+            )
+        case [b"owner", owner, newest]:
+            return Replaced(owner.decode(), EntryId.parse_or_none(newest))
+        case [b"newest", newest]:
+            return Misplaced(EntryId.parse_or_none(newest))
+        case [b"deleted"]:
+            raise ConversationDeletedError("the conversation is deleted")
+        case other:
+            raise BusContractError(f"append answered {other!r}")
+
+
+class Bus:
+    """One process' connection to everything that the services share."""
+
+    def __init__(
+        self, url: str, *, prefix: str = "td:", partitions: int | None = None, wait_replicas: int = 0
+    ) -> None:
+        """A bus that connects on first use.
+
+        Args:
+            url: see `audiobus.connection.open_client`.
+            prefix: what every key begins with.
+            partitions: number of `ready` streams; 1 on a single Redis and 16 on a cluster where not given.
+            wait_replicas: replicas that must confirm each append, cut and tombstone.
+        """
+        self.url = url
+        self.keys = Keys(prefix, partitions or (CLUSTER_PARTITIONS if is_cluster(url) else 1))
+        self.wait_replicas = wait_replicas
+        self.client: Client = open_client(url)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self.client.aclose()
+
+    async def ping(self) -> None:
+        """Answers if Redis does.
+
+        Raises:
+            BusUnavailableError: it does not.
+        """
+        await self.command("PING")
+
+    async def command(self, *args: Argument) -> Any:
+        """One plain command, with this package's errors."""
+        with translated(str(args[0])):
+            if isinstance(self.client, RedisCluster) and args[0] in ("PING", "INFO"):
+                return await cast(
+                    "Awaitable[Any]", self.client.execute_command(*args, target_nodes=RedisCluster.PRIMARIES)
+                )
+            return await cast("Awaitable[Any]", self.client.execute_command(*args))
+
+    # -- recording -----------------------------------------------------------------------------------------------
+
+    async def open(
+        self,
+        conversation: Conversation,
+        *,
+        owner: str,
+        format: str,  # noqa: A002 - the word of the protocol
+        now_ms: int,
+        resume: int | None = None,
+        own: bool = False,
+    ) -> Opened:
+        """Makes the socket `owner` the conversation's only writer, resuming the session `resume` where that can be.
+
+        Args:
+            conversation: what to record into.
+            owner: a name that no other socket has.
+            format: `source:sample_rate:channels:pre_skip`.
+            now_ms: unix ms.
+            resume: epoch of a session to go on with.
+            own: the socket opens its own session again, however long it was silent.
+
+        Raises:
+            ConversationDeletedError, MergingError: nothing may be recorded into it.
+            FormatMismatchError: `resume` was recorded in another format.
+        """
+        keys = [self.keys.conv(conversation), self.keys.audio(conversation), self.keys.tomb(conversation)]
+        args: list[Argument] = [
+            owner,
+            now_ms,
+            format,
+            "" if resume is None else str(resume),
+            "1" if own else "0",
+            RESUMABLE_MS,
+            ENDS_KEPT_MS,
+        ]
+        answer = await script("open").run(self.client, keys, args)
+        match answer:
+            case [b"resumed", epoch, offset, pos, _received, settled]:
+                return Opened(
+                    epoch=int(epoch),
+                    resumed=True,
+                    offset=int(offset),
+                    position=Position.parse_or_none(pos),
+                    previous_offset=None,
+                    settled=EntryId.parse_or_none(settled),
+                )
+            case [b"fresh", epoch, former, _received]:
+                return Opened(
+                    epoch=int(epoch),
+                    resumed=False,
+                    offset=0,
+                    position=None,
+                    previous_offset=None if former is None else int(former),
+                    settled=None,
+                )
+            case [b"deleted"]:
+                raise ConversationDeletedError(f"{conversation.tag} is deleted")
+            case [b"merging", target]:
+                raise MergingError(target.decode())
+            case [b"format", recorded]:
+                raise FormatMismatchError(recorded.decode() if recorded else "nothing known")
+            case other:
+                raise BusContractError(f"open answered {other!r}")
+
+    async def append(self, request: AppendRequest) -> AppendAnswer:
+        """Appends one chunk by itself. Services append through `audiobus.writer.Writer`, which groups."""
+        keys, args = request.command(self.keys)
+        return read_append_answer(await script("append").run(self.client, keys, args))
+
+    async def ask(
+        self, conversation: Conversation, reason: str, *, owner: str | None = None, ends: bool = False
+    ) -> Asked | Replaced | None:
+        """Notes durably that everything appended so far shall be stored now; None if nobody ever recorded into it.
+
+        Args:
+            conversation: whose buffer.
+            reason: why; ends up as the batch's reason.
+            owner: ask only as this socket; else `Replaced` is answered.
+            ends: the owner's session is over and cannot be resumed.
+        """
+        keys = [self.keys.conv(conversation), self.keys.audio(conversation)]
+        answer = await script("ask").run(self.client, keys, [reason, owner or "", "1" if ends else "0"])
+        match answer:
+            case [b"ok", newest, settled, entries]:
+                return Asked(EntryId.parse(newest), EntryId.parse_or_none(settled), int(entries))
+            case [b"owner", other_owner]:
+                return Replaced(other_owner.decode(), None)
+            case [b"none"]:
+                return None
+            case other:
+                raise BusContractError(f"ask answered {other!r}")
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    async def state(self, conversation: Conversation) -> ConversationState:
+        """What stands in `td:conv`.
+
+        Raises:
+            BadEntryError: a field that no script of ours wrote.
+        """
+        return ConversationState.from_values(
+            await self.command("HMGET", self.keys.conv(conversation), *STATE_FIELDS)
+        )
+
+    async def stored(self, conversation: Conversation, epoch: int) -> tuple[EntryId | None, int | None]:
+        """The settled id, and the first dead byte of the session `epoch`."""
+        values = await self.command("HMGET", self.keys.conv(conversation), "settled", f"dead:{epoch}")
+        return EntryId.parse_or_none(values[0]), int(values[1]) if values[1] else None
+
+    async def read(
+        self,
+        conversation: Conversation,
+        *,
+        count: int,
+        after: EntryId | None = None,
+        last: EntryId | None = None,
+    ) -> list[Entry]:
+        """The buffer's entries in order, at most `count`, from the start or after `after`, up to and with `last`."""
+        start = str(after.next()) if after else "-"
+        rows = await self.command(
+            "XRANGE", self.keys.audio(conversation), start, str(last) if last else "+", "COUNT", count
+        )
+        return [Entry(EntryId.parse(row[0]), _fields(row[1])) for row in rows]
+
+    async def buffered(self, conversation: Conversation) -> bool:
+        """Whether the conversation has a buffer, be it empty."""
+        return bool(await self.command("EXISTS", self.keys.audio(conversation)))
+
+    async def tombstone(self, conversation: Conversation) -> bool:
+        """Whether the conversation is deleted."""
+        return bool(await self.command("EXISTS", self.keys.tomb(conversation)))
+
+    async def user_settings(self, uid: str) -> dict[str, str]:
+        """What is set for the user: `protection`, `store_audio`, `daily_limit_ms`; missing where nothing is."""
+        rows = await self.command("HGETALL", self.keys.user(uid))
+        pairs = rows.items() if isinstance(rows, dict) else zip(rows[::2], rows[1::2], strict=True)
+        return {key.decode(): value.decode() for key, value in pairs}
+
+    async def note_live(self, conversation: Conversation, now_ms: int) -> None:
+        """Puts the conversation on its user's list of those with a buffer."""
+        await self.command("ZADD", self.keys.live(conversation.uid), now_ms, conversation.cid)
+
+    async def note_not_live(self, conversation: Conversation) -> None:
+        """Takes it off that list."""
+        await self.command("ZREM", self.keys.live(conversation.uid), conversation.cid)
+
+    async def live(self, uid: str) -> list[Conversation]:
+        """The user's conversations that have a buffer, the one opened last first."""
+        members = await self.command("ZREVRANGE", self.keys.live(uid), 0, -1)
+        return [Conversation(uid, member.decode()) for member in members]
+
+    # -- draining ------------------------------------------------------------------------------------------------
+
+    async def cut(
+        self, conversation: Conversation, cut: Cut, *, settled: EntryId | None, replaces: bytes | None = None
+    ) -> CutStands | OtherCutStands | SettledMoved | ConversationGone:
+        """Writes down the next batch.
+
+        Args:
+            conversation: whose buffer.
+            cut: the batch.
+            settled: the settled id as it was read together with the buffer.
+            replaces: the cut that stands and gives way (its name was taken by other audio).
+        """
+        keys = [self.keys.conv(conversation), self.keys.tomb(conversation)]
+        args: list[Argument] = [str(settled) if settled else "", replaces or b"", cut.encode()]
+        match await script("cut").run(self.client, keys, args):
+            case [b"ok"]:
+                await self._replicated()
+                return CutStands()
+            case [b"standing", other]:
+                return OtherCutStands(other)
+            case [b"settled", moved]:
+                return SettledMoved(EntryId.parse_or_none(moved))
+            case [b"deleted"]:
+                return ConversationGone()
+            case other:
+                raise BusContractError(f"cut answered {other!r}")
+
+    async def finish(
+        self,
+        conversation: Conversation,
+        cut: bytes,
+        *,
+        last: EntryId,
+        preroll: PreRoll | None,
+        samples: int,
+        ends: Mapping[int, int],
+        now_ms: int,
+    ) -> bool:
+        """The cut is stored: its entries go and the settled id moves. False where that cut no longer stands.
+
+        Args:
+            conversation: whose buffer.
+            cut: the very bytes that stand.
+            last: id of the last entry of the cut.
+            preroll: what the next batch may begin with.
+            samples: audio that the cut settles, at 48 kHz.
+            ends: for each session in the cut the end offset reached.
+            now_ms: unix ms.
+        """
+        keys = [self.keys.conv(conversation), self.keys.audio(conversation)]
+        args: list[Argument] = [
+            cut,
+            str(last),
+            str(last.next()),
+            preroll.encode() if preroll else b"",
+            samples,
+            now_ms,
+        ]
+        for epoch, offset in ends.items():
+            args += [str(epoch), str(offset)]
+        answer = await script("finish").run(self.client, keys, args)
+        return bool(answer[0] == b"ok")
+
+    async def bury(
+        self,
+        conversation: Conversation,
+        entry: Entry,
+        *,
+        reason: str,
+        first_offset: int,
+        samples: int,
+        now_ms: int,
+    ) -> bool:
+        """Moves an entry that can never be stored into the dead letters; False if it is gone, or a cut stands over it.
+
+        Args:
+            conversation: whose buffer.
+            entry: the entry as it was read.
+            reason: why it cannot be stored.
+            first_offset: payload bytes of its session before it.
+            samples: how much audio it claims to hold, at 48 kHz; 0 where that cannot be known.
+            now_ms: unix ms.
+        """
+        letter = msgspec.msgpack.encode({"reason": reason, "at_ms": now_ms, "fields": dict(entry.fields)})
+        keys = [self.keys.conv(conversation), self.keys.audio(conversation), self.keys.dead(conversation)]
+        args: list[Argument] = [str(entry.id), letter, first_offset, str(entry.id.epoch), samples]
+        answer = await script("bury").run(self.client, keys, args)
+        return bool(answer[0] == b"ok")
+
+    async def forget(self, conversation: Conversation, now_ms: int) -> bool:
+        """Removes buffer and hash if nothing has needed them for a day."""
+        keys = [self.keys.conv(conversation), self.keys.audio(conversation)]
+        return bool(await script("forget").run(self.client, keys, [now_ms, QUIET_MS, ENDS_KEPT_MS]))
+
+    async def take_lease(self, conversation: Conversation, holder: str, ttl_ms: int) -> bool:
+        """Takes or renews the right to drain the conversation. Thrift: two holders would do the work twice, not wrongly."""
+        return bool(await script("lease").run(self.client, [self.keys.lease(conversation)], [holder, ttl_ms]))
+
+    async def release_lease(self, conversation: Conversation, holder: str) -> None:
+        """Gives it back, if it is still the holder's."""
+        await script("release").run(self.client, [self.keys.lease(conversation)], [holder])
+
+    async def _replicated(self) -> None:
+        if self.wait_replicas:
+            raise BusContractError("waiting for replicas is not built for single commands yet")
+
+
+def _fields(row: Any) -> dict[bytes, bytes]:
+    if isinstance(row, dict):
+        return row
+    return dict(zip(row[::2], row[1::2], strict=True))

@@ -1,0 +1,108 @@
+"""Connections to Redis, single or cluster, with every hidden retry off.
+
+redis-py retries ten times by default; a reply lost after the server had done its work then does the work twice. Writers
+here never retry below the script that makes a repeat harmless. Readers that block have a client of their own, whose socket
+time-out lies above the blocking time.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+from urllib.parse import urlsplit, urlunsplit
+
+from redis import exceptions as redis_errors
+from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from audiobus.errors import BadUrlError, BusContractError, BusUnavailableError
+
+Client: TypeAlias = "Redis | RedisCluster"
+
+CONNECT_TIMEOUT_S = 2.0
+COMMAND_TIMEOUT_S = 5.0
+MAX_CONNECTIONS = 32
+
+_UNAVAILABLE = (
+    redis_errors.ConnectionError,
+    redis_errors.TimeoutError,
+    redis_errors.OutOfMemoryError,
+    redis_errors.ReadOnlyError,
+    redis_errors.ClusterDownError,
+    redis_errors.ClusterError,
+    redis_errors.MasterDownError,
+    redis_errors.TryAgainError,
+    redis_errors.MovedError,
+    redis_errors.RedisClusterException,
+    OSError,
+)
+_UNAVAILABLE_CODES = ("MISCONF", "NOREPLICAS", "LOADING", "MASTERDOWN", "BUSY", "UNBLOCKED")
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Turns redis-py's errors into this package's, once."""
+    try:
+        yield
+    except _UNAVAILABLE as error:
+        raise BusUnavailableError(f"{doing}: {error}") from error
+    except redis_errors.ResponseError as error:
+        raise translate_response(doing, error) from error
+
+
+def translate_response(doing: str, error: Exception) -> BusUnavailableError | BusContractError:
+    """The error of this package for one that came as a reply."""
+    if isinstance(error, _UNAVAILABLE) or str(error).startswith(_UNAVAILABLE_CODES):
+        return BusUnavailableError(f"{doing}: {error}")
+    return BusContractError(f"{doing}: {error}")
+
+
+def is_cluster(url: str) -> bool:
+    """Whether the address names a Redis Cluster.
+
+    Raises:
+        BadUrlError: no scheme that this package knows.
+    """
+    scheme = urlsplit(url).scheme
+    if scheme in ("redis", "rediss", "unix"):
+        return False
+    if scheme in ("redis+cluster", "rediss+cluster"):
+        return True
+    raise BadUrlError(f"{url!r}: the scheme must be redis://, rediss:// or redis+cluster://")
+
+
+def open_client(url: str, *, blocking_s: float = 0.0) -> Client:
+    """A client that connects on first use.
+
+    Args:
+        url: `redis://`, `rediss://`, `unix://`, `redis+cluster://` or `rediss+cluster://`.
+        blocking_s: the longest that one of its commands blocks on purpose; its socket time-out lies above.
+    """
+    timeout = COMMAND_TIMEOUT_S + blocking_s
+    if is_cluster(url):
+        parts = urlsplit(url)
+        plain = urlunsplit((parts.scheme.removesuffix("+cluster"), *parts[1:]))
+        cluster: RedisCluster = RedisCluster.from_url(
+            plain,
+            protocol=2,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=timeout,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            max_connections=MAX_CONNECTIONS,
+            # Every command goes to the master that owns the slot: a replica may lag behind what was acked.
+            read_from_replicas=False,
+        )
+        return cluster
+    try:
+        pool = BlockingConnectionPool.from_url(
+            url,
+            protocol=2,
+            retry=Retry(NoBackoff(), 0),
+            socket_timeout=timeout,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            max_connections=MAX_CONNECTIONS,
+            timeout=COMMAND_TIMEOUT_S,
+        )
+    except ValueError as error:
+        raise BadUrlError(f"{url!r}: {error}") from error
+    return Redis.from_pool(pool)

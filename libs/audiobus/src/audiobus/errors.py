@@ -1,0 +1,62 @@
+"""The errors of this package, one tree.
+
+    BusError                      something between the services went wrong
+    ├── BusUnavailableError       Redis is away, slow or full: nothing was changed that a repeat would not change likewise
+    │   └── NotReplicatedError    written, but not yet on as many replicas as asked for
+    ├── BadEntryError             bytes that are no entry of ours
+    ├── BadUrlError               an address of Redis that cannot be used
+    ├── ConversationDeletedError  a tombstone stands
+    ├── MergingError              the conversation is being merged into another
+    ├── FormatMismatchError       a session to resume was recorded in another format
+    └── BusContractError          a script answered what it never should: a defect, or somebody else's keys
+
+`retryable` says whether the same call can succeed later without anybody doing anything.
+"""
+
+
+class BusError(Exception):
+    """The root of this package's errors."""
+
+    retryable = False
+
+
+class BusUnavailableError(BusError):
+    """Redis did not answer, or refused because it is loading, full or failing over. Try again."""
+
+    retryable = True
+
+
+class NotReplicatedError(BusUnavailableError):
+    """The write is on the master, but fewer replicas than asked for confirmed it in time. Write it again."""
+
+
+class BadEntryError(BusError):
+    """An entry, cut or dead letter that does not parse. The text names structure and defect."""
+
+
+class BadUrlError(BusError):
+    """The address of Redis is none that this package can use."""
+
+
+class ConversationDeletedError(BusError):
+    """The conversation carries a tombstone: nothing may be recorded into it."""
+
+
+class MergingError(BusError):
+    """The conversation is frozen while it is merged into `target`."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(f"the conversation is being merged into {target}")
+        self.target = target
+
+
+class FormatMismatchError(BusError):
+    """The session to resume was recorded as `recorded`, which is not what the client offers now."""
+
+    def __init__(self, recorded: str) -> None:
+        super().__init__(f"the session was recorded as {recorded}")
+        self.recorded = recorded
+
+
+class BusContractError(BusError):
+    """A script's answer makes no sense."""

@@ -1,0 +1,147 @@
+"""When to look at which conversation: `due` (at the latest then) and `ready` (now).
+
+`due` is what nothing can get lost from: a conversation stays on it as long as its buffer exists. `ready` carries hints,
+which are harmless twice, for nothing, or lost.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from audiobus.bus import Bus
+from audiobus.connection import Client, translated
+from audiobus.conversation import Conversation
+from audiobus.errors import BusContractError
+from audiobus.keys import GROUP
+from audiobus.script import script
+
+SCHEDULE_LIMIT: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A hint as a consumer got it."""
+
+    partition: int
+    id: bytes
+    """Of the entry in `ready`: what to acknowledge."""
+    conversation: Conversation | None
+    """None where the entry names none: acknowledge and go on."""
+    reason: str
+
+
+class Hints:
+    """`due` and `ready` over one bus."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    # -- for everybody ---------------------------------------------------------------------------------------------
+
+    async def due(self, conversation: Conversation, at_ms: int) -> None:
+        """Makes sure that the conversation is looked at by `at_ms`, or earlier if that is already so."""
+        key = self._bus.keys.due(self._bus.keys.partition(conversation))
+        await self._bus.command("ZADD", key, "LT", at_ms, conversation.tag)
+
+    async def ready(self, conversation: Conversation, reason: str) -> None:
+        """Hints that the conversation should be looked at now."""
+        key = self._bus.keys.ready(self._bus.keys.partition(conversation))
+        await self._bus.command("XADD", key, "*", "c", conversation.tag, "r", reason)
+
+    # -- for pushers -----------------------------------------------------------------------------------------------
+
+    async def push_due(self, conversation: Conversation, at_ms: int) -> None:
+        """Sets when the conversation is looked at next, later than before too. Only who has just looked may do that."""
+        key = self._bus.keys.due(self._bus.keys.partition(conversation))
+        await self._bus.command("ZADD", key, at_ms, conversation.tag)
+
+    async def leave(self, conversation: Conversation, at_ms: int) -> bool:
+        """Takes the conversation off `due` if it has no buffer. True if it left.
+
+        Off first, look second, back third: between them an `open` puts it on again itself, or is seen.
+        """
+        key = self._bus.keys.due(self._bus.keys.partition(conversation))
+        await self._bus.command("ZREM", key, conversation.tag)
+        if await self._bus.buffered(conversation):
+            await self.due(conversation, at_ms)
+            return False
+        return True
+
+    async def schedule(self, partition: int, now_ms: int, next_ms: int) -> int:
+        """Hints at every conversation that is past due and puts its due time off to `next_ms`; answers how many."""
+        keys = [self._bus.keys.due(partition), self._bus.keys.ready(partition)]
+        return int(await script("schedule").run(self._bus.client, keys, [now_ms, next_ms, SCHEDULE_LIMIT]))
+
+    async def make_group(self, partition: int) -> None:
+        """Makes the consumer group if it is missing, from the first hint on."""
+        try:
+            await self._bus.command(
+                "XGROUP", "CREATE", self._bus.keys.ready(partition), GROUP, "0", "MKSTREAM"
+            )
+        except BusContractError as error:
+            # The one answer of group creation that means success.
+            if "BUSYGROUP" not in str(error):
+                raise
+
+    async def take(
+        self,
+        client: Client,
+        partition: int,
+        consumer: str,
+        *,
+        count: int,
+        block_ms: int | None,
+        pending: bool = False,
+    ) -> list[Hint]:
+        """New hints for this consumer, or those that it was given before and never acknowledged.
+
+        Args:
+            client: a client of the reader's own, with a socket time-out above `block_ms`. Never cancel this call: what
+                it was about to return would be pending.
+            partition: which.
+            consumer: a name that stays over restarts.
+            count: at most so many.
+            block_ms: how long to wait for a new one; None does not wait.
+            pending: the consumer's own pending hints instead, from the oldest on.
+        """
+        args: list[str | int] = ["GROUP", GROUP, consumer, "COUNT", count]
+        if block_ms is not None and not pending:
+            args += ["BLOCK", block_ms]
+        args += ["STREAMS", self._bus.keys.ready(partition), "0" if pending else ">"]
+        with translated("XREADGROUP"):
+            answer = await client.execute_command("XREADGROUP", *args)
+        return [hint for _, rows in _streams(answer) for hint in _hints(partition, rows)]
+
+    async def claim(self, partition: int, consumer: str, *, idle_ms: int, count: int) -> list[Hint]:
+        """Hints that another consumer has held for `idle_ms` without a word: it is dead, or slow beyond its lease."""
+        answer = await self._bus.command(
+            "XAUTOCLAIM", self._bus.keys.ready(partition), GROUP, consumer, idle_ms, "0-0", "COUNT", count
+        )
+        # Redis 6.2 answers two parts, 7 three; deleted entries come as nil in 6.2.
+        return _hints(partition, answer[1])
+
+    async def done(self, hint: Hint) -> None:
+        """The hint was followed: it leaves the stream."""
+        key = self._bus.keys.ready(hint.partition)
+        await self._bus.command("XACK", key, GROUP, hint.id)
+        await self._bus.command("XDEL", key, hint.id)
+
+
+def _streams(answer: Any) -> list[tuple[bytes, Any]]:
+    if not answer:
+        return []
+    return list(answer.items()) if isinstance(answer, dict) else [(row[0], row[1]) for row in answer]
+
+
+def _hints(partition: int, rows: Any) -> list[Hint]:
+    hints = []
+    for row in rows:
+        if row is None or row[0] is None:
+            continue
+        fields = row[1] or ()
+        pairs = fields if isinstance(fields, dict) else dict(zip(fields[::2], fields[1::2], strict=True))
+        try:
+            conversation = Conversation.from_tag(pairs[b"c"])
+        except (KeyError, ValueError):
+            conversation = None
+        hints.append(Hint(partition, row[0], conversation, pairs.get(b"r", b"").decode(errors="replace")))
+    return hints

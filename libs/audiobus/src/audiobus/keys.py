@@ -1,0 +1,81 @@
+"""The names of every key in Redis: the only place that knows them.
+
+`{…}` is a Redis Cluster hash tag: everything about one conversation lies in one slot, and so do the two keys of a partition.
+"""
+
+import zlib
+from dataclasses import dataclass
+
+from audiobus.conversation import Conversation
+
+GROUP = "pusher"
+"""The consumer group of every `ready` stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The keys under one prefix."""
+
+    prefix: str = "td:"
+    partitions: int = 1
+    """How many `ready` streams and `due` sets there are: 1 on a single Redis, 16 by default on a cluster."""
+
+    def audio(self, conversation: Conversation) -> str:
+        """Stream: the conversation's buffer, one entry a chunk, its only copy until it is stored."""
+        return f"{self.prefix}audio:{{{conversation.tag}}}"
+
+    def audio_pattern(self) -> str:
+        """What SCAN matches to find every buffer."""
+        return f"{self.prefix}audio:{{*}}"
+
+    def conversation_of_audio(self, key: str | bytes) -> Conversation:
+        """The conversation whose buffer has this key.
+
+        Raises:
+            ValueError: the key is no buffer's.
+        """
+        text = key.decode() if isinstance(key, bytes) else key
+        head = f"{self.prefix}audio:{{"
+        if not (text.startswith(head) and text.endswith("}")):
+            raise ValueError(f"{text!r} is no buffer's key")
+        return Conversation.from_tag(text[len(head) : -1])
+
+    def conv(self, conversation: Conversation) -> str:
+        """Hash: see `audiobus.state`."""
+        return f"{self.prefix}conv:{{{conversation.tag}}}"
+
+    def dead(self, conversation: Conversation) -> str:
+        """Hash: entry id to what could not be stored, with the reason and the audio."""
+        return f"{self.prefix}dead:{{{conversation.tag}}}"
+
+    def lease(self, conversation: Conversation) -> str:
+        """String: the pusher that drains the conversation, with a time limit."""
+        return f"{self.prefix}lease:{{{conversation.tag}}}"
+
+    def tomb(self, conversation: Conversation) -> str:
+        """String: the conversation is deleted (or merged: then it holds the target)."""
+        return f"{self.prefix}tomb:{{{conversation.tag}}}"
+
+    def user_tomb(self, uid: str) -> str:
+        """String: what the user recorded before this time is deleted."""
+        return f"{self.prefix}tomb:{{{uid}}}"
+
+    def user(self, uid: str) -> str:
+        """Hash: protection, store_audio, daily_limit_ms."""
+        return f"{self.prefix}user:{{{uid}}}"
+
+    def live(self, uid: str) -> str:
+        """Sorted set: the user's conversations that have a buffer, by the time they were opened last (an index; the buffers rule)."""
+        return f"{self.prefix}live:{{{uid}}}"
+
+    def partition(self, conversation: Conversation) -> int:
+        """The partition of a conversation, 0 to partitions - 1."""
+        return zlib.crc32(conversation.tag.encode()) % self.partitions
+
+    def ready(self, partition: int) -> str:
+        """Stream: hints, conversations to look at now."""
+        return f"{self.prefix}ready:{{{partition}}}"
+
+    def due(self, partition: int) -> str:
+        """Sorted set: conversation to the unix ms at which it must be looked at, at the latest."""
+        return f"{self.prefix}due:{{{partition}}}"

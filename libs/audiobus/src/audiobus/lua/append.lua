@@ -1,0 +1,18 @@
+-- Appends one chunk, onto exactly the id before it, for exactly the socket that owns the conversation.
+-- KEYS conv, audio, tomb
+-- ARGV owner, id before, id, chunk, now_ms, samples, pos, epoch
+-- Answers {'ok', newest, settled, dead offset or '', waiting samples, entries}
+--       | {'owner', owner, newest} | {'newest', newest} | {'deleted'}
+if redis.call('EXISTS', KEYS[3]) == 1 then return {'deleted'} end
+local conv, audio = KEYS[1], KEYS[2]
+local h = redis.call('HMGET', conv, 'owner', 'newest', 'settled', 'in', 'out', 'dead', 'dead:' .. ARGV[8])
+if h[1] ~= ARGV[1] then return {'owner', h[1] or '', h[2] or ''} end
+local received = tonumber(h[4] or '0')
+if h[2] ~= ARGV[3] then
+  if h[2] ~= ARGV[2] then return {'newest', h[2] or ''} end
+  redis.call('XADD', audio, ARGV[3], 'c', ARGV[4])
+  received = received + tonumber(ARGV[6])
+  redis.call('HSET', conv, 'newest', ARGV[3], 'last_ms', ARGV[5], 'pos', ARGV[7], 'in', string.format('%.0f', received))
+end
+local waiting = received - tonumber(h[5] or '0') - tonumber(h[6] or '0')
+return {'ok', ARGV[3], h[3] or '', h[7] or '', string.format('%.0f', waiting), redis.call('XLEN', audio)}

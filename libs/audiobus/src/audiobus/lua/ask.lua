@@ -1,0 +1,12 @@
+-- Notes that everything appended so far shall be stored now. It outlives every hint.
+-- KEYS conv, audio
+-- ARGV reason, owner or '' (anybody), '1' if the owner's session is over with this
+-- Answers {'ok', newest, settled, entries} | {'owner', owner} | {'none'}
+local conv = KEYS[1]
+local h = redis.call('HMGET', conv, 'owner', 'newest', 'settled')
+if not h[2] then return {'none'} end
+if ARGV[2] ~= '' and h[1] ~= ARGV[2] then return {'owner', h[1] or ''} end
+if ARGV[3] == '1' then redis.call('HSET', conv, 'closed', string.match(h[2], '^(%d+)')) end
+local entries = redis.call('XLEN', KEYS[2])
+if entries > 0 then redis.call('HSET', conv, 'flush', h[2], 'flush_reason', ARGV[1]) end
+return {'ok', h[2], h[3] or '', entries}

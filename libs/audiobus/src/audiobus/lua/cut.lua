@@ -1,0 +1,15 @@
+-- Writes down the next batch, only if none is written down, nothing was settled since it was decided, and no tombstone stands.
+-- KEYS conv, tomb
+-- ARGV settled id as read or '', the cut that stands and is replaced or '', cut
+-- Answers {'ok'} | {'standing', cut} | {'settled', settled} | {'deleted'}
+if redis.call('EXISTS', KEYS[2]) == 1 then return {'deleted'} end
+local h = redis.call('HMGET', KEYS[1], 'cut', 'settled')
+if (h[2] or '') ~= ARGV[1] then return {'settled', h[2] or ''} end
+if h[1] then
+  if h[1] == ARGV[3] then return {'ok'} end
+  if h[1] ~= ARGV[2] then return {'standing', h[1]} end
+elseif ARGV[2] ~= '' then
+  return {'settled', h[2] or ''}
+end
+redis.call('HSET', KEYS[1], 'cut', ARGV[3])
+return {'ok'}

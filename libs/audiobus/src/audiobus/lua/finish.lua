@@ -1,0 +1,31 @@
+-- The batch is stored: only if that very cut stands, its entries go, the settled id moves, the pre-roll is kept.
+-- KEYS conv, audio
+-- ARGV cut, last id, id after it, pre-roll or '', samples, now_ms, then epoch and end offset of each session in it
+-- Answers {'ok', settled} | {'other', cut or '', settled}
+local conv, audio = KEYS[1], KEYS[2]
+local h = redis.call('HMGET', conv, 'cut', 'settled', 'flush', 'newest')
+if h[1] ~= ARGV[1] then return {'other', h[1] or '', h[2] or ''} end
+redis.call('XTRIM', audio, 'MINID', '=', ARGV[3])
+redis.call('HDEL', conv, 'cut')
+redis.call('HSET', conv, 'settled', ARGV[2])
+if ARGV[4] == '' then redis.call('HDEL', conv, 'preroll') else redis.call('HSET', conv, 'preroll', ARGV[4]) end
+redis.call('HINCRBY', conv, 'out', ARGV[5])
+
+local epoch, offset = string.match(ARGV[2], '^(%d+)-(%d+)$')
+epoch, offset = tonumber(epoch), tonumber(offset)
+if h[3] then
+  local e, o = string.match(h[3], '^(%d+)-(%d+)$')
+  e, o = tonumber(e), tonumber(o)
+  if e < epoch or (e == epoch and o <= offset) then redis.call('HDEL', conv, 'flush', 'flush_reason') end
+end
+local newest = h[4] and string.match(h[4], '^(%d+)') or ''
+for i = 7, #ARGV, 2 do
+  if ARGV[i] ~= newest then
+    local field = 'end:' .. ARGV[i]
+    local known = redis.call('HGET', conv, field)
+    if not known or tonumber(string.match(known, '^(%d+)')) < tonumber(ARGV[i + 1]) then
+      redis.call('HSET', conv, field, ARGV[i + 1] .. ':' .. ARGV[6])
+    end
+  end
+end
+return {'ok', ARGV[2]}

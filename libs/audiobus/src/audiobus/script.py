@@ -1,0 +1,53 @@
+"""The scripts, each in a file of its own under `lua/`, run by their digest."""
+
+import hashlib
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any, cast
+
+from redis import exceptions as redis_errors
+
+from audiobus.connection import Client, translated
+
+Argument = str | bytes | int
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One script: what it is called, its source and the digest that Redis knows it by."""
+
+    name: str
+    source: str
+    digest: str
+
+    def by_digest(self, keys: Sequence[str], args: Sequence[Argument]) -> tuple[str, *tuple[Any, ...]]:
+        """The command that runs it where Redis knows it."""
+        return ("EVALSHA", self.digest, len(keys), *keys, *args)
+
+    def by_source(self, keys: Sequence[str], args: Sequence[Argument]) -> tuple[str, *tuple[Any, ...]]:
+        """The command that runs it and makes Redis know it."""
+        return ("EVAL", self.source, len(keys), *keys, *args)
+
+    async def run(self, client: Client, keys: Sequence[str], args: Sequence[Argument]) -> Any:
+        """The script's answer.
+
+        Raises:
+            BusUnavailableError: whether the script ran is unknown; every script may be run again.
+            BusContractError: the script failed.
+        """
+        with translated(self.name):
+            try:
+                return await cast("Awaitable[Any]", client.execute_command(*self.by_digest(keys, args)))
+            except redis_errors.NoScriptError:
+                # A new or restarted server: nothing ran. The source goes along this once.
+                return await cast("Awaitable[Any]", client.execute_command(*self.by_source(keys, args)))
+
+
+@cache
+def script(name: str) -> Script:
+    """The script in `lua/<name>.lua`."""
+    source = resources.files("audiobus").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+    digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+    return Script(name, source, digest)

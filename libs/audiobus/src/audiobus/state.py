@@ -1,0 +1,133 @@
+"""What stands in `td:conv`, read in one command."""
+
+from collections.abc import Sequence
+from typing import Final, Self
+
+import msgspec
+
+from audiobus.entry_id import EntryId
+from audiobus.errors import BadEntryError
+
+
+STATE_FIELDS: Final = (
+    "owner", "newest", "format", "settled", "cut", "preroll", "pos",
+    "in", "out", "dead", "last_ms", "flush", "flush_reason", "merging",
+)  # fmt: skip
+"""The fields of one `HMGET`, in the order of `ConversationState.from_values`."""
+
+
+class PreRoll(msgspec.Struct, frozen=True, array_like=True):
+    """The last packets before the settled id, for the batch that goes on after them. `finish` is its only writer."""
+
+    epoch: int
+    run_start_ms: int
+    next_sample: int
+    """The run's position after these packets: what comes next goes on if its `first_sample` is this one."""
+    next_offset: int
+    packets: tuple[bytes, ...]
+
+    def encode(self) -> bytes:
+        """The value of the field `preroll`."""
+        return _PREROLL_ENCODER.encode(self)
+
+
+_PREROLL_ENCODER = msgspec.msgpack.Encoder()
+_PREROLL_DECODER = msgspec.msgpack.Decoder(PreRoll)
+
+
+class Position(msgspec.Struct, frozen=True):
+    """Where the newest entry's audio ends on the timeline."""
+
+    run_start_ms: int
+    next_sample: int
+
+    def __str__(self) -> str:
+        return f"{self.run_start_ms}:{self.next_sample}"
+
+    @classmethod
+    def parse_or_none(cls, text: bytes | None) -> Self | None:
+        """The position written as `run_start_ms:next_sample`; None before the first audio."""
+        if not text:
+            return None
+        start, _, sample = text.partition(b":")
+        return cls(int(start), int(sample))
+
+
+class ConversationState(msgspec.Struct, frozen=True):
+    """One conversation's state; None where a field is missing."""
+
+    owner: str | None
+    newest: EntryId | None
+    format: str | None
+    """`source:sample_rate:channels:pre_skip` of the newest session."""
+    settled: EntryId | None
+    """Everything up to here is in the bucket (or was nothing to store)."""
+    cut: bytes | None
+    preroll: PreRoll | None
+    position: Position | None
+    received_samples: int
+    stored_samples: int
+    dead_samples: int
+    last_ms: int
+    """When something was last opened or appended, unix ms; 0 if never."""
+    flush: EntryId | None
+    """Everything up to here shall be stored now."""
+    flush_reason: str | None
+    merging: str | None
+
+    @property
+    def exists(self) -> bool:
+        """Whether anybody ever recorded into it (as far as Redis remembers)."""
+        return self.newest is not None
+
+    @property
+    def waiting_samples(self) -> int:
+        """Audio that lies in the buffer, at 48 kHz."""
+        return max(0, self.received_samples - self.stored_samples - self.dead_samples)
+
+    @classmethod
+    def from_values(cls, values: Sequence[bytes | None]) -> Self:
+        """The state from the answer of `HMGET key *STATE_FIELDS`.
+
+        Raises:
+            BadEntryError: a field that no script of ours wrote.
+        """
+        (
+            owner,
+            newest,
+            fmt,
+            settled,
+            cut,
+            preroll,
+            pos,
+            received,
+            stored,
+            dead,
+            last,
+            flush,
+            reason,
+            merging,
+        ) = values
+        try:
+            return cls(
+                owner=_text(owner),
+                newest=EntryId.parse_or_none(newest),
+                format=_text(fmt),
+                settled=EntryId.parse_or_none(settled),
+                cut=cut or None,
+                preroll=_PREROLL_DECODER.decode(preroll) if preroll else None,
+                position=Position.parse_or_none(pos),
+                received_samples=int(received or 0),
+                stored_samples=int(stored or 0),
+                dead_samples=int(dead or 0),
+                last_ms=int(last or 0),
+                flush=EntryId.parse_or_none(flush),
+                flush_reason=_text(reason),
+                merging=_text(merging),
+            )
+        except (ValueError, msgspec.DecodeError) as error:
+            raise BadEntryError(f"conversation hash: {error}") from error
+
+
+def _text(value: bytes | None) -> str | None:
+    return value.decode() if value else None

@@ -1,0 +1,113 @@
+"""One writer a process: what all its sockets have to append goes out in grouped pipelines.
+
+A pipeline of 50 costs a fifth of 50 single commands (docs/architecture.md). Order between two chunks of one conversation
+needs no care here: the script takes each only onto exactly the one before.
+"""
+
+import asyncio
+from collections import deque
+from typing import Any, Final
+
+from redis import exceptions as redis_errors
+
+from audiobus.bus import AppendAnswer, AppendRequest, Bus, read_append_answer
+from audiobus.connection import translate_response, translated
+from audiobus.errors import BusError, BusUnavailableError, NotReplicatedError
+from audiobus.script import script
+
+GROUP_LIMIT: Final = 50
+WAIT_MS: Final = 1000
+
+
+class Writer:
+    """Groups appends. `run` does the work; `append` may be called by any number of tasks."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._queue: deque[tuple[AppendRequest, asyncio.Future[AppendAnswer]]] = deque()
+        self._wake = asyncio.Event()
+        self._closing = False
+        self.commands = 0
+        """Commands sent so far."""
+
+    async def append(self, request: AppendRequest) -> AppendAnswer:
+        """The answer for this chunk, once its group has been written.
+
+        Raises:
+            BusUnavailableError: not known whether it is in. Append the same request again.
+            ConversationDeletedError: a tombstone stands.
+        """
+        if self._closing:
+            raise BusUnavailableError("the writer is closed")
+        future: asyncio.Future[AppendAnswer] = asyncio.get_running_loop().create_future()
+        self._queue.append((request, future))
+        self._wake.set()
+        return await future
+
+    async def run(self) -> None:
+        """Writes groups until `close`. Belongs into a task group."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._queue:
+                group = [self._queue.popleft() for _ in range(min(GROUP_LIMIT, len(self._queue)))]
+                await self._write(group)
+            if self._closing:
+                return
+
+    def close(self) -> None:
+        """Lets `run` end once everything queued is written."""
+        self._closing = True
+        self._wake.set()
+
+    async def _write(self, group: list[tuple[AppendRequest, asyncio.Future[AppendAnswer]]]) -> None:
+        try:
+            answers = await self._answers([request for request, _ in group])
+        except BusError as error:
+            for _, future in group:
+                if not future.done():
+                    future.set_exception(_again(error))
+            return
+        for (_, future), answer in zip(group, answers, strict=True):
+            if future.done():
+                continue  # its socket is gone; the chunk is in, or not, and its client resumes from the truth
+            if isinstance(answer, Exception):
+                future.set_exception(translate_response("append", answer))
+                continue
+            try:
+                future.set_result(read_append_answer(answer))
+            except BusError as error:
+                future.set_exception(error)
+
+    async def _answers(self, requests: list[AppendRequest]) -> list[Any]:
+        append = script("append")
+        commands = [request.command(self._bus.keys) for request in requests]
+        answers = await self._pipeline([append.by_digest(*command) for command in commands])
+        unknown = [
+            index for index, answer in enumerate(answers) if isinstance(answer, redis_errors.NoScriptError)
+        ]
+        if unknown:
+            again = await self._pipeline([append.by_source(*commands[index]) for index in unknown])
+            for index, answer in zip(unknown, again, strict=True):
+                answers[index] = answer
+        return answers
+
+    async def _pipeline(self, commands: list[tuple[Any, ...]]) -> list[Any]:
+        wait = self._bus.wait_replicas
+        with translated("append"):
+            pipeline = self._bus.client.pipeline(transaction=False)
+            for command in commands:
+                pipeline.execute_command(*command)
+            if wait:
+                # On the same connection: WAIT speaks of what that connection wrote.
+                pipeline.execute_command("WAIT", wait, WAIT_MS)
+            answers = await pipeline.execute(raise_on_error=False)
+        self.commands += len(commands) + bool(wait)
+        if wait and (not isinstance(confirmed := answers.pop(), int) or confirmed < wait):
+            raise NotReplicatedError(f"append: confirmed by {confirmed} replicas, {wait} are asked for")
+        return list(answers)
+
+
+def _again(error: BusError) -> BusError:
+    """An error of its own for each waiter: one instance raised in many tasks would gather their tracebacks."""
+    return type(error)(str(error))
