@@ -7,11 +7,11 @@ instead, with the session's format. Readers refuse versions that they do not kno
 from typing import Final
 
 import msgspec
+
+from audiobus.errors import BadEntryError
 from audiocodec.errors import CodecError
 from audiocodec.packet import packet_facts
 from audiocodec.span import Span
-
-from audiobus.errors import BadEntryError
 
 VERSION: Final = 1
 CHUNK_FIELD: Final = b"c"

@@ -8,7 +8,6 @@ import msgspec
 from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError
 
-
 STATE_FIELDS: Final = (
     "owner", "newest", "format", "settled", "cut", "preroll", "pos",
     "in", "out", "dead", "last_ms", "flush", "flush_reason", "merging",
