@@ -1,0 +1,7 @@
+"""Ogg Opus (RFC 3533, RFC 7845): one mono or stereo stream, written as it comes, read strictly."""
+
+from audiocodec.ogg.headers import OpusHead, OpusTags
+from audiocodec.ogg.reader import OggOpus, read_ogg_headers, read_ogg_opus
+from audiocodec.ogg.writer import OggOpusWriter
+
+__all__ = ["OggOpus", "OggOpusWriter", "OpusHead", "OpusTags", "read_ogg_headers", "read_ogg_opus"]

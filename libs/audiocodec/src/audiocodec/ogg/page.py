@@ -1,0 +1,97 @@
+"""Ogg pages (RFC 3533 §6): framing, lacing and checksum.
+
+Owns the bytes of a page. Knows nothing of Opus, nor of what page follows what.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from audiocodec.errors import OggError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_SEGMENTS = 255
+"""Segments in a page, each of up to 255 bytes: a page is never longer than 65,307 bytes."""
+NO_GRANULE = -1
+"""Granule position of a page on which no packet ends."""
+
+CONTINUED = 1
+FIRST = 2
+LAST = 4
+
+_HEADER = struct.Struct("<4sBBqIIIB")
+_CRC_AT = 22
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page, its checksum already checked."""
+
+    flags: int
+    granule: int
+    serial: int
+    sequence: int
+    lacing: bytes
+    """One byte a segment; a segment shorter than 255 bytes ends a packet."""
+    body: bytes
+    end: int
+    """Where in the file the next page begins."""
+
+
+def checksum(data: bytes) -> int:
+    """CRC-32 of Ogg: polynomial 04c11db7, most significant bit first, from 0, not inverted (RFC 3533 §6, field 7).
+
+    zlib's is the same polynomial with all bits in the other order: so the bytes are mirrored before it, and its
+    result after.
+    """
+    mirrored = zlib.crc32(data.translate(_REVERSED), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
+    return int.from_bytes(mirrored.to_bytes(4, "little").translate(_REVERSED), "big")
+
+
+def segments_of(packet: bytes) -> int:
+    """How many segments a whole packet takes."""
+    return len(packet) // 255 + 1
+
+
+def write_page(flags: int, granule: int, serial: int, sequence: int, packets: Iterable[bytes]) -> bytes:
+    """A page of whole packets. OggError where they take more than MAX_SEGMENTS."""
+    lacing = bytearray()
+    body = []
+    for packet in packets:
+        lacing += b"\xff" * (len(packet) // 255)
+        lacing.append(len(packet) % 255)
+        body.append(packet)
+    if len(lacing) > MAX_SEGMENTS:
+        raise OggError(f"page {sequence}: {len(lacing)} segments, {MAX_SEGMENTS} are possible")
+    header = _HEADER.pack(b"OggS", 0, flags, granule, serial, sequence, 0, len(lacing))
+    page = b"".join((header, lacing, *body))
+    crc = checksum(page).to_bytes(4, "little")
+    return page[:_CRC_AT] + crc + page[_CRC_AT + 4 :]
+
+
+def read_page(data: bytes, at: int) -> Page:
+    """The page that begins at byte `at`. OggError: none begins there, it is cut short, or its checksum is wrong."""
+    if len(data) - at < _HEADER.size:
+        raise OggError(f"page at byte {at}: header cut short")
+    magic, version, flags, granule, serial, sequence, crc, segments = _HEADER.unpack_from(data, at)
+    if magic != b"OggS":
+        raise OggError(f"page at byte {at}: no OggS there")
+    if version != 0:
+        raise OggError(f"page at byte {at}: version {version}, only 0 is known")
+    if flags & ~(CONTINUED | FIRST | LAST):
+        raise OggError(f"page at byte {at}: unknown flags {flags:#04x}")
+    body_at = at + _HEADER.size + segments
+    lacing = data[at + _HEADER.size : body_at]
+    end = body_at + sum(lacing)
+    if len(lacing) < segments or end > len(data):
+        raise OggError(f"page at byte {at}: cut short")
+    zeroed = b"".join((data[at : at + _CRC_AT], b"\0\0\0\0", data[at + _CRC_AT + 4 : end]))
+    if checksum(zeroed) != crc:
+        raise OggError(f"page at byte {at}: wrong checksum")
+    return Page(flags, granule, serial, sequence, lacing, data[body_at:end], end)

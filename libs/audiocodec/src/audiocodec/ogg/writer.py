@@ -1,0 +1,100 @@
+"""Writes an Ogg Opus stream page by page, as its packets come.
+
+Owns pages, granule positions and the end of the stream. Looks into no packet: durations are told.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from audiocodec.errors import OggError
+from audiocodec.ogg.page import FIRST, LAST, MAX_SEGMENTS, segments_of, write_page
+from audiocodec.packet import MAX_PACKET_BYTES, MAX_PACKET_SAMPLES
+
+if TYPE_CHECKING:
+    from audiocodec.ogg.headers import OpusHead, OpusTags
+
+PAGE_SAMPLES = 48_000
+"""A page holds at most one second (RFC 7845 §6)."""
+
+
+class OggOpusWriter:
+    """One stream: `start` once, `packet` for each packet, `finish` once; what they return, joined, is the file.
+
+    At most one page is kept back: the last one must be known to be the last. OggError where the order is wrong.
+    """
+
+    def __init__(self, head: OpusHead, tags: OpusTags, serial: int) -> None:
+        """`serial` tells the stream from others in one file: any 32-bit number. OggError: it is none."""
+        if not 0 <= serial <= 0xFFFF_FFFF:
+            raise OggError(f"serial {serial}: 0 to {0xFFFF_FFFF} are possible")
+        self._head = head
+        self._tags = tags
+        self._serial = serial
+        self._sequence = 0
+        self._state: Literal["new", "open", "finished"] = "new"
+        self._packets: list[bytes] = []
+        self._segments = 0
+        self._page_samples = 0
+        self._last_samples = 0
+        self._granule = 0
+
+    def start(self) -> bytes:
+        """The header pages. OggError: the tags break a limit."""
+        self._expect("new")
+        tags = self._tags.encode()
+        self._state = "open"
+        return self._page(FIRST, 0, [self._head.encode()]) + self._page(0, 0, [tags])
+
+    def packet(self, data: bytes, samples: int) -> bytes:
+        """Takes a packet that lasts `samples` at 48 kHz; gives the page before it where that is full, else b"".
+
+        OggError: an empty or too long packet, or no possible duration.
+        """
+        self._expect("open")
+        if not 0 < len(data) <= MAX_PACKET_BYTES:
+            raise OggError(f"packet of {len(data)} bytes: 1 to {MAX_PACKET_BYTES} are possible")
+        if not 0 < samples <= MAX_PACKET_SAMPLES:
+            raise OggError(f"packet of {samples} samples: 1 to {MAX_PACKET_SAMPLES} are possible")
+        segments = segments_of(data)
+        page = b""
+        full = self._page_samples + samples > PAGE_SAMPLES or self._segments + segments > MAX_SEGMENTS
+        if self._packets and full:
+            page = self._page(0, self._granule, self._packets)
+            self._packets = []
+            self._segments = 0
+            self._page_samples = 0
+        self._packets.append(data)
+        self._segments += segments
+        self._page_samples += samples
+        self._last_samples = samples
+        self._granule += samples
+        return page
+
+    def finish(self, trim: int = 0) -> bytes:
+        """The last page, whose granule position drops `trim` samples at the end.
+
+        OggError: no packet was written, `trim` is more than the last packet, or nothing is left to play after
+        pre-skip (RFC 7845 §4.5 wants every stream at least as long as that).
+        """
+        self._expect("open")
+        if not self._packets:
+            raise OggError("a stream without packets has no end")
+        if not 0 <= trim <= self._last_samples:
+            raise OggError(
+                f"trim of {trim} samples: 0 to {self._last_samples}, the last packet, are possible"
+            )
+        end = self._granule - trim
+        if end < self._head.pre_skip:
+            raise OggError(f"a stream of {end} samples is shorter than its pre-skip of {self._head.pre_skip}")
+        self._state = "finished"
+        return self._page(LAST, end, self._packets)
+
+    def _page(self, flags: int, granule: int, packets: list[bytes]) -> bytes:
+        page = write_page(flags, granule, self._serial, self._sequence, packets)
+        self._sequence += 1
+        return page
+
+    def _expect(self, state: str) -> None:
+        if self._state != state:
+            raise OggError(f"the stream is {self._state}, not {state}")

@@ -1,0 +1,74 @@
+"""What an Opus packet says about itself (RFC 6716 §3).
+
+Owns the check that bytes are an Opus packet, and its duration, channels, mode and bandwidth. Decodes nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Literal
+
+from audiocodec import native
+from audiocodec.errors import BadPacketError
+
+MAX_PACKET_BYTES = 61_440
+"""Longest packet that is taken: what RFC 7845 §6 calls reasonable for one stream. More can only be padding."""
+MAX_PACKET_SAMPLES = 5_760
+"""120 ms at 48 kHz, the longest packet there is (RFC 6716 §3.4, R5)."""
+
+Mode = Literal["silk", "hybrid", "celt"]
+Bandwidth = Literal["NB", "MB", "WB", "SWB", "FB"]
+
+# RFC 6716 table 2: mode, bandwidth, and the durations of its frames in samples at 48 kHz, config by config.
+_CONFIGURATIONS: tuple[tuple[Mode, Bandwidth, tuple[int, ...]], ...] = (
+    ("silk", "NB", (480, 960, 1920, 2880)),
+    ("silk", "MB", (480, 960, 1920, 2880)),
+    ("silk", "WB", (480, 960, 1920, 2880)),
+    ("hybrid", "SWB", (480, 960)),
+    ("hybrid", "FB", (480, 960)),
+    ("celt", "NB", (120, 240, 480, 960)),
+    ("celt", "WB", (120, 240, 480, 960)),
+    ("celt", "SWB", (120, 240, 480, 960)),
+    ("celt", "FB", (120, 240, 480, 960)),
+)
+_CONFIGS = tuple((mode, band, samples) for mode, band, sizes in _CONFIGURATIONS for samples in sizes)
+
+
+@dataclass(frozen=True, slots=True)
+class PacketFacts:
+    """What the packet's first bytes tell."""
+
+    samples: int
+    """Duration, per channel, at 48 kHz: 120 to 5,760."""
+    channels: int
+    """1 or 2, as this packet is coded; a stream may change it from packet to packet."""
+    frames: int
+    """Opus frames in the packet, 1 to 48."""
+    mode: Mode
+    bandwidth: Bandwidth
+
+
+def packet_facts(data: bytes) -> PacketFacts:
+    """The facts of one packet, its whole framing checked (RFC 6716 §3.4, R1 to R7).
+
+    BadPacketError: empty, longer than MAX_PACKET_BYTES, longer than 120 ms, or framing that does not add up.
+    """
+    if not 0 < len(data) <= MAX_PACKET_BYTES:
+        raise BadPacketError(f"Opus packet of {len(data)} bytes: 1 to {MAX_PACKET_BYTES} are possible")
+    frames = native.packet_frames(data)
+    if frames < 1:
+        raise BadPacketError(f"Opus packet of {len(data)} bytes, TOC {data[0]:#04x}: bad framing")
+    return _facts(data[0], frames)
+
+
+@functools.cache
+def _facts(toc: int, frames: int) -> PacketFacts:
+    mode, bandwidth, samples = _CONFIGS[toc >> 3]
+    return PacketFacts(
+        samples=samples * frames,
+        channels=2 if toc & 4 else 1,
+        frames=frames,
+        mode=mode,
+        bandwidth=bandwidth,
+    )
