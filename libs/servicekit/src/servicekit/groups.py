@@ -1,0 +1,180 @@
+"""The groups of settings that services share. Each service includes those it needs; nobody reads a variable by hand.
+
+Owns the variables' names (docs/settings.md is generated from them) and what concerns several of them.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+
+from servicekit.bind import Bind
+from servicekit.parsers import existing_file, key_url, number, one_of, text, url, whole
+from servicekit.settings import Setting
+
+MIN_SECRET_BYTES: Final = 32  # HS256 wants a key at least as long as its hash (RFC 7518 §3.2)
+
+STORE_SCHEMES: Final = ("gs", "file", "memory", "s3", "az")
+
+
+class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where Redis is, and how carefully to write to it."""
+
+    url: Annotated[
+        str,
+        Setting(
+            "TAPEDECK_REDIS_URL",
+            url(
+                "redis",
+                "rediss",
+                "redis+cluster",
+                "rediss+cluster",
+                "redis+sentinel",
+                "rediss+sentinel",
+                "unix",
+            ),
+            "Redis: redis://, rediss://, redis+cluster:// or redis+sentinel://",
+            secret=True,
+        ),
+    ]
+    prefix: Annotated[str, Setting("TAPEDECK_REDIS_PREFIX", text, "what every key begins with")] = "td:"
+    partitions: Annotated[
+        int | None,
+        Setting(
+            "TAPEDECK_REDIS_PARTITIONS",
+            whole(1, 1024),
+            "partitions of the due and ready lists; without it 1, on a cluster 16",
+        ),
+    ] = None
+    wait_replicas: Annotated[
+        int,
+        Setting(
+            "TAPEDECK_REDIS_WAIT_REPLICAS",
+            whole(0, 16),
+            "replicas that must have an append before it is acked",
+        ),
+    ] = 0
+    high_water: Annotated[
+        float,
+        Setting(
+            "TAPEDECK_REDIS_HIGH_WATER",
+            number(0.05, 1),
+            "share of maxmemory from which buffers are drained early",
+        ),
+    ] = 0.75
+
+
+class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the audio is kept for good."""
+
+    url: Annotated[
+        str,
+        Setting(
+            "TAPEDECK_STORE_URL",
+            url(*STORE_SCHEMES),
+            "the bucket: gs://bucket/prefix, file:///directory, memory:",
+        ),
+    ]
+    fallback_url: Annotated[
+        str | None,
+        Setting(
+            "TAPEDECK_FALLBACK_STORE_URL", url(*STORE_SCHEMES), "a second bucket for when the first is away"
+        ),
+    ] = None
+
+
+class AdminSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The admin port, which every service has."""
+
+    bind: Annotated[
+        Bind,
+        Setting(
+            "TAPEDECK_ADMIN_BIND",
+            Bind.parse,
+            "host:port of health and metrics; not for the public",
+            default_in_dev=Bind("127.0.0.1", 9090),
+        ),
+    ] = Bind("0.0.0.0", 9090)  # noqa: S104 - probes and Prometheus come from other machines
+
+
+class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How a process ends and how much it tells."""
+
+    drain_seconds: Annotated[
+        float, Setting("TAPEDECK_DRAIN_SECONDS", number(0, 3600), "seconds that SIGTERM may take")
+    ] = 25.0
+    log_level: Annotated[
+        str, Setting("TAPEDECK_LOG_LEVEL", one_of("debug", "info", "warning", "error"), "what is logged")
+    ] = "info"
+
+
+class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom to believe. Without a key for user tokens a service refuses to start."""
+
+    mode: Annotated[
+        str,
+        Setting(
+            "TAPEDECK_AUTH", one_of("jwt", "dev"), "jwt; or dev: a shared secret, and loopback addresses only"
+        ),
+    ] = "jwt"
+    jwks_url: Annotated[
+        str | None, Setting("TAPEDECK_JWT_JWKS_URL", key_url, "the JWKS with the public keys of user tokens")
+    ] = None
+    public_key_file: Annotated[
+        Path | None,
+        Setting(
+            "TAPEDECK_JWT_PUBLIC_KEY_FILE", existing_file, "a PEM file with the public key of user tokens"
+        ),
+    ] = None
+    secret_file: Annotated[
+        Path | None,
+        Setting(
+            "TAPEDECK_JWT_SECRET_FILE", existing_file, "a file with the shared secret of HS256 user tokens"
+        ),
+    ] = None
+    issuer: Annotated[
+        str | None, Setting("TAPEDECK_JWT_ISSUER", text, "the `iss` that user tokens must have")
+    ] = None
+    audience: Annotated[
+        str | None, Setting("TAPEDECK_JWT_AUDIENCE", text, "the `aud` that user tokens must have")
+    ] = None
+    uid_claim: Annotated[str, Setting("TAPEDECK_JWT_UID_CLAIM", text, "the claim that names the user")] = (
+        "sub"
+    )
+    leeway_seconds: Annotated[
+        float, Setting("TAPEDECK_JWT_LEEWAY_SECONDS", number(0, 300), "how far clocks may differ, in seconds")
+    ] = 10.0
+    service_tokens_file: Annotated[
+        Path | None,
+        Setting(
+            "TAPEDECK_SERVICE_TOKENS_FILE",
+            existing_file,
+            'a JSON list of {"name","sha256","scopes"}; read again when it changes',
+        ),
+    ] = None
+
+    def mistakes(self) -> Iterator[str]:
+        """What is wrong between the fields: no key, several keys, a secret too short to be one."""
+        sources = {
+            "TAPEDECK_JWT_JWKS_URL": self.jwks_url,
+            "TAPEDECK_JWT_PUBLIC_KEY_FILE": self.public_key_file,
+            "TAPEDECK_JWT_SECRET_FILE": self.secret_file,
+        }
+        given = [name for name, value in sources.items() if value is not None]
+        if len(given) > 1:
+            yield f"{' and '.join(given)} are set: user tokens have one source of keys, set one of them"
+        if self.mode == "dev" and self.secret_file is None:
+            yield "TAPEDECK_AUTH=dev needs TAPEDECK_JWT_SECRET_FILE, the secret that tokens are signed with"
+        elif not given:
+            yield (
+                f"no key for user tokens: set one of {', '.join(sources)}"
+                " (or, to try things out on this machine, TAPEDECK_AUTH=dev and TAPEDECK_JWT_SECRET_FILE)"
+            )
+        if self.secret_file is not None and len(read_secret(self.secret_file)) < MIN_SECRET_BYTES:
+            yield f"TAPEDECK_JWT_SECRET_FILE must hold at least {MIN_SECRET_BYTES} bytes ({self.secret_file})"
+
+
+def read_secret(path: Path) -> bytes:
+    """The secret in a file: its bytes without white space around them. Whoever signs must read it the same way."""
+    return path.read_bytes().strip()

@@ -1,0 +1,107 @@
+"""HTTP on Hypercorn: one process, one event loop, sockets that we bound.
+
+Owns Hypercorn's configuration and its start and stop. Must not route or answer anything. Facts about Hypercorn 0.18 that
+decided what is here: with `workers` SIGTERM cuts connections, so processes are ours to supervise and share a port through
+SO_REUSEPORT; an app that answers without reading a long body would leave its task and socket behind for ever (`unread`).
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from socket import socket
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from servicekit.bind import BACKLOG
+from servicekit.unread import UnreadBodies
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+log = logging.getLogger(__name__)
+
+ASGIApp = Callable[[Any, Any, Any], "Awaitable[None]"]
+
+MAX_HEADER_BYTES: Final = 32 * 1024  # request line and headers; a token may have 8 KiB of them
+MAX_WEBSOCKET_MESSAGE_BYTES: Final = 64 * 1024
+KEEP_ALIVE_S: Final = 75.0  # an idle connection, or one whose request does not come to its end of headers
+
+
+class Stopping(Protocol):
+    """What says when to stop and how long that may take: `process.Stop` is one."""
+
+    async def wait(self) -> None:
+        """Returns when the server shall stop."""
+
+    def remaining_s(self) -> float:
+        """Seconds left for stopping."""
+
+
+async def serve(
+    app: ASGIApp,
+    bound: socket,
+    stop: Stopping,
+    *,
+    graceful_s: float | None = None,
+    keep_alive_s: float = KEEP_ALIVE_S,
+) -> None:
+    """Serve an ASGI app on a bound socket until `stop`; then no new connections, and those that are open get their time.
+
+    The socket is taken over and closed at the end. Requests under way have `graceful_s` (by default what `stop` has left),
+    then they are cancelled; idle connections are closed at once. Connections made after this call began to run wait in the
+    kernel's queue and are not refused.
+    """
+    from hypercorn.asyncio import serve as hypercorn_serve  # noqa: PLC0415 - 0.1 s, which a wrong setting need not wait for
+    from hypercorn.config import Config  # noqa: PLC0415 - as above
+
+    bound.listen(BACKLOG)
+    config = Config()
+    config.bind = [f"fd://{bound.detach()}"]
+    config.backlog = BACKLOG
+    config.accesslog = None
+    config.errorlog = logging.getLogger(
+        "hypercorn.error"
+    )  # a logger of ours: keeps Hypercorn from adding its own handler
+    config.include_server_header = False
+    config.keep_alive_timeout = keep_alive_s  # type: ignore[assignment]  # asyncio takes floats, its annotation is too narrow
+    config.h11_max_incomplete_size = MAX_HEADER_BYTES
+    config.websocket_max_message_size = MAX_WEBSOCKET_MESSAGE_BYTES
+
+    async def stopped() -> None:
+        await stop.wait()
+        remaining_s = stop.remaining_s()
+        config.graceful_timeout = max(
+            0.01, remaining_s if graceful_s is None else min(graceful_s, remaining_s)
+        )
+
+    await hypercorn_serve(UnreadBodies(app), config, shutdown_trigger=stopped, mode="asgi")  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def serving(
+    app: ASGIApp, bound: socket, *, graceful_s: float = 5.0, keep_alive_s: float = KEEP_ALIVE_S
+) -> AsyncIterator[None]:
+    """Serve while inside; leaving stops the server in order, and waits for it."""
+    leaving = _Leaving(graceful_s)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(
+            serve(app, bound, leaving, graceful_s=graceful_s, keep_alive_s=keep_alive_s), name="http"
+        )
+        try:
+            yield
+        finally:
+            leaving.set()
+
+
+class _Leaving(asyncio.Event):
+    """A `Stopping` of its own for `serving`."""
+
+    def __init__(self, graceful_s: float) -> None:
+        super().__init__()
+        self._graceful_s = graceful_s
+
+    async def wait(self) -> None:  # type: ignore[override]
+        await super().wait()
+
+    def remaining_s(self) -> float:
+        return self._graceful_s

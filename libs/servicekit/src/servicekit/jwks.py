@@ -1,0 +1,125 @@
+"""The JWKS of user tokens: fetched in the background, one fetch at a time, the last good set kept.
+
+Owns when to fetch. What is in a set is `keys`' business. A token with an unknown key id asks for a fetch (keys were
+rotated), but never more often than once in `COOLDOWN_S`, so that made-up key ids cannot hammer the issuer.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final, Self
+
+from servicekit.errors import AuthError, KeySourceError
+from servicekit.keys import VerificationKey, jwks_keys
+
+log = logging.getLogger(__name__)
+
+REFRESH_S: Final = 300.0
+RETRY_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)  # after so many failures in a row; jittered
+COOLDOWN_S: Final = 5.0
+FETCH_TIMEOUT_S: Final = 5.0
+MAX_JWKS_BYTES: Final = 256 * 1024
+
+
+class Jwks:
+    """The key set at an address, kept fresh while inside `async with`."""
+
+    def __init__(self, url: str, *, refresh_s: float = REFRESH_S, cooldown_s: float = COOLDOWN_S) -> None:
+        self.url = url
+        self._refresh_s = refresh_s
+        self._cooldown_s = cooldown_s
+        self._keys: tuple[VerificationKey, ...] = ()  # the last good set; empty until one was fetched
+        self._wanted = asyncio.Event()  # a token needs a fetch now
+        self._attempt = (
+            asyncio.Event()
+        )  # set when the fetch under way, or else the next one, has ended; then replaced
+        self._ended_at = float("-inf")  # loop time when the last attempt ended
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Begin to fetch; does not wait for the first set, so that a service starts while the issuer is away."""
+        self._task = asyncio.create_task(self._keep_fresh(), name="jwks")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop fetching."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+
+    async def keys(self, key_id: str | None) -> Sequence[VerificationKey]:
+        """The set that can verify a token with this `kid`: fetched anew where it does not know it.
+
+        AuthError `unavailable` where no set was ever fetched.
+        """
+        if not self._knows(key_id) and asyncio.get_running_loop().time() - self._ended_at >= self._cooldown_s:
+            attempt = self._attempt
+            self._wanted.set()
+            try:
+                async with asyncio.timeout(2 * FETCH_TIMEOUT_S):
+                    await attempt.wait()
+            except TimeoutError:
+                log.warning("waited in vain for the JWKS", extra={"source": self.url})
+        if not self._keys:
+            raise AuthError("unavailable", "the keys of user tokens could not be fetched yet")
+        return self._keys
+
+    def _knows(self, key_id: str | None) -> bool:
+        return any(key_id is None or key.key_id is None or key.key_id == key_id for key in self._keys)
+
+    async def _keep_fresh(self) -> None:
+        """Fetch, and again after a while or when a token asks, for ever."""
+        failures = 0
+        while True:
+            try:
+                self._keys = jwks_keys(await self._fetch(), self.url)
+            except KeySourceError as error:
+                pause_s = RETRY_S[min(failures, len(RETRY_S) - 1)]
+                failures += 1
+                log.warning(
+                    "could not fetch the JWKS",
+                    extra={
+                        "source": self.url,
+                        "reason": str(error),
+                        "keys_kept": len(self._keys),
+                        "retry_s": pause_s,
+                    },
+                )
+            else:
+                pause_s = self._refresh_s
+                failures = 0
+            self._ended_at = asyncio.get_running_loop().time()
+            self._wanted.clear()
+            ended, self._attempt = self._attempt, asyncio.Event()
+            ended.set()
+            try:
+                async with asyncio.timeout(pause_s * random.uniform(0.8, 1.0)):  # noqa: S311 - jitter, no secret
+                    await self._wanted.wait()
+            except TimeoutError:
+                pass  # nobody asked: the usual refresh
+
+    async def _fetch(self) -> bytes:
+        """The document; KeySourceError for whatever went wrong. Redirects are not followed: keys come only from here."""
+        import httpx  # noqa: PLC0415 - 0.2 s, and only who has a JWKS needs it
+
+        try:
+            async with (
+                asyncio.timeout(FETCH_TIMEOUT_S),
+                httpx.AsyncClient(timeout=FETCH_TIMEOUT_S) as client,
+                client.stream("GET", self.url, headers={"Accept": "application/json"}) as response,
+            ):
+                if response.status_code != 200:
+                    raise KeySourceError(f"{self.url} answered {response.status_code}", retryable=True)
+                document = bytearray()
+                async for part in response.aiter_bytes():
+                    document += part
+                    if len(document) > MAX_JWKS_BYTES:
+                        raise KeySourceError(f"the JWKS at {self.url} is longer than {MAX_JWKS_BYTES} bytes")
+                return bytes(document)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+            raise KeySourceError(f"{self.url}: {type(error).__name__} {error}", retryable=True) from error

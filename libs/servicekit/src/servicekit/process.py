@@ -1,0 +1,134 @@
+"""The life of a process: settings, logs, event loop, signals, orderly end, deadline, exit code.
+
+Owns what happens around a service's main coroutine. SIGTERM or SIGINT asks it to stop; a second signal ends the process at
+once; one that has not ended a little after its drain time is ended, so that no supervisor waits for ever.
+
+Exit codes: 0 ended when asked to; 1 failed (the log says why), or did not end in time; 2 settings are wrong; 128 + n by a second
+signal n.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, NoReturn, TypeVar
+
+import msgspec
+
+from servicekit import logs
+from servicekit.errors import BindError, KeySourceError, SettingsError
+from servicekit.settings import load, usage
+
+log = logging.getLogger(__name__)
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+SETTINGS_ARE_WRONG: Final = 2
+OVERTIME_S: Final = 2.0  # beyond the drain time, for what comes after it: closing clients, threads
+
+
+class Stop:
+    """Whether the process shall end, and by when. `drain_s`: how long ending may take, from the moment it is asked."""
+
+    def __init__(self, drain_s: float) -> None:
+        self.drain_s = drain_s
+        self._event = asyncio.Event()
+        self._deadline: float | None = None  # loop time; set together with the event
+
+    def set(self) -> None:
+        """Ask to end; from now on the time runs. Asking again changes nothing."""
+        if self._deadline is None:
+            self._deadline = asyncio.get_running_loop().time() + self.drain_s
+            self._event.set()
+
+    def is_set(self) -> bool:
+        """Whether it was asked."""
+        return self._event.is_set()
+
+    async def wait(self) -> None:
+        """Returns when it is asked."""
+        await self._event.wait()
+
+    def remaining_s(self) -> float:
+        """Seconds left for ending, never below 0; all of `drain_s` as long as nobody asked."""
+        if self._deadline is None:
+            return self.drain_s
+        return max(0.0, self._deadline - asyncio.get_running_loop().time())
+
+
+def main(
+    command: str,
+    settings: type[S],
+    start: Callable[[S, Stop], Awaitable[None]],
+    *,
+    argv: Sequence[str] | None = None,
+) -> NoReturn:
+    """The whole `__main__` of a service: `--help`, settings, logs, `start(settings, stop)` on uvloop, exit.
+
+    `command` is the service's name in logs (`listen`; `python -m listen` in its help). The settings need a field `process` of
+    `groups.ProcessSettings`. Let `start` import the service, so that --help and wrong settings answer at once.
+    """
+    arguments = sys.argv[1:] if argv is None else argv
+    if any(argument in {"-h", "--help"} for argument in arguments):
+        sys.stdout.write(usage(f"python -m {command}", settings))
+        raise SystemExit(0)
+    if arguments:
+        sys.stderr.write(
+            f"{command} takes no arguments: its settings come from the environment (--help lists them)\n"
+        )
+        raise SystemExit(SETTINGS_ARE_WRONG)
+    try:
+        loaded: Any = load(settings, os.environ)
+    except SettingsError as error:
+        sys.stderr.write(f"{command}: {error}\n")
+        raise SystemExit(SETTINGS_ARE_WRONG) from None
+    logs.configure(command, loaded.process.log_level)
+    raise SystemExit(run(lambda stop: start(loaded, stop), drain_s=loaded.process.drain_seconds))
+
+
+def run(body: Callable[[Stop], Awaitable[None]], *, drain_s: float) -> int:
+    """Run `body` on uvloop until it returns; the exit code. SIGTERM and SIGINT set its Stop."""
+    import uvloop  # noqa: PLC0415 - not needed for --help
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_supervised(body, drain_s))
+    except (BindError, KeySourceError, SettingsError) as error:
+        log.critical("cannot start: %s", error)
+        return SETTINGS_ARE_WRONG
+    except Exception:
+        log.critical("the process failed", exc_info=True)
+        return 1
+    return 0
+
+
+async def _supervised(body: Callable[[Stop], Awaitable[None]], drain_s: float) -> None:
+    stop = Stop(drain_s)
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: signal.Signals) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        log.info("asked to end", extra={"signal": number.name, "drain_s": drain_s})
+        stop.set()
+        _end_overtime(drain_s + OVERTIME_S)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    await body(stop)
+    log.info("ended")
+
+
+def _end_overtime(after_s: float) -> None:
+    """End the process if it still lives then: from a thread, because the event loop may be what is stuck."""
+
+    def end() -> None:
+        log.critical("did not end in time", extra={"after_s": after_s})
+        os._exit(1)
+
+    timer = threading.Timer(after_s, end)
+    timer.daemon = True
+    timer.start()
