@@ -10,9 +10,10 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from socket import socket
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from servicekit.bind import BACKLOG
+from servicekit.stop import Stop
 from servicekit.unread import UnreadBodies
 
 if TYPE_CHECKING:
@@ -27,20 +28,10 @@ MAX_WEBSOCKET_MESSAGE_BYTES: Final = 64 * 1024
 KEEP_ALIVE_S: Final = 75.0  # an idle connection, or one whose request does not come to its end of headers
 
 
-class Stopping(Protocol):
-    """What says when to stop and how long that may take: `process.Stop` is one."""
-
-    async def wait(self) -> None:
-        """Returns when the server shall stop."""
-
-    def remaining_s(self) -> float:
-        """Seconds left for stopping."""
-
-
 async def serve(
     app: ASGIApp,
     bound: socket,
-    stop: Stopping,
+    stop: Stop,
     *,
     graceful_s: float | None = None,
     keep_alive_s: float = KEEP_ALIVE_S,
@@ -63,7 +54,7 @@ async def serve(
         "hypercorn.error"
     )  # a logger of ours: keeps Hypercorn from adding its own handler
     config.include_server_header = False
-    config.keep_alive_timeout = keep_alive_s  # type: ignore[assignment]  # asyncio takes floats, its annotation is too narrow
+    config.keep_alive_timeout = keep_alive_s
     config.h11_max_incomplete_size = MAX_HEADER_BYTES
     config.websocket_max_message_size = MAX_WEBSOCKET_MESSAGE_BYTES
 
@@ -82,7 +73,7 @@ async def serving(
     app: ASGIApp, bound: socket, *, graceful_s: float = 5.0, keep_alive_s: float = KEEP_ALIVE_S
 ) -> AsyncIterator[None]:
     """Serve while inside; leaving stops the server in order, and waits for it."""
-    leaving = _Leaving(graceful_s)
+    leaving = Stop(graceful_s)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(
             serve(app, bound, leaving, graceful_s=graceful_s, keep_alive_s=keep_alive_s), name="http"
@@ -91,17 +82,3 @@ async def serving(
             yield
         finally:
             leaving.set()
-
-
-class _Leaving(asyncio.Event):
-    """A `Stopping` of its own for `serving`."""
-
-    def __init__(self, graceful_s: float) -> None:
-        super().__init__()
-        self._graceful_s = graceful_s
-
-    async def wait(self) -> None:  # type: ignore[override]
-        await super().wait()
-
-    def remaining_s(self) -> float:
-        return self._graceful_s

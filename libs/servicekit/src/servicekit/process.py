@@ -21,6 +21,7 @@ import msgspec
 from servicekit import logs
 from servicekit.errors import BindError, KeySourceError, SettingsError
 from servicekit.settings import load, usage
+from servicekit.stop import Stop
 
 log = logging.getLogger(__name__)
 
@@ -28,35 +29,6 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 SETTINGS_ARE_WRONG: Final = 2
 OVERTIME_S: Final = 2.0  # beyond the drain time, for what comes after it: closing clients, threads
-
-
-class Stop:
-    """Whether the process shall end, and by when. `drain_s`: how long ending may take, from the moment it is asked."""
-
-    def __init__(self, drain_s: float) -> None:
-        self.drain_s = drain_s
-        self._event = asyncio.Event()
-        self._deadline: float | None = None  # loop time; set together with the event
-
-    def set(self) -> None:
-        """Ask to end; from now on the time runs. Asking again changes nothing."""
-        if self._deadline is None:
-            self._deadline = asyncio.get_running_loop().time() + self.drain_s
-            self._event.set()
-
-    def is_set(self) -> bool:
-        """Whether it was asked."""
-        return self._event.is_set()
-
-    async def wait(self) -> None:
-        """Returns when it is asked."""
-        await self._event.wait()
-
-    def remaining_s(self) -> float:
-        """Seconds left for ending, never below 0; all of `drain_s` as long as nobody asked."""
-        if self._deadline is None:
-            return self.drain_s
-        return max(0.0, self._deadline - asyncio.get_running_loop().time())
 
 
 def main(

@@ -64,4 +64,4 @@ def _take_one(receive: Receive) -> None:
         next(waiting)
     except StopIteration:
         return  # there was one, and it is thrown away
-    waiting.close()  # type: ignore[attr-defined]  # a coroutine's iterator has it
+    waiting.close()
