@@ -1,0 +1,168 @@
+"""The batch: up to a minute of one conversation as one ordinary Ogg Opus file, written and read.
+
+Owns the file as a whole (objects.md; RFC 3533, RFC 7845): the same batch gives the same bytes, and reading is the exact inverse of
+writing. Where packets lie stands in `layout`, what the tags say in `facts`; it touches no store, no clock and no Redis.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+
+from audiocodec.errors import CodecError
+from audiocodec.ogg import OggOpusWriter, read_ogg_opus
+from audiocodec.packet import packet_facts
+from audiocodec.span import Span
+from audiostore import facts as facts_of
+from audiostore.errors import BatchFormatError
+from audiostore.facts import HEAD_BYTES, BatchFacts, batch_facts
+from audiostore.layout import MAX_BATCH_MS, MAX_RUNS, Layout, fill, lay_out
+
+__all__ = [
+    "HEAD_BYTES",
+    "MAX_BATCH_MS",
+    "MAX_RUNS",
+    "Batch",
+    "BatchFacts",
+    "batch_end_ms",
+    "batch_facts",
+    "batch_metadata",
+    "batch_start_ms",
+    "fill",
+    "read_batch",
+    "write_batch",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one object holds: one codec, rate and channel count."""
+
+    conversation_id: str
+    """The conversation that all of it was recorded into."""
+    source: str
+    """Codec of what the device sent."""
+    sample_rate: int
+    """Hz, of the recording."""
+    channels: int
+    """1 or 2."""
+    preroll: tuple[bytes, ...]
+    """Packets before those of the first span, which an earlier batch holds; empty where the encoder began with it."""
+    spans: tuple[Span, ...]
+    """In order of time, joined (`audiocodec.span.join`); between any two `fill` is not None."""
+
+
+def batch_start_ms(batch: Batch) -> int:
+    """First played sample, unix ms, rounded down: what the name begins with."""
+    return batch.spans[0].start_ms
+
+
+def batch_end_ms(batch: Batch) -> int:
+    """The moment after the last played sample, unix ms, rounded down."""
+    return batch.spans[-1].end_ms
+
+
+def write_batch(batch: Batch) -> bytes:
+    """The file. The same batch always gives the same bytes. Raises BatchFormatError where the batch breaks a rule of the format."""
+    layout = lay_out(batch.preroll, batch.spans, batch.channels)
+    facts = _facts(batch, layout)
+    try:
+        head, tags = facts_of.head_and_tags(facts)
+        writer = OggOpusWriter(head, tags, _serial(facts))
+        pages = [writer.start()]
+        for packet in _packets(batch, layout):
+            pages.append(writer.packet(packet, packet_facts(packet).samples))
+        pages.append(writer.finish(layout.trim))
+    except CodecError as error:
+        raise BatchFormatError(f"batch from {facts.start_ms} ms: {error}") from error
+    return b"".join(pages)
+
+
+def batch_metadata(batch: Batch, data: bytes) -> dict[str, str]:
+    """Object metadata for `data`, which is what `write_batch(batch)` gave (the plain file, also where it is sealed later)."""
+    return facts_of.metadata(_facts(batch, lay_out(batch.preroll, batch.spans, batch.channels)), data)
+
+
+def read_batch(data: bytes) -> Batch:
+    """The batch in this file, exactly as it was written.
+
+    Raises BatchFormatError, naming the structure and the defect: a broken file, another version, or tags that do not say what lies there.
+    """
+    try:
+        ogg = read_ogg_opus(data)
+    except CodecError as error:
+        raise BatchFormatError(f"batch file: {error}") from error
+    facts = batch_facts((ogg.head, ogg.tags))
+    lead_in, parts = _parted(ogg.packets, facts)
+    spans = tuple(replace(span, packets=own) for span, (_, own) in zip(facts.spans, parts, strict=True))
+    preroll = parts[0][0]
+    layout = lay_out(preroll, spans, facts.channels)
+    if lead_in != layout.lead_in or any(
+        before != silence for (before, _), silence in zip(parts[1:], layout.silences[1:], strict=True)
+    ):
+        raise BatchFormatError(
+            "batch file: between the runs lies something else than the silence of their gaps"
+        )
+    if (ogg.head.pre_skip, ogg.end_granule) != (layout.pre_skip, layout.total - layout.trim):
+        raise BatchFormatError(
+            f"batch file: pre-skip {ogg.head.pre_skip} and end {ogg.end_granule}, where the tags want {layout.pre_skip} and "
+            f"{layout.total - layout.trim}"
+        )
+    return Batch(facts.conversation_id, facts.source, facts.sample_rate, facts.channels, preroll, spans)
+
+
+def _facts(batch: Batch, layout: Layout) -> BatchFacts:
+    if any(span.conversation != batch.conversation_id for span in batch.spans):
+        raise BatchFormatError(
+            f"batch: a run was recorded into another conversation than {batch.conversation_id}"
+        )
+    before = (batch.preroll, *layout.silences[1:])
+    facts = BatchFacts(
+        conversation_id=batch.conversation_id,
+        source=batch.source,
+        sample_rate=batch.sample_rate,
+        channels=batch.channels,
+        pre_skip=layout.pre_skip,
+        spans=tuple(replace(span, packets=()) for span in batch.spans),
+        packets=tuple(
+            (len(packets), len(span.packets)) for packets, span in zip(before, batch.spans, strict=True)
+        ),
+        sha256=None,
+    )
+    try:
+        readable = batch_facts(facts_of.head_and_tags(facts)) == facts
+    except CodecError as error:
+        raise BatchFormatError(f"batch: {error}") from error
+    if not readable:
+        raise BatchFormatError("batch: its tags would not say what it holds")
+    return facts
+
+
+def _packets(batch: Batch, layout: Layout) -> list[bytes]:
+    """All packets in file order."""
+    packets = [*layout.lead_in, *batch.preroll]
+    for silence, span in zip(layout.silences, batch.spans, strict=True):
+        packets += [*silence, *span.packets]
+    return packets
+
+
+def _parted(
+    packets: list[bytes], facts: BatchFacts
+) -> tuple[tuple[bytes, ...], list[tuple[tuple[bytes, ...], tuple[bytes, ...]]]]:
+    """The packets as the tags count them: a lead-in, and for each span those before it and its own."""
+    extra = len(packets) - sum(before + own for before, own in facts.packets)
+    if extra not in {0, 1}:
+        raise BatchFormatError(f"batch file: {len(packets)} packets are {extra} more than its tags count")
+    at = extra
+    parts = []
+    for before, own in facts.packets:
+        parts.append((tuple(packets[at : at + before]), tuple(packets[at + before : at + before + own])))
+        at += before + own
+    return tuple(packets[:extra]), parts
+
+
+def _serial(facts: BatchFacts) -> int:
+    """Serial number of the Ogg stream (RFC 3533 §4): follows from what the file holds, so a retry makes the same file."""
+    first = facts.spans[0]
+    text = f"{facts.conversation_id}/{first.epoch}:{first.first_offset}@{facts.start_ms}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

@@ -1,0 +1,118 @@
+"""`file://`: the embedded default. Objects are files at exactly `<folder>/<name>`; whoever can read the folder can play them.
+
+Owns a small thread pool around `Folder`; the rules of files stand there. No metadata is kept: what a batch says of itself stands
+in its tags.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from audiostore.folder import Entries, Folder
+from audiostore.store import (
+    PAGE_OBJECTS,
+    ObjectInfo,
+    check_metadata,
+    check_name,
+    check_prefix,
+    check_range,
+    check_size,
+)
+from audiostore.threads import Threads
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+THREADS = 8  # a disk gains little from more; the event loop's own pool stays free
+DEADLINE_S = 60.0
+
+
+class FileStore:
+    """Objects below `root`, which is made where it is missing. Implements Store. Raises StoreError where it cannot be used."""
+
+    def __init__(self, root: Path) -> None:
+        self._folder = Folder(root)
+        self._threads = Threads("file-store", THREADS, DEADLINE_S)
+
+    async def put(
+        self, name: str, data: bytes, *, content_type: str, metadata: Mapping[str, str]
+    ) -> ObjectInfo:
+        """See Store. Content type and metadata are checked, and then left out."""
+        del content_type  # files have none
+        check_name(name)
+        check_size(name, len(data))
+        check_metadata(metadata)
+        return await self._threads.run(f"put {name}", self._folder.create, name, data)
+
+    async def get(self, name: str) -> bytes:
+        """See Store. A file carries no checksum of its own: Ogg pages and sealed records do."""
+        return await self._threads.run(f"get {name}", self._folder.read, check_name(name))
+
+    async def get_range(self, name: str, start: int, end: int) -> bytes:
+        """See Store."""
+        check_range(name, start, end)
+        return await self._threads.run(f"get {name}", self._folder.read_range, check_name(name), start, end)
+
+    async def head(self, name: str) -> ObjectInfo:
+        """See Store. Reads the whole file for its checksum."""
+        return await self._threads.run(f"look at {name}", self._folder.head, check_name(name))
+
+    async def list(self, prefix: str, after: str = "") -> AsyncIterator[ObjectInfo]:
+        """See Store."""
+        check_prefix(prefix)
+        page: list[str] = []
+        async for name in self._walk(prefix, after):
+            page.append(name)
+            if len(page) == PAGE_OBJECTS:
+                for info in await self._threads.run(f"list {prefix}", self._folder.sizes, page):
+                    yield info
+                page = []
+        for info in await self._threads.run(f"list {prefix}", self._folder.sizes, page):
+            yield info
+
+    async def list_folders(self, prefix: str) -> AsyncIterator[str]:
+        """See Store."""
+        check_prefix(prefix)
+        for name, is_folder in await self._entries(_parent(prefix)):
+            wanted = is_folder and name.startswith(prefix)
+            if wanted and await self._threads.run(f"list {name}", self._folder.holds_file, name):
+                yield name
+
+    async def copy(self, source: str, target: str) -> ObjectInfo:
+        """See Store."""
+        check_name(source)
+        check_name(target)
+        return await self._threads.run(f"copy {source} to {target}", self._folder.copy, source, target)
+
+    async def delete(self, name: str) -> None:
+        """See Store."""
+        await self._threads.run(f"delete {name}", self._folder.remove, check_name(name))
+
+    async def close(self) -> None:
+        """See Store."""
+        await self._threads.close()
+
+    async def _walk(self, prefix: str, after: str) -> AsyncIterator[str]:
+        """Names of files in the order of full names: depth first, one folder in memory for each level."""
+        waiting = [(await self._entries(_parent(prefix)))[::-1]]
+        while waiting:
+            if not waiting[-1]:
+                waiting.pop()
+                continue
+            name, is_folder = waiting[-1].pop()
+            if not name.startswith(prefix):
+                continue
+            if not is_folder:
+                if name > after:
+                    yield name
+            elif name > after or after.startswith(name):
+                waiting.append((await self._entries(name))[::-1])
+
+    async def _entries(self, folder: str) -> Entries:
+        return await self._threads.run(f"list {folder}", self._folder.entries, folder)
+
+
+def _parent(prefix: str) -> str:
+    """The deepest folder that holds everything with this prefix."""
+    return prefix[: prefix.rfind("/") + 1]

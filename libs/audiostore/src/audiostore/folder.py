@@ -1,0 +1,256 @@
+"""Objects as files below one folder: create-only, durable, never half there. The blocking half of `file://`.
+
+Owns everything under its root: files at exactly `<root>/<name>`, and `<root>/.tmp/` for files being written. Threads and other
+processes may work in the same root at once. It does no I/O anywhere else, and never follows a name out of the root.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+import uuid
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, TypeAlias
+
+import google_crc32c
+
+from audiostore.errors import (
+    AlreadyExistsError,
+    BadNameError,
+    ChecksumError,
+    NotFoundError,
+    StoreConfigurationError,
+    TransientStoreError,
+)
+from audiostore.store import MAX_OBJECT_BYTES, ObjectInfo, check_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TEMPORARY = ".tmp"
+STALE_SECONDS = 3600  # a temporary file of this age belongs to a process that died: no write takes so long
+_READ_BYTES = 1 << 20
+_CREATE_TRIES = 20  # a folder may be pruned by a delete between its making and the link, but not for ever
+_OPERATOR_ERRNOS = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOTSUP, errno.EMLINK, errno.EXDEV}
+)
+
+Entries: TypeAlias = list[
+    tuple[str, bool]
+]  # (name below the root, is it a folder), in the order of full names
+
+
+class Folder:
+    """A root folder on a file system with hard links. Every method blocks, and raises StoreError only."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._temporary = root / TEMPORARY
+        with _translated("open the store in", str(root)):
+            self._temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._sweep()
+
+    def create(self, name: str, data: bytes) -> ObjectInfo:
+        """Write a temporary file, check it, make it durable, and only then give it its name."""
+        crc32c = google_crc32c.value(data)
+        temporary = self._temporary / uuid.uuid4().hex
+        with _translated("put", name):
+            try:
+                descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                with os.fdopen(descriptor, "r+b", buffering=0) as file:
+                    _write_all(file.fileno(), data)
+                    os.fsync(file.fileno())
+                    if _checksum(file.fileno(), len(data)) != crc32c:
+                        raise ChecksumError(
+                            f"put {name}: what was read back from {self.root} is not what was written"
+                        )
+                self._link(temporary, name)
+            finally:
+                # What stays behind is swept at a later start, and cannot be mistaken for an object.
+                with suppress(OSError):
+                    temporary.unlink()
+        return ObjectInfo(name, len(data), crc32c, None)
+
+    def copy(self, source: str, target: str) -> ObjectInfo:
+        """A second name for the same bytes: files here never change, so they can be shared."""
+        info = self.head(source)
+        with _translated("copy", f"{source} to {target}"):
+            self._link(self._path(source), target)
+        return ObjectInfo(target, info.size, info.crc32c, None)
+
+    def read(self, name: str) -> bytes:
+        """The whole file."""
+        with self._opened("get", name) as (descriptor, size):
+            check_size(name, size)
+            return _read_exactly(descriptor, size, name)
+
+    def read_range(self, name: str, start: int, end: int) -> bytes:
+        """Bytes start to end, end excluded; fewer at the end of the file."""
+        with self._opened("get a range of", name) as (descriptor, size):
+            os.lseek(descriptor, min(start, size), os.SEEK_SET)
+            return _read_exactly(descriptor, max(0, min(end, size) - start), name)
+
+    def head(self, name: str) -> ObjectInfo:
+        """Size, and the checksum of what lies there now."""
+        with self._opened("look at", name) as (descriptor, size):
+            return ObjectInfo(name, size, _checksum(descriptor, size), None)
+
+    def remove(self, name: str) -> None:
+        """Unlink, durably, and take empty folders away as a bucket would."""
+        path = self._path(name)
+        with _translated("delete", name):
+            try:
+                path.unlink()
+            except (FileNotFoundError, NotADirectoryError):
+                return
+            _sync_folder(path.parent)
+            for folder in path.parents:
+                if folder == self.root:
+                    return
+                try:
+                    folder.rmdir()
+                except OSError:  # not empty, or gone already: either way there is nothing left to prune
+                    return
+
+    def entries(self, folder: str) -> Entries:
+        """What lies in a folder (`""`, or ending with a slash); nothing where there is no such folder."""
+        found: Entries = []
+        with _translated("list", folder or "the root"):
+            try:
+                with os.scandir(self.root / folder) as entries:
+                    for entry in entries:
+                        if entry.is_dir(follow_symlinks=False):
+                            found.append((f"{folder}{entry.name}/", True))
+                        elif entry.is_file(follow_symlinks=False):
+                            found.append((f"{folder}{entry.name}", False))
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+        # A name that is no printable text was not put by a store.
+        return sorted(entry for entry in found if entry[0] != f"{TEMPORARY}/" and entry[0].isprintable())
+
+    def sizes(self, names: list[str]) -> list[ObjectInfo]:
+        """What a listing says of these files; those that are gone meanwhile are left out."""
+        infos = []
+        with _translated("list", names[0] if names else "nothing"):
+            for name in names:
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    infos.append(ObjectInfo(name, self._path(name).lstat().st_size, None, None))
+        return infos
+
+    def holds_file(self, folder: str) -> bool:
+        """True where there is a file at any depth: a folder that a crash left empty is none to a bucket."""
+        return any(not is_folder or self.holds_file(name) for name, is_folder in self.entries(folder))
+
+    def _path(self, name: str) -> Path:
+        return self.root / name
+
+    def _link(self, source: Path, name: str) -> None:
+        """Give the file its name, if nobody has it, and make the name durable."""
+        path = self._path(name)
+        for attempt in range(_CREATE_TRIES):
+            self._make_folders(path.parent)
+            try:
+                os.link(source, path, follow_symlinks=False)
+            except FileExistsError as error:
+                raise AlreadyExistsError(f"put {name} into {self.root}: the name is taken") from error
+            except FileNotFoundError:
+                if attempt + 1 == _CREATE_TRIES:
+                    raise
+            else:
+                _sync_folder(path.parent)
+                return
+
+    def _make_folders(self, folder: Path) -> None:
+        """The folder and its parents, each made durable in its own parent."""
+        missing = []
+        while folder != self.root and not folder.is_dir():
+            missing.append(folder)
+            folder = folder.parent
+        for path in reversed(missing):
+            # A delete may prune the parent at this very moment: the link then fails, and all is made again.
+            with suppress(FileExistsError, FileNotFoundError):
+                path.mkdir(mode=0o700)
+                _sync_folder(path.parent)
+
+    @contextmanager
+    def _opened(self, doing: str, name: str) -> Iterator[tuple[int, int]]:
+        with _translated(doing, name):
+            try:
+                descriptor = os.open(
+                    self._path(name), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+                )
+            except (FileNotFoundError, NotADirectoryError) as error:
+                raise NotFoundError(f"{doing} {name} in {self.root}: no such object") from error
+            try:
+                status = os.fstat(descriptor)
+                if not stat.S_ISREG(status.st_mode):
+                    raise NotFoundError(f"{doing} {name} in {self.root}: that is no file")
+                yield descriptor, status.st_size
+            finally:
+                os.close(descriptor)
+
+    def _sweep(self) -> None:
+        """Remove what writers that died left behind."""
+        oldest = time.time() - STALE_SECONDS
+        for path in self._temporary.iterdir():
+            with suppress(FileNotFoundError):  # another process sweeps too
+                if path.stat().st_mtime < oldest:
+                    path.unlink()
+
+
+@contextmanager
+def _translated(doing: str, what: str) -> Iterator[None]:
+    """OSErrors in, StoreErrors out; everything else passes."""
+    try:
+        yield
+    except OSError as error:
+        text = f"{doing} {what}: {error.strerror or error}"
+        if error.errno == errno.ENAMETOOLONG:
+            raise BadNameError(f"{text}; the folder of the store lies too deep") from error
+        if error.errno in _OPERATOR_ERRNOS:
+            raise StoreConfigurationError(
+                f"{text}; the store needs a folder of its own that it may write, on a file system with hard links"
+            ) from error
+        raise TransientStoreError(
+            f"{text}; nothing was left half done, free the disk and it goes on"
+        ) from error
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _checksum(descriptor: int, size: int) -> int:
+    """CRC32C of the first `size` bytes of an open file, in pieces."""
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    crc32c = 0
+    while size > 0 and (piece := os.read(descriptor, min(size, _READ_BYTES))):
+        crc32c = google_crc32c.extend(crc32c, piece)
+        size -= len(piece)
+    return int(crc32c)
+
+
+def _read_exactly(descriptor: int, size: int, name: str) -> bytes:
+    """`size` bytes from where the file stands: at most MAX_OBJECT_BYTES, checked by the caller."""
+    pieces = []
+    missing = min(size, MAX_OBJECT_BYTES)
+    while missing > 0:
+        piece = os.read(descriptor, min(missing, _READ_BYTES))
+        if not piece:
+            raise ChecksumError(f"get {name}: the file ended {missing} bytes before its size")
+        pieces.append(piece)
+        missing -= len(piece)
+    return b"".join(pieces)
+
+
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,134 @@
+"""Google's client library, tamed: how it connects, how long it tries, and what its errors mean.
+
+Owns everything that knows google-cloud-storage's habits but the calls themselves. It must not know what is stored.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+# Read when the library is used: without it, 3.17 asks for the bucket's metadata in the background on every 404.
+os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
+
+import requests
+import urllib3
+from google.api_core.exceptions import (
+    GoogleAPICallError,
+    NotFound,
+    PreconditionFailed,
+    RetryError,
+)
+from google.auth.exceptions import GoogleAuthError
+from google.cloud.storage import Client
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
+from google.cloud.storage.retry import DEFAULT_RETRY
+from requests.adapters import HTTPAdapter
+
+from audiostore.errors import (
+    AlreadyExistsError,
+    ChecksumError,
+    NotFoundError,
+    StoreConfigurationError,
+    StoreError,
+    TransientStoreError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+CONNECTIONS = 64  # threads, and connections kept: one for each thread, none thrown away
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 20.0  # the longest silence on a connection
+RETRY_FOR_S = 35.0  # after this no further attempt begins
+DEADLINE_S = 60.0  # retries and one last attempt fit in
+TIMEOUT = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
+
+_RETRY = DEFAULT_RETRY.with_delay(initial=0.2, multiplier=2.0, maximum=5.0).with_timeout(RETRY_FOR_S)
+_REFUSED = frozenset({401, 403})
+_LATER = frozenset({408, 429, 500, 502, 503, 504})
+
+
+class Attempts:
+    """The retries of one operation: handed to the library as `retry`.
+
+    `repeated` is true once an attempt failed in a way that may have done its work (reply lost, 5xx): from then on "taken" may
+    mean taken by ourselves.
+    """
+
+    def __init__(self) -> None:
+        self.repeated = False
+
+    def __call__(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        """The call with retries around it, as google.api_core.retry.Retry gives it."""
+        wrapped: Callable[..., Any] = _RETRY(call, on_error=self._note)
+        return wrapped
+
+    def _note(self, _error: Exception) -> None:
+        self.repeated = True
+
+
+def connect() -> Client:
+    """A client with a connection for each thread. Raises StoreConfigurationError without credentials.
+
+    STORAGE_EMULATOR_HOST (with or without scheme) is honoured, then without credentials.
+    """
+    emulator = os.environ.get("STORAGE_EMULATOR_HOST", "").rstrip("/")
+    options = None
+    if emulator:
+        options = {"api_endpoint": emulator if "://" in emulator else f"http://{emulator}"}
+    try:
+        client = Client(project=None, client_options=options)
+        session = client._http  # noqa: SLF001 — the library documents no other way to its session
+    except (GoogleAuthError, OSError, ValueError) as error:
+        raise StoreConfigurationError(
+            f"open gs://: no usable Google credentials ({error}); run on a service account, set GOOGLE_APPLICATION_CREDENTIALS, "
+            "or STORAGE_EMULATOR_HOST for an emulator"
+        ) from error
+    adapter = HTTPAdapter(pool_connections=2, pool_maxsize=CONNECTIONS, pool_block=True)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return client
+
+
+@contextmanager
+def translated(doing: str, *, missing: str) -> Iterator[None]:
+    """The library's errors in, StoreErrors out; `missing` says what a 404 means here: "object" or "bucket"."""
+    try:
+        yield
+    except PreconditionFailed as error:
+        raise AlreadyExistsError(f"{doing}: the name is taken") from error
+    except NotFound as error:
+        raise _not_found(doing, missing) from error
+    except GoogleAPICallError as error:
+        raise _by_status(doing, error.code, error.message) from error
+    except InvalidResponse as error:
+        raise _by_status(doing, error.response.status_code, "unexpected answer") from error
+    except DataCorruption as error:
+        raise ChecksumError(
+            f"{doing}: the bytes that came do not have the checksum that the bucket names"
+        ) from error
+    except GoogleAuthError as error:
+        raise TransientStoreError(f"{doing}: no access token ({type(error).__name__})") from error
+    except (RetryError, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        raise TransientStoreError(
+            f"{doing}: the bucket cannot be reached ({type(error).__name__})"
+        ) from error
+
+
+def _not_found(doing: str, missing: str) -> StoreError:
+    if missing == "bucket":
+        return StoreConfigurationError(
+            f"{doing}: there is no such bucket, or it is not to be seen; create it or correct TAPEDECK_STORE_URL"
+        )
+    return NotFoundError(f"{doing}: no such object")
+
+
+def _by_status(doing: str, status: int | None, message: str) -> StoreError:
+    text = f"{doing}: the bucket answered {status} ({message[:200]})"
+    if status in _REFUSED:
+        return StoreConfigurationError(
+            f"{text}; the service account needs roles/storage.objectUser on the bucket"
+        )
+    return TransientStoreError(text) if status in _LATER else StoreError(text)

@@ -1,0 +1,252 @@
+"""`gs://`: Google Cloud Storage through google-cloud-storage, in a thread pool of its own.
+
+Owns the calls. Every put and copy is create-only (`if_generation_match=0`), sends or knows a CRC32C and compares it with the
+answer's; a "taken" that follows one's own lost reply is compared before it is called a conflict. How the library connects,
+retries and fails stands in `gcs_client`.
+"""
+
+from __future__ import annotations
+
+import base64
+from contextlib import suppress
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import google_crc32c
+from google.api_core.exceptions import NotFound, RequestRangeNotSatisfiable
+
+from audiostore.errors import AlreadyExistsError, ChecksumError
+from audiostore.gcs_client import CONNECTIONS, DEADLINE_S, TIMEOUT, Attempts, connect, translated
+from audiostore.store import (
+    PAGE_OBJECTS,
+    ObjectInfo,
+    check_metadata,
+    check_name,
+    check_prefix,
+    check_range,
+    check_size,
+)
+from audiostore.threads import Threads
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
+
+    from google.cloud.storage import Blob
+
+_ITEM_FIELDS = "items(name,size,crc32c,metadata),nextPageToken"
+
+Page: TypeAlias = list[ObjectInfo]
+Folders: TypeAlias = list[str]
+
+
+class GcsStore:
+    """Objects in `bucket`, their names after `prefix` (empty, or ending with a slash). Implements Store.
+
+    Raises StoreConfigurationError where there are no credentials.
+    """
+
+    def __init__(self, bucket: str, prefix: str = "") -> None:
+        self._client = connect()
+        self._bucket = self._client.bucket(bucket)
+        self._prefix = prefix
+        self._url = f"gs://{bucket}/{prefix}"
+        self._threads = Threads("gcs", CONNECTIONS, DEADLINE_S)
+
+    async def put(
+        self, name: str, data: bytes, *, content_type: str, metadata: Mapping[str, str]
+    ) -> ObjectInfo:
+        """See Store."""
+        check_name(name)
+        check_size(name, len(data))
+        kept = check_metadata(metadata)
+        return await self._threads.run(f"put {name}", self._put, name, data, content_type, kept)
+
+    async def get(self, name: str) -> bytes:
+        """See Store."""
+        return await self._threads.run(f"get {name}", self._get, check_name(name))
+
+    async def get_range(self, name: str, start: int, end: int) -> bytes:
+        """See Store."""
+        check_range(name, start, end)
+        return await self._threads.run(f"get {name}", self._get_range, check_name(name), start, end)
+
+    async def head(self, name: str) -> ObjectInfo:
+        """See Store."""
+        return await self._threads.run(f"look at {name}", self._head, check_name(name))
+
+    async def list(self, prefix: str, after: str = "") -> AsyncIterator[ObjectInfo]:
+        """See Store."""
+        check_prefix(prefix)
+        # startOffset is inclusive, and the library knows no "after".
+        start = {"start_offset": self._prefix + after} if after else {}
+        blobs = self._client.list_blobs(
+            self._bucket, prefix=self._prefix + prefix, page_size=PAGE_OBJECTS, fields=_ITEM_FIELDS, timeout=TIMEOUT,
+            retry=Attempts(), **start,
+        )  # fmt: skip
+        pages = blobs.pages
+        while (page := await self._threads.run(f"list {prefix}", self._next_page, pages, prefix)) is not None:
+            for info in page:
+                if info.name > after:
+                    yield info
+
+    async def list_folders(self, prefix: str) -> AsyncIterator[str]:
+        """See Store."""
+        check_prefix(prefix)
+        blobs = self._client.list_blobs(
+            self._bucket, prefix=self._prefix + prefix, delimiter="/", page_size=PAGE_OBJECTS,
+            fields="prefixes,nextPageToken", timeout=TIMEOUT, retry=Attempts(),
+        )  # fmt: skip
+        pages = blobs.pages
+        while (
+            folders := await self._threads.run(f"list {prefix}", self._next_folders, pages, prefix)
+        ) is not None:
+            for folder in folders:
+                yield folder
+
+    async def copy(self, source: str, target: str) -> ObjectInfo:
+        """See Store."""
+        check_name(source)
+        check_name(target)
+        return await self._threads.run(f"copy {source} to {target}", self._copy, source, target)
+
+    async def delete(self, name: str) -> None:
+        """See Store."""
+        await self._threads.run(f"delete {name}", self._delete, check_name(name))
+
+    async def close(self) -> None:
+        """See Store."""
+        await self._threads.close()
+        self._client.close()
+
+    # What follows blocks, and runs in the pool.
+
+    def _put(self, name: str, data: bytes, content_type: str, metadata: dict[str, str]) -> ObjectInfo:
+        sent = ObjectInfo(name, len(data), google_crc32c.value(data), metadata)
+        doing = f"put {self._url}{name}"
+        attempts = Attempts()
+        blob = self._blob(name)
+        blob.metadata = metadata
+        try:
+            with translated(doing, missing="bucket"):
+                blob.upload_from_string(
+                    data,
+                    content_type=content_type,
+                    if_generation_match=0,
+                    checksum="crc32c",
+                    timeout=TIMEOUT,
+                    retry=attempts,
+                )
+        except AlreadyExistsError:
+            if attempts.repeated and _same(self._head(name), sent):
+                return sent
+            raise
+        return self._confirmed(doing, blob, sent)
+
+    def _copy(self, source: str, target: str) -> ObjectInfo:
+        of_source = self._head(source)
+        wanted = ObjectInfo(target, of_source.size, of_source.crc32c, of_source.metadata)
+        doing = f"copy {self._url}{source} to {target}"
+        attempts = Attempts()
+        blob = self._blob(target)
+        token: str | None = None
+        try:
+            while True:  # a large object takes several calls, each with the token of the one before
+                with translated(doing, missing="object"):
+                    token, _done, _size = blob.rewrite(
+                        self._blob(source),
+                        token=token,
+                        if_generation_match=0,
+                        timeout=TIMEOUT,
+                        retry=attempts,
+                    )
+                if token is None:
+                    return self._confirmed(doing, blob, wanted)
+        except AlreadyExistsError:
+            if attempts.repeated and _same(self._head(target), wanted):
+                return wanted
+            raise
+
+    def _confirmed(self, doing: str, blob: Blob, wanted: ObjectInfo) -> ObjectInfo:
+        """`wanted`, if the answer says that just this lies in the bucket now; else what lies there is taken away again."""
+        if blob.size == wanted.size and _crc32c(blob) == wanted.crc32c:
+            return wanted
+        with translated(doing, missing="object"):
+            blob.delete(if_generation_match=blob.generation, timeout=TIMEOUT, retry=Attempts())
+        raise ChecksumError(
+            f"{doing}: the bucket's size or CRC32C differs from what was sent; the object was removed again"
+        )
+
+    def _get(self, name: str) -> bytes:
+        whole = _Limited(name)
+        with translated(f"get {self._url}{name}", missing="object"):
+            self._blob(name).download_to_file(
+                whole, raw_download=True, checksum="crc32c", timeout=TIMEOUT, retry=Attempts()
+            )
+        return whole.getvalue()
+
+    def _get_range(self, name: str, start: int, end: int) -> bytes:
+        with translated(f"get a range of {self._url}{name}", missing="object"):
+            try:
+                data = self._blob(name).download_as_bytes(
+                    start=start,
+                    end=end - 1,
+                    raw_download=True,
+                    checksum=None,
+                    timeout=TIMEOUT,
+                    retry=Attempts(),
+                )
+            except RequestRangeNotSatisfiable:  # it ends before `start`
+                return b""
+        return bytes(data)
+
+    def _head(self, name: str) -> ObjectInfo:
+        blob = self._blob(name)
+        with translated(f"look at {self._url}{name}", missing="object"):
+            blob.reload(timeout=TIMEOUT, retry=Attempts())
+        return self._info(blob)
+
+    def _delete(self, name: str) -> None:
+        with translated(f"delete {self._url}{name}", missing="object"), suppress(NotFound):
+            self._blob(name).delete(timeout=TIMEOUT, retry=Attempts())
+
+    def _next_page(self, pages: Iterator[Any], prefix: str) -> Page | None:
+        with translated(f"list {self._url}{prefix}", missing="bucket"):
+            page = next(pages, None)
+            return None if page is None else [self._info(blob) for blob in page]
+
+    def _next_folders(self, pages: Iterator[Any], prefix: str) -> Folders | None:
+        with translated(f"list {self._url}{prefix}", missing="bucket"):
+            page = next(pages, None)
+            if page is None:
+                return None
+            return sorted(folder.removeprefix(self._prefix) for folder in page.prefixes)
+
+    def _blob(self, name: str) -> Blob:
+        return self._bucket.blob(self._prefix + name)
+
+    def _info(self, blob: Blob) -> ObjectInfo:
+        return ObjectInfo(
+            blob.name.removeprefix(self._prefix), blob.size, _crc32c(blob), dict(blob.metadata or {})
+        )
+
+
+class _Limited(BytesIO):
+    """Takes what is downloaded, up to MAX_OBJECT_BYTES. Raises TooLargeError."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def write(self, data: Any, /) -> int:
+        check_size(self._name, self.tell() + len(data))
+        return super().write(data)
+
+
+def _crc32c(blob: Blob) -> int | None:
+    """The checksum that the bucket named: four bytes, big-endian, in base64."""
+    return int.from_bytes(base64.b64decode(blob.crc32c), "big") if blob.crc32c else None
+
+
+def _same(there: ObjectInfo, sent: ObjectInfo) -> bool:
+    """What lies there is what was sent: bytes (size and CRC32C) and metadata."""
+    return (there.size, there.crc32c, there.metadata) == (sent.size, sent.crc32c, sent.metadata)

@@ -1,0 +1,161 @@
+"""What a bucket is to Tapedeck: the interface that all backends fulfil, and the limits of what may be handed to them.
+
+Owns the contract, not the work: backends stand in files of their own and one behaviour suite runs over all of them. Callers
+translate nothing: every method raises only errors of `audiostore.errors` (StoreError and below).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from audiostore.errors import BadNameError, TooLargeError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+MAX_NAME_BYTES = 1024  # what Google Cloud Storage allows
+MAX_SEGMENT_BYTES = 255  # what file systems allow between two slashes
+MAX_METADATA_BYTES = 8192  # what Google Cloud Storage allows, keys and values together
+MAX_OBJECT_BYTES = (
+    64 * 1024 * 1024
+)  # what `get` reads in one piece; a minute of anything we store is far below
+PAGE_OBJECTS = 1000  # objects a listing fetches at once
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What a store says about an object without its bytes.
+
+    `crc32c`: of the whole content; None where a listing would have to read the file to know it (`head` knows it).
+    `metadata`: what `put` was given; None where the backend keeps none (file://: read it from the tags in the file).
+    """
+
+    name: str
+    size: int
+    crc32c: int | None
+    metadata: Mapping[str, str] | None
+
+
+class Store(Protocol):
+    """A bucket, or a folder of one. Objects are written once, never changed; names sort by their UTF-8 bytes.
+
+    Any method may raise TransientStoreError (away, slow, full), StoreConfigurationError and BadNameError (before
+    anything is sent). Every operation ends within a minute or so. Cancelling a call does not take back what was sent.
+    """
+
+    async def put(
+        self, name: str, data: bytes, *, content_type: str, metadata: Mapping[str, str]
+    ) -> ObjectInfo:
+        """Create the object, whole or not at all, and compare its CRC32C with what was sent.
+
+        Raises AlreadyExistsError where the name is taken, whatever lies there; of several calls at once exactly one creates. A
+        reply lost on the way is made good inside: one's own object is never reported as a conflict. Raises TooLargeError.
+        """
+        ...
+
+    async def get(self, name: str) -> bytes:
+        """All bytes, checked against the stored CRC32C. Raises NotFoundError, ChecksumError, TooLargeError."""
+        ...
+
+    async def get_range(self, name: str, start: int, end: int) -> bytes:
+        """Bytes start (included) to end (excluded); fewer where the object ends before, none beyond its end. Raises NotFoundError."""
+        ...
+
+    async def head(self, name: str) -> ObjectInfo:
+        """Size, checksum and metadata. Raises NotFoundError."""
+        ...
+
+    def list(self, prefix: str, after: str = "") -> AsyncIterator[ObjectInfo]:
+        """All objects whose name begins with `prefix` and sorts after the name `after`, in name order, fetched page by page."""
+        ...
+
+    def list_folders(self, prefix: str) -> AsyncIterator[str]:
+        """Names up to and with the next slash after `prefix` (`chunks/u/` gives `chunks/u/c/`), each once, in name order."""
+        ...
+
+    async def copy(self, source: str, target: str) -> ObjectInfo:
+        """Copy inside the store, with content type and metadata. Raises NotFoundError (source), AlreadyExistsError (target)."""
+        ...
+
+    async def delete(self, name: str) -> None:
+        """Remove the object; one that is not there is fine."""
+        ...
+
+    async def close(self) -> None:
+        """Wait for what is under way and give back threads and connections. Nothing may be called afterwards."""
+        ...
+
+
+def check_name(name: str) -> str:
+    """The name itself, if every backend can hold it, and below its root. Raises BadNameError."""
+    if not name:
+        raise BadNameError("an object's name is empty")
+    _check_text("name", name)
+    for segment in name.split("/"):
+        _check_segment("name", name, segment)
+    return name
+
+
+def check_prefix(prefix: str) -> str:
+    """The prefix itself, if a name can begin with it: empty, or cut off anywhere. Raises BadNameError."""
+    if prefix:
+        _check_text("prefix", prefix)
+        *folders, _rest = prefix.split("/")
+        for segment in folders:
+            _check_segment("prefix", prefix, segment)
+    return prefix
+
+
+def check_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    """A copy of the metadata, if every backend that keeps metadata can keep it. Raises BadNameError."""
+    size = 0
+    for key, value in metadata.items():
+        if not key or not key.isascii() or not key.isprintable() or key != key.lower():
+            raise BadNameError(f"metadata key {key[:100]!r} is not lower-case printable ASCII")
+        size += len(key) + len(value.encode())
+    if size > MAX_METADATA_BYTES:
+        raise BadNameError(
+            f"{size} bytes of metadata are more than the {MAX_METADATA_BYTES} that an object can carry"
+        )
+    return dict(metadata)
+
+
+def check_range(name: str, start: int, end: int) -> None:
+    """Nothing, if start and end are a stretch of at least a byte and not too long. Raises BadNameError."""
+    if not 0 <= start < end or end - start > MAX_OBJECT_BYTES:
+        raise BadNameError(f"bytes {start} to {end} of {name} are no range of 1 to {MAX_OBJECT_BYTES} bytes")
+
+
+def check_size(name: str, size: int) -> None:
+    """Nothing, if an object of `size` bytes is one that stores put and get in one piece. Raises TooLargeError."""
+    if size > MAX_OBJECT_BYTES:
+        raise TooLargeError(
+            f"{name} has {size} bytes; {MAX_OBJECT_BYTES} is the most that is moved in one piece: use ranges"
+        )
+
+
+def _check_text(kind: str, text: str) -> None:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise BadNameError(f"the {kind} {text[:200]!r} is no UTF-8") from error
+    if size > MAX_NAME_BYTES:
+        raise BadNameError(f"the {kind} {text[:60]!r}… has {size} bytes; {MAX_NAME_BYTES} are allowed")
+    if not text.isprintable() or "\\" in text:
+        raise BadNameError(f"the {kind} {text[:200]!r} has a character that not every store can hold")
+
+
+def _check_segment(kind: str, text: str, segment: str) -> None:
+    if segment in {"", ".", ".."}:
+        raise BadNameError(
+            f"the {kind} {text[:200]!r} has the part {segment!r} between slashes: it could leave the store"
+        )
+    if segment.startswith(".tmp"):
+        raise BadNameError(
+            f"the {kind} {text[:200]!r} has a part beginning with .tmp: those are kept for files being written"
+        )
+    if len(segment.encode()) > MAX_SEGMENT_BYTES:
+        raise BadNameError(
+            f"the {kind} {text[:60]!r}… has a part of more than {MAX_SEGMENT_BYTES} bytes between slashes"
+        )
