@@ -26,7 +26,13 @@ from audiobus.connection import Client, is_cluster, open_client, translated
 from audiobus.conversation import Conversation
 from audiobus.cut import Cut
 from audiobus.entry_id import EntryId
-from audiobus.errors import BusContractError, ConversationDeletedError, FormatMismatchError, MergingError
+from audiobus.errors import (
+    BadUrlError,
+    BusContractError,
+    ConversationDeletedError,
+    FormatMismatchError,
+    MergingError,
+)
 from audiobus.keys import Keys
 from audiobus.script import Argument, script
 from audiobus.state import STATE_FIELDS, ConversationState, Position, PreRoll
@@ -128,6 +134,10 @@ class Bus:
             partitions: number of `ready` streams; 1 on a single Redis and 16 on a cluster where not given.
             wait_replicas: replicas that must confirm each append, cut and tombstone.
         """
+        if wait_replicas and is_cluster(url):
+            raise BadUrlError(
+                "waiting for replicas is not built for Redis Cluster: use one master with replicas"
+            )
         self.url = url
         self.keys = Keys(prefix, partitions or (CLUSTER_PARTITIONS if is_cluster(url) else 1))
         self.wait_replicas = wait_replicas
@@ -327,9 +337,8 @@ class Bus:
         """
         keys = [self.keys.conv(conversation), self.keys.tomb(conversation)]
         args: list[Argument] = [str(settled) if settled else "", replaces or b"", cut.encode()]
-        match await script("cut").run(self.client, keys, args):
+        match await script("cut").run(self.client, keys, args, wait_replicas=self.wait_replicas):
             case [b"ok"]:
-                await self._replicated()
                 return CutStands()
             case [b"standing", other]:
                 return OtherCutStands(other)
@@ -414,10 +423,6 @@ class Bus:
     async def release_lease(self, conversation: Conversation, holder: str) -> None:
         """Gives it back, if it is still the holder's."""
         await script("release").run(self.client, [self.keys.lease(conversation)], [holder])
-
-    async def _replicated(self) -> None:
-        if self.wait_replicas:
-            raise BusContractError("waiting for replicas is not built for single commands yet")
 
 
 def _fields(row: Any) -> dict[bytes, bytes]:

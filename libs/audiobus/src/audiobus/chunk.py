@@ -89,7 +89,7 @@ def decode_chunk(data: bytes) -> Chunk:
         raise BadEntryError(f"chunk entry: version {version} is unknown to this build")
     try:
         chunk = _DECODER.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadEntryError(f"chunk entry: {error}") from error
     _check(chunk)
     return chunk

@@ -22,6 +22,8 @@ Client: TypeAlias = "Redis | RedisCluster"
 CONNECT_TIMEOUT_S = 2.0
 COMMAND_TIMEOUT_S = 5.0
 MAX_CONNECTIONS = 32
+WAIT_MS = 1000
+"""How long `WAIT` gives the replicas."""
 
 _UNAVAILABLE = (
     redis_errors.ConnectionError,
@@ -36,7 +38,7 @@ _UNAVAILABLE = (
     redis_errors.RedisClusterException,
     OSError,
 )
-_UNAVAILABLE_CODES = ("MISCONF", "NOREPLICAS", "LOADING", "MASTERDOWN", "BUSY", "UNBLOCKED")
+_UNAVAILABLE_CODES = {"MISCONF", "NOREPLICAS", "LOADING", "MASTERDOWN", "BUSY", "UNBLOCKED", "OOM"}
 
 
 @contextmanager
@@ -52,7 +54,7 @@ def translated(doing: str) -> Iterator[None]:
 
 def translate_response(doing: str, error: Exception) -> BusUnavailableError | BusContractError:
     """The error of this package for one that came as a reply."""
-    if isinstance(error, _UNAVAILABLE) or str(error).startswith(_UNAVAILABLE_CODES):
+    if isinstance(error, _UNAVAILABLE) or str(error).partition(" ")[0] in _UNAVAILABLE_CODES:
         return BusUnavailableError(f"{doing}: {error}")
     return BusContractError(f"{doing}: {error}")
 
@@ -89,8 +91,6 @@ def open_client(url: str, *, blocking_s: float = 0.0) -> Client:
             socket_timeout=timeout,
             socket_connect_timeout=CONNECT_TIMEOUT_S,
             max_connections=MAX_CONNECTIONS,
-            # Every command goes to the master that owns the slot: a replica may lag behind what was acked.
-            read_from_replicas=False,
         )
         return cluster
     try:

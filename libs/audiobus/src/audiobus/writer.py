@@ -11,12 +11,11 @@ from typing import Any, Final
 from redis import exceptions as redis_errors
 
 from audiobus.bus import AppendAnswer, AppendRequest, Bus, read_append_answer
-from audiobus.connection import translate_response, translated
+from audiobus.connection import WAIT_MS, translate_response, translated
 from audiobus.errors import BusError, BusUnavailableError, NotReplicatedError
 from audiobus.script import script
 
 GROUP_LIMIT: Final = 50
-WAIT_MS: Final = 1000
 
 
 class Writer:

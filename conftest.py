@@ -1,0 +1,3 @@
+"""Fixtures that the tests of every package may ask for."""
+
+pytest_plugins = ["tapedeck_testing.redis_fixtures"]

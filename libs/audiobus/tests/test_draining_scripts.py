@@ -1,0 +1,183 @@
+"""The scripts ask, cut, finish, bury and forget."""
+
+import msgspec
+import pytest
+
+from audiobus import (
+    Appended,
+    ConversationGone,
+    Cut,
+    CutStands,
+    EntryId,
+    OtherCutStands,
+    PreRoll,
+    Replaced,
+    SettledMoved,
+    decode_cut,
+)
+from audiobus.bus import ENDS_KEPT_MS, QUIET_MS
+
+
+def cut_of(first: EntryId, last: EntryId, name: str = "chunks/user-1/conv-1/1.000-2.000.batch.bin") -> Cut:
+    return Cut(version=1, first=str(first), last=str(last), name=name, protection="standard", reason="size")
+
+
+async def finish(bus, conversation, cut, *, samples=0, ends=None, preroll=None, now_ms=0):
+    return await bus.finish(
+        conversation,
+        cut.encode(),
+        last=cut.last_id,
+        preroll=preroll,
+        samples=samples,
+        ends=ends or {},
+        now_ms=now_ms,
+    )
+
+
+@pytest.fixture
+async def recorded(recorder):
+    """A session with chunks that end at 100, 200 and 300."""
+    opened = await recorder.open()
+    for end in (100, 200, 300):
+        await recorder.append(end)
+    return opened
+
+
+async def test_a_cut_is_written_down_once(recorded, bus, conversation):
+    cut = cut_of(EntryId(recorded.epoch, 0), EntryId(recorded.epoch, 200))
+    assert await bus.cut(conversation, cut, settled=None) == CutStands()
+    assert await bus.cut(conversation, cut, settled=None) == CutStands()  # a lost reply
+    other = cut_of(EntryId(recorded.epoch, 0), EntryId(recorded.epoch, 300))
+    assert await bus.cut(conversation, other, settled=None) == OtherCutStands(cut.encode())
+    assert decode_cut((await bus.state(conversation)).cut) == cut
+
+
+async def test_a_standing_cut_can_be_given_another_name(recorded, bus, conversation):
+    cut = cut_of(EntryId(recorded.epoch, 0), EntryId(recorded.epoch, 200))
+    await bus.cut(conversation, cut, settled=None)
+    renamed = msgspec.structs.replace(cut, name="chunks/user-1/conv-1/1.000-2.001.batch.bin")
+    assert await bus.cut(conversation, renamed, settled=None, replaces=cut.encode()) == CutStands()
+    assert (await bus.state(conversation)).cut == renamed.encode()
+    # Whoever still holds the first name neither replaces nor finishes.
+    again = msgspec.structs.replace(cut, name="chunks/user-1/conv-1/1.000-2.002.batch.bin")
+    assert await bus.cut(conversation, again, settled=None, replaces=cut.encode()) == OtherCutStands(
+        renamed.encode()
+    )
+    assert not await finish(bus, conversation, cut)
+
+
+async def test_a_cut_under_a_tombstone_is_refused(recorded, bus, conversation):
+    await bus.command("SET", bus.keys.tomb(conversation), "1")
+    cut = cut_of(EntryId(recorded.epoch, 0), EntryId(recorded.epoch, 200))
+    assert await bus.cut(conversation, cut, settled=None) == ConversationGone()
+
+
+async def test_finish_settles_exactly_the_cut(recorded, bus, conversation):
+    cut = cut_of(EntryId(recorded.epoch, 0), EntryId(recorded.epoch, 200))
+    await bus.cut(conversation, cut, settled=None)
+    preroll = PreRoll(recorded.epoch, 5, 9600, 200, (b"abc",))
+    assert await finish(bus, conversation, cut, samples=9600, preroll=preroll, ends={recorded.epoch: 200})
+    state = await bus.state(conversation)
+    assert (state.settled, state.cut, state.preroll) == (EntryId(recorded.epoch, 200), None, preroll)
+    assert (state.stored_samples, state.waiting_samples) == (9600, 4800)
+    assert [entry.id.offset for entry in await bus.read(conversation, count=10)] == [300]
+    # Again: that cut no longer stands, and nothing changes.
+    assert not await finish(bus, conversation, cut, samples=9600)
+    assert (await bus.state(conversation)).stored_samples == 9600
+
+
+async def test_finish_notes_where_sessions_ended(recorder, another, bus, conversation, now_ms):
+    first = await recorder.open()
+    await recorder.append(100)
+    await bus.command("HDEL", bus.keys.conv(conversation), "newest")  # as if Redis had lost what open noted
+    second = await another().open(now_ms=now_ms + 9)
+    cut = cut_of(EntryId(first.epoch, 0), EntryId(second.epoch, 0))
+    await bus.cut(conversation, cut, settled=None)
+    assert await finish(bus, conversation, cut, ends={first.epoch: 100, second.epoch: 0}, now_ms=now_ms)
+    assert (await another().open(resume=first.epoch, now_ms=now_ms + 20)).previous_offset == 100
+
+
+async def test_asking_is_remembered_until_it_is_done(recorded, bus, conversation):
+    asked = await bus.ask(conversation, "finalize")
+    assert (asked.newest, asked.settled, asked.entries) == (EntryId(recorded.epoch, 300), None, 4)
+    state = await bus.state(conversation)
+    assert (state.flush, state.flush_reason) == (EntryId(recorded.epoch, 300), "finalize")
+    part = cut_of(EntryId(recorded.epoch, 0), EntryId(recorded.epoch, 200))
+    await bus.cut(conversation, part, settled=None)
+    await finish(bus, conversation, part)
+    assert (await bus.state(conversation)).flush == EntryId(recorded.epoch, 300)
+    rest = cut_of(EntryId(recorded.epoch, 300), EntryId(recorded.epoch, 300))
+    await bus.cut(conversation, rest, settled=EntryId(recorded.epoch, 200))
+    await finish(bus, conversation, rest)
+    state = await bus.state(conversation)
+    assert (state.flush, state.flush_reason) == (None, None)
+    nothing_waits = await bus.ask(conversation, "finalize")
+    assert (nothing_waits.entries, nothing_waits.settled) == (0, EntryId(recorded.epoch, 300))
+    assert (await bus.state(conversation)).flush is None
+
+
+async def test_asking_for_what_nobody_recorded(bus, conversation):
+    assert await bus.ask(conversation, "flush") is None
+
+
+async def test_a_replaced_socket_cannot_end_the_newer_session(recorder, another, bus, conversation):
+    await recorder.open()
+    newer = another()
+    opened = await newer.open()
+    assert await bus.ask(conversation, "end", owner=recorder.owner, ends=True) == Replaced(newer.owner, None)
+    assert (await another().open(resume=opened.epoch)).resumed
+
+
+async def test_bury_moves_an_entry_in_one_step(recorded, recorder, bus, conversation, now_ms):
+    entries = await bus.read(conversation, count=10)
+    poison = entries[2]
+    bury = {"reason": "does not parse", "first_offset": 100, "samples": 4800, "now_ms": now_ms}
+    assert await bus.bury(conversation, poison, **bury)
+    assert not await bus.bury(conversation, poison, **bury)  # a lost reply: dead once
+    state = await bus.state(conversation)
+    assert (state.dead_samples, state.waiting_samples) == (4800, 9600)
+    assert [entry.id.offset for entry in await bus.read(conversation, count=10)] == [0, 100, 300]
+    letter = msgspec.msgpack.decode(await bus.command("HGET", bus.keys.dead(conversation), str(poison.id)))
+    assert letter["reason"] == "does not parse"
+    assert letter["fields"] == {b"c": b"100..200"} or letter["fields"] == {"c": b"100..200"}
+    answer = await recorder.append(400)
+    assert isinstance(answer, Appended)
+    assert answer.dead_offset == 100
+
+
+async def test_nothing_is_buried_under_a_standing_cut(recorded, bus, conversation, now_ms):
+    [_, entry, *_] = await bus.read(conversation, count=10)
+    await bus.cut(
+        conversation, cut_of(EntryId(recorded.epoch, 0), EntryId(recorded.epoch, 200)), settled=None
+    )
+    assert not await bus.bury(conversation, entry, reason="x", first_offset=0, samples=0, now_ms=now_ms)
+    assert len(await bus.read(conversation, count=10)) == 4
+
+
+async def test_forget_waits_for_a_quiet_day_and_an_empty_buffer(recorded, another, bus, conversation, now_ms):
+    a_day_later = now_ms + QUIET_MS
+    assert not await bus.forget(conversation, a_day_later)  # entries
+    cut = cut_of(EntryId(recorded.epoch, 0), EntryId(recorded.epoch, 300))
+    await bus.cut(conversation, cut, settled=None)
+    await finish(bus, conversation, cut, preroll=PreRoll(recorded.epoch, 5, 1, 300, (b"abc",)))
+    assert not await bus.forget(conversation, a_day_later - 1)  # not a day yet
+    assert await bus.buffered(conversation)
+    assert await bus.forget(conversation, a_day_later)
+    assert not await bus.buffered(conversation)
+    state = await bus.state(conversation)
+    assert (state.owner, state.preroll) == (None, None)
+    ttl = await bus.command("PTTL", bus.keys.conv(conversation))
+    assert 0 < ttl <= ENDS_KEPT_MS
+    # The end is known still, and opening lifts the time limit.
+    after = await another().open(resume=recorded.epoch, now_ms=a_day_later + 1)
+    assert (after.resumed, after.previous_offset) == (False, 300)
+    assert after.epoch > recorded.epoch
+    assert await bus.command("PTTL", bus.keys.conv(conversation)) == -1
+
+
+async def test_the_settled_id_that_was_read_must_still_be_it(recorded, bus, conversation):
+    cut = cut_of(EntryId(recorded.epoch, 0), EntryId(recorded.epoch, 200))
+    await bus.cut(conversation, cut, settled=None)
+    await finish(bus, conversation, cut)
+    stale = cut_of(EntryId(recorded.epoch, 0), EntryId(recorded.epoch, 300))
+    assert await bus.cut(conversation, stale, settled=None) == SettledMoved(EntryId(recorded.epoch, 200))

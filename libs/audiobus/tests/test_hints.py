@@ -1,0 +1,91 @@
+"""`due` and `ready`."""
+
+import pytest
+
+from audiobus import Conversation, Hints
+from audiobus.connection import open_client
+
+
+@pytest.fixture
+async def hints(bus):
+    made = Hints(bus)
+    for partition in range(bus.keys.partitions):
+        await made.make_group(partition)
+        await made.make_group(partition)  # again is fine
+    return made
+
+
+async def test_a_hint_goes_to_one_consumer_and_leaves_when_done(hints, bus, conversation):
+    await hints.ready(conversation, "finalize")
+    partition = bus.keys.partition(conversation)
+    [hint] = await hints.take(bus.client, partition, "a", count=10, block_ms=None)
+    assert (hint.conversation, hint.reason) == (conversation, "finalize")
+    assert await hints.take(bus.client, partition, "b", count=10, block_ms=None) == []
+    assert await hints.take(bus.client, partition, "a", count=10, block_ms=None, pending=True) == [hint]
+    await hints.done(hint)
+    assert await hints.take(bus.client, partition, "a", count=10, block_ms=None, pending=True) == []
+    assert await bus.command("XLEN", bus.keys.ready(partition)) == 0
+
+
+async def test_a_dead_consumers_hint_is_claimed(hints, bus, conversation):
+    await hints.ready(conversation, "end")
+    partition = bus.keys.partition(conversation)
+    [hint] = await hints.take(bus.client, partition, "dead", count=10, block_ms=None)
+    assert await hints.claim(partition, "alive", idle_ms=60_000, count=10) == []
+    assert await hints.claim(partition, "alive", idle_ms=0, count=10) == [hint]
+
+
+async def test_a_blocking_read_waits_without_error(hints, bus, conversation):
+    client = open_client(bus.url, blocking_s=1)
+    try:
+        assert await hints.take(client, bus.keys.partition(conversation), "a", count=10, block_ms=50) == []
+    finally:
+        await client.aclose()
+
+
+async def test_due_only_moves_forward_for_those_who_did_not_look(hints, bus, conversation, now_ms):
+    key = bus.keys.due(bus.keys.partition(conversation))
+    await hints.due(conversation, now_ms + 60_000)
+    await hints.due(conversation, now_ms + 90_000)
+    assert float(await bus.command("ZSCORE", key, conversation.tag)) == now_ms + 60_000
+    await hints.due(conversation, now_ms + 10_000)
+    assert float(await bus.command("ZSCORE", key, conversation.tag)) == now_ms + 10_000
+    await hints.push_due(conversation, now_ms + 120_000)
+    assert float(await bus.command("ZSCORE", key, conversation.tag)) == now_ms + 120_000
+
+
+async def test_the_scheduler_takes_only_what_is_past_due(hints, bus, now_ms):
+    for number in range(5):
+        await hints.due(Conversation("u", f"c{number}"), now_ms + number * 1000)
+    hinted = [await hints.schedule(p, now_ms + 2000, now_ms + 30_000) for p in range(bus.keys.partitions)]
+    assert sum(hinted) == 3
+    hinted = [await hints.schedule(p, now_ms + 2000, now_ms + 30_000) for p in range(bus.keys.partitions)]
+    assert sum(hinted) == 0
+
+
+async def test_leaving_needs_that_there_is_no_buffer(hints, bus, recorder, conversation, now_ms):
+    key = bus.keys.due(bus.keys.partition(conversation))
+    await hints.due(conversation, now_ms)
+    assert await hints.leave(conversation, now_ms + 1)
+    assert await bus.command("ZSCORE", key, conversation.tag) is None
+    await recorder.open()
+    assert not await hints.leave(conversation, now_ms + 1)
+    assert await bus.command("ZSCORE", key, conversation.tag) is not None
+
+
+async def test_a_hint_that_names_nothing_can_still_be_acknowledged(hints, bus, conversation):
+    await bus.command("XADD", bus.keys.ready(0), "*", "c", "no-slash")
+    await bus.command("XADD", bus.keys.ready(0), "*", "x", "y")
+    taken = await hints.take(bus.client, 0, "a", count=10, block_ms=None)
+    assert [hint.conversation for hint in taken] == [None, None]
+
+
+async def test_leases(bus, conversation):
+    assert await bus.take_lease(conversation, "a", 30_000)
+    assert await bus.take_lease(conversation, "a", 30_000)  # renewed, or taken over by a's next life
+    assert not await bus.take_lease(conversation, "b", 30_000)
+    await bus.release_lease(conversation, "b")
+    assert not await bus.take_lease(conversation, "b", 30_000)
+    await bus.release_lease(conversation, "a")
+    assert await bus.take_lease(conversation, "b", 30_000)
+    assert 0 < await bus.command("PTTL", bus.keys.lease(conversation)) <= 30_000

@@ -1,0 +1,108 @@
+"""The script open: epochs, owners, resuming, refusals."""
+
+import pytest
+
+from audiobus import Appended, Position, Replaced
+from audiobus.bus import ENDS_KEPT_MS, RESUMABLE_MS
+from audiobus.errors import ConversationDeletedError, FormatMismatchError, MergingError
+
+
+async def test_a_fresh_session_takes_the_clock_as_its_epoch(recorder, bus, conversation, now_ms):
+    opened = await recorder.open()
+    assert (opened.epoch, opened.resumed, opened.offset, opened.previous_offset) == (now_ms, False, 0, None)
+    [entry] = await bus.read(conversation, count=10)
+    assert entry.id == (now_ms, 0)
+    assert entry.chunk is None
+
+
+async def test_epochs_rise_whatever_the_clocks_say(recorder, another, now_ms):
+    first = await recorder.open()
+    behind = await another().open(now_ms=now_ms - 5_000)
+    same = await another().open(now_ms=behind.epoch)
+    assert first.epoch < behind.epoch < same.epoch
+
+
+async def test_the_newest_socket_owns_the_conversation(recorder, another):
+    await recorder.open()
+    newer = another()
+    await newer.open()
+    answer = await recorder.append(100)
+    assert isinstance(answer, Replaced)
+    assert answer.owner == newer.owner
+    assert isinstance(await newer.append(100), Appended)
+
+
+async def test_resuming_answers_offset_and_position(recorder, another, now_ms):
+    opened = await recorder.open()
+    await recorder.append(100)
+    resumed = await another().open(resume=opened.epoch)
+    assert (resumed.epoch, resumed.resumed, resumed.offset) == (opened.epoch, True, 100)
+    assert resumed.position == Position(now_ms, 4800)
+
+
+async def test_a_session_with_no_audio_yet_can_be_resumed(recorder, another):
+    opened = await recorder.open()
+    resumed = await another().open(resume=opened.epoch)
+    assert (resumed.resumed, resumed.offset, resumed.position) == (True, 0, None)
+
+
+async def test_a_session_is_resumable_for_a_day_after_its_last_byte(recorder, another, now_ms):
+    opened = await recorder.open()
+    await recorder.append(100)
+    late = await another().open(resume=opened.epoch, now_ms=now_ms + RESUMABLE_MS + 1)
+    assert not late.resumed
+    assert late.previous_offset == 100
+
+
+async def test_a_socket_opens_its_own_session_again_however_long_it_was_silent(recorder, now_ms):
+    opened = await recorder.open()
+    again = await recorder.open(resume=opened.epoch, now_ms=now_ms + 3 * RESUMABLE_MS, own=True)
+    assert again.resumed
+
+
+async def test_a_closed_session_is_over_and_its_end_is_known(recorder, another, bus, conversation):
+    opened = await recorder.open()
+    await recorder.append(100)
+    await bus.ask(conversation, "end", owner=recorder.owner, ends=True)
+    after = await another().open(resume=opened.epoch)
+    assert not after.resumed
+    assert after.previous_offset == 100
+    # The new session is not closed by the old one's end.
+    assert (await another().open(resume=after.epoch)).resumed
+
+
+async def test_an_unknown_session_has_no_former_end(recorder):
+    opened = await recorder.open(resume=12345)
+    assert not opened.resumed
+    assert opened.previous_offset is None
+
+
+async def test_a_session_resumes_only_in_its_own_format(recorder, bus, conversation, now_ms):
+    opened = await recorder.open()
+    with pytest.raises(FormatMismatchError, match="pcm16:16000"):
+        await bus.open(conversation, owner="x", format="opus:48000:1:312", now_ms=now_ms, resume=opened.epoch)
+
+
+async def test_a_tombstone_refuses(recorder, bus, conversation):
+    await bus.command("SET", bus.keys.tomb(conversation), "1")
+    with pytest.raises(ConversationDeletedError):
+        await recorder.open()
+    assert not await bus.buffered(conversation)
+
+
+async def test_a_merge_refuses_and_names_the_target(recorder, bus, conversation):
+    await bus.command("HSET", bus.keys.conv(conversation), "merging", "target-1")
+    with pytest.raises(MergingError) as raised:
+        await recorder.open()
+    assert raised.value.target == "target-1"
+
+
+async def test_ends_older_than_they_are_kept_for_go(another, bus, conversation, now_ms):
+    for number in range(140):
+        await another().open(now_ms=now_ms + number)
+    much_later = now_ms + ENDS_KEPT_MS + 10_000
+    await another().open(now_ms=much_later)
+    fields = await bus.command("HKEYS", bus.keys.conv(conversation))
+    ends = [field for field in fields if field.startswith(b"end:")]
+    # The one that has just ended is noted now; all others are older than a month.
+    assert len(ends) == 1

@@ -1,0 +1,111 @@
+"""Real Redis processes on loopback."""
+
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import redis
+
+START_DEADLINE_S = 15.0
+
+
+def free_port() -> int:
+    """A port that nothing listens on, and whose cluster bus port (plus 10,000) exists."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port < 55_000:
+            return port
+
+
+class RedisProcess:
+    """One server with AOF in a directory of its own: it can be killed and comes back with what it had."""
+
+    def __init__(
+        self, binary: str, directory: Path, *, cluster: bool = False, options: tuple[str, ...] = ()
+    ) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        self._command = [
+            binary,
+            *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(directory)),
+            *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
+            *("--maxmemory-policy", "noeviction", "--daemonize", "no"),
+            *(("--cluster-enabled", "yes", "--cluster-node-timeout", "2000") if cluster else ()),
+            *options,
+        ]
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    def start(self) -> "RedisProcess":
+        """Starts it and waits until it answers."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with (self.directory / "redis.log").open("ab") as log:
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        deadline = time.monotonic() + START_DEADLINE_S
+        with redis.Redis(port=self.port, socket_timeout=1, retry=None) as client:
+            while True:
+                try:
+                    client.ping()
+                except redis.RedisError as error:
+                    if self.process.poll() is not None or time.monotonic() > deadline:
+                        log_text = (self.directory / "redis.log").read_text(errors="replace")
+                        raise RuntimeError(f"redis on port {self.port} did not start:\n{log_text}") from error
+                    self.wait(0.02)
+                else:
+                    return self
+
+    def wait(self, seconds: float) -> None:
+        """Waits, or less if the process ends."""
+        assert self.process is not None
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return
+
+    def kill(self) -> None:
+        """SIGKILL: what it confirmed is in the AOF, or in the kernel's hands."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def stop(self) -> None:
+        """Ends it for good."""
+        self.kill()
+
+
+def make_cluster(binary: str, directory: Path) -> list[RedisProcess]:
+    """Three masters that share the slots."""
+    nodes = [RedisProcess(binary, directory / f"node{n}", cluster=True).start() for n in range(3)]
+    clients = [redis.Redis(port=node.port, socket_timeout=5) for node in nodes]
+    try:
+        bounds = (0, 5461, 10_923, 16_384)
+        for index, client in enumerate(clients):
+            client.execute_command("CLUSTER", "ADDSLOTS", *range(bounds[index], bounds[index + 1]))
+            client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", index + 1)
+            if index:
+                client.execute_command("CLUSTER", "MEET", "127.0.0.1", nodes[0].port)
+        deadline = time.monotonic() + START_DEADLINE_S
+        while not all(_agreed(client) for client in clients):
+            if time.monotonic() > deadline:
+                raise RuntimeError("the three masters do not agree on a cluster")
+            nodes[0].wait(0.05)
+    except BaseException:
+        for node in nodes:
+            node.stop()
+        raise
+    finally:
+        for client in clients:
+            client.close()
+    return nodes
+
+
+def _agreed(client: "redis.Redis") -> bool:
+    info: bytes = client.execute_command("CLUSTER", "INFO")
+    return b"cluster_state:ok" in info and b"cluster_known_nodes:3" in info
