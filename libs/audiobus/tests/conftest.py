@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from audiobus import AppendRequest, Bus, Conversation, EntryId, Opened, Position
-from audiobus.bus import AppendAnswer
+from audiobus.append import AppendAnswer
 
 FORMAT = "pcm16:16000:1:312"
 NOW_MS = 1_732_147_200_000

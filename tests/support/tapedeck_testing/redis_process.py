@@ -91,11 +91,7 @@ def make_cluster(binary: str, directory: Path) -> list[RedisProcess]:
             client.execute_command("CLUSTER", "SET-CONFIG-EPOCH", index + 1)
             if index:
                 client.execute_command("CLUSTER", "MEET", "127.0.0.1", nodes[0].port)
-        deadline = time.monotonic() + START_DEADLINE_S
-        while not all(_agreed(client) for client in clients):
-            if time.monotonic() > deadline:
-                raise RuntimeError("the three masters do not agree on a cluster")
-            nodes[0].wait(0.05)
+        _wait_for_agreement(nodes[0], clients)
     except BaseException:
         for node in nodes:
             node.stop()
@@ -104,6 +100,14 @@ def make_cluster(binary: str, directory: Path) -> list[RedisProcess]:
         for client in clients:
             client.close()
     return nodes
+
+
+def _wait_for_agreement(node: RedisProcess, clients: "list[redis.Redis]") -> None:
+    deadline = time.monotonic() + START_DEADLINE_S
+    while not all(_agreed(client) for client in clients):
+        if time.monotonic() > deadline:
+            raise RuntimeError("the three masters do not agree on a cluster")
+        node.wait(0.05)
 
 
 def _agreed(client: "redis.Redis") -> bool:

@@ -16,7 +16,8 @@ from audiobus.answers import (
     SettledMoved,
     stored_offset,
 )
-from audiobus.bus import AppendRequest, Bus, Entry
+from audiobus.append import AppendRequest
+from audiobus.bus import Bus, Entry
 from audiobus.chunk import Chunk, decode_chunk
 from audiobus.conversation import Conversation
 from audiobus.cut import Cut, Stored, decode_cut

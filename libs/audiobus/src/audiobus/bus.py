@@ -3,7 +3,7 @@
 Every method is one command or one script, on one slot, and safe to repeat. Nothing here retries, and nothing sleeps.
 """
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self, cast
 
@@ -11,16 +11,15 @@ import msgspec
 from redis.asyncio import RedisCluster
 
 from audiobus.answers import (
-    Appended,
     Asked,
     ConversationGone,
     CutStands,
-    Misplaced,
     Opened,
     OtherCutStands,
     Replaced,
     SettledMoved,
 )
+from audiobus.append import AppendAnswer, AppendRequest, read_append_answer
 from audiobus.chunk import CHUNK_FIELD
 from audiobus.connection import Client, is_cluster, open_client, translated
 from audiobus.conversation import Conversation
@@ -57,67 +56,6 @@ class Entry:
     def chunk(self) -> bytes | None:
         """The bytes of a chunk (`audiobus.chunk.decode_chunk`); None for the entry that opens a session."""
         return self.fields.get(CHUNK_FIELD)
-
-
-@dataclass(frozen=True, slots=True)
-class AppendRequest:
-    """A chunk to append, and onto what."""
-
-    conversation: Conversation
-    owner: str
-    before: EntryId
-    id: EntryId
-    chunk: bytes
-    samples: int
-    """Played samples of the chunk at 48 kHz."""
-    position: Position
-    """Where the run stands after it."""
-    now_ms: int
-
-    def command(self, keys: Keys) -> tuple[list[str], list[Argument]]:
-        """Keys and arguments of the script."""
-        return (
-            [keys.conv(self.conversation), keys.audio(self.conversation), keys.tomb(self.conversation)],
-            [
-                self.owner,
-                str(self.before),
-                str(self.id),
-                self.chunk,
-                self.now_ms,
-                self.samples,
-                str(self.position),
-                str(self.id.epoch),
-            ],
-        )
-
-
-AppendAnswer = Appended | Replaced | Misplaced
-
-
-def read_append_answer(answer: Sequence[Any]) -> AppendAnswer:
-    """The answer of the append script as a type.
-
-    Raises:
-        ConversationDeletedError: a tombstone stands.
-        BusContractError: no answer of that script.
-    """
-    match [bytes(part) if isinstance(part, bytes) else part for part in answer]:
-        case [b"ok", newest, settled, dead, waiting, entries]:
-            return Appended(
-                newest=EntryId.parse(newest),
-                settled=EntryId.parse_or_none(settled),
-                dead_offset=int(dead) if dead else None,
-                waiting_samples=int(waiting),
-                entries=int(entries),
-            )
-        case [b"owner", owner, newest]:
-            return Replaced(owner.decode(), EntryId.parse_or_none(newest))
-        case [b"newest", newest]:
-            return Misplaced(EntryId.parse_or_none(newest))
-        case [b"deleted"]:
-            raise ConversationDeletedError("the conversation is deleted")
-        case other:
-            raise BusContractError(f"append answered {other!r}")
 
 
 class Bus:

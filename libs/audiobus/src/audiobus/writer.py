@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from redis import exceptions as redis_errors
 
-from audiobus.bus import AppendAnswer, AppendRequest, Bus, read_append_answer
+from audiobus.append import AppendAnswer, AppendRequest, read_append_answer
+from audiobus.bus import Bus
 from audiobus.connection import WAIT_MS, translate_response, translated
 from audiobus.errors import BusError, BusUnavailableError, NotReplicatedError
 from audiobus.script import script

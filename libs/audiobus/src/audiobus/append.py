@@ -1,0 +1,74 @@
+"""One chunk to append, as the script takes it, and what the script answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from audiobus.answers import Appended, Misplaced, Replaced
+from audiobus.conversation import Conversation
+from audiobus.entry_id import EntryId
+from audiobus.errors import BusContractError, ConversationDeletedError
+from audiobus.keys import Keys
+from audiobus.script import Argument
+from audiobus.state import Position
+
+
+@dataclass(frozen=True, slots=True)
+class AppendRequest:
+    """A chunk to append, and onto what."""
+
+    conversation: Conversation
+    owner: str
+    before: EntryId
+    id: EntryId
+    chunk: bytes
+    samples: int
+    """Played samples of the chunk at 48 kHz."""
+    position: Position
+    """Where the run stands after it."""
+    now_ms: int
+
+    def command(self, keys: Keys) -> tuple[list[str], list[Argument]]:
+        """Keys and arguments of the script."""
+        return (
+            [keys.conv(self.conversation), keys.audio(self.conversation), keys.tomb(self.conversation)],
+            [
+                self.owner,
+                str(self.before),
+                str(self.id),
+                self.chunk,
+                self.now_ms,
+                self.samples,
+                str(self.position),
+                str(self.id.epoch),
+            ],
+        )
+
+
+AppendAnswer = Appended | Replaced | Misplaced
+
+
+def read_append_answer(answer: Sequence[Any]) -> AppendAnswer:
+    """The answer of the append script as a type.
+
+    Raises:
+        ConversationDeletedError: a tombstone stands.
+        BusContractError: no answer of that script.
+    """
+    match [bytes(part) if isinstance(part, bytes) else part for part in answer]:
+        case [b"ok", newest, settled, dead, waiting, entries]:
+            return Appended(
+                newest=EntryId.parse(newest),
+                settled=EntryId.parse_or_none(settled),
+                dead_offset=int(dead) if dead else None,
+                waiting_samples=int(waiting),
+                entries=int(entries),
+            )
+        case [b"owner", owner, newest]:
+            return Replaced(owner.decode(), EntryId.parse_or_none(newest))
+        case [b"newest", newest]:
+            return Misplaced(EntryId.parse_or_none(newest))
+        case [b"deleted"]:
+            raise ConversationDeletedError("the conversation is deleted")
+        case other:
+            raise BusContractError(f"append answered {other!r}")
