@@ -76,20 +76,27 @@ def find(environ: Mapping[str, str] = os.environ) -> Libopus:
 def load() -> Libopus:
     """Loads the libopus that `find` chooses, once per process; from then on `import opuslib` works with it.
 
-    LibopusError where there is none, or where somebody imported opuslib before with another library: states
-    made by one libopus must never reach another.
+    Where somebody has imported opuslib before, its library stays: states made by one libopus must never reach
+    another. LibopusError where there is none, or where that one is not what TAPEDECK_LIBOPUS names.
     """
     with _importing:
+        if "opuslib.api" in sys.modules:
+            return _imported_before()
         found = find()
-        if "opuslib.api" not in sys.modules:
-            _import_opuslib(found)
+        _import_opuslib(found)
+        return found
+
+
+def _imported_before() -> Libopus:
     used = str(importlib.import_module("opuslib.api").libopus._name)  # noqa: SLF001 - CDLL has no public name
-    if used != found.path:
+    named = os.environ.get(VARIABLE, "")
+    if named not in ("", used):
         raise LibopusError(
-            f"opuslib was imported with {used} before audiocodec chose {found.path}: "
+            f"{VARIABLE} names {named!r}, but opuslib was imported before with {used!r}: "
             f"call audiocodec.libopus.load() first"
         )
-    return found
+    source: Source = "env" if named else "pyav" if Path(used) in pyav_copies() else "system"
+    return Libopus(used, _version(used), source)
 
 
 def _candidates() -> Iterator[tuple[str, Source]]:
@@ -115,7 +122,7 @@ def pyav_copies() -> list[Path]:
     copies: set[Path] = set()
     for package in map(Path, spec.submodule_search_locations or ()):
         for folder in (package.parent / "av.libs", package / ".dylibs"):
-            for pattern in ("libopus[-.]*.so*", "libopus[-.]*dylib", "*opus-[0-9a-f]*.dll"):
+            for pattern in ("libopus[-.]*", "opus-*.dll"):
                 copies.update(folder.glob(pattern))
     return sorted(copies)
 

@@ -1,0 +1,69 @@
+"""What the tests of audiocodec share: a recording, its packets, and the programs that judge our files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import av
+import pytest
+
+from audiocodec import Encoder, Span
+
+DATA = Path(__file__).parent / "data"
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def speech() -> bytes:
+    """Eight seconds of synthesised speech, s16le, mono, 16 kHz."""
+    with av.open(str(DATA / "speech-16k-mono.flac")) as file:
+        return b"".join(frame.to_ndarray().tobytes() for frame in file.decode(audio=0))
+
+
+@pytest.fixture(scope="session")
+def speech_span(speech: bytes) -> Span:
+    """That speech as one whole run, through our encoder."""
+    encoder = Encoder(16_000)
+    packets = encoder.encode(speech)
+    last, trim = encoder.finish()
+    return Span(
+        conversation="c",
+        epoch=1_732_147_200_123,
+        first_offset=0,
+        end_offset=len(speech),
+        run_start_ms=1_732_147_200_000,
+        first_sample=0,
+        samples=len(speech) // 2 * 3,
+        lead=encoder.lookahead,
+        trim=trim,
+        starts=True,
+        packets=(*packets, *last),
+    )
+
+
+@pytest.fixture(scope="session")
+def golden() -> bytes:
+    """Two seconds of that speech as a file of our writer."""
+    return (DATA / "golden.opus").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def program():
+    """Finds a program by name; skips where it is missing, fails instead on CI."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            reason = f"{name} is not on PATH"
+            if os.environ.get("CI") == "true":
+                pytest.fail(reason)
+            pytest.skip(reason)
+        return path
+
+    return find

@@ -1,0 +1,8 @@
+import pytest
+
+from audiocodec import errors
+
+
+@pytest.mark.parametrize("name", ["LibopusError", "BadPacketError", "BadPcmError", "OggError"])
+def test_one_tree(name):
+    assert issubclass(getattr(errors, name), errors.CodecError)
