@@ -1,0 +1,50 @@
+# Tapedeck. `make help` says what there is.
+# Needs Python 3.11 or newer and make; everything else is fetched into .venv (and .tools, where Go is there).
+
+PYTHON ?= python3
+BIN := .venv/bin
+export UV_PYTHON_DOWNLOADS := never
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint fmt types tools bench clean
+
+help: ## Show this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-8s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.ready ## Make .venv with everything in it (uv too, if it is missing)
+
+.venv/.ready: uv.lock pyproject.toml $(wildcard */*/pyproject.toml)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tapedeck needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Set PYTHON=python3.x")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@if command -v uv >/dev/null 2>&1; then uv sync --frozen --inexact --quiet; \
+	else test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; \
+	$(BIN)/uv sync --frozen --inexact --quiet; fi
+	@touch $@
+
+run: setup ## Start everything, send real speech through it, prove that it came back, and keep serving
+	@$(BIN)/python -m tapedeck.demo
+
+test: setup ## Run the tests, with the real servers that are found
+	@$(BIN)/pytest
+
+lint: setup ## ruff and import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+
+fmt: setup ## ruff format, and the fixes that ruff makes itself
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+types: setup ## mypy, strict
+	@$(BIN)/mypy libs/*/src services/*/src clients/python/src tests/support bench
+
+tools: ## Build the Go tools that checks use into .tools/bin, where Go is there
+	@if command -v go >/dev/null 2>&1; then GOBIN="$(CURDIR)/.tools/bin" go install -C tools tool; \
+	else echo "make tools: no Go here; checks that need fake-gcs-server look for it on PATH"; fi
+
+bench: setup ## Measure, each figure against its baseline in the same run
+	@$(BIN)/python -m bench
+
+clean: ## Remove what the other targets made, but no audio
+	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
