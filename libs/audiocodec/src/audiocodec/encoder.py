@@ -78,8 +78,7 @@ class Encoder:
         """
         if len(pcm) % self._sample_bytes:
             raise BadPcmError(f"{len(pcm)} bytes of PCM: not a multiple of {self._sample_bytes}")
-        if self._finished:
-            raise CodecError("the encoder is finished: begin a new one")
+        self._expect_unfinished()
         data = self._rest + pcm
         size = self._frame_bytes
         whole = len(data) - len(data) % size
@@ -94,6 +93,7 @@ class Encoder:
         Pads with silence until every sample given can be decoded; none and 0 where none was given. The encoder
         is used up: CodecError on any further call.
         """
+        self._expect_unfinished()
         taken = self._taken_bytes // self._sample_bytes
         if not taken:
             self._finished = True
@@ -102,6 +102,10 @@ class Encoder:
         packets = self.encode(bytes((self._lookahead + padding) * self._sample_bytes))
         self._finished = True
         return packets, padding * self._scale
+
+    def _expect_unfinished(self) -> None:
+        if self._finished:
+            raise CodecError("the encoder is finished: begin a new one")
 
     def _packet(self, frame: bytes) -> bytes:
         # `frame` is exactly one frame of PCM: libopus reads that much, whatever it is given.
