@@ -1,0 +1,18 @@
+"""Tapedeck's SDK: record into it (`ListenClient`), read what was recorded (`StorageClient`); and its command.
+
+Speaks to the services through their public faces only.
+"""
+
+from tapedeck.audio_format import AudioFormat
+from tapedeck.errors import ListenError, StorageError, TapedeckError
+from tapedeck.listen_client import ListenClient, ListenOptions, Progress
+
+__all__ = [
+    "AudioFormat",
+    "ListenClient",
+    "ListenError",
+    "ListenOptions",
+    "Progress",
+    "StorageError",
+    "TapedeckError",
+]

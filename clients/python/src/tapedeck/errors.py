@@ -1,0 +1,114 @@
+"""The errors of the SDK and the command, and nothing else.
+
+TapedeckError
+├── ListenError               recording into the listen service failed for good
+│   ├── NotAcceptedError      1003, 1007, 1009, 4400: what was sent is not what the server takes
+│   ├── NotAllowedError       4403: this user may not record here (storing is off, or forbidden)
+│   ├── UnauthorizedError     4401, and no newer token at hand
+│   ├── DeletedError          4404: the conversation has been deleted
+│   ├── ReplacedError         4409: a newer session has the conversation, or it is being merged
+│   ├── UnreachableError      no socket could be opened for as long as the caller wants to wait
+│   └── ProtocolError         the server said what the protocol does not allow
+├── StorageError              the storage API answered with a problem, or not at all
+│   ├── NotFoundError         404
+│   └── ChangedError          a download broke, and what is there now is no longer the same
+├── TokenError                a token can't be minted or read
+├── SystemNotFoundError       no ready file, no address: there is no system to speak to
+├── AudioFileError            an audio file can't be read
+└── UpError                   `tapedeck up` can't run
+    ├── AlreadyRunningError   another `up` holds the data directory
+    ├── PortTakenError        a port belongs to somebody else
+    └── RedisBinaryError      no Redis server to run, or one too old for what lies in the data directory
+
+None of these goes away by trying the same again at once: whatever can is retried where it happens.
+`hint` says what to do next, in one sentence; it may be empty.
+"""
+
+
+class TapedeckError(Exception):
+    """What was being done, to what, and what went wrong; `hint` says what to do."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class ListenError(TapedeckError):
+    """The recording has stopped. `code` is the error code or close code that the server gave ("" where none)."""
+
+    def __init__(self, message: str, *, code: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+class NotAcceptedError(ListenError):
+    """The server does not take what was sent: codec, rate, parameter or size."""
+
+
+class NotAllowedError(ListenError):
+    """This user may not record, or may not record now."""
+
+
+class UnauthorizedError(ListenError):
+    """The token is not valid (any more), and there is no other."""
+
+
+class DeletedError(ListenError):
+    """The conversation has been deleted; record into a new one."""
+
+
+class ReplacedError(ListenError):
+    """A newer session has taken the conversation over, or it is being merged."""
+
+
+class UnreachableError(ListenError):
+    """No socket could be opened for as long as the caller wanted to wait."""
+
+
+class ProtocolError(ListenError):
+    """The server said something that the protocol does not allow."""
+
+
+class StorageError(TapedeckError):
+    """The storage API answered with a problem (RFC 9457), or did not answer (status 0)."""
+
+    def __init__(self, message: str, *, status: int = 0, code: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.code = code
+
+
+class NotFoundError(StorageError):
+    """There is nothing of that name for this token."""
+
+
+class ChangedError(StorageError):
+    """A broken download can't go on: what is there now differs from its beginning."""
+
+
+class TokenError(TapedeckError):
+    """A token can't be minted or read."""
+
+
+class SystemNotFoundError(TapedeckError):
+    """There is no running system to be found."""
+
+
+class AudioFileError(TapedeckError):
+    """An audio file can't be read."""
+
+
+class UpError(TapedeckError):
+    """The stack can't be run."""
+
+
+class AlreadyRunningError(UpError):
+    """Another `up` holds the data directory."""
+
+
+class PortTakenError(UpError):
+    """A port belongs to somebody else."""
+
+
+class RedisBinaryError(UpError):
+    """There is no Redis server to run, or it is too old for the data."""

@@ -1,0 +1,178 @@
+"""A small real WebSocket server that speaks the protocol page, and can be told to misbehave."""
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+
+
+@dataclass
+class HeldSession:
+    """What the stand-in keeps of one session: its audio, as if safe in Redis."""
+
+    conversation_id: str
+    audio: bytearray = field(default_factory=bytearray)
+    messages: list[bytes] = field(default_factory=list)
+    marks: list[tuple[int, int]] = field(default_factory=list)  # (offset, unix ms)
+    over: bool = False
+
+
+@dataclass
+class ListenStandIn:
+    """The server's state and the faults that it has been told to play."""
+
+    url: str = ""
+    sessions: dict[str, HeldSession] = field(default_factory=dict)
+    queries: list[dict[str, str]] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
+    texts: list[dict] = field(default_factory=list)
+    refusals: list[tuple[int, dict[str, str]]] = field(
+        default_factory=list
+    )  # handshakes to refuse: status, headers
+    cuts: list[tuple[int, int, str | None]] = field(
+        default_factory=list
+    )  # at this session offset: code, text before
+    ack_lag: int = 0  # bytes of the newest audio that are not acked before a flush
+    acking: bool = True
+    unknown_sessions: bool = False  # nothing can be resumed, and nothing is known about it
+    stores: bool = True
+    mute_ready: int = 0  # so many sockets get no `ready`
+
+    def total(self) -> bytes:
+        """All audio of all sessions, in order."""
+        return b"".join(bytes(session.audio) for session in self.sessions.values())
+
+
+class _Socket:
+    def __init__(self, held: ListenStandIn, socket: ServerConnection) -> None:
+        self.held, self.socket = held, socket
+        self.query = {k: v[0] for k, v in parse_qs(urlsplit(socket.request.path).query).items()}
+        self.session = ""
+
+    async def say(self, kind: str, **fields: object) -> None:
+        await self.socket.send(json.dumps({"type": kind, **fields}))
+
+    @property
+    def now(self) -> HeldSession:
+        return self.held.sessions[self.session]
+
+    async def begin(self, conversation_id: str, asked: str | None) -> None:
+        former = self.held.sessions.get(asked or "")
+        extra = {}
+        if former is not None and not former.over and not self.held.unknown_sessions:
+            self.session = asked
+            extra["resume_offset"] = len(former.audio)
+        else:
+            if former is not None and not self.held.unknown_sessions:
+                extra["previous_offset"] = len(former.audio)
+            self.session = str(1_732_147_200_000 + len(self.held.sessions))
+            self.held.sessions[self.session] = HeldSession(conversation_id)
+        await self.say(
+            "ready",
+            conversation_id=self.now.conversation_id,
+            session=self.session,
+            chunk_ms=1000,
+            keepalive_s=0.2,
+            **({"resume_offset": 0} | extra),
+        )
+
+    async def ack(self, *, flushed: bool = False) -> None:
+        offset = max(0, len(self.now.audio) - (0 if flushed else self.held.ack_lag))
+        if self.held.acking or flushed:
+            stored = offset if flushed and self.held.stores else 0
+            await self.say("ack", conversation_id=self.now.conversation_id, offset=offset, stored=stored)
+
+    async def on_text(self, message: dict) -> None:
+        kind = message["type"]
+        self.held.texts.append(message)
+        if kind == "mark":
+            self.now.marks.append((len(self.now.audio), message["at_ms"]))
+        elif kind == "finalize":
+            await self.ack(flushed=True)
+            await self.say("finalized", offset=len(self.now.audio), stored=self.held.stores)
+        elif kind == "conversation":
+            await self.ack(flushed=True)
+            self.now.over = True
+            await self.begin(message["conversation_id"], None)
+        elif kind == "close":
+            await self.ack(flushed=True)
+            self.now.over = True
+            await self.socket.close(1000)
+
+    async def on_audio(self, message: bytes) -> bool:
+        """Whether the socket goes on; after a cut, what it still had received is not taken."""
+        payload = message[1:] if self.query["channels"] == "2" else message
+        self.now.audio += payload
+        self.now.messages.append(message)
+        await self.ack()
+        if self.held.cuts and len(self.now.audio) >= self.held.cuts[0][0]:
+            _, code, text = self.held.cuts.pop(0)
+            if text is not None:
+                await self.socket.send(text)
+            if code == 1006:
+                self.socket.transport.abort()
+            else:
+                await self.socket.close(code)
+            return False
+        return True
+
+    async def run(self) -> None:
+        self.held.queries.append(self.query)
+        if self.held.mute_ready > 0:
+            self.held.mute_ready -= 1
+            self.socket.transport.abort()
+            return
+        conversation_id = self.query.get("conversation_id", f"made-{len(self.held.sessions)}")
+        try:
+            await self.begin(conversation_id, self.query.get("session"))
+            async for message in self.socket:
+                if isinstance(message, str):
+                    await self.on_text(json.loads(message))
+                elif not await self.on_audio(message):
+                    return
+        except ConnectionClosed:
+            return
+
+
+@pytest.fixture
+async def listen_stand_in():
+    held = ListenStandIn()
+
+    def check(connection, request):
+        held.tokens.append(request.headers.get("Authorization", ""))
+        if held.refusals:
+            status, headers = held.refusals.pop(0)
+            response = connection.respond(
+                HTTPStatus(status), json.dumps({"title": "no", "detail": "told to refuse"})
+            )
+            for name, value in headers.items():
+                response.headers[name] = value
+            return response
+        return None
+
+    async def handle(socket):
+        await _Socket(held, socket).run()
+
+    async with serve(
+        handle, "127.0.0.1", 0, subprotocols=["tapedeck.v1"], process_request=check, max_queue=None
+    ) as server:
+        port = server.sockets[0].getsockname()[1]
+        held.url = f"ws://127.0.0.1:{port}"
+        yield held
+
+
+@pytest.fixture
+async def within():
+    """Wait for a condition, with a deadline."""
+
+    async def wait(condition, seconds: float = 10.0):
+        async with asyncio.timeout(seconds):
+            while not condition():  # noqa: ASYNC110 - looks at a server and a client that know no event of ours
+                await asyncio.sleep(0.005)
+
+    return wait
