@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from audiocodec.errors import CodecError
 from audiocodec.ogg import OggOpusWriter, read_ogg_opus
 from audiocodec.packet import packet_facts
-from audiocodec.span import Span
 from audiostore import facts as facts_of
 from audiostore.errors import BatchFormatError
 from audiostore.facts import HEAD_BYTES, BatchFacts, batch_facts
 from audiostore.layout import MAX_BATCH_MS, MAX_RUNS, Layout, fill, lay_out
+
+if TYPE_CHECKING:
+    from audiocodec.span import Span
 
 __all__ = [
     "HEAD_BYTES",
@@ -70,8 +73,7 @@ def write_batch(batch: Batch) -> bytes:
         head, tags = facts_of.head_and_tags(facts)
         writer = OggOpusWriter(head, tags, _serial(facts))
         pages = [writer.start()]
-        for packet in _packets(batch, layout):
-            pages.append(writer.packet(packet, packet_facts(packet).samples))
+        pages += [writer.packet(packet, packet_facts(packet).samples) for packet in _packets(batch, layout)]
         pages.append(writer.finish(layout.trim))
     except CodecError as error:
         raise BatchFormatError(f"batch from {facts.start_ms} ms: {error}") from error

@@ -144,7 +144,7 @@ def _facts(fields: Mapping[str, str], where: str) -> BatchFacts:
         raise BatchFormatError(
             f"{where}: {len(runs)} runs, {len(positions)} samples and {len(counts)} packets do not agree"
         )
-    spans = []
+    spans: list[Span] = []
     for run, position, count in zip(runs, positions, counts, strict=True):
         epoch, first_offset, end_offset, start_ms, duration_ms = run
         run_start_ms, first_sample, samples = position

@@ -104,7 +104,7 @@ class Folder:
         with _translated("delete", name):
             try:
                 path.unlink()
-            except (FileNotFoundError, NotADirectoryError):
+            except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 return
             _sync_folder(path.parent)
             for folder in path.parents:

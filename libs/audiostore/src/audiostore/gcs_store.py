@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import google_crc32c
 from google.api_core.exceptions import NotFound, RequestRangeNotSatisfiable
 
-from audiostore.errors import AlreadyExistsError, ChecksumError
+from audiostore.errors import AlreadyExistsError, ChecksumError, NotFoundError
 from audiostore.gcs_client import CONNECTIONS, DEADLINE_S, TIMEOUT, Attempts, connect, translated
 from audiostore.store import (
     PAGE_OBJECTS,
@@ -146,6 +146,10 @@ class GcsStore:
         of_source = self._head(source)
         wanted = ObjectInfo(target, of_source.size, of_source.crc32c, of_source.metadata)
         doing = f"copy {self._url}{source} to {target}"
+        # The precondition below is what holds. fake-gcs-server (1.56) ignores it for rewrites, so a look comes first.
+        with suppress(NotFoundError):
+            self._head(target)
+            raise AlreadyExistsError(f"{doing}: the name is taken")
         attempts = Attempts()
         blob = self._blob(target)
         token: str | None = None

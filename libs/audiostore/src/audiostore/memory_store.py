@@ -41,7 +41,9 @@ class MemoryStore:
 
     async def get(self, name: str) -> bytes:
         """See Store."""
-        return self._held(name).data
+        data = self._held(name).data
+        check_size(name, len(data))
+        return data
 
     async def get_range(self, name: str, start: int, end: int) -> bytes:
         """See Store."""
