@@ -11,18 +11,18 @@ import pytest
 
 from audiocodec import Encoder, Span
 
-DATA = Path(__file__).parent / "data"
+SAMPLES = Path(__file__).parent / "samples"
 
 
 @pytest.fixture(scope="session")
-def data_folder() -> Path:
-    return DATA
+def samples_folder() -> Path:
+    return SAMPLES
 
 
 @pytest.fixture(scope="session")
 def speech() -> bytes:
     """Eight seconds of synthesised speech, s16le, mono, 16 kHz."""
-    with av.open(str(DATA / "speech-16k-mono.flac")) as file:
+    with av.open(str(SAMPLES / "speech-16k-mono.flac")) as file:
         return b"".join(frame.to_ndarray().tobytes() for frame in file.decode(audio=0))
 
 
@@ -50,7 +50,7 @@ def speech_span(speech: bytes) -> Span:
 @pytest.fixture(scope="session")
 def golden() -> bytes:
     """Two seconds of that speech as a file of our writer."""
-    return (DATA / "golden.opus").read_bytes()
+    return (SAMPLES / "golden.opus").read_bytes()
 
 
 @pytest.fixture(scope="session")

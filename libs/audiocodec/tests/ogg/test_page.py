@@ -22,8 +22,8 @@ def test_checksum(data):
 
 
 @pytest.mark.parametrize("name", ["opusenc.opus", "ffmpeg.opus"])
-def test_checksums_of_other_writers_are_right(data_folder, name):
-    data = (data_folder / name).read_bytes()
+def test_checksums_of_other_writers_are_right(samples_folder, name):
+    data = (samples_folder / name).read_bytes()
     at = pages = 0
     while at < len(data):
         at = read_page(data, at).end

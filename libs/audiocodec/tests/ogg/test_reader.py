@@ -52,8 +52,8 @@ def test_golden(golden):
 
 
 @pytest.mark.parametrize(("name", "packets"), [("opusenc.opus", 38), ("ffmpeg.opus", 76)])
-def test_files_of_other_writers(data_folder, name, packets):
-    data = (data_folder / name).read_bytes()
+def test_files_of_other_writers(samples_folder, name, packets):
+    data = (samples_folder / name).read_bytes()
     file = read_ogg_opus(data)
     assert (len(file.packets), file.end_granule) == (packets, 72_312)
     assert read_ogg_headers(data) == (file.head, file.tags)
