@@ -24,7 +24,7 @@ def open_store(url: str) -> Store:
     May block for a second or two. Raises StoreConfigurationError for an address or credentials that cannot work.
     """
     scheme, _colon, rest = url.partition(":")
-    if scheme == "memory" and not rest:
+    if url == "memory:":
         from audiostore.memory_store import MemoryStore  # noqa: PLC0415 — backends are imported when opened
 
         return MemoryStore()
