@@ -1,0 +1,121 @@
+"""A killed service, at any moment, loses nothing and doubles nothing."""
+
+import asyncio
+import contextlib
+import random
+
+import httpx
+import pytest
+
+from tapedeck_testing.account import assert_stored_once, flush, packets_back, pcm_back
+from tapedeck_testing.protocol_client import ProtocolClient
+from tapedeck_testing.recordings import in_messages, noisy_pcm, opus_packets
+
+SERVICES = ("listen", "pusher", "storage_api", "redis")
+
+
+def client_of(stack, uid, cid, messages, codec, pace_s=0.02):
+    return ProtocolClient(
+        stack.facts["listen"], stack.user_token(uid), cid, messages, codec=codec, pace_s=pace_s
+    )
+
+
+async def wait_for_acks(client, messages):
+    async with asyncio.timeout(60):
+        while client.acked_messages < messages:
+            await asyncio.sleep(0.01)  # polled: the client is driven by real sockets
+
+
+async def settle(stack, uid, cid):
+    """Flushes, through whatever restarts are still going on."""
+    async with asyncio.timeout(90), stack.http() as http:
+        while True:
+            with contextlib.suppress(httpx.TransportError, AssertionError):
+                await flush(http, uid, cid)
+                return
+            await asyncio.sleep(0.2)
+
+
+@pytest.mark.parametrize("victim", SERVICES)
+async def test_sigkill_in_mid_stream(start_stack, victim):
+    stack = start_stack(environ={"TAPEDECK_BATCH_SECONDS": "4"})
+    packets = opus_packets(20, seed=1)
+    pcm = noisy_pcm(20, seed=2)
+    opus = client_of(stack, "user-1", "opus", packets, "opus", 0.01)
+    raw = client_of(stack, "user-1", "raw", in_messages(pcm, 641), "pcm16", 0.01)
+
+    async def killer():
+        for at in (150, 450, 800):
+            await wait_for_acks(opus, at)
+            assert stack.kill(victim)
+
+    async with asyncio.timeout(100), asyncio.TaskGroup() as group:
+        group.create_task(killer())
+        group.create_task(opus.run())
+        group.create_task(raw.run())
+
+    for cid in ("opus", "raw"):
+        await settle(stack, "user-1", cid)
+        assert_stored_once(stack.store, "user-1", cid)
+    async with stack.http() as http:
+        assert await packets_back(http, "user-1", "opus") == packets
+        assert len(await pcm_back(http, "user-1", "raw")) == len(pcm)
+    assert opus.fresh_sessions == raw.fresh_sessions == 1
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(240)
+async def test_eight_clients_while_services_die_for_a_minute(start_stack):
+    """Nothing is lost, doubled or out of order, and what was acked can be read at once."""
+    seconds = 60
+    stack = start_stack(environ={"TAPEDECK_BATCH_SECONDS": "10"})
+    chance = random.Random(20_261_121)
+    recordings = {f"opus-{n}": opus_packets(seconds, seed=n) for n in range(6)}
+    sounds = {f"raw-{n}": noisy_pcm(seconds, seed=100 + n) for n in range(2)}
+    clients = {cid: client_of(stack, "user-1", cid, packets, "opus") for cid, packets in recordings.items()}
+    clients |= {
+        cid: client_of(stack, "user-1", cid, in_messages(pcm, 640), "pcm16") for cid, pcm in sounds.items()
+    }
+    hits = dict.fromkeys(SERVICES, 0)
+    reads = 0
+    done = asyncio.Event()
+
+    async def killer():
+        while not done.is_set():
+            victim = chance.choice(SERVICES)
+            hits[victim] += stack.kill(victim)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(done.wait(), chance.uniform(1, 2))
+
+    async def reader():
+        nonlocal reads
+        async with stack.http() as http:
+            while not done.is_set():
+                cid = chance.choice(list(recordings))
+                safe = clients[cid].acked_messages
+                with contextlib.suppress(httpx.TransportError, AssertionError):
+                    back = await packets_back(http, "user-1", cid)
+                    if back[:safe] != recordings[cid][:safe]:
+                        pytest.fail(f"{cid}: {safe} packets were acked, and the answer begins otherwise")
+                    reads += 1
+                await asyncio.sleep(0.3)
+
+    async with asyncio.timeout(180), asyncio.TaskGroup() as group:
+        group.create_task(killer())
+        group.create_task(reader())
+        async with asyncio.TaskGroup() as recording:
+            for client in clients.values():
+                recording.create_task(client.run())
+        done.set()
+
+    for cid in clients:
+        await settle(stack, "user-1", cid)
+        assert_stored_once(stack.store, "user-1", cid)
+    async with stack.http() as http:
+        for cid, packets in recordings.items():
+            assert await packets_back(http, "user-1", cid) == packets, cid
+        for cid, pcm in sounds.items():
+            assert len(await pcm_back(http, "user-1", cid)) == len(pcm), cid
+    assert min(hits.values()) >= 2, hits
+    assert reads >= 5
+    assert sum(client.connections for client in clients.values()) > len(clients)
