@@ -50,9 +50,7 @@ async def serve(
     config.bind = [f"fd://{bound.detach()}"]
     config.backlog = BACKLOG
     config.accesslog = None
-    config.errorlog = logging.getLogger(
-        "hypercorn.error"
-    )  # a logger of ours: keeps Hypercorn from adding its own handler
+    config.errorlog = logging.getLogger("hypercorn.error")  # given one, Hypercorn adds no handler of its own
     config.include_server_header = False
     config.keep_alive_timeout = keep_alive_s
     config.h11_max_incomplete_size = MAX_HEADER_BYTES
@@ -74,11 +72,14 @@ async def serving(
 ) -> AsyncIterator[None]:
     """Serve while inside; leaving stops the server in order, and waits for it."""
     leaving = Stop(graceful_s)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(
-            serve(app, bound, leaving, graceful_s=graceful_s, keep_alive_s=keep_alive_s), name="http"
-        )
-        try:
-            yield
-        finally:
-            leaving.set()
+    bound.listen(BACKLOG)  # before the task runs: whoever is told the address may connect at once
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            serving_task = serve(app, bound, leaving, graceful_s=graceful_s, keep_alive_s=keep_alive_s)
+            tasks.create_task(serving_task, name="http")
+            try:
+                yield
+            finally:
+                leaving.set()
+    finally:
+        bound.close()  # where the server ended before it took the socket over; else there is nothing to close

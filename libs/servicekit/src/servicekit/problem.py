@@ -108,9 +108,8 @@ async def on_http_exception(_request: Request, error: Exception) -> Response:
     return problem(error.status_code, code, error.detail, headers=error.headers)
 
 
-async def on_bug(request: Request, error: Exception) -> Response:
-    """Starlette's handler for everything else: logged with its trace, and told without it."""
-    log.error("a request failed", exc_info=error, extra={"method": request.method})
+async def on_bug(_request: Request, _error: Exception) -> Response:
+    """Starlette's handler for everything else: told without its trace. Starlette raises it again: `RequestIds` logs it."""
     return problem(500, "internal", "something went wrong here; tell us the request_id")
 
 
@@ -123,9 +122,10 @@ EXCEPTION_HANDLERS: Final[Mapping[Any, Callable[[Request, Exception], Awaitable[
 
 
 class RequestIds:
-    """ASGI middleware, outermost: gives each request or handshake an id (the client's `X-Request-Id` where it is well-formed).
+    """Around the whole app, `RequestIds(Starlette(…))`: gives each request or handshake an id, and logs what fails.
 
-    The id is in the answer's header, in every problem, and in the logs.
+    The id is the client's `X-Request-Id` where that is well-formed. It is in the answer's header, in every problem, and in the
+    logs. An error that comes out of the app is logged here, and ends here where the client has its whole answer.
     """
 
     def __init__(self, app: Callable[[Any, Any, Any], Awaitable[None]]) -> None:
@@ -146,15 +146,24 @@ class RequestIds:
         )
         chosen = given if _GIVEN_ID.match(given) else secrets.token_hex(8)
 
+        answered = False
+
         async def send_with_id(message: MutableMapping[str, Any]) -> None:
+            nonlocal answered
             if message["type"] in {"http.response.start", "websocket.http.response.start"}:
                 header = (REQUEST_ID_HEADER.lower().encode(), chosen.encode())
                 message = {**message, "headers": [*message.get("headers", ()), header]}
             await send(message)
+            answered = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         token = _request_id.set(chosen)
         try:
             with log_context(request_id=chosen):
-                await self._app(scope, receive, send_with_id)
+                try:
+                    await self._app(scope, receive, send_with_id)
+                except Exception:
+                    log.exception("a request failed", extra={"path": scope["path"][:200]})
+                    if not answered:
+                        raise  # the server must break the connection off, or the answer would look complete
         finally:
             _request_id.reset(token)

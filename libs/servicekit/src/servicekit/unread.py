@@ -40,9 +40,11 @@ class UnreadBodies:
         try:
             await self._app(scope, receive, send_and_drain)
         finally:
-            # After an app that broke off, the server puts its message without anybody to read: one free place is enough,
-            # and nothing can fill it, because nothing is awaited between here and there.
-            _take_one(receive)
+            # After an app that broke off, the server puts its message, and the connection's reader what it holds, with
+            # nobody to take them. Two free places are enough: after the first the stream counts as closed. Nothing can fill
+            # them before, because nothing is awaited between here and there.
+            while _take_one(receive):
+                pass
 
 
 def _may_have_body(scope: MutableMapping[str, Any]) -> bool:
@@ -57,11 +59,12 @@ async def _drain(receive: Receive) -> None:
         pass
 
 
-def _take_one(receive: Receive) -> None:
-    """Receive a message if one lies there, without waiting."""
+def _take_one(receive: Receive) -> bool:
+    """Receive a message and throw it away, if one lies there; never waits. Whether there was one."""
     waiting = receive().__await__()
     try:
         next(waiting)
     except StopIteration:
-        return  # there was one, and it is thrown away
+        return True
     waiting.close()
+    return False

@@ -1,0 +1,84 @@
+import msgspec
+import pytest
+
+from servicekit.bind import Bind
+from servicekit.errors import SettingsError
+from servicekit.groups import (
+    AdminSettings,
+    AuthSettings,
+    ProcessSettings,
+    RedisSettings,
+    StoreSettings,
+    read_secret,
+)
+from servicekit.settings import load
+
+
+class Everything(msgspec.Struct, frozen=True, kw_only=True):
+    redis: RedisSettings
+    store: StoreSettings
+    admin: AdminSettings
+    process: ProcessSettings
+    auth: AuthSettings
+
+
+@pytest.fixture
+def environ(tmp_path):
+    (tmp_path / "secret").write_text("s" * 32)
+    return {
+        "TAPEDECK_REDIS_URL": "redis://:pass@127.0.0.1:6379/0",
+        "TAPEDECK_STORE_URL": "file:///data/store",
+        "TAPEDECK_JWT_SECRET_FILE": str(tmp_path / "secret"),
+    }
+
+
+def test_the_defaults_of_the_specification(environ):
+    settings = load(Everything, environ)
+    assert settings.redis == RedisSettings(url="redis://:pass@127.0.0.1:6379/0")
+    assert (settings.redis.wait_replicas, settings.redis.high_water, settings.redis.prefix) == (
+        0,
+        0.75,
+        "td:",
+    )
+    assert settings.store.fallback_url is None
+    assert settings.admin.bind == Bind("0.0.0.0", 9090)
+    assert settings.process.drain_seconds == 25
+    assert (settings.auth.mode, settings.auth.uid_claim) == ("jwt", "sub")
+
+
+def test_dev_mode(environ):
+    settings = load(Everything, {**environ, "TAPEDECK_AUTH": "dev"})
+    assert settings.admin.bind == Bind("127.0.0.1", 9090)
+    del environ["TAPEDECK_JWT_SECRET_FILE"]
+    with pytest.raises(SettingsError, match="TAPEDECK_AUTH=dev needs TAPEDECK_JWT_SECRET_FILE"):
+        load(Everything, {**environ, "TAPEDECK_AUTH": "dev"})
+
+
+def test_no_key_no_start(environ):
+    del environ["TAPEDECK_JWT_SECRET_FILE"]
+    with pytest.raises(SettingsError, match="no key for user tokens: set one of TAPEDECK_JWT_JWKS_URL"):
+        load(Everything, environ)
+
+
+def test_one_source_of_keys(environ):
+    environ["TAPEDECK_JWT_JWKS_URL"] = "https://issuer.example/jwks"
+    with pytest.raises(SettingsError, match="set one of them"):
+        load(Everything, environ)
+
+
+def test_a_secret_has_32_bytes_without_the_white_space(environ, tmp_path):
+    (tmp_path / "secret").write_text("s" * 31 + "\n\n")
+    with pytest.raises(SettingsError, match="must hold at least 32 bytes"):
+        load(Everything, environ)
+    (tmp_path / "secret").write_text(" " + "s" * 32 + "\n")
+    assert read_secret(tmp_path / "secret") == b"s" * 32
+
+
+def test_unknown_modes_and_missing_files(environ):
+    environ |= {"TAPEDECK_AUTH": "none", "TAPEDECK_SERVICE_TOKENS_FILE": "/nowhere/at/all"}
+    with pytest.raises(SettingsError) as caught:
+        load(Everything, environ)
+    assert [mistake.split()[0] for mistake in caught.value.mistakes] == [
+        "TAPEDECK_AUTH",
+        "TAPEDECK_SERVICE_TOKENS_FILE",
+    ]

@@ -1,0 +1,74 @@
+import asyncio
+
+import pytest
+
+from servicekit.health import Check, Health
+
+
+def test_unready_until_every_check_was_made():
+    health = Health("redis", "bucket")
+    assert not health.ready
+    health.ok("redis")
+    assert not health.ready
+    health.warn("bucket", "slow")
+    assert health.ready
+    health.fail("redis", "gone")
+    assert not health.ready
+
+
+def test_draining_is_for_good():
+    health = Health()
+    assert health.ready
+    health.drain()
+    health.ok("redis")
+    assert not health.ready
+    assert health.checks["shutdown"] == Check("failed", "draining")
+
+
+def test_text():
+    health = Health("redis", "memory", "bucket")
+    health.ok("redis")
+    health.warn("memory", "maxmemory-policy is allkeys-lru: set noeviction")
+    assert health.text() == (
+        "[+]redis ok\n"
+        "[!]memory warning: maxmemory-policy is allkeys-lru: set noeviction\n"
+        "[-]bucket failed: not checked yet\n"
+        "[+]shutdown ok\n"
+        "not ready\n"
+    )
+
+
+def test_a_change_is_logged_once(caplog):
+    caplog.set_level("INFO")
+    health = Health("redis")
+    health.ok("redis")
+    for _ in range(3):
+        health.fail("redis", "gone")
+    health.ok("redis")
+    assert [record.getMessage() for record in caplog.records] == [
+        "check redis: failed",
+        "check redis: ok again",
+    ]
+
+
+async def test_watch(eventually):
+    health = Health("redis")
+    answers = {"error": None}
+
+    async def probe():
+        if answers["error"] == "hang":
+            await asyncio.Event().wait()
+        if answers["error"]:
+            raise ConnectionError(answers["error"])
+
+    watching = asyncio.create_task(health.watch("redis", probe, every_s=0.01, timeout_s=0.05))
+    await eventually(lambda: health.ready)
+    answers["error"] = "refused"
+    await eventually(lambda: health.checks["redis"].detail == "ConnectionError: refused")
+    answers["error"] = "hang"
+    await eventually(lambda: health.checks["redis"].detail == "no answer within 0.05 s")
+    answers["error"] = None
+    await eventually(lambda: health.ready)
+    watching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watching

@@ -1,0 +1,117 @@
+import asyncio
+import json
+
+import jwt
+import pytest
+
+from servicekit.auth import UserTokens
+from servicekit.errors import AuthError
+from servicekit.groups import AuthSettings
+from servicekit.jwks import MAX_JWKS_BYTES, Jwks
+
+
+class Issuer:
+    """An ASGI app that serves a JWKS, or what a test wants it to."""
+
+    def __init__(self):
+        self.keys = []
+        self.status = 200
+        self.body = None
+        self.fetches = 0
+        self.open = asyncio.Event()
+        self.open.set()
+        self.headers = []
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "lifespan":
+            return
+        self.fetches += 1
+        await self.open.wait()
+        body = json.dumps({"keys": self.keys}).encode() if self.body is None else self.body
+        headers = [(b"content-length", str(len(body)).encode()), *self.headers]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+@pytest.fixture
+async def issuer(served):
+    app = Issuer()
+    async with served(app, graceful_s=0.1) as url:
+        app.url = f"{url}/jwks"
+        yield app
+        app.open.set()
+
+
+async def test_tokens_of_an_issuer(issuer, ec_key, jwk):
+    issuer.keys = [jwk(ec_key, kid="a")]
+    async with UserTokens(AuthSettings(jwks_url=issuer.url)) as tokens:
+        for headers in ({"kid": "a"}, {}, {"kid": "a"}):
+            claims = await tokens.verify(jwt.encode({"sub": "alice"}, ec_key, "ES256", headers=headers))
+            assert claims.uid == "alice"
+    assert issuer.fetches == 1
+
+
+async def test_one_fetch_at_a_time(issuer, ec_key, jwk, eventually):
+    issuer.keys = [jwk(ec_key, kid="a")]
+    issuer.open.clear()
+    async with Jwks(issuer.url) as jwks:
+        waiting = [asyncio.create_task(jwks.keys("a")) for _ in range(50)]
+        await eventually(lambda: issuer.fetches)
+        issuer.open.set()
+        assert {len(await task) for task in waiting} == {1}
+    assert issuer.fetches == 1
+
+
+async def test_a_rotated_key_is_fetched_when_its_token_comes_and_the_old_one_is_gone(
+    issuer, ec_key, ed_key, jwk
+):
+    issuer.keys = [jwk(ec_key, kid="old")]
+    async with Jwks(issuer.url, cooldown_s=0) as jwks:
+        assert [key.key_id for key in await jwks.keys("old")] == ["old"]
+        issuer.keys = [jwk(ed_key, kid="new")]
+        assert [key.key_id for key in await jwks.keys("new")] == ["new"]
+    assert issuer.fetches == 2
+
+
+async def test_made_up_key_ids_do_not_hammer_the_issuer(issuer, ec_key, jwk):
+    issuer.keys = [jwk(ec_key, kid="a")]
+    async with Jwks(issuer.url) as jwks:
+        for number in range(100):
+            assert len(await jwks.keys(f"made up {number}")) == 1
+    assert issuer.fetches == 1
+
+
+async def test_it_is_refreshed_in_the_background(issuer, ec_key, ed_key, jwk, eventually):
+    issuer.keys = [jwk(ec_key, kid="a")]
+    async with Jwks(issuer.url, refresh_s=0.02) as jwks:
+        await jwks.keys("a")
+        issuer.keys = [jwk(ed_key, kid="b")]
+        await eventually(lambda: jwks._keys[0].key_id == "b")
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(500, None), (302, None), (200, b"oops"), (200, b'{"keys":[]}'), (200, b" " * (MAX_JWKS_BYTES + 1))],
+)
+async def test_the_last_good_set_is_kept(issuer, ec_key, jwk, eventually, caplog, status, body):
+    issuer.keys = [jwk(ec_key, kid="a")]
+    async with Jwks(issuer.url, refresh_s=0.02) as jwks:
+        await jwks.keys("a")
+        issuer.status, issuer.body = status, body
+        issuer.headers = [(b"location", b"/elsewhere")]
+        await eventually(lambda: caplog.records)
+        assert [key.key_id for key in await jwks.keys("a")] == ["a"]
+    assert caplog.records[0].keys_kept == 1
+
+
+async def test_an_issuer_that_is_away_is_no_reason_not_to_start(closed_port):
+    async with Jwks(f"http://127.0.0.1:{closed_port}/") as jwks:
+        with pytest.raises(AuthError) as caught:
+            await jwks.keys(None)
+    assert (caught.value.code, caught.value.retryable) == ("unavailable", True)
+
+
+async def test_leaving_in_the_middle_of_a_fetch(issuer, eventually):
+    issuer.open.clear()
+    async with Jwks(issuer.url):
+        await eventually(lambda: issuer.fetches)
