@@ -69,7 +69,7 @@ def run(body: Callable[[Stop], Awaitable[None]], *, drain_s: float) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_supervised(body, drain_s))
     except (BindError, KeySourceError, SettingsError) as error:
-        log.critical("cannot start: %s", error)
+        log.critical("cannot start", extra={"reason": str(error)})
         return SETTINGS_ARE_WRONG
     except Exception:
         log.critical("the process failed", exc_info=True)
