@@ -68,13 +68,22 @@ def run(body: Callable[[Stop], Awaitable[None]], *, drain_s: float) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_supervised(body, drain_s))
-    except (BindError, KeySourceError, SettingsError) as error:
-        log.critical("cannot start", extra={"reason": str(error)})
-        return SETTINGS_ARE_WRONG
-    except Exception:
+    except Exception as error:
+        reasons = _refusals(error)
+        if reasons:
+            log.critical("cannot start", extra={"reason": "; ".join(reasons)})
+            return SETTINGS_ARE_WRONG
         log.critical("the process failed", exc_info=True)
         return 1
     return 0
+
+
+def _refusals(error: Exception) -> list[str]:
+    """What an operator has to put right, if that is all that an error says: task groups wrap it in groups."""
+    if isinstance(error, ExceptionGroup):
+        inside = [_refusals(one) for one in error.exceptions]
+        return [reason for reasons in inside for reason in reasons] if all(inside) else []
+    return [str(error)] if isinstance(error, BindError | KeySourceError | SettingsError) else []
 
 
 async def _supervised(body: Callable[[Stop], Awaitable[None]], drain_s: float) -> None:
