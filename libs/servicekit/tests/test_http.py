@@ -112,3 +112,9 @@ async def test_leaving_by_an_error_stops_the_server(app, bound):
     async with httpx.AsyncClient() as client:
         with pytest.raises(httpx.ConnectError):
             await client.get(url)
+
+
+async def test_http_2(app, served):
+    async with served(app) as url, httpx.AsyncClient(http1=False, http2=True) as client:
+        answers = await asyncio.gather(*(client.post(url, content=b"x" * 100_000) for _ in range(5)))
+    assert {(answer.http_version, answer.text) for answer in answers} == {("HTTP/2", "ok")}

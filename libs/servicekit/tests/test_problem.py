@@ -81,4 +81,4 @@ async def test_a_bug_is_told_without_its_details(client, caplog):
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
     assert "secret detail" not in answer.text
     (failed,) = [record for record in caplog.records if record.exc_info]
-    assert failed.getMessage() == "a request failed"
+    assert (failed.getMessage(), failed.handler) == ("a request failed", "bug")

@@ -6,7 +6,7 @@ import pytest
 from servicekit.bind import Bind
 from servicekit.errors import SettingsError
 from servicekit.parsers import text, whole, words
-from servicekit.settings import Setting, describe, load, usage
+from servicekit.settings import Setting, describe, load, markdown, usage
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +80,12 @@ def test_the_table():
     shown = usage("python -m service", Service)
     assert "usage: python -m service" in shown
     assert "T_URL      where it is (required)" in shown
+
+
+def test_the_table_of_the_docs():
+    lines = markdown(Service).splitlines()
+    assert lines[2] == "| `T_LOW` | `1` | the low one |"
+    assert lines[4] == "| `T_URL` | required | where it is |"
 
 
 def test_a_field_without_a_setting_is_a_mistake_of_ours():

@@ -162,7 +162,9 @@ class RequestIds:
                 try:
                     await self._app(scope, receive, send_with_id)
                 except Exception:
-                    log.exception("a request failed", extra={"path": scope["path"][:200]})
+                    # Which handler, not which path: paths hold uids. Starlette's router leaves it in the scope.
+                    handler = getattr(scope.get("endpoint"), "__qualname__", None)
+                    log.exception("a request failed", extra={"handler": handler})
                     if not answered:
                         raise  # the server must break the connection off, or the answer would look complete
         finally:

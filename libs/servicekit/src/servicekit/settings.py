@@ -92,6 +92,15 @@ def usage(command: str, struct: type[msgspec.Struct]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def markdown(struct: type[msgspec.Struct]) -> str:
+    """The table of docs/settings.md: variable, default, meaning."""
+    lines = ["| variable | default | meaning |", "| --- | --- | --- |"]
+    for row in describe(struct):
+        default = "required" if row.required else f"`{row.default}`" if row.default else ""
+        lines.append(f"| `{row.variable}` | {default} | {row.help.replace('|', '&#124;')} |")
+    return "\n".join(lines) + "\n"
+
+
 def _load(struct: type[S], environ: Mapping[str, str], dev: bool, mistakes: list[str]) -> S | None:  # noqa: FBT001 - internal, one caller
     values: dict[str, object] = {}
     whole = True
