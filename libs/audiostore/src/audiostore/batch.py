@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from audiocodec.errors import CodecError
 from audiocodec.ogg import OggOpusWriter, read_ogg_opus
@@ -16,7 +16,7 @@ from audiocodec.packet import packet_facts
 from audiostore import facts as facts_of
 from audiostore.errors import BatchFormatError
 from audiostore.facts import HEAD_BYTES, BatchFacts, batch_facts
-from audiostore.layout import MAX_BATCH_MS, MAX_RUNS, Layout, fill, lay_out
+from audiostore.layout import MAX_BATCH_MS, MAX_RUNS, MIN_PRE_SKIP_SAMPLES, Layout, fill, lay_out
 
 if TYPE_CHECKING:
     from audiocodec.span import Span
@@ -35,6 +35,8 @@ __all__ = [
     "read_batch",
     "write_batch",
 ]
+
+Packets: TypeAlias = tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,22 +97,19 @@ def read_batch(data: bytes) -> Batch:
     except CodecError as error:
         raise BatchFormatError(f"batch file: {error}") from error
     facts = batch_facts((ogg.head, ogg.tags))
-    lead_in, parts = _parted(ogg.packets, facts)
-    spans = tuple(replace(span, packets=own) for span, (_, own) in zip(facts.spans, parts, strict=True))
-    preroll = parts[0][0]
+    preroll, silences, spans = _parted(ogg.packets, facts)
     layout = lay_out(preroll, spans, facts.channels)
-    if lead_in != layout.lead_in or any(
-        before != silence for (before, _), silence in zip(parts[1:], layout.silences[1:], strict=True)
-    ):
+    batch = Batch(facts.conversation_id, facts.source, facts.sample_rate, facts.channels, preroll, spans)
+    if silences != layout.silences or ogg.packets != _packets(batch, layout):
         raise BatchFormatError(
-            "batch file: between the runs lies something else than the silence of their gaps"
+            "batch file: around the runs lies something else than the silence of their gaps"
         )
     if (ogg.head.pre_skip, ogg.end_granule) != (layout.pre_skip, layout.total - layout.trim):
         raise BatchFormatError(
             f"batch file: pre-skip {ogg.head.pre_skip} and end {ogg.end_granule}, where the tags want {layout.pre_skip} and "
             f"{layout.total - layout.trim}"
         )
-    return Batch(facts.conversation_id, facts.source, facts.sample_rate, facts.channels, preroll, spans)
+    return batch
 
 
 def _facts(batch: Batch, layout: Layout) -> BatchFacts:
@@ -145,22 +144,20 @@ def _packets(batch: Batch, layout: Layout) -> list[bytes]:
     packets = [*layout.lead_in, *batch.preroll]
     for silence, span in zip(layout.silences, batch.spans, strict=True):
         packets += [*silence, *span.packets]
-    return packets
+    return [*packets, *layout.tail]
 
 
-def _parted(
-    packets: list[bytes], facts: BatchFacts
-) -> tuple[tuple[bytes, ...], list[tuple[tuple[bytes, ...], tuple[bytes, ...]]]]:
-    """The packets as the tags count them: a lead-in, and for each span those before it and its own."""
-    extra = len(packets) - sum(before + own for before, own in facts.packets)
-    if extra not in {0, 1}:
-        raise BatchFormatError(f"batch file: {len(packets)} packets are {extra} more than its tags count")
-    at = extra
-    parts = []
-    for before, own in facts.packets:
-        parts.append((tuple(packets[at : at + before]), tuple(packets[at + before : at + before + own])))
-        at += before + own
-    return tuple(packets[:extra]), parts
+def _parted(packets: list[bytes], facts: BatchFacts) -> tuple[Packets, tuple[Packets, ...], tuple[Span, ...]]:
+    """Pre-roll, silence before each span, and the spans with their packets, as the tags count them."""
+    # Any packet of pre-roll is longer than the least pre-skip: only without one is there a lead-in.
+    at = int(facts.packets[0][0] == 0 and facts.spans[0].lead < MIN_PRE_SKIP_SAMPLES)
+    before, spans = [], []
+    for span, (others, own) in zip(facts.spans, facts.packets, strict=True):
+        before.append(tuple(packets[at : at + others]))
+        at += others
+        spans.append(replace(span, packets=tuple(packets[at : at + own])))
+        at += own
+    return before[0], ((), *before[1:]), tuple(spans)
 
 
 def _serial(facts: BatchFacts) -> int:

@@ -30,6 +30,8 @@ MIN_PRE_SKIP_SAMPLES = 120
 """A pre-skip below 2.5 ms trips players; a silent packet is put first where a file would have less."""
 MAX_PRE_SKIP_SAMPLES = 0xFFFF
 """What the field of OpusHead holds (RFC 7845 §5.1): 320 ms of pre-roll, a packet more, and any encoder's lead-in fit."""
+MIN_PLAYED_SAMPLES = 48
+"""1 ms: players call a file that plays nothing broken, and file time stays clock time to 1.25 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Layout:
     """One silent packet before everything else, where pre-roll and lead are shorter than a pre-skip may be; else empty."""
     silences: tuple[tuple[bytes, ...], ...]
     """Silent packets before each span; the first entry is always empty."""
+    tail: tuple[bytes, ...]
+    """One silent packet after everything else, where there would be nothing to play otherwise; else empty."""
     total: int
     """Samples of all packets of the file."""
     trim: int
@@ -82,7 +86,17 @@ def lay_out(preroll: Sequence[bytes], spans: Sequence[Span], channels: int) -> L
             silence = tuple(silent_packets(max(0, span.start_48k - span.lead - clock - position), channels))
         silences.append(silence)
         position += duration(silence) + _duration(number, span)
-    return Layout(pre_skip, lead_in, tuple(silences), position, spans[-1].trim)
+    tail, trim = _end(position - pre_skip, spans[-1].trim, channels)
+    return Layout(pre_skip, lead_in, tuple(silences), tail, position + duration(tail), trim)
+
+
+def _end(heard: int, trim: int, channels: int) -> tuple[tuple[bytes, ...], int]:
+    """Tail and trim after `heard` samples, of which the last `trim` are padding: what is left is never nothing."""
+    if heard > trim:
+        return (), trim
+    if trim >= MIN_PLAYED_SAMPLES:
+        return (), trim - MIN_PLAYED_SAMPLES
+    return tuple(silent_packets(STEP_SAMPLES, channels)), trim + STEP_SAMPLES - MIN_PLAYED_SAMPLES
 
 
 def duration(packets: Iterable[bytes]) -> int:
