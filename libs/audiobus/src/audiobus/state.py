@@ -10,7 +10,7 @@ from audiobus.errors import BadEntryError
 
 STATE_FIELDS: Final = (
     "owner", "newest", "format", "settled", "cut", "preroll", "pos",
-    "in", "out", "dead", "last_ms", "flush", "flush_reason", "merging",
+    "in", "out", "dead", "last_ms", "flush", "flush_reason", "merging", "closed",
 )  # fmt: skip
 """The fields of one `HMGET`, in the order of `ConversationState.from_values`."""
 
@@ -73,6 +73,8 @@ class ConversationState(msgspec.Struct, frozen=True):
     """Everything up to here shall be stored now."""
     flush_reason: str | None
     merging: str | None
+    closed: int | None = None
+    """Epoch of the newest session, if it is over and cannot be resumed."""
 
     @property
     def exists(self) -> bool:
@@ -106,6 +108,7 @@ class ConversationState(msgspec.Struct, frozen=True):
             flush,
             reason,
             merging,
+            closed,
         ) = values
         try:
             return cls(
@@ -123,6 +126,7 @@ class ConversationState(msgspec.Struct, frozen=True):
                 flush=EntryId.parse_or_none(flush),
                 flush_reason=_text(reason),
                 merging=_text(merging),
+                closed=int(closed) if closed else None,
             )
         except (ValueError, msgspec.DecodeError) as error:
             raise BadEntryError(f"conversation hash: {error}") from error
