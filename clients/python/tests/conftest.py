@@ -172,7 +172,7 @@ async def within():
 
     async def wait(condition, seconds: float = 10.0):
         async with asyncio.timeout(seconds):
-            while not condition():  # noqa: ASYNC110 - looks at a server and a client that know no event of ours
+            while not condition():
                 await asyncio.sleep(0.005)
 
     return wait

@@ -1,0 +1,84 @@
+"""The ready file: where a system that `tapedeck up` runs can be found, and the keys to it (docs: operations).
+
+Owns its form and that it is replaced as a whole. Holds secrets: only its owner may read it.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import msgspec
+
+from tapedeck.errors import SystemNotFoundError
+
+DEFAULT_PATH = Path("data/ready.json")
+
+
+class Pids(msgspec.Struct, frozen=True):
+    """Process ids by component; `redis` is empty where it is not ours."""
+
+    listen: tuple[int, ...] = ()
+    pusher: tuple[int, ...] = ()
+    storage_api: tuple[int, ...] = ()
+    redis: tuple[int, ...] = ()
+
+
+class Admin(msgspec.Struct, frozen=True):
+    """Base addresses of the admin ports (/livez, /readyz, /metrics)."""
+
+    listen: str
+    pusher: str
+    storage_api: str
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """A running system."""
+
+    listen: str
+    """ws://host:port"""
+    storage_api: str
+    """http://host:port"""
+    redis: str
+    store: str
+    console: str
+    service_token: str
+    """Plaintext of a service token with every scope; empty where the operator brought tokens of their own."""
+    jwt_secret: str
+    """What user tokens are signed with (HS256); empty where there is none."""
+    pids: Pids
+    admin: Admin
+
+
+def write(path: Path, ready: Ready) -> None:
+    """Replace the file, so that a reader sees the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(
+        dir=path.parent, prefix=path.name, suffix=".tmp", delete=False
+    ) as file:  # mode 0600
+        file.write(msgspec.json.format(msgspec.json.encode(ready), indent=2) + b"\n")
+    Path(file.name).replace(path)
+
+
+def remove(path: Path) -> None:
+    """There is no system any more, or not yet."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+
+
+def read(path: Path) -> Ready:
+    """Raises SystemNotFoundError where there is none, or it can't be read."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Ready)
+    except FileNotFoundError as error:
+        raise SystemNotFoundError(
+            f"there is no running system: {path} does not exist",
+            hint="start one with `tapedeck up`, or say where it is with --url and --token",
+        ) from error
+    except (OSError, msgspec.MsgspecError) as error:
+        raise SystemNotFoundError(f"{path} can't be read: {error}", hint="is it a ready file?") from error
+
+
+def chosen_path() -> Path:
+    """TAPEDECK_READY_FILE, else ./data/ready.json."""
+    return Path(os.environ.get("TAPEDECK_READY_FILE") or DEFAULT_PATH)
