@@ -8,12 +8,18 @@ from contextlib import asynccontextmanager
 
 import jwt
 import pytest
+import uvloop
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from servicekit.bind import Bind, bind_socket, bound_to
 from servicekit.groups import AuthSettings
 from servicekit.http import serving
+
+
+def pytest_asyncio_loop_factories(config, item):
+    """The event loop that services run on."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture
