@@ -1,0 +1,74 @@
+"""One entry of a buffer, decoded and checked: what the cutter and the builder work on. Pure.
+
+Owns what makes an entry unstorable. What it refuses goes to the dead letters, so it refuses nothing that a file could hold.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from audiobus.bus import Entry
+from audiobus.chunk import OPEN_FIELD, Chunk, decode_chunk
+from audiobus.entry_id import EntryId
+from audiobus.errors import BadEntryError
+from audiocodec.span import Span
+from audiostore.names import MAX_TIME_MS
+
+_CLAIMED_SAMPLES = 8
+"""Where `samples` stands in the array of a chunk of version 1."""
+_MOST_CLAIMED_SAMPLES = 3600 * 48_000
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """An entry as it was appended."""
+
+    id: EntryId
+    chunk: Chunk | None
+    """None for the entry that opens a session."""
+    span: Span | None
+    """The chunk on the timeline; None with it."""
+
+    @property
+    def audio(self) -> Span | None:
+        """The span, if it has packets: what enters an object."""
+        return self.span if self.span is not None and self.span.packets else None
+
+    @property
+    def samples(self) -> int:
+        """Played samples at 48 kHz."""
+        return self.chunk.samples if self.chunk else 0
+
+
+def read_entry(conversation_id: str, entry: Entry) -> Arrived:
+    """The entry, decoded.
+
+    Raises:
+        BadEntryError: it can never be stored: damaged, of an unknown version, or at a time that no object's name can have.
+    """
+    if entry.chunk is None:
+        if OPEN_FIELD not in entry.fields:
+            raise BadEntryError(f"entry {entry.id}: neither a chunk nor the opening of a session")
+        return Arrived(entry.id, None, None)
+    chunk = decode_chunk(entry.chunk)
+    if chunk.first_offset > entry.id.offset:
+        raise BadEntryError(f"chunk entry: begins at byte {chunk.first_offset} and ends at {entry.id.offset}")
+    span = chunk.span(conversation_id, entry.id.epoch, entry.id.offset)
+    if span.end_ms > MAX_TIME_MS:
+        raise BadEntryError(f"chunk entry: ends at {span.end_ms} ms, above {MAX_TIME_MS}")
+    return Arrived(entry.id, chunk, span)
+
+
+def claimed_samples(entry: Entry) -> int:
+    """How much audio an entry that does not parse says it holds, at 48 kHz; 0 where that cannot be known.
+
+    It was counted as received, so the sum of stored, waiting and dead only holds if it is counted here too.
+    """
+    try:
+        fields = msgspec.msgpack.decode(entry.chunk or b"")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return 0
+    if not isinstance(fields, list) or len(fields) <= _CLAIMED_SAMPLES:
+        return 0
+    claimed = fields[_CLAIMED_SAMPLES]
+    return claimed if isinstance(claimed, int) and 0 <= claimed <= _MOST_CLAIMED_SAMPLES else 0

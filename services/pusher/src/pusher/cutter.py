@@ -1,0 +1,214 @@
+"""The cutter: what of a conversation's buffer becomes the next batch, and when. Pure: entries and `now` in, a decision out.
+
+Owns every rule about where a batch ends. It never reads, waits or logs; whoever asks it writes its answer down before acting on it,
+so it is free to answer otherwise the next time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audiobus.chunk import Chunk
+from audiobus.cut import Stored
+from audiobus.entry_id import EntryId
+from audiobus.state import ConversationState
+from audiocodec.span import Span
+from audiostore.batch import MAX_RUNS, fill
+from pusher.arrived import Arrived
+from pusher.reason import Reason
+from pusher.stored_ranges import covers
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a batch may grow, and how long it may wait."""
+
+    batch_ms: int = 60_000
+    """From the first sample to the last, gaps included."""
+    age_ms: int = 60_000
+    """The oldest chunk waits no longer."""
+    idle_ms: int = 60_000
+    """A conversation to which nothing was appended for this long is stored, whatever it has."""
+    entries: int = 4096
+    """Entries in one cut: bounds what empty chunks and session openings can pile up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Take:
+    """Cut now: the first `count` entries."""
+
+    count: int
+    first: EntryId
+    last: EntryId
+    reason: Reason
+    start_ms: int | None
+    """Unix ms of the first played sample that enters the object, rounded down; None where nothing does."""
+    end_ms: int | None
+    """Unix ms after the last one, rounded down; None with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do before `until_ms` (unix ms); None: there is no entry."""
+
+    until_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOn:
+    """All entries fit, and the buffer has more: give them all."""
+
+
+Decision = Take | Wait | ReadOn
+
+
+def decide(
+    arrived: Sequence[Arrived],
+    state: ConversationState,
+    *,
+    more: bool,
+    now_ms: int,
+    limits: Limits,
+    phase: float = 1.0,
+    exclude: Sequence[Stored] = (),
+) -> Decision:
+    """What to do with the buffer.
+
+    Args:
+        arrived: its entries from the first on.
+        state: what stood in `td:conv` before they were read.
+        more: the buffer has entries after these.
+        now_ms: unix ms.
+        limits: see there.
+        phase: 0 to 1, from a hash of the conversation; see `_phased`.
+        exclude: bytes that lie in the bucket already.
+    """
+    if not arrived:
+        return Wait(None)
+    count, full = _fitting(arrived, limits, exclude)
+    if full is None and more:
+        return ReadOn()
+    reason, number = (full, count) if full else _due(arrived, state, now_ms, limits)
+    if reason is None:
+        return Wait(number)
+    if reason in (Reason.SIZE, Reason.AGE):
+        number = _phased(arrived[:number], state, now_ms, limits, phase)
+    return _take(arrived[:number], reason, exclude)
+
+
+def _due(
+    arrived: Sequence[Arrived], state: ConversationState, now_ms: int, limits: Limits
+) -> tuple[Reason, int] | tuple[None, int]:
+    """Why a batch that could still grow is cut now, and after how many entries; or None, and when there will be a reason."""
+    if state.flush is not None and arrived[0].id <= state.flush:
+        return Reason.asked(state.flush_reason), sum(one.id <= state.flush for one in arrived)
+    idle_ms = state.last_ms + limits.idle_ms
+    if now_ms >= idle_ms:
+        return Reason.IDLE, len(arrived)
+    oldest = oldest_ms(arrived)
+    if oldest is None:
+        return None, idle_ms
+    if now_ms >= oldest + limits.age_ms:
+        return Reason.AGE, len(arrived)
+    return None, min(idle_ms, oldest + limits.age_ms)
+
+
+def oldest_ms(arrived: Sequence[Arrived]) -> int | None:
+    """When the chunk that waits longest was made, unix ms; None without a chunk."""
+    return next((one.chunk.at_ms for one in arrived if one.chunk is not None), None)
+
+
+def _fitting(
+    arrived: Sequence[Arrived], limits: Limits, exclude: Sequence[Stored]
+) -> tuple[int, Reason | None]:
+    """How many entries make the batch, and why no more; None if the next one may still fit."""
+    growing = _Growing(limits)
+    for count, one in enumerate(arrived):
+        if count == limits.entries:
+            return count, Reason.SIZE
+        if one.chunk is None or one.span is None:
+            continue
+        if not one.span.packets:
+            growing.skip(one.span)
+        elif not covers(exclude, one.span):
+            reason = growing.refusal(one.chunk, one.span)
+            if reason is not None:
+                return count, reason
+            growing.add(one.chunk, one.span)
+        elif growing.first is not None:
+            # What follows it goes on from it, and finds its pre-roll only at the start of a file.
+            return count, Reason.BOUNDARY
+    return len(arrived), None
+
+
+class _Growing:
+    """The batch as it grows, entry by entry."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self.first: Span | None = None
+        """The first audio in it."""
+        self._last: Span | None = None
+        self._format: tuple[str, int, int] | None = None
+        self._runs = 0
+
+    def refusal(self, chunk: Chunk, span: Span) -> Reason | None:
+        """Why this chunk cannot enter; None if it can."""
+        if self.first is None or self._last is None:
+            return None
+        if _format(chunk) != self._format:
+            return Reason.BOUNDARY
+        if span.end_48k - self.first.start_48k > self._limits.batch_ms * 48:
+            return Reason.SIZE
+        if span.continues(self._last):
+            return None
+        anew = span.starts and span.start_48k <= self._last.end_48k
+        if anew or fill(self._last, span) is None:
+            return Reason.BOUNDARY
+        return Reason.SIZE if self._runs == MAX_RUNS else None
+
+    def add(self, chunk: Chunk, span: Span) -> None:
+        """Takes it in."""
+        if self._last is None or not span.continues(self._last):
+            self._runs += 1
+        self.first = self.first or span
+        self._last = span
+        self._format = _format(chunk)
+
+    def skip(self, span: Span) -> None:
+        """Bytes without audio belong to the run that they stand in."""
+        if self._last is not None and span.continues(self._last):
+            self._last = span
+
+
+def _format(chunk: Chunk) -> tuple[str, int, int]:
+    return chunk.source, chunk.sample_rate, chunk.channels
+
+
+def _phased(
+    arrived: Sequence[Arrived], state: ConversationState, now_ms: int, limits: Limits, phase: float
+) -> int:
+    """How many of these entries to take, so that conversations that began together do not write together for ever.
+
+    Only the first batch of a conversation that is recorded as it happens is shortened, to between a quarter and the whole of a
+    batch: all later ones then fall due at another moment of the minute for each conversation.
+    """
+    oldest = oldest_ms(arrived)
+    if state.settled is not None or oldest is None or now_ms - oldest < limits.age_ms // 2:
+        return len(arrived)
+    spans = [(index, span) for index, one in enumerate(arrived) if (span := one.audio)]
+    if not spans:
+        return len(arrived)
+    end_48k = spans[0][1].start_48k + int(limits.batch_ms * 48 * (0.25 + 0.75 * phase))
+    return next((index for index, span in spans[1:] if span.end_48k > end_48k), len(arrived))
+
+
+def _take(arrived: Sequence[Arrived], reason: Reason, exclude: Sequence[Stored]) -> Take:
+    spans = [one.audio for one in arrived if one.audio is not None and not covers(exclude, one.audio)]
+    return Take(
+        count=len(arrived),
+        first=arrived[0].id,
+        last=arrived[-1].id,
+        reason=reason,
+        start_ms=spans[0].start_ms if spans else None,
+        end_ms=spans[-1].end_ms if spans else None,
+    )

@@ -1,0 +1,133 @@
+"""Which conversations this process works on: never one twice at once, never more than so many.
+
+Owns the hints between their reading and their acknowledgement. A hint is acknowledged only after the worker is done with its
+conversation; where Redis goes away before, it stays pending and is read again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Final
+
+from audiobus.conversation import Conversation
+from audiobus.errors import BusError
+from audiobus.hints import Hint
+
+log = logging.getLogger(__name__)
+
+AT_ONCE: Final = 32
+
+
+class Dispatch:
+    """Takes hints and follows them, each conversation in a task of its own."""
+
+    def __init__(
+        self,
+        tasks: asyncio.TaskGroup,
+        drain: Callable[[Conversation], Awaitable[None]],
+        done: Callable[[Hint], Awaitable[None]],
+        *,
+        at_once: int = AT_ONCE,
+    ) -> None:
+        self._tasks = tasks
+        self._drain = drain
+        self._done = done
+        self._slots = asyncio.Semaphore(at_once)
+        self._at_once = at_once
+        self._held: set[tuple[int, bytes]] = set()
+        self._waiting: dict[Conversation, list[Hint]] = {}
+        self._running: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._closed = False
+        self.failures = 0
+        """How many hints could not be followed to the end: they are still pending and want to be read again."""
+
+    @property
+    def room(self) -> int:
+        """How many more conversations can be worked on."""
+        return max(0, self._at_once - len(self._running))
+
+    async def wait_for_room(self) -> None:
+        """Returns when there is some."""
+        await self._room.wait()
+
+    def take(self, hint: Hint) -> bool:
+        """Follows the hint; False if it is being followed already (a pending one, read again)."""
+        key = (hint.partition, hint.id)
+        if key in self._held or self._closed:
+            return False
+        self._held.add(key)
+        if hint.conversation is None:
+            self._start(self._finish([hint]))
+        elif (hints := self._waiting.get(hint.conversation)) is not None:
+            # The worker on it may have looked before what this hint speaks of: it looks once more.
+            hints.append(hint)
+        else:
+            self._waiting[hint.conversation] = [hint]
+            self._start(self._follow(hint.conversation))
+        return True
+
+    async def close(self, within_s: float) -> None:
+        """Takes nothing more, lets what runs end, and cancels what does not end in time."""
+        self._closed = True
+        if self._running:
+            await asyncio.wait(self._running, timeout=within_s)
+        for task in self._running:
+            task.cancel()
+        if self._running:
+            await asyncio.wait(self._running)
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = self._tasks.create_task(work)
+        self._running.add(task)
+        self._seen()
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._seen()
+
+    def _seen(self) -> None:
+        if self.room:
+            self._room.set()
+        else:
+            self._room.clear()
+
+    async def _follow(self, conversation: Conversation) -> None:
+        """Works on the conversation until no hint at it is left. The top of a task."""
+        async with self._slots:
+            while hints := self._waiting[conversation]:
+                self._waiting[conversation] = []
+                if self._closed:
+                    self._give_up(hints)
+                    break
+                try:
+                    await self._drain(conversation)
+                except BusError as error:
+                    log.warning(
+                        "Redis went away while a conversation was drained", extra={"error": str(error)}
+                    )
+                    self.failures += 1
+                    self._give_up(hints)
+                except Exception:
+                    # A defect. The conversation is on `due`; what must not happen is that it stops the others.
+                    log.critical("draining a conversation failed", exc_info=True)
+                    await self._finish(hints)
+                else:
+                    await self._finish(hints)
+            self._give_up(self._waiting.pop(conversation))
+
+    async def _finish(self, hints: list[Hint]) -> None:
+        try:
+            for hint in hints:
+                await self._done(hint)
+        except BusError as error:
+            log.warning("a hint could not be acknowledged", extra={"error": str(error)})
+            self.failures += 1
+        finally:
+            self._give_up(hints)
+
+    def _give_up(self, hints: list[Hint]) -> None:
+        """Whatever was not acknowledged stays pending in Redis."""
+        self._held.difference_update((hint.partition, hint.id) for hint in hints)

@@ -1,0 +1,83 @@
+"""What the pusher counts (operations.md). No user, conversation or object is in a label, and every value is zeroed at start."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from prometheus_client import Metric
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from pusher import __version__
+from pusher.reason import Reason
+from pusher.store_put import Outcome
+from servicekit.metrics import PREFIX, Metrics
+
+PUT_OUTCOMES: Final = {
+    Outcome.STORED: "stored",
+    Outcome.FOUND: "found",
+    Outcome.TAKEN: "taken",
+    Outcome.DELETED: "deleted",
+    Outcome.OVERTAKEN: "overtaken",
+}
+FAILED: Final = "failed"
+CLAIM_OWN: Final = "own"
+CLAIM_DEAD: Final = "dead"
+DEAD_UNREADABLE: Final = "unreadable"
+DEAD_UNBUILDABLE: Final = "unbuildable"
+
+_AUDIO_BUCKETS: Final = (0.5, 1.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 59.0, 60.0)
+_BYTES_BUCKETS: Final = (1e3, 1e4, 5e4, 1e5, 1.5e5, 2e5, 2.5e5, 5e5, 1e6, 5e6)
+
+
+class DeadLetters(Collector):
+    """The gauge `dead_letters`. A collector of its own: prometheus_client keeps the name of the counter `dead_letters_total` for that one."""
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def collect(self) -> Iterator[Metric]:
+        """The one sample."""
+        yield GaugeMetricFamily(
+            f"{PREFIX}dead_letters", "Entries in the dead letters, as of the last walk and since", self.value
+        )
+
+
+class PusherMetrics:
+    """The families of this service, on one registry."""
+
+    def __init__(self) -> None:
+        metrics = Metrics("pusher", __version__)
+        self.process = metrics
+        self.batches = metrics.counters(
+            "batches_total", "Batches settled", reason=[reason.value for reason in Reason]
+        )
+        self.batch_audio_seconds = metrics.histogram(
+            "batch_audio_seconds", "Audio in a stored batch", _AUDIO_BUCKETS
+        )
+        self.batch_bytes = metrics.histogram("batch_bytes", "Size of a stored object", _BYTES_BUCKETS)
+        outcomes = [*PUT_OUTCOMES.values(), FAILED]
+        self.puts = metrics.counters("puts_total", "Tries to store a batch", outcome=outcomes)
+        self.put_seconds = metrics.histograms(
+            "put_seconds", "How long a try to store a batch took", outcome=outcomes
+        )
+        self.stored_seconds = metrics.counter("audio_stored_seconds_total", "Audio settled in the bucket")
+        self.oldest_unstored = metrics.gauge(
+            "oldest_unstored_age_seconds", "Age of the oldest audio that is not stored"
+        )
+        self.dead_letters = DeadLetters()
+        metrics.registry.register(self.dead_letters)
+        self.dead = metrics.counters(
+            "dead_letters_total",
+            "Entries moved to the dead letters",
+            reason=[DEAD_UNREADABLE, DEAD_UNBUILDABLE],
+        )
+        self.claims = metrics.counters(
+            "claims_total",
+            "Hints taken over: own ones from before, those of dead consumers",
+            kind=[CLAIM_OWN, CLAIM_DEAD],
+        )
+        self.ready_lag = metrics.gauge("ready_lag", "Hints that nobody has followed yet, over all partitions")
+        self.retrying = metrics.gauge("retrying_conversations", "Conversations whose last try failed")
+        self.unsealed = metrics.counter(
+            "unsealed_waits_total", "Times that a batch was kept back because it must be sealed"
+        )

@@ -1,0 +1,171 @@
+"""The next batch of one conversation, worked out from its buffer: which entries, under which name, and the file itself.
+
+Owns the reading around the pure cutter and builder: pages, dead letters, protection, what lies in the bucket already. It writes
+nothing down; what it plans counts only once `bus.cut` has taken it.
+"""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from audiobus.bus import Bus
+from audiobus.conversation import Conversation
+from audiobus.cut import VERSION, Cut, Stored
+from audiobus.state import ConversationState
+from audiostore.names import BatchName
+from pusher.already_stored import AlreadyStored
+from pusher.arrived import Arrived
+from pusher.batch_builder import Built, build
+from pusher.buffer import Buffer
+from pusher.cutter import Limits, ReadOn, Take, Wait, decide, oldest_ms
+from pusher.errors import BuildError, SealingNotBuiltError
+from pusher.metrics import DEAD_UNBUILDABLE, DEAD_UNREADABLE, PusherMetrics
+from pusher.replication_id import replication_id
+from pusher.stored_ranges import covers
+from pusher.unstored import Unstored
+
+STANDARD: Final = "standard"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A batch that could be cut now, already built."""
+
+    cut: Cut
+    built: Built
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """Something moved meanwhile: begin with the state again."""
+
+
+class Planner:
+    """Plans for any conversation."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        already_stored: AlreadyStored,
+        unstored: Unstored,
+        metrics: PusherMetrics,
+        limits: Limits,
+    ) -> None:
+        self._bus = bus
+        self._already_stored = already_stored
+        self._unstored = unstored
+        self._metrics = metrics
+        self._limits = limits
+
+    async def plan(
+        self, conversation: Conversation, state: ConversationState, now_ms: int
+    ) -> Planned | Wait | LookAgain:
+        """What to do with the buffer of a conversation that has no standing cut.
+
+        Raises:
+            SealingNotBuiltError: there is something to cut, and it must be sealed.
+            StoreError: the bucket could not be asked what it has.
+            BusUnavailableError: Redis does not answer.
+        """
+        buffer = Buffer(self._bus, conversation, state)
+        if not await self._read_page(buffer, now_ms):
+            return LookAgain()
+        limits = self._limits
+        while True:
+            decided = await self._decide(conversation, state, buffer, limits, now_ms)
+            if not isinstance(decided, tuple):
+                return decided
+            take, exclude = decided
+            protection = await self._protection(conversation)
+            entries = buffer.arrived[: take.count]
+            try:
+                built = build(conversation.cid, entries, state.preroll, exclude)
+            except BuildError as error:
+                # One of these entries is at fault: fewer and fewer are tried until it stands alone.
+                if take.count > 1:
+                    limits = replace(limits, entries=take.count // 2)
+                    continue
+                await self._bury(buffer, str(error), now_ms)
+                return LookAgain()
+            name = _name(conversation, take) if built.batch else ""
+            cut = Cut(VERSION, str(take.first), str(take.last), name, protection, take.reason.value, exclude)
+            return Planned(cut, built)
+
+    async def _decide(
+        self,
+        conversation: Conversation,
+        state: ConversationState,
+        buffer: Buffer,
+        limits: Limits,
+        now_ms: int,
+    ) -> tuple[Take, tuple[Stored, ...]] | Wait | LookAgain:
+        """The cutter's answer, with what must be left out because it is stored already."""
+        exclude: tuple[Stored, ...] = ()
+        asked: tuple[int, int] | None = None
+        while True:
+            decision = decide(
+                buffer.arrived,
+                state,
+                more=buffer.more,
+                now_ms=now_ms,
+                limits=limits,
+                phase=phase_of(conversation),
+                exclude=exclude,
+            )
+            match decision:
+                case ReadOn():
+                    if not await self._read_page(buffer, now_ms):
+                        return LookAgain()
+                    continue
+                case Wait():
+                    self._unstored.saw(conversation, oldest_ms(buffer.arrived))
+                    return decision
+            self._unstored.saw(conversation, oldest_ms(buffer.arrived))
+            start_ms, end_ms = decision.start_ms, decision.end_ms
+            if start_ms is None or end_ms is None:
+                return decision, _needed(exclude, buffer.arrived[: decision.count])
+            # After the state was read: a failover before this shows in the id, one after it in the settled id that `bus.cut` compares.
+            history = await replication_id(self._bus, conversation)
+            known = self._already_stored.known(conversation, history, start_ms)
+            if known or (asked and asked[0] <= start_ms and end_ms <= asked[1]):
+                return decision, _needed(exclude, buffer.arrived[: decision.count])
+            asked = (min(asked[0], start_ms), max(asked[1], end_ms)) if asked else (start_ms, end_ms)
+            exclude = await self._already_stored.between(conversation, history, *asked)
+
+    async def _protection(self, conversation: Conversation) -> str:
+        settings = await self._bus.user_settings(conversation.uid)
+        if settings.get("protection", STANDARD) == STANDARD:
+            return STANDARD
+        self._metrics.unsealed.inc()
+        raise SealingNotBuiltError(
+            "the user's audio must be sealed, which this build cannot do: it waits in Redis"
+        )
+
+    async def _read_page(self, buffer: Buffer, now_ms: int) -> bool:
+        return await buffer.read_page(now_ms, on_buried=lambda: self._count_dead(DEAD_UNREADABLE))
+
+    async def _bury(self, buffer: Buffer, reason: str, now_ms: int) -> None:
+        if await buffer.bury(buffer.entries[0], reason, now_ms):
+            self._count_dead(DEAD_UNBUILDABLE)
+
+    def _count_dead(self, reason: str) -> None:
+        self._metrics.dead[reason].inc()
+        self._metrics.dead_letters.value += 1
+
+
+def phase_of(conversation: Conversation) -> float:
+    """Where in the minute this conversation's batches fall, 0 to 1."""
+    # Not the bits that choose the partition: those are the same for all that one partition holds.
+    return zlib.crc32(b"phase " + conversation.tag.encode()) / 0xFFFFFFFF
+
+
+def _name(conversation: Conversation, take: Take) -> str:
+    if take.start_ms is None or take.end_ms is None:
+        return ""
+    return BatchName(conversation.uid, conversation.cid, take.start_ms, take.end_ms).path
+
+
+def _needed(exclude: Sequence[Stored], arrived: Sequence[Arrived]) -> tuple[Stored, ...]:
+    """Those of the ranges that something here lies in: what the cut has to remember."""
+    return tuple(one for one in exclude if any(span.span and covers((one,), span.span) for span in arrived))

@@ -1,0 +1,96 @@
+"""The reader of one partition's hints: own pending ones first, then new ones, and those that a dead consumer left.
+
+Owns the order of reading. A read is never cancelled: what it was about to return would be pending and forgotten until the next
+restart. So it blocks for a second at most, and looks in between whether it shall end.
+"""
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from audiobus.connection import Client
+from audiobus.errors import BusContractError, BusError
+from audiobus.hints import Hint, Hints
+from pusher.dispatch import Dispatch
+from pusher.metrics import CLAIM_DEAD, CLAIM_OWN, PusherMetrics
+from servicekit.stop import Stop
+
+log = logging.getLogger(__name__)
+
+BLOCK_MS: Final = 1_000
+PENDING: Final = 1_024
+"""Own pending hints read at once: more than one process can ever hold of a partition."""
+PAUSE_S: Final = 0.5
+"""After a failed read."""
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads until it is asked to stop. `client` is its own: it blocks."""
+
+    hints: Hints
+    client: Client
+    dispatch: Dispatch
+    metrics: PusherMetrics
+    partition: int
+    consumer: str
+    lease_ms: int
+
+    async def run(self, stop: Stop) -> None:
+        """Reads and hands over until `stop`; goes on whatever happens to Redis."""
+        fresh = True
+        claim_at = 0.0
+        failures = self.dispatch.failures
+        while not stop.is_set():
+            try:
+                if fresh or failures != self.dispatch.failures:
+                    failures = self.dispatch.failures
+                    await self.hints.make_group(self.partition)
+                    await self._take_own()
+                    fresh = False
+                if time.monotonic() >= claim_at:
+                    claim_at = time.monotonic() + self.lease_ms / 2000
+                    await self._claim()
+                await self._take_new()
+            except BusError as error:
+                fresh = True
+                if isinstance(error, BusContractError) and "NOGROUP" in str(error):
+                    # Redis lost the group, in a failover or a flush. It is made again from the first hint on.
+                    log.warning("the consumer group is gone: making it again")
+                    continue
+                log.warning("reading hints failed", extra={"error": str(error)})
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), PAUSE_S)
+
+    async def _take_own(self) -> None:
+        """What this consumer was given before and never acknowledged: the process died, or the reply was lost."""
+        own = await self.hints.take(
+            self.client, self.partition, self.consumer, count=PENDING, block_ms=None, pending=True
+        )
+        self._hand_over(own, CLAIM_OWN)
+
+    async def _claim(self) -> None:
+        """What a consumer that has been silent for a lease left."""
+        room = self.dispatch.room
+        if room:
+            left = await self.hints.claim(self.partition, self.consumer, idle_ms=self.lease_ms, count=room)
+            self._hand_over(left, CLAIM_DEAD)
+
+    async def _take_new(self) -> None:
+        with suppress(TimeoutError):
+            # Not longer than a read would block: whoever asks this process to stop shall not wait for the slowest conversation.
+            await asyncio.wait_for(self.dispatch.wait_for_room(), BLOCK_MS / 1000)
+        room = self.dispatch.room
+        if room:
+            new = await self.hints.take(
+                self.client, self.partition, self.consumer, count=room, block_ms=BLOCK_MS
+            )
+            self._hand_over(new, None)
+
+    def _hand_over(self, hints: list[Hint], kind: str | None) -> None:
+        for hint in hints:
+            if self.dispatch.take(hint) and kind is not None:
+                self.metrics.claims[kind].inc()

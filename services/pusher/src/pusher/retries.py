@@ -1,0 +1,52 @@
+"""When a conversation that could not be stored is tried again: exponential, jittered, without end. Pure but for its table.
+
+Owns the number of failures in a row of each conversation, in memory: after a restart the first try comes at once, which is right.
+"""
+
+import random
+from dataclasses import dataclass, field
+
+from audiobus.conversation import Conversation
+
+FIRST_MS = 1_000
+MOST_MS = 300_000
+_DOUBLINGS = 10
+"""Beyond this the delay is `MOST_MS` anyway, and a count without bound would overflow it."""
+
+
+@dataclass(slots=True)
+class _Trouble:
+    failures: int
+    not_before_ms: int
+
+
+@dataclass(slots=True)
+class Retries:
+    """The conversations in trouble."""
+
+    rng: random.Random = field(default_factory=random.Random)
+    _troubles: dict[Conversation, _Trouble] = field(default_factory=dict)
+
+    def not_before_ms(self, conversation: Conversation) -> int:
+        """Not to be tried before this, unix ms; 0 where nothing is wrong."""
+        trouble = self._troubles.get(conversation)
+        return trouble.not_before_ms if trouble else 0
+
+    def failed(self, conversation: Conversation, now_ms: int) -> int:
+        """Notes a failure; when the next try is due, unix ms.
+
+        The delay doubles from one second to five minutes, and half of it is left to chance: a thousand conversations that fail together
+        shall not come back together.
+        """
+        trouble = self._troubles.setdefault(conversation, _Trouble(0, 0))
+        longest = min(MOST_MS, FIRST_MS << min(trouble.failures, _DOUBLINGS))
+        trouble.failures += 1
+        trouble.not_before_ms = now_ms + int(longest * self.rng.uniform(0.5, 1.0))
+        return trouble.not_before_ms
+
+    def worked(self, conversation: Conversation) -> None:
+        """Nothing is wrong (any more)."""
+        self._troubles.pop(conversation, None)
+
+    def __len__(self) -> int:
+        return len(self._troubles)

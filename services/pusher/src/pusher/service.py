@@ -1,0 +1,124 @@
+"""The pusher as a process: what is started, in which order, and how it ends.
+
+Redis and the bucket may be away at the start: it keeps trying. At SIGTERM it stops reading hints, finishes the conversations that
+it works on within the drain time, gives the leases back, and only then closes its connections.
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from audiobus.bus import Bus
+from audiobus.connection import open_client
+from audiobus.errors import BusError
+from audiobus.hints import Hints
+from audiostore import open_store
+from audiostore.errors import AudiostoreError
+from audiostore.store import Store
+from pusher.cutter import Limits
+from pusher.dispatch import Dispatch
+from pusher.metrics import PusherMetrics
+from pusher.reader import BLOCK_MS, Reader
+from pusher.redis_check import complaints
+from pusher.scheduler import Scheduler
+from pusher.settings import PusherSettings
+from pusher.worker import Worker, unix_ms
+from servicekit.admin import serve_admin
+from servicekit.bind import bind_socket, bound_to
+from servicekit.health import Health
+from servicekit.stop import Stop
+
+log = logging.getLogger(__name__)
+
+OPEN_AGAIN_S = 5.0
+CHECK_AGAIN_S = 60.0
+LAST_WORDS_S = 1.0
+"""Of the drain time: kept for closing what the work has used."""
+
+
+async def start(settings: PusherSettings, stop: Stop) -> None:
+    """Runs until `stop`, and then to an orderly end."""
+    metrics = PusherMetrics()
+    health = Health("redis", "store")
+    bound = bind_socket(settings.admin.bind)
+    async with serve_admin(bound, health, metrics.process):
+        log.info("started", extra={"admin": bound_to(bound).url(), "consumer": settings.consumer})
+        store = await _open_store(settings.store.url, health, stop)
+        if store is None:
+            return
+        bus = Bus(
+            settings.redis.url,
+            prefix=settings.redis.prefix,
+            partitions=settings.redis.partitions,
+            wait_replicas=settings.redis.wait_replicas,
+        )
+        try:
+            async with bus:
+                await _serve(settings, stop, bus, store, metrics, health)
+        finally:
+            await store.close()
+
+
+async def _serve(
+    settings: PusherSettings, stop: Stop, bus: Bus, store: Store, metrics: PusherMetrics, health: Health
+) -> None:
+    hints = Hints(bus)
+    lease_ms = int(settings.lease_seconds * 1000)
+    batch_ms = int(settings.batch_seconds * 1000)
+    limits = Limits(batch_ms=batch_ms, age_ms=batch_ms, idle_ms=int(settings.idle_seconds * 1000))
+    worker = Worker(
+        bus, hints, store, metrics, settings.consumer, limits, stopping=stop.is_set, lease_ms=lease_ms
+    )
+    scheduler = Scheduler(bus, hints, metrics, worker.unstored, lease_ms, batch_ms, unix_ms)
+    blocking = open_client(settings.redis.url, blocking_s=BLOCK_MS / 1000)
+    try:
+        async with asyncio.TaskGroup() as background:
+            watching = [
+                background.create_task(health.watch("redis", bus.ping), name="redis watch"),
+                background.create_task(_check_redis(bus, health), name="redis check"),
+            ]
+            async with asyncio.TaskGroup() as work:
+                dispatch = Dispatch(work, worker.drain, hints.done, at_once=settings.at_once)
+                work.create_task(scheduler.run(stop), name="scheduler")
+                for partition in range(bus.keys.partitions):
+                    reader = Reader(
+                        hints, blocking, dispatch, metrics, partition, settings.consumer, lease_ms
+                    )
+                    work.create_task(reader.run(stop), name=f"reader {partition}")
+                await stop.wait()
+                health.drain()
+                await dispatch.close(max(0.0, stop.remaining_s() - LAST_WORDS_S))
+            for task in watching:
+                task.cancel()
+    finally:
+        await blocking.aclose()
+
+
+async def _open_store(url: str, health: Health, stop: Stop) -> Store | None:
+    """The store; None if the process shall end before it can be opened."""
+    while not stop.is_set():
+        try:
+            # Credentials and imports of a backend may block for seconds.
+            store = await asyncio.to_thread(open_store, url)
+        except AudiostoreError as error:
+            health.fail("store", str(error))
+            log.critical("the store cannot be opened: trying again", extra={"error": str(error)})
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), OPEN_AGAIN_S)
+        else:
+            health.ok("store")
+            return store
+    return None
+
+
+async def _check_redis(bus: Bus, health: Health) -> None:
+    """Says so where Redis may lose audio, at the start and as long as it is so."""
+    while True:
+        # Its absence is the watch's business.
+        with suppress(BusError):
+            found = await complaints(bus)
+            if found:
+                health.warn("redis", "; ".join(found))
+            elif health.checks["redis"].state == "warning":
+                health.ok("redis")
+        await asyncio.sleep(CHECK_AGAIN_S)

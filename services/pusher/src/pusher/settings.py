@@ -1,0 +1,56 @@
+"""The pusher's settings."""
+
+import os
+import socket
+from typing import Annotated
+
+import msgspec
+
+from servicekit.groups import AdminSettings, ProcessSettings, RedisSettings, StoreSettings
+from servicekit.parsers import number, text, whole
+from servicekit.settings import Setting
+
+
+class PusherSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Read once, at the start."""
+
+    redis: RedisSettings
+    store: StoreSettings
+    admin: AdminSettings
+    process: ProcessSettings
+    name: Annotated[
+        str,
+        Setting(
+            "TAPEDECK_PUSHER_NAME",
+            text,
+            "who holds the leases; keep it over restarts, and unlike any other pusher's (default: host and process id)",
+        ),
+    ] = ""
+    batch_seconds: Annotated[
+        float,
+        Setting("TAPEDECK_BATCH_SECONDS", number(1, 60), "seconds in a batch, and that audio waits at most"),
+    ] = 60.0
+    idle_seconds: Annotated[
+        float,
+        Setting(
+            "TAPEDECK_IDLE_SECONDS",
+            number(1, 3600),
+            "a conversation that is silent so long is stored as it is",
+        ),
+    ] = 60.0
+    at_once: Annotated[
+        int, Setting("TAPEDECK_PUSHER_CONCURRENCY", whole(1, 1024), "conversations stored at the same time")
+    ] = 32
+    lease_seconds: Annotated[
+        float,
+        Setting(
+            "TAPEDECK_PUSHER_LEASE_SECONDS",
+            number(1, 600),
+            "after so long a dead pusher's work is taken over",
+        ),
+    ] = 30.0
+
+    @property
+    def consumer(self) -> str:
+        """The name in the consumer group and in the leases."""
+        return self.name or f"{socket.gethostname()}-{os.getpid()}"

@@ -1,0 +1,96 @@
+"""Store, then finish: the one place where audio leaves Redis.
+
+The order must hold. `finish` deletes the only other copy, so it comes after the store has confirmed the whole object, or said that an
+object of that name holds the same runs. A crash anywhere between leaves the cut standing, and whoever finds it makes the
+same object again under the same name. The tombstone is looked at on both sides of the put: before it, to put nothing that was
+deleted; after it, because a deletion may have listed the bucket while the put was on its way.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from audiobus.bus import Bus
+from audiobus.conversation import Conversation
+from audiobus.cut import Cut
+from audiostore.errors import AlreadyExistsError, NotFoundError
+from audiostore.names import CONTENT_TYPE
+from audiostore.store import Store
+from pusher.batch_builder import Built
+from pusher.object_facts import object_facts, same_runs
+
+
+class Outcome(Enum):
+    """What came of a cut."""
+
+    STORED = auto()
+    """The object is there and the entries are gone."""
+    FOUND = auto()
+    """The same, but an earlier try had put it."""
+    NOTHING_TO_PUT = auto()
+    """The entries are gone; none needed an object."""
+    TAKEN = auto()
+    """The name holds other runs: the cut needs another name."""
+    DELETED = auto()
+    """A tombstone stands: nothing stays in the bucket."""
+    OVERTAKEN = auto()
+    """The cut no longer stands: somebody else has finished it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A cut that stands, and what it comes to."""
+
+    conversation: Conversation
+    cut: Cut
+    raw: bytes
+    """The cut as it stands in Redis, byte for byte."""
+    built: Built
+
+
+async def store_then_finish(bus: Bus, store: Store, prepared: Prepared, now_ms: int) -> Outcome:
+    """Puts the object and, only then, settles its entries.
+
+    Raises:
+        StoreError: it is not known to be stored; nothing was settled.
+        BusUnavailableError: it may be settled or not; do the same again.
+    """
+    outcome = await _store(bus, store, prepared)
+    if outcome in (Outcome.TAKEN, Outcome.DELETED):
+        return outcome
+    built = prepared.built
+    finished = await bus.finish(
+        prepared.conversation,
+        prepared.raw,
+        last=prepared.cut.last_id,
+        preroll=built.preroll,
+        samples=built.samples,
+        ends=built.ends,
+        now_ms=now_ms,
+    )
+    return outcome if finished else Outcome.OVERTAKEN
+
+
+async def _store(bus: Bus, store: Store, prepared: Prepared) -> Outcome:
+    """Sees to it that the object is there. STORED and FOUND mean that it is, whole."""
+    batch, name = prepared.built.batch, prepared.cut.name
+    if batch is None or not name:
+        return Outcome.NOTHING_TO_PUT
+    if await bus.tombstone(prepared.conversation):
+        return Outcome.DELETED
+    outcome = Outcome.STORED
+    try:
+        await store.put(
+            name, prepared.built.data, content_type=CONTENT_TYPE, metadata=prepared.built.metadata
+        )
+    except AlreadyExistsError:
+        try:
+            lies_there = await object_facts(store, await store.head(name))
+        except NotFoundError:
+            lies_there = None
+        if not same_runs(lies_there, batch):
+            return Outcome.TAKEN
+        outcome = Outcome.FOUND
+    if await bus.tombstone(prepared.conversation):
+        await store.delete(name)
+        return Outcome.DELETED
+    return outcome

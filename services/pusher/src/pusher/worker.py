@@ -1,0 +1,279 @@
+"""The worker: drains one conversation under its lease, until there is nothing to cut.
+
+Owns the order of architecture.md, "Draining": lease; a cut that stands first; read from the start; decide; write the cut down;
+build; store, then finish (`store_put`); again, until nothing is to cut; then see to `due`, give the lease back, and
+only then may the hint be acknowledged. Nothing here has a rule about audio in it.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import msgspec
+
+from audiobus.answers import ConversationGone, CutStands, OtherCutStands, SettledMoved
+from audiobus.bus import QUIET_MS, Bus
+from audiobus.conversation import Conversation
+from audiobus.cut import decode_cut
+from audiobus.errors import BadEntryError, BusContractError, BusError
+from audiobus.hints import Hints
+from audiobus.state import ConversationState
+from audiostore.errors import AudiostoreError
+from audiostore.names import parse_name
+from audiostore.store import Store
+from pusher.already_stored import AlreadyStored
+from pusher.batch_builder import Built, build
+from pusher.buffer import Buffer
+from pusher.cutter import Limits, Wait
+from pusher.errors import PusherError, SealingNotBuiltError
+from pusher.metrics import FAILED, PUT_OUTCOMES, PusherMetrics
+from pusher.next_look import ACTIVE_MS, LONGEST_MS, moved, next_look_ms
+from pusher.planner import STANDARD, Planned, Planner
+from pusher.reason import Reason
+from pusher.retries import Retries
+from pusher.store_put import Outcome, Prepared, store_then_finish
+from pusher.unstored import Unstored
+from servicekit.logs import log_context
+
+log = logging.getLogger(__name__)
+
+LEASE_MS: Final = 30_000
+"""How long a conversation waits for a dead pusher at most; a living one renews three times in it."""
+BUSY_MS: Final = 2_000
+"""How soon a conversation is looked at again whose lease somebody else holds: its hint may have come after the other's last look."""
+
+_TROUBLE = (AudiostoreError, PusherError, BadEntryError, BusContractError)
+
+
+def unix_ms() -> int:
+    """The clock."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(slots=True)
+class Worker:
+    """Drains conversations; any number at once, but never one twice."""
+
+    bus: Bus
+    hints: Hints
+    store: Store
+    metrics: PusherMetrics
+    holder: str
+    """Who holds the leases: a name that stays over restarts, so that a restarted pusher takes its own over at once."""
+    limits: Limits
+    now_ms: Callable[[], int] = unix_ms
+    stopping: Callable[[], bool] = lambda: False
+    """Asked between two batches: whether to leave the rest to others."""
+    lease_ms: int = LEASE_MS
+    retries: Retries = field(default_factory=Retries)
+    unstored: Unstored = field(default_factory=Unstored)
+    _planner: Planner = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._planner = Planner(self.bus, AlreadyStored(self.store), self.unstored, self.metrics, self.limits)
+
+    async def drain(self, conversation: Conversation) -> None:
+        """Stores what is to be stored now. When it returns, the conversation is on `due` as it should be: acknowledge the hint.
+
+        Raises:
+            BusUnavailableError: Redis went away; the hint must stay.
+        """
+        not_before_ms = self.retries.not_before_ms(conversation)
+        if self.now_ms() < not_before_ms:
+            await self.hints.push_due(conversation, not_before_ms)
+            return
+        if not await self.bus.take_lease(conversation, self.holder, self.lease_ms):
+            # On `due` before the hint is acknowledged: else, if the other one dies, nobody would look.
+            await self.hints.due(conversation, self.now_ms() + BUSY_MS)
+            return
+        async with self._holding(conversation):
+            with log_context(conversation_id=conversation.cid):
+                await self._work(conversation)
+
+    async def _work(self, conversation: Conversation) -> None:
+        try:
+            await self._drain(conversation)
+        except _TROUBLE as error:
+            # Everything stays where it is, for as long as it takes.
+            at_ms = self.retries.failed(conversation, self.now_ms())
+            level = logging.WARNING if getattr(error, "retryable", False) else logging.CRITICAL
+            log.log(
+                level,
+                "a batch could not be stored: it stays in Redis and is tried again",
+                extra={"error": f"{type(error).__name__}: {error}", "retry_in_ms": at_ms - self.now_ms()},
+            )
+            await self.hints.push_due(conversation, at_ms)
+        else:
+            self.retries.worked(conversation)
+        self.metrics.retrying.set(len(self.retries))
+
+    async def _drain(self, conversation: Conversation) -> None:
+        while True:
+            if self.stopping():
+                await self.hints.due(conversation, self.now_ms())
+                return
+            state = await self.bus.state(conversation)
+            if state.cut is not None:
+                again = await self._carry_out(conversation, state, state.cut)
+            else:
+                again = await self._next(conversation, state)
+            if not again:
+                return
+
+    async def _next(self, conversation: Conversation, state: ConversationState) -> bool:
+        """Cuts and stores the next batch. False where there is none: the conversation is on `due`, or off it."""
+        planned = await self._planner.plan(conversation, state, self.now_ms())
+        if isinstance(planned, Wait):
+            return await self._put_off(conversation, state, planned.until_ms)
+        if not isinstance(planned, Planned):
+            return True
+        match await self.bus.cut(conversation, planned.cut, settled=state.settled):
+            case CutStands():
+                prepared = Prepared(conversation, planned.cut, planned.cut.encode(), planned.built)
+                return await self._store(prepared, state)
+            case ConversationGone():
+                return await self._deleted(conversation)
+            case OtherCutStands() | SettledMoved():
+                return True
+
+    async def _carry_out(self, conversation: Conversation, state: ConversationState, raw: bytes) -> bool:
+        """Makes the object of a cut that stands already, exactly as whoever wrote it down would have."""
+        cut = decode_cut(raw)
+        if cut.protection != STANDARD:
+            self.metrics.unsealed.inc()
+            raise SealingNotBuiltError("the batch that was cut must be sealed, which this build cannot do")
+        buffer = Buffer(self.bus, conversation, state)
+        while buffer.more:
+            await buffer.read_page(self.now_ms(), last=cut.last_id)
+        if buffer.arrived:
+            built = build(conversation.cid, buffer.arrived, state.preroll, cut.exclude)
+        else:
+            # Its entries are gone although it stands: Redis was changed by hand. There is nothing left to store.
+            log.error("a cut has no entries", extra={"first": cut.first, "last": cut.last})
+            built = Built(None, b"", {}, state.preroll, 0, {cut.last_id.epoch: cut.last_id.offset})
+        return await self._store(Prepared(conversation, cut, raw, built), state)
+
+    async def _store(self, prepared: Prepared, state: ConversationState) -> bool:
+        """Stores and settles. False where the conversation is deleted."""
+        begun = time.perf_counter()
+        try:
+            outcome = await store_then_finish(self.bus, self.store, prepared, self.now_ms())
+        except AudiostoreError:
+            self._count_put(FAILED, begun)
+            raise
+        if (name := PUT_OUTCOMES.get(outcome)) is not None:
+            self._count_put(name, begun)
+        match outcome:
+            case Outcome.TAKEN:
+                return await self._rename(prepared, state)
+            case Outcome.DELETED:
+                return await self._deleted(prepared.conversation)
+            case Outcome.OVERTAKEN:
+                return True
+        self.retries.worked(prepared.conversation)
+        self._count_batch(prepared)
+        return True
+
+    async def _rename(self, prepared: Prepared, state: ConversationState) -> bool:
+        """Other runs have the name: the same cut, ending a millisecond later, takes the place of this one."""
+        name = parse_name(prepared.cut.name)
+        if name is None:
+            raise BadEntryError(f"cut: {prepared.cut.name!r} is no name of a batch")
+        later = msgspec.structs.replace(prepared.cut, name=replace(name, end_ms=name.end_ms + 1).path)
+        log.info(
+            "the name is taken by other runs", extra={"object": prepared.cut.name, "instead": later.name}
+        )
+        answer = await self.bus.cut(
+            prepared.conversation, later, settled=state.settled, replaces=prepared.raw
+        )
+        if isinstance(answer, ConversationGone):
+            return await self._deleted(prepared.conversation)
+        return True
+
+    async def _put_off(
+        self, conversation: Conversation, state: ConversationState, until_ms: int | None
+    ) -> bool:
+        """Sees to `due` when there is nothing to cut. True where more came meanwhile."""
+        now_ms = self.now_ms()
+        at_ms = next_look_ms(state, until_ms, now_ms)
+        if until_ms is None and await self._has_no_buffer(conversation, state, now_ms):
+            if await self.hints.leave(conversation, at_ms):
+                await self.bus.note_not_live(conversation)
+                if await self.bus.buffered(conversation):
+                    # Opened again just now; its own note may have come before ours.
+                    await self.bus.note_live(conversation, now_ms)
+                    await self.hints.due(conversation, at_ms)
+                return False
+            return True
+        await self.hints.push_due(conversation, at_ms)
+        # `ask` and appends go on meanwhile. Their hints may already have met our lease, so what they want is looked for here,
+        # after the last write to `due` and before the lease is given back.
+        after = await self.bus.state(conversation)
+        if moved(state, after, self.limits.batch_ms):
+            return True
+        if after.newest != state.newest and at_ms > now_ms + ACTIVE_MS:
+            await self.hints.due(conversation, now_ms + ACTIVE_MS)
+        return False
+
+    async def _has_no_buffer(self, conversation: Conversation, state: ConversationState, now_ms: int) -> bool:
+        if (
+            state.cut is None
+            and now_ms - state.last_ms >= QUIET_MS
+            and await self.bus.forget(conversation, now_ms)
+        ):
+            return True
+        return not await self.bus.buffered(conversation)
+
+    async def _deleted(self, conversation: Conversation) -> bool:
+        """Under a tombstone nothing is stored; whoever deletes it clears its buffer."""
+        self.unstored.saw(conversation, None)
+        await self.hints.push_due(conversation, self.now_ms() + LONGEST_MS)
+        return False
+
+    @asynccontextmanager
+    async def _holding(self, conversation: Conversation) -> AsyncIterator[None]:
+        """Renews the lease while inside, and gives it back at the end."""
+        keeper = asyncio.create_task(self._renew(conversation), name="lease")
+        try:
+            yield
+        finally:
+            keeper.cancel()
+            await asyncio.wait([keeper])
+            # A lease that cannot be given back runs out by itself.
+            with suppress(BusError):
+                await self.bus.release_lease(conversation, self.holder)
+
+    async def _renew(self, conversation: Conversation) -> None:
+        while True:
+            await asyncio.sleep(self.lease_ms / 3000)
+            # Losing it costs work done twice, never audio.
+            with suppress(BusError):
+                await self.bus.take_lease(conversation, self.holder, self.lease_ms)
+
+    def _count_put(self, outcome: str, begun: float) -> None:
+        self.metrics.puts[outcome].inc()
+        self.metrics.put_seconds[outcome].observe(time.perf_counter() - begun)
+
+    def _count_batch(self, prepared: Prepared) -> None:
+        built = prepared.built
+        # A cut of another version may carry a reason that this build does not know.
+        reason = prepared.cut.reason if prepared.cut.reason in set(Reason) else Reason.FLUSH.value
+        self.metrics.batches[reason].inc()
+        self.metrics.stored_seconds.inc(built.samples / 48_000)
+        if built.batch is None:
+            return
+        self.metrics.batch_audio_seconds.observe(sum(span.samples for span in built.batch.spans) / 48_000)
+        self.metrics.batch_bytes.observe(len(built.data))
+        log.info(
+            "stored a batch",
+            extra={
+                "object": prepared.cut.name.rpartition("/")[2],
+                "reason": prepared.cut.reason,
+                "bytes": len(built.data),
+                "runs": len(built.batch.spans),
+            },
+        )
