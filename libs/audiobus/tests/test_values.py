@@ -5,6 +5,7 @@ import pytest
 from audiobus import Conversation, ConversationState, Cut, EntryId, Keys, decode_cut
 from audiobus.connection import is_cluster, open_client
 from audiobus.errors import BadEntryError, BadUrlError
+from audiobus.state import STATE_FIELDS
 
 
 def test_keys_are_those_of_the_architecture():
@@ -63,7 +64,7 @@ def test_what_is_no_cut(data):
 
 
 def test_a_state_with_foreign_fields_is_refused():
-    values = [None] * 14
+    values = [None] * len(STATE_FIELDS)
     assert not ConversationState.from_values(values).exists
     values[1] = b"nonsense"
     with pytest.raises(BadEntryError):
