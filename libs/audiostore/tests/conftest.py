@@ -1,6 +1,4 @@
-"""What the tests of audiostore share: stores, and recordings.
-
-Stores to test against: memory, a folder, and a real GCS server that honours preconditions (fake-gcs-server).
+"""Stores to test against: memory, a folder, and a real GCS server that honours preconditions (fake-gcs-server).
 
 The server is found as: a binary on PATH; `.tools/bin` (where `make tools` puts it); built once with Go; a container where
 Docker runs. What is missing skips its tests with the reason, and fails them where `CI=true`.
@@ -21,16 +19,13 @@ import urllib.request
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import numpy as np
 import pytest
 import pytest_asyncio
 
-from audiocodec import Encoder, Span, join
 from audiostore import open_store
 from audiostore.store import Store
 
@@ -69,6 +64,19 @@ def missing(what: str) -> None:
     pytest.skip(what)
 
 
+@pytest.fixture
+def program():
+    """Finds a program by name; skips where it is missing, fails instead on CI."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            missing(f"no {name} on PATH")
+        return path
+
+    return find
+
+
 @pytest.fixture(scope="session")
 def gcs_server(tmp_path_factory) -> Iterator[str]:
     """The address of a running server."""
@@ -95,16 +103,22 @@ def gcs_server(tmp_path_factory) -> Iterator[str]:
         server.wait(10)
 
 
+def docker_runs() -> bool:
+    """Asked of the command: the library leaks its socket where no daemon answers."""
+    found = shutil.which("docker")
+    return (
+        found is not None
+        and subprocess.run([found, "info"], capture_output=True, check=False).returncode == 0
+    )
+
+
 def _container() -> Iterator[str]:
-    from docker.errors import DockerException  # noqa: PLC0415 - only where no binary is at hand
-    from testcontainers.core.container import DockerContainer  # noqa: PLC0415
+    if not docker_runs():
+        missing("no fake-gcs-server on PATH or in .tools/bin, no Go to build it, and no Docker")
+    from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - asks Docker when it is imported
 
     container = DockerContainer("fsouza/fake-gcs-server:1.56.1").with_exposed_ports(4443)
-    try:
-        container.with_command("-scheme http -backend memory").start()
-    except DockerException:
-        missing("no fake-gcs-server on PATH or in .tools/bin, no Go to build it, and no Docker")
-        return
+    container.with_command("-scheme http -backend memory").start()
     try:
         url = f"http://{container.get_container_host_ip()}:{container.get_exposed_port(4443)}"
         _wait_for(url)
@@ -271,111 +285,3 @@ async def gcs_over_proxy(proxy, gcs_bucket, monkeypatch) -> AsyncIterator[Store]
     yield opened
     proxy.release.set()
     await opened.close()
-
-
-RATE = 16_000
-EPOCH = 1_732_147_200_123
-RUN_START_MS = 1_732_147_200_123
-CONVERSATION = "0198c0de-0000-7000-8000-000000000001"
-
-
-def make_speech(seconds: float, rate: int = RATE, seed: int = 1) -> np.ndarray:
-    """Speech-like sound, int16: syllables of gliding harmonics under moving formants, some of them noise."""
-    random = np.random.default_rng(seed)
-    pieces = []
-    while sum(map(len, pieces)) < seconds * rate:
-        count = int(rate * random.uniform(0.12, 0.3))
-        at = np.arange(count) / rate
-        pitch = random.uniform(90, 220) * np.exp(random.uniform(-0.8, 0.8) * at)
-        phase = 2 * np.pi * np.cumsum(pitch) / rate
-        formants = random.uniform((250, 800, 2000), (800, 2000, 3000))
-        sound = sum(
-            np.sin(phase * number)
-            * sum(np.exp(-(((pitch * number - formant) / 150) ** 2)) for formant in formants)
-            for number in range(1, 25)
-        )
-        if random.random() < 0.25:
-            sound = random.normal(0, 0.3, count)
-        pieces.append(sound * np.hanning(count))
-        pieces.append(np.zeros(int(rate * random.uniform(0.01, 0.08))))
-    whole = np.concatenate(pieces)[: int(seconds * rate)]
-    return np.round(whole / np.abs(whole).max() * 20_000).astype(np.int16)
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A run through a real encoder, and the sound that went in."""
-
-    sound: np.ndarray
-    spans: list[Span]
-    """A second each, as chunks are."""
-    rate: int = RATE
-    channels: int = 1
-
-    @property
-    def span(self) -> Span:
-        (whole,) = join(self.spans)
-        return whole
-
-
-def record(
-    sound: np.ndarray, *, rate: int = RATE, channels: int = 1, run_start_ms: int = RUN_START_MS, epoch: int = EPOCH,
-    finished: bool = True, per_span: int = 50,
-) -> Recording:  # fmt: skip
-    """Encodes interleaved samples as listen does: chunks of packets, the encoder's lead-in in the first, its padding in the last."""
-    encoder = Encoder(rate, channels)
-    packets = encoder.encode(sound.tobytes())
-    trim = 0
-    if finished:
-        last, trim = encoder.finish()
-        packets += last
-    spans: list[Span] = []
-    for at in range(0, len(packets), per_span):
-        own = tuple(packets[at : at + per_span])
-        ends = finished and at + per_span >= len(packets)
-        lead = 0 if at else encoder.lookahead
-        spans.append(
-            Span(
-                conversation=CONVERSATION,
-                epoch=epoch,
-                first_offset=spans[-1].end_offset if spans else 0,
-                end_offset=sum(map(len, packets[: at + per_span])),
-                run_start_ms=run_start_ms,
-                first_sample=spans[-1].first_sample + spans[-1].samples if spans else 0,
-                samples=960 * len(own) - lead - (trim if ends else 0),
-                lead=lead,
-                trim=trim if ends else 0,
-                starts=not at,
-                packets=own,
-            )
-        )
-    return Recording(sound, spans, rate, channels)
-
-
-@pytest.fixture(scope="session")
-def speech() -> Recording:
-    """Nine seconds, mono, 16 kHz, encoded in one go."""
-    return record(make_speech(9.0))
-
-
-@pytest.fixture
-def make_record():
-    return record
-
-
-@pytest.fixture
-def make_sound():
-    return make_speech
-
-
-@pytest.fixture
-def program():
-    """Finds a program by name; skips where it is missing, fails instead on CI."""
-
-    def find(name: str) -> str:
-        path = shutil.which(name)
-        if path is None:
-            missing(f"no {name} on PATH")
-        return path
-
-    return find

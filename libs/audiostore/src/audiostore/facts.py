@@ -118,7 +118,11 @@ def batch_facts(source: Mapping[str, str] | tuple[OpusHead, OpusTags]) -> BatchF
     names = [name.upper() for name, _value in tags.comments]
     if len(set(names)) != len(names):
         raise BatchFormatError("tags: a comment is there twice")
-    fields = {name.upper().removeprefix("TAPEDECK_").lower(): value for name, value in tags.comments}
+    fields = {
+        name.upper().removeprefix("TAPEDECK_").lower(): value
+        for name, value in tags.comments
+        if name.upper().startswith("TAPEDECK_")
+    }
     fields |= {
         "sample-rate": str(head.input_sample_rate),
         "channels": str(head.channels),
