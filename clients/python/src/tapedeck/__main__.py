@@ -1,0 +1,37 @@
+"""The `tapedeck` command: `python -m tapedeck`."""
+
+import sys
+from typing import NoReturn
+
+import typer
+
+from tapedeck.commands import terminal
+from tapedeck.commands.get import get
+from tapedeck.commands.ls import ls
+from tapedeck.commands.send import send
+from tapedeck.commands.token import token
+from tapedeck.commands.up import up
+from tapedeck.errors import TapedeckError
+
+app = typer.Typer(
+    help="Tapedeck records conversations: run it, record into it, read what was recorded.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for command in (up, send, ls, get, token):
+    app.command()(command)
+
+
+def main() -> NoReturn:
+    """Run the command line; exits with the codes of `commands.terminal`."""
+    try:
+        app()
+    except TapedeckError as error:
+        sys.exit(terminal.report(error))
+    except KeyboardInterrupt:
+        sys.exit(terminal.INTERRUPTED)
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

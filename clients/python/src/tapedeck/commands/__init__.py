@@ -1,0 +1,1 @@
+"""The subcommands of `tapedeck`, one file each."""

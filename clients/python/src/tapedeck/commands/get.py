@@ -1,0 +1,70 @@
+"""`tapedeck get`."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from tapedeck.commands.terminal import ERR, JsonOption, TokenOption, UrlOption, UserOption, print_json
+from tapedeck.download_file import download
+from tapedeck.storage_client import AudioFileFormat, AudioRequest, StorageClient
+from tapedeck.system import System
+
+
+def get(  # noqa: PLR0913 - options of a command
+    *,
+    conversation: Annotated[str, typer.Argument(help="Which one.")],
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", help="File, or - for stdout [default: CONVERSATION.FORMAT]"),
+    ] = None,
+    format: Annotated[AudioFileFormat, typer.Option(help="ogg copies packets; wav and pcm decode.")] = "ogg",  # noqa: A002 - the option's name
+    start: Annotated[str | None, typer.Option(help="From here on: RFC 3339 or unix seconds.")] = None,
+    end: Annotated[str | None, typer.Option(help="Up to here.")] = None,
+    fill_gaps: Annotated[bool, typer.Option(help="Gaps are silence, or left out.")] = True,
+    user: UserOption = None,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Get a conversation's audio; a download that broke is taken up again."""
+    system = System(url, token, user)
+    request = AudioRequest(format, start, end, fill_gaps)
+    if output == "-":
+        asyncio.run(_to_stdout(system, conversation, request))
+        return
+    target = Path(output) if output is not None else Path(f"{conversation}.{format}")
+    missing = asyncio.run(_to_file(system, conversation, request, target))
+    size = target.stat().st_size
+    if missing:
+        ERR.print(
+            f"{missing} objects could not be read and are silent here; `tapedeck ls {conversation}` names them"
+        )
+    if json:
+        print_json({"file": str(target), "bytes": size, "missing": missing})
+    else:
+        ERR.print(f"{target}: {size} bytes", markup=False, highlight=False)
+
+
+async def _to_file(system: System, conversation_id: str, request: AudioRequest, target: Path) -> int:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    async with StorageClient(system.storage_url, system.reading_token()) as client:
+        with Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True) as progress:
+            task = progress.add_task(target.name, total=None)
+
+            def watch(done: int, total: int | None) -> None:
+                progress.update(task, completed=done, total=total)
+
+            found = await download(client, system.uid, conversation_id, request, target, watch)
+    return found.missing
+
+
+async def _to_stdout(system: System, conversation_id: str, request: AudioRequest) -> None:
+    async with StorageClient(system.storage_url, system.reading_token()) as client:
+        found = await client.download(system.uid, conversation_id, request)
+        async for piece in found.body:
+            sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()

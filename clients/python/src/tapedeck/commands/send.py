@@ -1,0 +1,137 @@
+"""`tapedeck send`."""
+
+import asyncio
+import time
+from typing import Annotated, Self
+
+import typer
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from tapedeck import listen_client
+from tapedeck.audio_file import AudioSource, open_source
+from tapedeck.commands.terminal import (
+    ERR,
+    JsonOption,
+    TokenOption,
+    UrlOption,
+    UserOption,
+    print_json,
+    print_table,
+)
+from tapedeck.sending import Job, SendCodec, Sent
+from tapedeck.sending import send as send_one
+from tapedeck.system import System
+
+
+def send(  # noqa: PLR0913 - options of a command
+    *,
+    files: Annotated[list[str], typer.Argument(help="Any audio files; - is raw PCM (s16le, mono) on stdin.")],
+    codec: Annotated[SendCodec, typer.Option(help="What goes over the wire.")] = "pcm16",
+    realtime: Annotated[
+        bool, typer.Option("--realtime/--fast", help="As slowly as it plays, or at once.")
+    ] = False,
+    conversation: Annotated[
+        str | None, typer.Option(help="Record into this conversation; else each file into a new one.")
+    ] = None,
+    sample_rate: Annotated[
+        int | None, typer.Option(min=8000, max=48000, help="Hz to send at [default: the file's; 16000 for -]")
+    ] = None,
+    user: UserOption = None,
+    url: UrlOption = None,
+    token: TokenOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Record audio files into conversations; reconnects and resumes."""
+    system = System(url, token, user)
+    sources = [open_source(name, sample_rate) for name in files]
+    sent = asyncio.run(_send_all(system, _jobs(sources, codec, conversation, realtime=realtime)))
+    if json:
+        print_json({"user": system.uid, "recordings": sent})
+        return
+    columns = ["file", "conversation", "seconds", "sent", "acked", "stored"]
+    rows = [
+        [
+            s.name,
+            s.conversation_id,
+            f"{s.seconds:.2f}",
+            str(s.sent_bytes),
+            str(s.acked_bytes),
+            str(s.stored_bytes),
+        ]
+        for s in sent
+    ]
+    print_table(columns, rows, empty="nothing was sent")
+    if not all(s.stored for s in sent):
+        ERR.print("All of it is safe; what is not stored yet follows within a minute.")
+
+
+def _jobs(
+    sources: list[AudioSource], codec: SendCodec, conversation: str | None, *, realtime: bool
+) -> list[Job]:
+    """In one conversation files follow one another; sent fast, the last of them ends now."""
+    jobs = []
+    at_ms = time.time() * 1000
+    lengths_ms = [(source.seconds or 0) * 1000 for source in sources]
+    if conversation is not None:
+        at_ms -= sum(lengths_ms)
+    for source, length_ms in zip(sources, lengths_ms, strict=True):
+        start_ms = None if realtime else round(at_ms if conversation is not None else at_ms - length_ms)
+        jobs.append(Job(source, codec, realtime, start_ms, conversation))
+        at_ms += length_ms if conversation is not None else 0
+    return jobs
+
+
+async def _send_all(system: System, jobs: list[Job]) -> list[Sent]:
+    sent = []
+    with _Bar(jobs) as bar:
+        for number, job in enumerate(jobs):
+            bar.begin(number)
+            sent.append(await send_one(system.listen_url, system.user_token, job, bar.show))
+    return sent
+
+
+class _Bar:
+    """Progress on a terminal, and nothing elsewhere."""
+
+    def __init__(self, jobs: list[Job]) -> None:
+        self._jobs = jobs
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[state]}"),
+            TimeElapsedColumn(),
+            console=ERR,
+            disable=not ERR.is_terminal,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def begin(self, number: int) -> None:
+        """The next file."""
+        job = self._jobs[number]
+        total = None
+        if job.source.seconds and job.codec == "pcm16":
+            total = job.source.seconds * job.source.sample_rate * 2
+        self._task = self._progress.add_task(job.source.name, total=total, state="connecting")
+
+    def show(self, now: listen_client.Progress) -> None:
+        """Where it stands."""
+        if self._task is None:
+            return
+        state = f"sent {_kib(now.sent_bytes)}, acked {_kib(now.acked_bytes)}, stored {_kib(now.stored_bytes)}"
+        if not now.connected:
+            state = f"{state}; connecting"
+        elif now.buffering:
+            state = f"{state}; the server is buffering"
+        self._progress.update(self._task, completed=now.acked_bytes, state=state)
+
+
+def _kib(size: int) -> str:
+    return f"{size / 1024:.0f} KiB"

@@ -1,0 +1,64 @@
+"""How commands speak to people and to programs: results on stdout, everything else on stderr.
+
+Exit codes: 0 done; 1 failed; 2 used wrongly; 3 no system was found; 4 there is nothing of that name; 130 interrupted.
+"""
+
+import sys
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tapedeck.errors import NotFoundError, SystemNotFoundError, TapedeckError
+
+OUT = Console(soft_wrap=True)
+"""Tables; tells programs apart from terminals by itself."""
+ERR = Console(stderr=True, soft_wrap=True)
+
+FAILED, NO_SYSTEM, NOT_FOUND, INTERRUPTED = 1, 3, 4, 130
+
+UrlOption = Annotated[
+    str | None,
+    typer.Option("--url", help="Address of the service; else the environment, else the ready file."),
+]
+TokenOption = Annotated[
+    str | None,
+    typer.Option("--token", help="Bearer token; else TAPEDECK_TOKEN, else one from the ready file."),
+]
+UserOption = Annotated[
+    str | None, typer.Option("--user", help="Whose audio; else the token's own user, else `demo`.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def print_json(value: object) -> None:
+    """One JSON document on stdout, pretty on a terminal."""
+    document = msgspec.json.encode(value)
+    text = msgspec.json.format(document, indent=2) if sys.stdout.isatty() else document
+    sys.stdout.write(text.decode() + "\n")
+
+
+def print_table(columns: list[str], rows: list[list[str]], *, empty: str) -> None:
+    """A table, or the sentence that there is nothing to show."""
+    if not rows:
+        ERR.print(empty, markup=False)
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        right = column in ("seconds", "stored", "bytes", "chunks", "size", "sent", "acked")
+        table.add_column(column, justify="right" if right else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    OUT.print(table)
+
+
+def report(error: TapedeckError) -> int:
+    """Say what went wrong and what to do next; the exit code."""
+    ERR.print(f"tapedeck: {error}", style="red", markup=False, highlight=False)
+    if error.hint:
+        ERR.print(f"  {error.hint}", markup=False, highlight=False)
+    if isinstance(error, SystemNotFoundError):
+        return NO_SYSTEM
+    return NOT_FOUND if isinstance(error, NotFoundError) else FAILED

@@ -1,0 +1,46 @@
+"""`tapedeck up`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tapedeck.commands.terminal import ERR
+from tapedeck.up.command import up as run
+from tapedeck.up.plan import UpOptions
+
+
+def up(
+    *,
+    data_dir: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path("data"),
+    listen_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of listen; 0 takes any.")] = 8080,
+    storage_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the storage API; 0 takes any.")
+    ] = 8081,
+    redis_url: Annotated[
+        str | None,
+        typer.Option(envvar="TAPEDECK_REDIS_URL", help="A running Redis instead of the embedded one."),
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(envvar="TAPEDECK_STORE_URL", help="A bucket instead of a folder in the data directory."),
+    ] = None,
+    listen_workers: Annotated[int, typer.Option(min=1, help="Processes of listen.")] = 1,
+    pushers: Annotated[int, typer.Option(min=1, help="Processes of pusher.")] = 1,
+    ready_file: Annotated[
+        Path | None,
+        typer.Option(help="Written when everything answers [default: ready.json in the data directory]"),
+    ] = None,
+) -> None:
+    """Run the whole stack as child processes, which are started again when they die."""
+    options = UpOptions(
+        data_dir=data_dir,
+        listen_port=listen_port,
+        storage_port=storage_port,
+        redis_url=redis_url,
+        store=store,
+        listen_workers=listen_workers,
+        pushers=pushers,
+        ready_file=ready_file,
+    )
+    raise typer.Exit(run(options, ERR))

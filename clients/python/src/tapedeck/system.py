@@ -1,0 +1,66 @@
+"""Which system a command speaks to, as whom: options, else the environment, else the ready file.
+
+Must not do: connect to anything.
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tapedeck import ready_file, tokens
+from tapedeck.errors import SystemNotFoundError
+
+DEFAULT_USER = "demo"
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """Finds addresses and tokens. What is given wins over the environment, and that over the ready file."""
+
+    url: str | None = None
+    token: str | None = None
+    user: str | None = None
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    @property
+    def listen_url(self) -> str:
+        """ws://…; raises SystemNotFoundError."""
+        return self.url or self.environ.get("TAPEDECK_LISTEN_URL") or self._ready().listen
+
+    @property
+    def storage_url(self) -> str:
+        """http://…; raises SystemNotFoundError."""
+        return self.url or self.environ.get("TAPEDECK_STORAGE_URL") or self._ready().storage_api
+
+    @property
+    def uid(self) -> str:
+        """The user that is meant: the one that was named, else the token's own, else `demo`."""
+        given = self._given_token()
+        return self.user or (tokens.subject(given) if given else None) or DEFAULT_USER
+
+    def user_token(self, *, lifetime_s: int = tokens.DEFAULT_LIFETIME_S) -> str:
+        """A token to record with: the given one, else one minted for the user. Raises SystemNotFoundError, TokenError."""
+        given = self._given_token()
+        if given:
+            return given
+        return tokens.mint(self._ready().jwt_secret, self.uid, now_s=int(time.time()), lifetime_s=lifetime_s)
+
+    def reading_token(self) -> str:
+        """A token to read with: the given one, else the ready file's service token, else one minted for the user."""
+        return self._given_token() or self._ready().service_token or self.user_token()
+
+    def _given_token(self) -> str | None:
+        return self.token or self.environ.get("TAPEDECK_TOKEN") or None
+
+    def _ready(self) -> ready_file.Ready:
+        path = Path(self.environ.get("TAPEDECK_READY_FILE") or ready_file.DEFAULT_PATH)
+        try:
+            return ready_file.read(path)
+        except SystemNotFoundError as error:
+            if self.url is None:
+                raise
+            raise SystemNotFoundError(
+                f"there is no token for {self.url}", hint="give one with --token or TAPEDECK_TOKEN"
+            ) from error
