@@ -40,7 +40,7 @@ types: setup ## mypy, strict
 	@$(BIN)/mypy libs/*/src services/*/src clients/python/src tests/support bench
 
 tools: ## Build the Go tools that checks use into .tools/bin, where Go is there
-	@if command -v go >/dev/null 2>&1; then GOBIN="$(CURDIR)/.tools/bin" go install -C tools tool; \
+	@if command -v go >/dev/null 2>&1; then GOBIN="$(CURDIR)/.tools/bin" go -C tools install tool; \
 	else echo "make tools: no Go here; checks that need fake-gcs-server look for it on PATH"; fi
 
 bench: setup ## Measure, each figure against its baseline in the same run
