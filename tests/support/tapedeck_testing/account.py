@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 
 from audiocodec import read_ogg_opus
-from audiostore import read_batch
+from audiostore.batch import read_batch
 
 
 async def flush(http: httpx.AsyncClient, uid: str, cid: str) -> None:
