@@ -1,0 +1,105 @@
+"""What the session asks its shell to do. Each is done once, in the order given; answers come back as events."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from audiobus import AppendRequest
+from listen.encoding_job import EncodeJob
+
+AskReason = Literal["finalize", "end", "switch"]
+Outcome = Literal["fresh", "resumed", "superseded"]
+
+
+@dataclass(frozen=True, slots=True)
+class SendText:
+    """To the client."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    """`Bus.open`. Answer with `opened`, `refused` or `unavailable`."""
+
+    conversation_id: str
+    resume: int | None
+    own: bool
+    """The socket's own session, which Redis no longer knows to be its."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The session is open: put its conversation on its user's list, and on `due`. No answer."""
+
+    conversation_id: str
+    due_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Make sure that the conversation is looked at by then. No answer."""
+
+    conversation_id: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Hint that the conversation should be looked at now. No answer."""
+
+    conversation_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Encode:
+    """Encode the job, in order. Answer with `encoded`."""
+
+    job: EncodeJob
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Append the chunk. Answer with `appended`, `append_refused`, `refused` or `unavailable`."""
+
+    request: AppendRequest
+    closed_at_ms: int
+    """When the chunk was closed, unix ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskToStore:
+    """`Bus.ask` as the owner, and then a hint. Answer with `asked`, `append_refused`, `refused` or `unavailable`."""
+
+    conversation_id: str
+    reason: AskReason
+    ends: bool
+    """The session is over and cannot be resumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookStored:
+    """`Bus.stored`. Answer with `looked`."""
+
+    conversation_id: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the socket with this code. The last action."""
+
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Something for the metrics."""
+
+    what: str
+    """`appended_samples`, `lost_samples`, `rejected`, `backpressure`, `opened`."""
+    amount: int
+    label: str = ""
+
+
+Action = SendText | Open | Watch | Due | Ready | Encode | Append | AskToStore | LookStored | Close | Count

@@ -1,0 +1,153 @@
+"""Packets in, chunks out: about `chunk_ms` of packets that follow one another, with their place in run and session.
+
+Owns lead, trim, first_sample and the offsets of a chunk. A chunk is closed when it holds its audio, when it has waited
+`chunk_ms` since its first packet, where a run or an encoder begins, and when it is flushed. Must not encode, and must
+not know epochs: the outbox does.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from audiobus import Chunk, Position
+from audiobus.chunk import VERSION
+from listen.audio_format import AudioFormat
+
+CHUNK_BYTES_LIMIT: Final = 256 * 1024
+CHUNK_PACKETS_LIMIT: Final = 2_048
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyChunk:
+    """A closed chunk."""
+
+    chunk: Chunk
+    end_offset: int
+    """Payload bytes of the session up to its end: with the epoch, its entry id."""
+
+    @property
+    def position(self) -> Position:
+        """Where the run stands after it."""
+        return Position(self.chunk.run_start_ms, self.chunk.first_sample + self.chunk.samples)
+
+
+class Chunker:
+    """One session's chunks, in order."""
+
+    def __init__(self, audio_format: AudioFormat, chunk_ms: int, offset: int) -> None:
+        self._format = audio_format
+        self._chunk_ms = chunk_ms
+        self._run_start_ms: int | None = None
+        self._first_sample = 0
+        """Of the open chunk."""
+        self._lead_left = 0
+        """Samples of the encoder's lead-in that are still to come."""
+        self._starts = False
+        self._packets: list[bytes] = []
+        self._samples = 0
+        """What the open chunk's packets decode to."""
+        self._bytes = 0
+        self._first_at_ms: int | None = None
+        """When the open chunk got its first packet, or byte that was left out."""
+        self._closed_offset = offset
+        self._offset = offset
+        self._ready: list[ReadyChunk] = []
+
+    @property
+    def due_at_ms(self) -> int | None:
+        """When the open chunk must be closed, whatever it holds; None where there is none."""
+        if self._first_at_ms is None or self._run_start_ms is None:
+            return None
+        return self._first_at_ms + self._chunk_ms
+
+    @property
+    def holds(self) -> bool:
+        """Whether something is in the open chunk."""
+        return self._first_at_ms is not None
+
+    def begin(self, run_start_ms: int, first_sample: int, *, lead: int, starts: bool, now_ms: int) -> None:
+        """What follows lies here: a new run, or a new encoder. Closes the open chunk.
+
+        Args:
+            run_start_ms: unix ms of the run's sample 0.
+            first_sample: position in the run of the first played sample.
+            lead: samples that a decoder gives before that one.
+            starts: the encoder begins with the next packet.
+            now_ms: unix ms.
+        """
+        self.close(now_ms)
+        self._run_start_ms = run_start_ms
+        self._first_sample = first_sample
+        self._lead_left = lead
+        self._starts = starts
+
+    def add(self, packet: bytes, samples: int, end_offset: int, now_ms: int, *, trim: int = 0) -> None:
+        """One packet that lasts `samples` and ends with the session's byte `end_offset`.
+
+        With `trim`, that many samples at its end are padding, and the chunk is closed: the encoder was flushed.
+        """
+        if self._first_at_ms is None:
+            self._first_at_ms = now_ms
+        self._packets.append(packet)
+        self._samples += samples
+        self._bytes += len(packet)
+        self._offset = end_offset
+        if (
+            trim
+            or self._samples >= self._chunk_ms * 48
+            or self._bytes >= CHUNK_BYTES_LIMIT
+            or len(self._packets) >= CHUNK_PACKETS_LIMIT
+        ):
+            self.close(now_ms, trim=trim)
+
+    def leave_out(self, end_offset: int, now_ms: int) -> None:
+        """Bytes up to `end_offset` that were no audio: they only move the offset."""
+        if self._first_at_ms is None:
+            self._first_at_ms = now_ms
+        self._offset = end_offset
+
+    def tick(self, now_ms: int) -> None:
+        """Closes the open chunk if it has waited long enough. Before the first audio there is no time to give it."""
+        due = self.due_at_ms
+        if due is not None and now_ms >= due:
+            self.close(now_ms)
+
+    def close(self, now_ms: int, *, trim: int = 0) -> None:
+        """Closes the open chunk, if it holds or moves anything."""
+        if self._offset == self._closed_offset:
+            # A message without a byte; an entry with the id before it would be taken for that one's repeat.
+            self._first_at_ms = None
+            return
+        if self._run_start_ms is None:
+            self._run_start_ms = now_ms
+        lead = min(self._lead_left, self._samples)
+        played = self._samples - lead - trim
+        chunk = Chunk(
+            version=VERSION,
+            at_ms=now_ms,
+            source=self._format.codec,
+            sample_rate=self._format.sample_rate,
+            channels=self._format.channels,
+            run_start_ms=self._run_start_ms,
+            first_sample=self._first_sample,
+            samples=played,
+            lead=lead,
+            trim=trim,
+            starts=self._starts and bool(self._packets),
+            first_offset=self._closed_offset,
+            packets=tuple(self._packets),
+        )
+        self._ready.append(ReadyChunk(chunk, self._offset))
+        self._first_sample += played
+        self._lead_left -= lead
+        self._starts = self._starts and not self._packets
+        self._packets = []
+        self._samples = self._bytes = 0
+        self._first_at_ms = None
+        self._closed_offset = self._offset
+
+    def take(self) -> list[ReadyChunk]:
+        """The chunks that have been closed since the last call."""
+        if not self._ready:
+            return []
+        ready, self._ready = self._ready, []
+        return ready

@@ -1,0 +1,361 @@
+"""One socket: pumps messages into the session and does what it answers. Owns the socket's tasks; no rule of the protocol.
+
+What Hypercorn cannot stand is kept away here: a socket is never left with unread messages, nobody waits for a send without
+a deadline, and after a close everything that still comes is read and thrown away until the client is gone, or time is up.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, Final
+
+from audiobus import Appended, Bus, Conversation, Hints, Misplaced, Replaced, Writer
+from audiobus.errors import (
+    BusError,
+    BusUnavailableError,
+    ConversationDeletedError,
+    FormatMismatchError,
+    MergingError,
+)
+from listen.actions import (
+    Action,
+    Append,
+    AskToStore,
+    Close,
+    Count,
+    Due,
+    Encode,
+    LookStored,
+    Open,
+    Ready,
+    SendText,
+    Watch,
+)
+from listen.commit import append_then_acknowledge
+from listen.encoding import SocketEncoder
+from listen.metrics import ListenMetrics
+from listen.outgoing import Outgoing, Send
+from listen.session import Session
+
+log = logging.getLogger(__name__)
+
+LINGER_S: Final = 5.0
+"""How long a client may take to answer a close."""
+HINT_PAUSES_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+"""Between tries to place a hint. What then is still missing, the pusher finds by itself."""
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+
+def now_ms() -> int:
+    """Unix time."""
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What all sockets of a process share."""
+
+    bus: Bus
+    hints: Hints
+    writer: Writer
+    encoders: Executor
+    metrics: ListenMetrics
+
+
+class Connection:
+    """One accepted socket and its session."""
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        uid: str,
+        owner: str,
+        encoder: SocketEncoder,
+        backend: Backend,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        self._session = session
+        self._uid = uid
+        self._owner = owner
+        self._format = str(encoder.audio_format)
+        self._encoder = encoder
+        self._backend = backend
+        self._receive = receive
+        self._outgoing = Outgoing(send)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._may_read = asyncio.Event()
+        self._may_read.set()
+        self._closed = asyncio.Event()
+        """The session is over."""
+        self._received = 0
+        self._codec = encoder.audio_format.codec
+        self.close_code = 1006
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serves the socket until it is closed and drained."""
+        reader = asyncio.create_task(self._read(), name="read")
+        sender = asyncio.create_task(self._outgoing.run(), name="send")
+        try:
+            self.feed(lambda: self._session.start(now_ms()))
+            over = asyncio.create_task(self._closed.wait(), name="closed")
+            self._tasks.add(over)  # type: ignore[arg-type]  # cancelled with the others
+            await asyncio.wait({sender, over}, return_when=asyncio.FIRST_COMPLETED)
+            if not self._closed.is_set():
+                # The client does not take what it is sent.
+                self._gone()
+                await self._closed.wait()
+            else:
+                await asyncio.wait({sender})
+            if not reader.done():
+                await asyncio.wait({reader}, timeout=LINGER_S)
+        finally:
+            tasks = {reader, sender, *self._tasks}
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            while _take_one(self._receive):
+                pass  # a place in the server's queue for what it still has to say
+
+    def tick(self, at_ms: int) -> None:
+        """Time has passed."""
+        if self._received:
+            self._backend.metrics.received[self._codec].inc(self._received)
+            self._received = 0
+        self.feed(lambda: self._session.tick(at_ms))
+
+    def going_away(self, reconnect_after_ms: int) -> None:
+        """Tells the client that `leave` is near."""
+        self.feed(lambda: self._session.going_away(reconnect_after_ms))
+
+    def leave(self) -> None:
+        """Makes everything safe and closes with 1012."""
+        self.feed(lambda: self._session.leave(now_ms()))
+
+    def feed(self, event: Callable[[], list[Action]]) -> None:
+        """Gives the session an event, and does what it answers. A defect ends this socket, and no other."""
+        if self._closed.is_set():
+            return
+        try:
+            for action in event():
+                self._perform(action)
+        except Exception as error:  # noqa: BLE001 - the top of everything that a socket sets off
+            self._broke(error)
+        if self._session.reading:
+            self._may_read.set()
+        else:
+            self._may_read.clear()
+
+    # -- the client --------------------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        session, receive = self._session, self._receive
+        while True:
+            if not self._may_read.is_set():
+                await self._may_read.wait()
+            message = await receive()
+            data = message.get("bytes")
+            if data is not None:
+                self._received += 1
+                self.feed(lambda data=data: session.binary(data, now_ms()))  # type: ignore[misc]
+            elif message["type"] == "websocket.disconnect":
+                self._gone()
+                return
+            else:
+                text = message["text"]
+                self.feed(lambda text=text: session.text(text, now_ms()))  # type: ignore[misc]
+
+    def _gone(self) -> None:
+        self._outgoing.drop()
+        self.feed(lambda: self._session.disconnected(now_ms()))
+
+    def _broke(self, error: Exception) -> None:
+        incident = secrets.token_hex(4)
+        log.error("a socket broke", exc_info=error, extra={"incident": incident})
+        for action in self._session.broke(incident):
+            self._perform(action)
+
+    # -- what the session asks for -----------------------------------------------------------------------------------
+
+    def _perform(self, action: Action) -> None:  # noqa: C901 - one case for each action
+        metrics = self._backend.metrics
+        match action:
+            case SendText(text):
+                self._outgoing.text(text)
+            case Append():
+                self._spawn(self._append(action), "append")
+            case Encode():
+                self._spawn(self._encode(action), "encode")
+            case Open():
+                self._spawn(self._open(action), "open")
+            case AskToStore():
+                self._spawn(self._ask(action), "ask")
+            case LookStored():
+                self._spawn(self._look(action), "look")
+            case Watch(cid, due_at_ms):
+                conversation = Conversation(self._uid, cid)
+                self._hint(lambda: self._backend.hints.due(conversation, due_at_ms))
+                self._hint(lambda: self._backend.bus.note_live(conversation, now_ms()))
+            case Due(cid, at_ms):
+                conversation = Conversation(self._uid, cid)
+                self._hint(lambda: self._backend.hints.due(conversation, at_ms))
+            case Ready(cid, reason):
+                conversation = Conversation(self._uid, cid)
+                self._hint(lambda: self._backend.hints.ready(conversation, reason))
+            case Close(code):
+                self.close_code = code
+                metrics.closes[str(code)].inc()
+                self._outgoing.close(code)
+                self._closed.set()
+            case Count():
+                self._count(action)
+
+    def _count(self, count: Count) -> None:
+        metrics = self._backend.metrics
+        match count.what:
+            case "appended_samples":
+                metrics.audio_received.inc(count.amount / 48_000)
+            case "lost_samples":
+                metrics.audio_lost.inc(count.amount / 48_000)
+                log.error("Redis lost what it had confirmed", extra={"about_seconds": count.amount / 48_000})
+            case "rejected":
+                metrics.rejected[count.label].inc(count.amount)
+            case "opened":
+                metrics.resumes[count.label].inc()
+            case "backpressure":
+                metrics.backpressure[count.label].inc()
+
+    async def _encode(self, action: Encode) -> None:
+        loop = asyncio.get_running_loop()
+        result = await loop.run_in_executor(self._backend.encoders, self._encoder.run, action.job)
+        self.feed(lambda: self._session.encoded(result, now_ms()))
+
+    async def _append(self, action: Append) -> None:
+        began = time.monotonic()
+        try:
+            await append_then_acknowledge(self._backend.writer, action.request, self._appended)
+        except BusError as error:
+            self._failed("append", error)
+        else:
+            metrics = self._backend.metrics
+            metrics.append_seconds.observe(time.monotonic() - began)
+            metrics.ack_seconds.observe(max(0, now_ms() - action.closed_at_ms) / 1000)
+
+    def _appended(self, answer: Appended | Replaced | Misplaced) -> None:
+        if isinstance(answer, Appended):
+            self.feed(lambda: self._session.appended(answer, now_ms()))
+        else:
+            self.feed(lambda: self._session.append_refused(answer, now_ms()))
+
+    async def _open(self, action: Open) -> None:
+        conversation = Conversation(self._uid, action.conversation_id)
+        try:
+            answer = await self._backend.bus.open(
+                conversation,
+                owner=self._owner,
+                format=self._format,
+                now_ms=now_ms(),
+                resume=action.resume,
+                own=action.own,
+            )
+        except BusError as error:
+            self._failed("open", error)
+        else:
+            self.feed(lambda: self._session.opened(answer, now_ms()))
+
+    async def _ask(self, action: AskToStore) -> None:
+        conversation = Conversation(self._uid, action.conversation_id)
+        try:
+            answer = await self._backend.bus.ask(
+                conversation, action.reason, owner=self._owner, ends=action.ends
+            )
+            if not isinstance(answer, Replaced):
+                await self._backend.hints.ready(conversation, action.reason)
+        except BusError as error:
+            self._failed("ask", error)
+            return
+        if isinstance(answer, Replaced):
+            self.feed(lambda: self._session.append_refused(answer, now_ms()))
+        else:
+            self.feed(lambda: self._session.asked(now_ms()))
+
+    async def _look(self, action: LookStored) -> None:
+        conversation = Conversation(self._uid, action.conversation_id)
+        try:
+            settled, dead_offset = await self._backend.bus.stored(conversation, action.epoch)
+        except BusError as error:
+            self._failed("look", error)
+        else:
+            self.feed(lambda: self._session.looked(settled, dead_offset, now_ms()))
+
+    def _failed(self, what: str, error: BusError) -> None:
+        """A command to Redis failed: translated into the session's events."""
+        session = self._session
+        match error:
+            case BusUnavailableError():
+                self.feed(lambda: session.unavailable(what, now_ms()))
+            case ConversationDeletedError():
+                self.feed(
+                    lambda: session.refused("conversation_deleted", 4404, "the conversation is deleted")
+                )
+            case MergingError():
+                self.feed(lambda: session.refused("merging", 4409, f"it is being merged into {error.target}"))
+            case FormatMismatchError():
+                self.feed(
+                    lambda: session.refused(
+                        "bad_parameter", 4400, "the session was recorded with another codec, rate or channels"
+                    )
+                )
+            case _:
+                self.feed(lambda: _raise(error))
+
+    # -- tasks -------------------------------------------------------------------------------------------------------
+
+    def _hint(self, place: Callable[[], Awaitable[None]]) -> None:
+        self._spawn(_persist(place), "hint")
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(self._guarded(work), name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001 - the top of a task
+            if not self._closed.is_set():
+                self._broke(error)
+
+
+async def _persist(place: Callable[[], Awaitable[None]]) -> None:
+    """Places a hint. One that is lost costs a delay, never audio."""
+    for pause_s in HINT_PAUSES_S:
+        try:
+            await place()
+        except BusUnavailableError:
+            await asyncio.sleep(pause_s)
+        else:
+            return
+
+
+def _raise(error: Exception) -> list[Action]:
+    raise error
+
+
+def _take_one(receive: Receive) -> bool:
+    """Receives a message and throws it away, if one lies there; never waits. Whether there was one."""
+    waiting = receive().__await__()
+    try:
+        next(waiting)
+    except StopIteration:
+        return True
+    waiting.close()
+    return False

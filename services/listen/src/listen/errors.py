@@ -1,0 +1,34 @@
+"""The errors of listen, one tree.
+
+ListenError
+└── RefusedError    a handshake that is not taken: HTTP status, code, close code, and when to try again
+"""
+
+from listen.messages import ErrorCode
+
+
+class ListenError(Exception):
+    """The root of this package's errors."""
+
+
+_CLOSE_CODES = {400: 4400, 401: 4401, 403: 4403, 429: 4429, 503: 1013}
+
+
+class RefusedError(ListenError):
+    """A handshake that is refused. `status` for who sees HTTP, `close_code` for who sees only WebSockets."""
+
+    def __init__(
+        self,
+        status: int,
+        code: ErrorCode,
+        message: str,
+        *,
+        retry_after_s: int | None = None,
+        close_code: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code: ErrorCode = code
+        self.message = message
+        self.retry_after_s = retry_after_s
+        self.close_code = close_code or _CLOSE_CODES[status]

@@ -1,0 +1,156 @@
+"""The JSON texts of the protocol: the client's parsed, the server's made.
+
+Parsing is tolerant as the protocol asks: unknown types and fields are nothing, malformed JSON is an error that does not end
+the session. Must not decide anything.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+ErrorCode = Literal[
+    "bad_json",
+    "bad_mark",
+    "bad_audio",
+    "bad_parameter",
+    "not_ready",
+    "too_big",
+    "unauthorized",
+    "token_expired",
+    "forbidden",
+    "storing_off",
+    "conversation_deleted",
+    "merging",
+    "replaced",
+    "limit",
+    "unavailable",
+    "internal",
+]
+KEEPALIVE_S: Final = 20
+MAX_TEXT: Final = 4_096
+"""Characters of a text message that are parsed; no message of ours comes near, and deep nesting costs stack."""
+MAX_AUTH_TEXT: Final = 16_384
+"""The same for a message that holds a token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The next payload byte was captured then; None where `at_ms` is no whole number."""
+
+    at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchConversation:
+    """What follows belongs to this conversation; None where the message names none."""
+
+    conversation_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finalize:
+    """Store what is here now."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSession:
+    """The end."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthFirst:
+    """The first message on `/v4/web/listen`."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """A keepalive, or a type that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """No JSON object."""
+
+    reason: str
+
+
+ClientMessage = Mark | SwitchConversation | Finalize | CloseSession | AuthFirst | Nothing | Malformed
+
+
+def parse_client_text(text: str, limit: int = MAX_TEXT) -> ClientMessage:  # noqa: PLR0911 - one for each message of the page
+    """What a text message of the client says."""
+    if len(text) > limit:
+        return Malformed(f"a text message has at most {limit} characters")
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        return Malformed("a text message must be a JSON object")
+    if not isinstance(message, dict):
+        return Malformed("a text message must be a JSON object")
+    match message.get("type"):
+        case "mark":
+            at_ms = message.get("at_ms")
+            return Mark(at_ms if isinstance(at_ms, int) and not isinstance(at_ms, bool) else None)
+        case "conversation":
+            cid = message.get("conversation_id")
+            return SwitchConversation(cid if isinstance(cid, str) else None)
+        case "finalize":
+            return Finalize()
+        case "close":
+            return CloseSession()
+        case "auth":
+            token = message.get("token")
+            return AuthFirst(token) if isinstance(token, str) else Nothing()
+        case _:
+            return Nothing()
+
+
+def ready(
+    conversation_id: str, session: int, resume_offset: int, chunk_ms: int, previous_offset: int | None
+) -> str:
+    """The first message, and the answer to `conversation`."""
+    fields: dict[str, Any] = {
+        "type": "ready",
+        "conversation_id": conversation_id,
+        "session": str(session),
+        "resume_offset": resume_offset,
+        "chunk_ms": chunk_ms,
+        "keepalive_s": KEEPALIVE_S,
+    }
+    if previous_offset is not None:
+        fields["previous_offset"] = previous_offset
+    return _text(fields)
+
+
+def ack(conversation_id: str, offset: int, stored: int) -> str:
+    """What is safe in Redis, and what is settled."""
+    return f'{{"type":"ack","conversation_id":"{conversation_id}","offset":{offset},"stored":{stored}}}'
+
+
+def finalized(offset: int, *, stored: bool) -> str:
+    """The answer to `finalize`."""
+    return _text({"type": "finalized", "offset": offset, "stored": stored})
+
+
+def status(state: Literal["buffering", "ok"]) -> str:
+    """How Redis is doing."""
+    return _text({"type": "status", "state": state})
+
+
+def going_away(reconnect_after_ms: int) -> str:
+    """This server is about to close with 1012."""
+    return _text({"type": "going_away", "reconnect_after_ms": reconnect_after_ms})
+
+
+def error(code: ErrorCode, message: str, retry_after_ms: int | None = None) -> str:
+    """What was wrong."""
+    fields: dict[str, Any] = {"type": "error", "code": code, "message": message}
+    if retry_after_ms is not None:
+        fields["retry_after_ms"] = retry_after_ms
+    return _text(fields)
+
+
+def _text(fields: dict[str, Any]) -> str:
+    return json.dumps(fields, separators=(",", ":"))

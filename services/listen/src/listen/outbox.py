@@ -1,0 +1,97 @@
+"""Chunks on their way into Redis: each appended onto exactly the one before, until it is known to be safe.
+
+Owns the newest id, what is acked, and the tail: the chunks of the last ten seconds, kept for a Redis that lost what it had
+confirmed. One append is under way at a time; a repeat of it is harmless (`audiobus`' append script). Must not wait.
+"""
+
+from collections import deque
+from typing import Final
+
+from audiobus import Appended, EntryId, stored_offset
+from listen.chunker import ReadyChunk
+
+TAIL_SAMPLES: Final = 10 * 48_000
+TAIL_CHUNKS: Final = 64
+
+
+class Outbox:
+    """One open session's chunks."""
+
+    def __init__(self, newest: EntryId) -> None:
+        self.newest = newest
+        """The last id known to be in Redis."""
+        self.stored = 0
+        """The prefix of the session that is settled, in payload bytes."""
+        self.appended_samples = 0
+        """Played samples appended by this socket, at 48 kHz; what is written again does not count."""
+        self.lost_bytes = 0
+        """Bytes that Redis had confirmed and lost, and that are no longer here."""
+        self._waiting: deque[ReadyChunk] = deque()
+        self._tail: deque[ReadyChunk] = deque()
+        self._tail_samples = 0
+        self._again = 0
+        """How many of the waiting chunks were acked before."""
+        self._acked = newest.offset
+
+    @property
+    def acked(self) -> int:
+        """Payload bytes that the client may drop. Never less than before."""
+        return self._acked
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._waiting
+
+    @property
+    def next(self) -> ReadyChunk | None:
+        """What is to be appended, onto `newest`."""
+        return self._waiting[0] if self._waiting else None
+
+    def put(self, chunks: list[ReadyChunk]) -> None:
+        """More chunks, in order."""
+        self._waiting.extend(chunks)
+
+    def appended(self, answer: Appended) -> ReadyChunk:
+        """The next chunk is safe; answers it."""
+        ready = self._waiting.popleft()
+        self.newest = EntryId(self.newest.epoch, ready.end_offset)
+        if self._again:
+            self._again -= 1
+        else:
+            self.appended_samples += ready.chunk.samples
+        self._acked = max(self._acked, ready.end_offset)
+        self.settled(answer.settled, answer.dead_offset)
+        self._keep(ready)
+        return ready
+
+    def settled(self, settled: EntryId | None, dead_offset: int | None) -> None:
+        """What is in the bucket now."""
+        self.stored = max(self.stored, stored_offset(self.newest.epoch, settled, dead_offset))
+
+    def misplaced(self, newest: EntryId | None) -> bool:
+        """Redis stands at another id than the one before the next chunk. Whether it is known how to go on.
+
+        Below what was acked: Redis lost writes, and the tail is written again. Anything else is a doubt.
+        """
+        if newest is None or newest.epoch != self.newest.epoch or newest.offset >= self.newest.offset:
+            return False
+        again = [ready for ready in self._tail if ready.end_offset > newest.offset]
+        if again and again[0].chunk.first_offset < newest.offset:
+            return False  # in the middle of a chunk of ours: not written by this socket
+        resumes_at = again[0].chunk.first_offset if again else self.newest.offset
+        self.lost_bytes += resumes_at - newest.offset
+        self.newest = newest
+        self._waiting.extendleft(reversed(again))
+        self._again += len(again)
+        self._tail.clear()
+        self._tail_samples = 0
+        return True
+
+    def _keep(self, ready: ReadyChunk) -> None:
+        self._tail.append(ready)
+        self._tail_samples += ready.chunk.samples
+        while (
+            self._tail_samples - self._tail[0].chunk.samples > TAIL_SAMPLES or len(self._tail) > TAIL_CHUNKS
+        ):
+            self._tail_samples -= self._tail.popleft().chunk.samples

@@ -1,0 +1,36 @@
+"""How much may wait for Redis in one socket, and what is done about more: the socket is not read until there is room."""
+
+from dataclasses import dataclass
+from typing import Final
+
+MAX_WAITING_SAMPLES: Final = 8 * 48_000
+MAX_WAITING_BYTES: Final = 2 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Pressure:
+    """Whether the socket is read, and what the client was told."""
+
+    reading: bool = True
+    troubled: bool = False
+    """The client was told `buffering`."""
+
+    def judge(self, samples: int, payload_bytes: int, *, failing: bool) -> bool | None:
+        """Looks at what waits. True: tell the client `buffering`; False: tell it `ok`; None: nothing to tell.
+
+        Args:
+            samples: audio that waits, at 48 kHz.
+            payload_bytes: bytes that wait.
+            failing: the last command to Redis failed.
+        """
+        full = samples >= MAX_WAITING_SAMPLES or payload_bytes >= MAX_WAITING_BYTES
+        roomy = samples <= MAX_WAITING_SAMPLES // 2 and payload_bytes <= MAX_WAITING_BYTES // 2
+        if full:
+            self.reading = False
+        elif roomy:
+            self.reading = True
+        troubled = failing or not self.reading
+        if troubled == self.troubled:
+            return None
+        self.troubled = troubled
+        return troubled

@@ -1,0 +1,191 @@
+"""One session's intake: payload bytes in, closed chunks out, with the sample clock between them.
+
+Owns offsets, the clock, marks, runs and the lateness rule of the plain dialect. Raises BadPacketError for what is no
+packet of the codec, after having counted it. Must not know Redis, messages or sockets.
+"""
+
+from typing import Final, Literal
+
+from audiobus import Position
+from audiocodec.errors import BadPacketError
+from listen.audio_format import AudioFormat
+from listen.chunker import Chunker, ReadyChunk
+from listen.encoding_job import Encoded, EncodeJob
+from listen.packet_lane import PacketLane
+from listen.pcm_lane import PcmLane
+from listen.sample_clock import BURST_MS, LATE_MS, Lateness, SampleClock, mark_is_sane
+
+SILENCE_MS: Final = 2_000
+"""After this much silence on the line the encoder gives out what it holds back."""
+
+Dialect = Literal["v1", "plain"]
+
+
+class Recording:
+    """What a session takes."""
+
+    def __init__(
+        self,
+        audio_format: AudioFormat,
+        *,
+        dialect: Dialect,
+        chunk_ms: int,
+        offset: int = 0,
+        position: Position | None = None,
+    ) -> None:
+        """Intake of a fresh session, or of one that goes on at byte `offset`, after `position` on its timeline."""
+        self._plain = dialect == "plain"
+        self._chunker = Chunker(audio_format, chunk_ms, offset)
+        self._lane: PcmLane | PacketLane = (
+            PcmLane(audio_format, self._chunker, chunk_ms)
+            if audio_format.is_pcm
+            else PacketLane(audio_format, self._chunker, resumed=position is not None)
+        )
+        self._clock = SampleClock(position.run_start_ms, position.next_sample) if position else None
+        self._mark_ms: int | None = None
+        """Captured time of the first byte, where a mark came before it."""
+        self._held: list[tuple[bytes, int]] = []
+        """Late plain audio and its samples, until it is known whether a new run began with it."""
+        self._held_samples = 0
+        self._lateness: Lateness | None = None
+        self._heard_ms = 0
+        """When audio came last."""
+        self.first_offset = offset
+        """Where this socket's part of the session begins."""
+        self.taken = offset
+        """Payload bytes of the session so far."""
+        self.samples = 0
+        """Played samples taken here, at 48 kHz."""
+        self.held_bytes = 0
+        self.encoding = False
+        """Whether a job is under way."""
+
+    @property
+    def waiting_samples(self) -> int:
+        """Samples held back before the clock."""
+        return self._held_samples
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything taken is in closed chunks."""
+        return not self._held and self._lane.idle
+
+    def take(self, data: bytes, now_ms: int) -> None:
+        """One message of payload.
+
+        Raises:
+            BadPacketError: no packet of the codec. It is counted and left out.
+        """
+        self._heard_ms = now_ms
+        try:
+            samples = self._lane.measure(data)
+        except BadPacketError:
+            self._release()
+            self.taken += len(data)
+            self._lane.leave_out(self.taken, now_ms)
+            raise
+        if self._plain and self._clock and self._hold(data, samples, now_ms):
+            return
+        self._accept(data, samples, now_ms)
+
+    def mark(self, at_ms: int, now_ms: int) -> str | None:
+        """The next byte was captured at `at_ms`; answers what is wrong with that, if anything."""
+        if not mark_is_sane(at_ms, now_ms):
+            return "a mark must not be older than 30 days, nor more than 60 s ahead of the server's clock"
+        if self._lane.midway:
+            return "a mark must not stand in the middle of a sample"
+        if self._clock is None:
+            self._mark_ms = at_ms
+        elif not self._plain and self._clock.jumped_by(at_ms):
+            self._begin_run(at_ms, now_ms)
+        return None
+
+    def flush(self, now_ms: int, *, ends: bool) -> int:
+        """Lets everything come out; answers the offset that is then covered.
+
+        With `ends` nothing follows: half a sample at the end is dropped, and counted.
+        """
+        self._release()
+        return self._lane.flush(self.taken, now_ms, ends=ends)
+
+    def tick(self, now_ms: int) -> None:
+        """Time has passed."""
+        if self._lateness and self._lateness.decided(now_ms):
+            self._decide(now_ms)
+        if now_ms - self._heard_ms >= SILENCE_MS and self._lane.flushable and not self._held:
+            self._lane.flush(self.taken, now_ms, ends=False)
+        self._chunker.tick(now_ms)
+
+    def job(self, now_ms: int) -> EncodeJob | None:
+        """What shall be encoded now; one at a time."""
+        job = self._lane.job(now_ms)
+        self.encoding = self.encoding or job is not None
+        return job
+
+    def encoded(self, result: Encoded, now_ms: int) -> None:
+        """What came of the job."""
+        self.encoding = False
+        self._lane.encoded(result, now_ms)
+
+    def chunks(self) -> list[ReadyChunk]:
+        """The chunks closed since the last call."""
+        return self._chunker.take()
+
+    @property
+    def due_at_ms(self) -> int | None:
+        """When `tick` or `job` has something to do next, at the latest."""
+        due = [self._lane.due_at_ms, self._chunker.due_at_ms]
+        if self._lateness:
+            due.append(self._lateness.since_ms + SILENCE_MS)
+        if self._lane.flushable:
+            due.append(self._heard_ms + SILENCE_MS)
+        return min((at for at in due if at is not None), default=None)
+
+    def _accept(self, data: bytes, samples: int, now_ms: int) -> None:
+        if self._clock is None:
+            start = self._mark_ms if self._mark_ms is not None else now_ms - samples // 48
+            self._clock = SampleClock(start, 0)
+        self.taken += len(data)
+        played = self._lane.take(data, samples, self.taken, self._clock, now_ms)
+        self._clock.position += played
+        self.samples += played
+
+    def _begin_run(self, at_ms: int, now_ms: int) -> None:
+        self._lane.flush(self.taken, now_ms, ends=False)
+        self._lane.new_run()
+        self._clock = SampleClock(at_ms, 0)
+
+    def _hold(self, data: bytes, samples: int, now_ms: int) -> bool:
+        """Whether the message is held back because a new run may begin with it, or is taken care of."""
+        assert self._clock is not None  # noqa: S101 - its caller looked
+        late_ms = self._clock.late_ms(now_ms, self._held_samples + samples)
+        if late_ms <= LATE_MS:
+            self._release()
+            return False
+        if self._lateness is None:
+            self._lateness = Lateness(now_ms, late_ms)
+        self._lateness.hear(late_ms)
+        self._held.append((data, samples))
+        self._held_samples += samples
+        self.held_bytes += len(data)
+        if self._lateness.decided(now_ms):
+            self._decide(now_ms)
+        elif self._held_samples > BURST_MS * 48:
+            self._release()
+        return True
+
+    def _decide(self, now_ms: int) -> None:
+        """Everything that came for two seconds was late: a new run begins with the first of it."""
+        assert self._clock is not None and self._lateness is not None  # noqa: S101, PT018 - held audio has both
+        start_48k = self._clock.at_48k + self._lateness.smallest_ms * 48
+        if not self._lane.midway:
+            self._begin_run(start_48k // 48, now_ms)
+        self._release()
+
+    def _release(self) -> None:
+        """Takes what was held back."""
+        held, self._held = self._held, []
+        self._held_samples = self.held_bytes = 0
+        self._lateness = None
+        for data, samples in held:
+            self._accept(data, samples, self._heard_ms)

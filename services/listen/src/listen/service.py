@@ -1,0 +1,66 @@
+"""The service as a whole: what it is made of, in which order it starts and ends."""
+
+import asyncio
+from importlib.metadata import version
+
+from audiobus import Bus, Hints, Writer
+from audiocodec import libopus
+from listen.admission import Admission
+from listen.app import ListenApp
+from listen.connection import Backend
+from listen.encoding import encoder_pool
+from listen.metrics import ListenMetrics
+from listen.server import serve_sockets
+from listen.settings import ListenSettings
+from listen.sockets import Sockets
+from listen.tickets import Tickets
+from servicekit.admin import serve_admin
+from servicekit.auth import UserTokens
+from servicekit.bind import bind_socket
+from servicekit.health import Health
+from servicekit.metrics import Metrics
+from servicekit.stop import Stop
+
+LAST_S = 1.0
+"""Of the drain time, kept for closing what is under the sockets."""
+
+
+async def start(settings: ListenSettings, stop: Stop) -> None:
+    """Serves until `stop`, then brings every session into Redis and ends."""
+    metrics = Metrics("listen", version("tapedeck-listen"))
+    families = ListenMetrics(metrics)
+    health = Health("redis")
+    sockets = Sockets(limit=settings.max_sockets, limit_per_user=settings.max_sockets_per_user)
+    families.connections.set_function(lambda: len(sockets))
+    public = bind_socket(settings.bind, reuse_port=True)
+    admin = bind_socket(settings.admin.bind)
+    libopus.load()
+    redis = settings.redis
+    async with (
+        serve_admin(admin, health, metrics),
+        Bus(
+            redis.url, prefix=redis.prefix, partitions=redis.partitions, wait_replicas=redis.wait_replicas
+        ) as bus,
+        UserTokens(settings.auth) as tokens,
+    ):
+        tickets = Tickets(bus)
+        admission = Admission(bus, tokens, tickets, settings.allowed_origins)
+        writer = Writer(bus)
+        with encoder_pool() as encoders:
+            backend = Backend(bus, Hints(bus), writer, encoders, families)
+            app = ListenApp(settings, backend, admission, tickets, sockets)
+            served = Stop(0.5)
+            async with asyncio.TaskGroup() as tasks:
+                writing = tasks.create_task(writer.run(), name="writer")
+                watching = tasks.create_task(health.watch("redis", bus.ping), name="redis watch")
+                pulsing = tasks.create_task(sockets.pulse(), name="pulse")
+                serving = tasks.create_task(serve_sockets(app.asgi, public, served), name="sockets")
+                await stop.wait()
+                health.drain()
+                await sockets.leave(max(0.0, stop.remaining_s() - LAST_S))
+                served.set()
+                await serving
+                pulsing.cancel()
+                watching.cancel()
+                writer.close()
+                await writing

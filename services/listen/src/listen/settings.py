@@ -1,0 +1,45 @@
+"""The settings of listen: one struct, read from the environment once."""
+
+from typing import Annotated
+
+import msgspec
+
+from servicekit.bind import Bind
+from servicekit.groups import AdminSettings, AuthSettings, ProcessSettings, RedisSettings
+from servicekit.parsers import whole, words
+from servicekit.settings import Setting
+
+
+class ListenSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What listen is told."""
+
+    redis: RedisSettings
+    auth: AuthSettings
+    admin: AdminSettings
+    process: ProcessSettings
+    bind: Annotated[
+        Bind,
+        Setting(
+            "TAPEDECK_LISTEN_BIND",
+            Bind.parse,
+            "host:port where clients connect",
+            default_in_dev=Bind("127.0.0.1", 8080),
+        ),
+    ] = Bind("0.0.0.0", 8080)  # noqa: S104 - clients come from other machines
+    chunk_ms: Annotated[
+        int, Setting("TAPEDECK_CHUNK_MS", whole(100, 5_000), "ms of audio in an entry of the buffer")
+    ] = 1_000
+    opus_bitrate: Annotated[
+        int, Setting("TAPEDECK_OPUS_BITRATE", whole(6_000, 128_000), "bit/s for clients that send PCM")
+    ] = 24_000
+    opus_complexity: Annotated[
+        int, Setting("TAPEDECK_OPUS_COMPLEXITY", whole(0, 10), "0 (fast) to 10 (best), for the same")
+    ] = 10
+    allowed_origins: Annotated[
+        tuple[str, ...],
+        Setting("TAPEDECK_ALLOWED_ORIGINS", words, "origins of web pages that may connect, with commas"),
+    ] = ()
+    max_sockets: Annotated[int, Setting("TAPEDECK_MAX_SOCKETS", whole(1), "sockets of a process")] = 5_000
+    max_sockets_per_user: Annotated[
+        int, Setting("TAPEDECK_MAX_SOCKETS_PER_USER", whole(1), "sockets of a user, in a process")
+    ] = 20

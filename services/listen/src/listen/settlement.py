@@ -1,0 +1,71 @@
+"""What the client is told about `stored`: the answers to `finalize`, and the refresh every 15 s.
+
+Every append's answer brings the settled id for nothing; only where no append comes is Redis asked. Must not send.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+FINALIZE_MS: Final = 15_000
+REFRESH_MS: Final = 14_000
+"""A little less than the 15 s that are promised."""
+FIRST_LOOK_MS: Final = 200
+LONGEST_LOOK_MS: Final = 1_000
+
+
+@dataclass(slots=True)
+class _Final:
+    offset: int
+    deadline_ms: int
+    asked: bool = False
+
+
+class Settlement:
+    """One open session's questions about `stored`."""
+
+    def __init__(self, now_ms: int) -> None:
+        self._finals: list[_Final] = []
+        self._fresh_ms = now_ms
+        """When `stored` was last read."""
+        self._look_at_ms = 0
+        self._pause_ms = FIRST_LOOK_MS
+
+    def finalize(self, offset: int, now_ms: int) -> None:
+        """The client wants to know when all up to `offset` is stored."""
+        self._finals.append(_Final(offset, now_ms + FINALIZE_MS))
+
+    def answers(self, stored: int, now_ms: int) -> list[tuple[int, bool]]:
+        """The finals that can be answered now: offset, and whether it is stored."""
+        if not self._finals:
+            return []
+        done = [final for final in self._finals if final.offset <= stored or now_ms >= final.deadline_ms]
+        self._finals = [final for final in self._finals if final not in done]
+        return [(final.offset, final.offset <= stored) for final in done]
+
+    def ask(self, acked: int, now_ms: int) -> bool:
+        """Whether storing must be asked for now: once for each final, when all before it is appended."""
+        asking = [final for final in self._finals if not final.asked and final.offset <= acked]
+        for final in asking:
+            final.asked = True
+        if asking:
+            self._pause_ms = FIRST_LOOK_MS
+            self._look_at_ms = now_ms + self._pause_ms
+        return bool(asking)
+
+    def look(self, acked: int, stored: int, now_ms: int) -> bool:
+        """Whether `stored` must be read now."""
+        if acked <= stored:
+            return False
+        if now_ms - self._fresh_ms >= REFRESH_MS:
+            return True
+        return now_ms >= self._look_at_ms and any(final.asked for final in self._finals)
+
+    def looked(self, now_ms: int) -> None:
+        """`stored` was read, or could not be."""
+        self._fresh_ms = now_ms
+        self._pause_ms = min(LONGEST_LOOK_MS, self._pause_ms * 3 // 2)
+        self._look_at_ms = now_ms + self._pause_ms
+
+    def told(self, now_ms: int) -> None:
+        """An append's answer brought it."""
+        self._fresh_ms = now_ms
