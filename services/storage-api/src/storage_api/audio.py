@@ -1,0 +1,207 @@
+"""`GET`, `HEAD …/{cid}/audio`: the recording as one file, with what waits in Redis in it."""
+
+import zlib
+from collections.abc import AsyncGenerator, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from audiobus import Conversation
+from audiocodec.pcm import SAMPLE_RATES
+from audiocodec.wav import wav_header
+from servicekit.problem import ProblemError
+from storage_api.access import conversation_of
+from storage_api.audio_format import MEDIA_TYPES, Format, wanted_format
+from storage_api.audio_plan import AudioPlan, look_ahead, plan
+from storage_api.audio_response import AudioResponse
+from storage_api.audio_stream import AudioStream
+from storage_api.byte_range import byte_range
+from storage_api.chunks import chunk_rows
+from storage_api.loading import Loader
+from storage_api.moments import rfc3339, unix_seconds
+from storage_api.ogg_rendering import OggRendering
+from storage_api.parameters import Parameters, bad_parameter
+from storage_api.pcm_rendering import PcmForm
+from storage_api.recording import Recording
+from storage_api.services import LIVE_HEADER, MISSING_HEADER, Services
+from storage_api.timeline import Timeline
+
+PARAMETERS: Final = ("format", "start", "end", "timestamps", "fill_gaps", "sample_rate", "channels", "strict")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the query asks for."""
+
+    format: Format
+    start_48k: int | None
+    end_48k: int | None
+    timestamps_ms: tuple[int, ...]
+    fill_gaps: bool
+    sample_rate: int | None
+    channels: int | None
+    strict: bool
+
+
+async def audio(request: Request) -> Response:
+    """The answer, once it is known what will be in it."""
+    services = Services.of(request)
+    await services.access.allow(request, "audio:read")
+    conversation = conversation_of(request)
+    wanted = read_query(request)
+    with ExitStack() as held:
+        held.enter_context(services.downloads.slot())
+        recording = await services.recordings.find(conversation)
+        loader = Loader(services.recordings, recording, services.workers)
+        audio_plan = await _plan(recording, wanted, loader)
+        headers = await _headers(services, recording, wanted, audio_plan)
+        stream = AudioStream(audio_plan, loader, services.workers)
+        if wanted.format == "ogg":
+            body, status = _ogg(conversation, recording, wanted, audio_plan, stream), 200
+            headers["Accept-Ranges"] = "none"
+        else:
+            body, status = _pcm(request, pcm_form(recording, wanted), wanted, audio_plan, stream, headers)
+        return AudioResponse(
+            body,
+            status=status,
+            headers=headers,
+            media_type=MEDIA_TYPES[wanted.format],
+            held=held.pop_all(),
+            on_broken=services.metrics.broken.inc,
+        )
+
+
+def read_query(request: Request) -> Wanted:
+    """The query, checked. ProblemError 400, 406."""
+    parameters = Parameters(request.query_params, PARAMETERS)
+    kind = wanted_format(parameters, request.headers.get("accept"))
+    start, end = parameters.window()
+    wanted = Wanted(
+        format=kind,
+        start_48k=start,
+        end_48k=end,
+        timestamps_ms=parameters.timestamps(),
+        fill_gaps=parameters.flag("fill_gaps") is not False,
+        sample_rate=parameters.sample_rate(),
+        channels=parameters.channels(),
+        strict=parameters.flag("strict") is True,
+    )
+    for name in ("sample_rate", "channels"):
+        if kind == "ogg" and getattr(wanted, name) is not None:
+            raise bad_parameter(
+                name, "cannot be chosen for ogg, which copies packets as they are; ask for wav or pcm"
+            )
+    return wanted
+
+
+async def _plan(recording: Recording, wanted: Wanted, loader: Loader) -> AudioPlan:
+    selected = recording.timeline
+    if wanted.timestamps_ms:
+        selected = _selected(recording, wanted.timestamps_ms)
+    drafted = plan(recording, selected, wanted.start_48k, wanted.end_48k, fill_gaps=wanted.fill_gaps)
+    sizes = {stored.info.name: stored.info.size for stored in recording.objects}
+    audio_plan = await look_ahead(drafted, loader, sizes, whole=wanted.strict)
+    if wanted.strict and (audio_plan.missing or recording.tail is None):
+        extra = {"missing": audio_plan.missing, "live": recording.tail is not None}
+        raise ProblemError(
+            502, "incomplete", "not all of the audio can be read, and strict=true asks for all", extra=extra
+        )
+    return audio_plan
+
+
+def _selected(recording: Recording, timestamps_ms: tuple[int, ...]) -> Timeline:
+    """What is played of the chunks that begin at these times or hold them."""
+    rows = chunk_rows(recording, "standard")
+    chosen = frozenset(
+        source
+        for row in rows
+        if any(row.start_ms <= at < row.end_ms or row.start_ms == at for at in timestamps_ms)
+        for source in row.sources
+    )
+    selected = recording.timeline.only(chosen)
+    if not selected.plays:
+        raise ProblemError(404, "no_audio", "no chunk that can be read begins or lies at these timestamps")
+    return selected
+
+
+def pcm_form(recording: Recording, wanted: Wanted) -> PcmForm:
+    """The recording's own rate and channels (its first run's), or those that are asked for."""
+    rate, channels = recording.form(recording.timeline.plays[0].piece.source)
+    opus_rate = next((known for known in SAMPLE_RATES if known >= rate), SAMPLE_RATES[-1])
+    return PcmForm(wanted.sample_rate or opus_rate, wanted.channels or channels)
+
+
+async def _headers(
+    services: Services, recording: Recording, wanted: Wanted, audio_plan: AudioPlan
+) -> dict[str, str]:
+    conversation = recording.conversation
+    enhanced = await services.protection(conversation.uid) == "enhanced"
+    name = f"{conversation.cid}_{unix_seconds(audio_plan.start_48k // 48)}.{wanted.format}"
+    headers = {
+        "Cache-Control": "private, no-store" if enhanced else "private, no-cache",
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Vary": "Accept, Authorization",
+        "X-Content-Type-Options": "nosniff",
+        MISSING_HEADER: str(audio_plan.missing),
+    }
+    if recording.tail is None:
+        headers[LIVE_HEADER] = "unavailable"
+    return headers
+
+
+def _ogg(
+    conversation: Conversation,
+    recording: Recording,
+    wanted: Wanted,
+    audio_plan: AudioPlan,
+    stream: AudioStream,
+) -> Callable[[], AsyncGenerator[bytes]]:
+    rate, channels = recording.form(recording.timeline.plays[0].piece.source)
+    rendering = OggRendering(
+        channels=channels,
+        sample_rate=rate,
+        comments=[
+            ("TITLE", conversation.cid),
+            ("DATE", rfc3339(audio_plan.start_48k)),
+            ("TAPEDECK_CONVERSATION", conversation.cid),
+            ("TAPEDECK_START", unix_seconds(audio_plan.start_48k // 48)),
+        ],
+        serial=zlib.crc32(f"{conversation.tag}@{audio_plan.start_48k}".encode()),
+        fill_gaps=wanted.fill_gaps,
+    )
+    return lambda: stream.ogg(rendering)
+
+
+def _pcm(
+    request: Request,
+    form: PcmForm,
+    wanted: Wanted,
+    audio_plan: AudioPlan,
+    stream: AudioStream,
+    headers: dict[str, str],
+) -> tuple[Callable[[], AsyncGenerator[bytes]], int]:
+    """The body and its status; adds to the headers what is known of it."""
+    data_bytes = form.frames(audio_plan.samples) * form.frame_bytes
+    head = wav_header(form.sample_rate, form.channels, data_bytes) if wanted.format == "wav" else b""
+    size = len(head) + data_bytes
+    # Without a validator nobody can know that two answers are of one recording: If-Range never holds.
+    part = None if request.headers.get("if-range") else byte_range(request.headers.get("range"), size)
+    first, end = part or (0, size)
+    headers["Accept-Ranges"] = "bytes"
+    headers["Content-Length"] = str(end - first)
+    headers["Tapedeck-Sample-Rate"] = str(form.sample_rate)
+    headers["Tapedeck-Channels"] = str(form.channels)
+    if part:
+        headers["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
+
+    async def body() -> AsyncGenerator[bytes]:
+        if first < len(head):
+            yield head[first:end]
+        if end > len(head):
+            async for block in stream.pcm(form, max(0, first - len(head)), end - len(head)):
+                yield block
+
+    return body, 206 if part else 200

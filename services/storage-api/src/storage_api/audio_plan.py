@@ -1,0 +1,135 @@
+"""The plan of an audio answer: which passages, where each lies in the answer, how long it is, what is missing.
+
+Owns the look ahead: the first objects are fetched before the first byte of the answer, so that what cannot be read is known in time
+for its headers. What is promised here, length above all, the answer keeps or breaks off.
+"""
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import Final
+
+from audiostore.errors import StoreError
+from servicekit.problem import ProblemError
+from storage_api.errors import UnreadableError
+from storage_api.loading import Loader
+from storage_api.passage import Passage, Sound, passages
+from storage_api.recording import Recording, store_unavailable
+from storage_api.timeline import Live, Timeline
+
+AHEAD_BYTES: Final = 4 * 1024 * 1024
+"""Objects that are fetched before the first byte, and kept until they are played: about 20 minutes of speech."""
+AHEAD_AT_ONCE: Final = 8
+MAX_FILLED_SAMPLES: Final = 24 * 3600 * 48_000
+"""The longest answer with gaps filled: a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A passage and where its first sample lies, in samples at 48 kHz since the answer's first."""
+
+    passage: Passage
+    position_48k: int
+    sounds: tuple[Sound, ...] | None = None
+    """Its packets, where they were fetched already."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioPlan:
+    """What the answer will hold."""
+
+    parts: tuple[Planned, ...]
+    start_48k: int
+    """Unix time of the first sample, at 48 kHz."""
+    end_48k: int
+    fill_gaps: bool
+    missing: int
+    """Objects and entries that cannot be read."""
+
+    @property
+    def samples(self) -> int:
+        """Length of the answer at 48 kHz."""
+        if self.fill_gaps:
+            return self.end_48k - self.start_48k
+        return sum(play.samples for part in self.parts for play in part.passage.plays)
+
+
+def plan(
+    recording: Recording, selected: Timeline, start_48k: int | None, end_48k: int | None, *, fill_gaps: bool
+) -> AudioPlan:
+    """The plan before anything is fetched.
+
+    ProblemError: 404 `no_audio` where nothing is played in that time, 422 `too_long`, 502 `unreadable` where nothing can be read.
+    """
+    if not selected.plays:
+        raise ProblemError(
+            502, "unreadable", "there is audio, but none of it can be read; see the chunks for the reasons"
+        )
+    start = selected.start_48k if start_48k is None else max(start_48k, selected.start_48k)
+    end = selected.end_48k if end_48k is None else min(end_48k, selected.end_48k)
+    window = selected.window(start, end)
+    if start >= end or not (fill_gaps or window.samples):
+        raise ProblemError(404, "no_audio", "nothing was recorded in that time")
+    if fill_gaps and end - start > MAX_FILLED_SAMPLES:
+        raise ProblemError(
+            422, "too_long", "more than 24 hours with gaps filled: give start and end, or fill_gaps=false"
+        )
+    parts = tuple(Planned(passage, 0) for passage in passages(window.plays))
+    missing = recording.tail.unreadable if recording.tail else 0
+    missing += sum(
+        1 for bad in recording.unreadable if bad.name.start_ms * 48 < end and bad.name.end_ms * 48 > start
+    )
+    return _placed(AudioPlan(parts, start, end, fill_gaps, missing))
+
+
+async def look_ahead(audio: AudioPlan, loader: Loader, sizes: dict[str, int], *, whole: bool) -> AudioPlan:
+    """The plan with its first objects fetched, and without those that cannot be read; `whole` tries every object.
+
+    ProblemError 503 where the bucket does not answer, 502 `unreadable` where nothing is left.
+    """
+    parts: list[Planned] = []
+    missing, left = 0, AHEAD_BYTES
+    for at in range(0, len(audio.parts), AHEAD_AT_ONCE):
+        group = audio.parts[at : at + AHEAD_AT_ONCE]
+        if left <= 0 and not whole:
+            parts += group
+            continue
+        for part, sounds in zip(group, await _fetched(loader, group), strict=True):
+            if sounds is None:
+                missing += 1
+                continue
+            left -= 0 if isinstance(part.passage.source, Live) else sizes[part.passage.source.name]
+            parts.append(replace(part, sounds=sounds if left > 0 else None))
+    if audio.parts and not parts:
+        raise ProblemError(
+            502, "unreadable", "there is audio, but none of it can be read; see the chunks for the reasons"
+        )
+    return _placed(replace(audio, parts=tuple(parts), missing=audio.missing + missing))
+
+
+async def _fetched(loader: Loader, group: tuple[Planned, ...]) -> list[tuple[Sound, ...] | None]:
+    async def fetch(passage: Passage) -> tuple[Sound, ...] | None:
+        try:
+            return tuple(await loader.load(passage))
+        except UnreadableError:
+            return None  # counted, and known to the bucket's memory with its reason
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            fetching = [tasks.create_task(fetch(part.passage)) for part in group]
+    except ExceptionGroup as errors:
+        first = errors.exceptions[0]
+        if isinstance(first, StoreError):
+            raise store_unavailable(first) from errors
+        raise first from errors
+    return [task.result() for task in fetching]
+
+
+def _placed(audio: AudioPlan) -> AudioPlan:
+    """The plan with the position of every part: by the clock, or, where gaps are left out, one after another."""
+    parts, position = [], 0
+    for part in audio.parts:
+        plays = part.passage.plays
+        at = plays[0].start_48k - audio.start_48k if audio.fill_gaps else position
+        parts.append(replace(part, position_48k=at))
+        position += sum(play.samples for play in plays)
+    return replace(audio, parts=tuple(parts))

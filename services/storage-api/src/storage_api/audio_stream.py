@@ -1,0 +1,143 @@
+"""The bytes of an audio answer, in order, as they are made: a few passages ahead, never more.
+
+Owns the pipeline. Memory is bounded by PASSAGES_AHEAD batches, however long the answer is. Knows nothing of HTTP: whoever iterates may
+stop at any time, and everything stops.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import aclosing
+from typing import Final, TypeVar
+
+from storage_api.audio_plan import AudioPlan, Planned
+from storage_api.errors import BrokenAnswerError
+from storage_api.loading import Loader
+from storage_api.ogg_rendering import OggRendering
+from storage_api.passage import Sound
+from storage_api.pcm_rendering import Block, PcmForm, pcm_block, silence
+from storage_api.workers import Workers
+
+T = TypeVar("T")
+
+PASSAGES_AHEAD: Final = 3
+"""Passages that are fetched and decoded while one is sent."""
+BLOCK_BYTES: Final = 256 * 1024
+"""Pages are sent in pieces of about this size."""
+
+
+class AudioStream:
+    """Makes the bytes of one plan."""
+
+    def __init__(self, audio: AudioPlan, loader: Loader, workers: Workers) -> None:
+        self._audio = audio
+        self._loader = loader
+        self._workers = workers
+
+    async def ogg(self, rendering: OggRendering) -> AsyncGenerator[bytes]:
+        """The file. BrokenAnswerError, StoreError, UnreadableError, CodecError: it cannot be ended properly."""
+        audio = self._audio
+        async with aclosing(in_order(self._load(part) for part in audio.parts)) as loaded:
+            async for sounds in loaded:
+                for sound in sounds:
+                    async for block in self._blocks(rendering.sound(sound, audio.start_48k)):
+                        yield block
+        if audio.fill_gaps:
+            async for block in self._blocks(rendering.silence_until(audio.start_48k, audio.end_48k)):
+                yield block
+        yield rendering.finish()
+
+    async def pcm(self, form: PcmForm, first_byte: int, end_byte: int) -> AsyncGenerator[bytes]:
+        """Bytes `first_byte` to `end_byte`, excluded, of the PCM. Errors as with `ogg`."""
+        size = form.frame_bytes
+        wanted = [part for part in self._audio.parts if self._touches(part, form, first_byte, end_byte)]
+        sent = first_byte
+        async with aclosing(in_order(self._decode(part, form) for part in wanted)) as decoded:
+            async for blocks in decoded:
+                for block in blocks:
+                    at = block.first_frame * size
+                    for quiet in silence(min(at, end_byte) - sent):
+                        yield quiet
+                        sent += len(quiet)
+                    piece = block.pcm[max(0, sent - at) : max(0, end_byte - at)]
+                    if piece:
+                        yield piece
+                        sent += len(piece)
+        for quiet in silence(end_byte - sent):
+            yield quiet
+
+    def _touches(self, part: Planned, form: PcmForm, first_byte: int, end_byte: int) -> bool:
+        plays = part.passage.plays
+        if self._audio.fill_gaps:
+            samples = plays[-1].end_48k - plays[0].start_48k
+        else:
+            samples = sum(play.samples for play in plays)
+        first = form.frames(part.position_48k) * form.frame_bytes
+        end = form.frames(part.position_48k + samples) * form.frame_bytes
+        return first < end_byte and end > first_byte
+
+    def _load(self, part: Planned) -> Callable[[], Awaitable[Iterable[Sound]]]:
+        async def load() -> Iterable[Sound]:
+            return part.sounds if part.sounds is not None else await self._loader.load(part.passage)
+
+        return load
+
+    def _decode(self, part: Planned, form: PcmForm) -> Callable[[], Awaitable[list[Block]]]:
+        load = self._load(part)
+
+        async def decode() -> list[Block]:
+            return await self._workers.run(self._pcm_blocks, part, list(await load()), form)
+
+        return decode
+
+    def _pcm_blocks(self, part: Planned, sounds: list[Sound], form: PcmForm) -> list[Block]:
+        blocks, position = [], part.position_48k
+        for sound in sounds:
+            if self._audio.fill_gaps:
+                position = sound.span.start_48k - self._audio.start_48k
+            blocks.append(pcm_block(sound, position, form))
+            position += sound.span.samples
+        promised = sum(play.samples for play in part.passage.plays)
+        if not self._audio.fill_gaps and position != part.position_48k + promised:
+            raise BrokenAnswerError("audio went away while it was sent")
+        return blocks
+
+    async def _blocks(self, pages: Iterator[bytes]) -> AsyncIterator[bytes]:
+        """Pages joined to pieces worth sending, made in a thread."""
+        while block := await self._workers.run(_gather, pages):
+            yield block
+
+
+def _gather(pages: Iterator[bytes]) -> bytes:
+    gathered, size = [], 0
+    for page in pages:
+        gathered.append(page)
+        size += len(page)
+        if size >= BLOCK_BYTES:
+            break
+    return b"".join(gathered)
+
+
+async def in_order(jobs: Iterable[Callable[[], Awaitable[T]]]) -> AsyncGenerator[T]:
+    """The results of the jobs in their order, PASSAGES_AHEAD of them under way. Closing it cancels what is under way."""
+    waiting = iter(jobs)
+    running: deque[asyncio.Task[T]] = deque()
+
+    async def run(job: Callable[[], Awaitable[T]]) -> T:
+        return await job()
+
+    try:
+        while True:
+            while len(running) < PASSAGES_AHEAD and (job := next(waiting, None)) is not None:
+                running.append(asyncio.create_task(run(job), name="passage"))
+            if not running:
+                return
+            result = await running[0]
+            running.popleft()
+            yield result
+            del result
+    finally:
+        for task in running:
+            task.cancel()
+        # Every task is awaited: what they raise once they are cancelled has nobody to hear it.
+        await asyncio.gather(*running, return_exceptions=True)

@@ -1,0 +1,111 @@
+"""Which conversations a user has, newest first: from one listing of names, and what Redis says is live.
+
+Owns the order and the paging of the list. Live first, then the bucket, as for one conversation: what is flushed in between is then in
+both. A name carries start and end, so that no object needs to be opened to know the order.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from audiobus import Bus, Conversation
+from audiobus.errors import BusUnavailableError
+from audiostore.errors import StoreError
+from storage_api.bucket import Bucket
+from storage_api.live_tail import parse_entries
+from storage_api.recording import store_unavailable
+
+FIRST_ENTRIES: Final = 8
+"""Entries of a buffer that are read to learn when its audio begins: the openings of a few sessions, and a chunk."""
+LIVE_AT_ONCE: Final = 16
+
+
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """A place in the list: what a page token holds."""
+
+    start_ms: int
+    conversation_id: str
+
+
+@dataclass(slots=True)
+class Entry:
+    """A conversation as names tell it."""
+
+    conversation_id: str
+    start_ms: int
+    end_ms: int
+    objects: int = 0
+    bytes: int = 0
+    named_ms: int = 0
+    """Sum of the objects' lengths by their names, gaps inside them included."""
+    buffered: bool = False
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """Newest first; then by id."""
+        return -self.start_ms, self.conversation_id
+
+
+@dataclass(slots=True)
+class Catalogue:
+    """All of a user's conversations. `live_known` is false where Redis is away."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    live_known: bool = True
+
+    def add(self, conversation_id: str, start_ms: int, end_ms: int) -> Entry:
+        """The entry of the conversation, stretched over this time."""
+        entry = self.entries.setdefault(conversation_id, Entry(conversation_id, start_ms, end_ms))
+        entry.start_ms = min(entry.start_ms, start_ms)
+        entry.end_ms = max(entry.end_ms, end_ms)
+        return entry
+
+    def after(self, place: Place | None) -> list[Entry]:
+        """What follows `place`, in order."""
+        ordered = sorted(self.entries.values(), key=lambda entry: entry.key)
+        if place is None:
+            return ordered
+        return [entry for entry in ordered if entry.key > (-place.start_ms, place.conversation_id)]
+
+
+async def read_catalogue(bus: Bus, bucket: Bucket, uid: str) -> Catalogue:
+    """The catalogue as it is now. ProblemError 503 `store_unavailable`."""
+    catalogue = Catalogue()
+    try:
+        await _add_live(catalogue, bus, uid)
+    except BusUnavailableError:
+        catalogue.live_known = False
+    try:
+        async for name, info in bucket.names(uid):
+            entry = catalogue.add(name.conversation_id, name.start_ms, name.end_ms)
+            entry.objects += 1
+            entry.bytes += info.size
+            entry.named_ms += name.end_ms - name.start_ms
+    except StoreError as error:
+        raise store_unavailable(error) from error
+    return catalogue
+
+
+async def _add_live(catalogue: Catalogue, bus: Bus, uid: str) -> None:
+    """Adds the conversations whose buffer holds audio. BusUnavailableError."""
+    conversations = await bus.live(uid)
+    for at in range(0, len(conversations), LIVE_AT_ONCE):
+        group = conversations[at : at + LIVE_AT_ONCE]
+        for conversation, first in zip(
+            group, await asyncio.gather(*(_first_audio(bus, one) for one in group)), strict=True
+        ):
+            if first is not None:
+                catalogue.add(conversation.cid, *first).buffered = True
+
+
+async def _first_audio(bus: Bus, conversation: Conversation) -> tuple[int, int] | None:
+    """Start and end in unix ms of the first audio that waits; None where none does."""
+    after = None
+    while entries := await bus.read(conversation, count=FIRST_ENTRIES, after=after):
+        chunks, _ = parse_entries(conversation.cid, entries)
+        if chunks:
+            return min(live.span.start_ms for live in chunks), max(live.span.end_ms for live in chunks)
+        after = entries[-1].id
+    return None

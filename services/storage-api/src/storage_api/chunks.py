@@ -1,0 +1,157 @@
+"""`GET …/{cid}/chunks`: every object and every entry that waits, in order of time, and the gaps between them."""
+
+from dataclasses import dataclass
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from storage_api import wire
+from storage_api.access import conversation_of
+from storage_api.bucket import StoredObject
+from storage_api.conversations import live_headers
+from storage_api.live_tail import LiveChunk
+from storage_api.moments import rfc3339_ms, unix_seconds
+from storage_api.page_tokens import read_page_token, write_page_token
+from storage_api.parameters import Parameters
+from storage_api.recording import Recording
+from storage_api.services import Services
+from storage_api.timeline import Gap, Live, Source
+
+
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """A place in the list: what a page token holds."""
+
+    start_ms: int
+    name: str
+    """Object name, or entry id."""
+    reached_ms: int
+    """The latest end of all chunks so far. What begins before this place and ends after it is new, and still listed: a batch that took
+    the place of entries which waited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A chunk and where it is in the list."""
+
+    start_ms: int
+    end_ms: int
+    name: str
+    sources: frozenset[Source]
+    chunk: wire.Chunk
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """The order of the list."""
+        return self.start_ms, self.name
+
+
+async def list_chunks(request: Request) -> Response:
+    """A page of the chunks."""
+    services = Services.of(request)
+    await services.access.allow(request, "audio:read")
+    conversation = conversation_of(request)
+    parameters = Parameters(request.query_params, ("start", "end", "page_size", "page_token"))
+    size, (start, end), token = parameters.page_size(), parameters.window(), parameters.text("page_token")
+    bound = {"start": str(start), "end": str(end)}
+    place = read_page_token(request.url.path, bound, token, Place) if token else None
+    recording = await services.recordings.find(conversation)
+    rows = [
+        row
+        for row in chunk_rows(recording, await services.protection(conversation.uid))
+        if _within(row, start, end)
+    ]
+    following = rows if place is None else [row for row in rows if _follows(row, place)]
+    page = following[:size]
+    following = following[size:]
+    gaps = [gap for gap in recording.timeline.gaps if _gap_within(gap, start, end)]
+    low = page[0].start_ms if page and place is not None else None
+    high = following[0].start_ms if following else None
+    body = wire.Chunks(
+        chunks=[row.chunk for row in page],
+        gaps=[shown for gap in gaps if (shown := _gap(gap, low, high)) is not None],
+        next_page_token=None,
+    )
+    if following and page:
+        reached = max((row.end_ms for row in page), default=0)
+        last = Place(page[-1].start_ms, page[-1].name, max(reached, place.reached_ms if place else 0))
+        body = msgspec.structs.replace(body, next_page_token=write_page_token(request.url.path, bound, last))
+    return wire.json_response(body, live_headers(recording))
+
+
+def chunk_rows(recording: Recording, protection: wire.Protection) -> list[Row]:
+    """Every chunk in order: all objects, and of the live tail what is in no object."""
+    overlapped = recording.timeline.overlapped
+    rows = [_stored(stored, overlapped) for stored in recording.objects]
+    known = overlapped | {play.piece.source for play in recording.timeline.plays}
+    for index, live in enumerate(recording.tail.chunks if recording.tail else ()):
+        if Live(index) in known:
+            rows.append(_live(live, Live(index), protection, overlapped=Live(index) in overlapped))
+    return sorted(rows, key=lambda row: row.key)
+
+
+def _stored(stored: StoredObject, overlapped: frozenset[Source]) -> Row:
+    sources = frozenset(piece.source for piece in stored.pieces)
+    facts = stored.facts
+    start_ms = stored.name.start_ms if facts is None else facts.start_ms
+    end_ms = stored.name.end_ms if facts is None else facts.end_ms
+    chunk = wire.Chunk(
+        timestamp=unix_seconds(start_ms),
+        start=rfc3339_ms(start_ms),
+        end=rfc3339_ms(end_ms),
+        duration_ms=end_ms - start_ms,
+        path=stored.info.name,
+        size=stored.info.size,
+        is_batch=True,
+        format="unknown" if facts is None else "ogg_opus",
+        protection="enhanced" if stored.name.sealed else "standard",
+        state="stored",
+        overlapped=bool(sources & overlapped),
+        unreadable=stored.reason,
+    )
+    return Row(start_ms, end_ms, stored.info.name, sources, chunk)
+
+
+def _live(live: LiveChunk, source: Live, protection: wire.Protection, *, overlapped: bool) -> Row:
+    span = live.span
+    chunk = wire.Chunk(
+        timestamp=unix_seconds(span.start_ms),
+        start=rfc3339_ms(span.start_ms),
+        end=rfc3339_ms(span.end_ms),
+        duration_ms=span.end_ms - span.start_ms,
+        path=None,
+        size=None,
+        is_batch=False,
+        format="opus",
+        protection=protection,
+        state="live",
+        overlapped=overlapped,
+        unreadable=None,
+    )
+    return Row(span.start_ms, span.end_ms, str(live.id), frozenset((source,)), chunk)
+
+
+def _within(row: Row, start_48k: int | None, end_48k: int | None) -> bool:
+    return (start_48k is None or row.end_ms * 48 > start_48k) and (
+        end_48k is None or row.start_ms * 48 < end_48k
+    )
+
+
+def _gap_within(gap: Gap, start_48k: int | None, end_48k: int | None) -> bool:
+    return (start_48k is None or gap.end_48k > start_48k) and (end_48k is None or gap.start_48k < end_48k)
+
+
+def _follows(row: Row, place: Place) -> bool:
+    return row.key > (place.start_ms, place.name) or row.end_ms > place.reached_ms
+
+
+def _gap(gap: Gap, low_ms: int | None, high_ms: int | None) -> wire.Gap | None:
+    """The gap, if it belongs to the page from `low_ms` to before `high_ms` and lasts a millisecond: that of the chunk before it."""
+    start_ms, end_ms = gap.start_48k // 48, gap.end_48k // 48
+    if (
+        end_ms <= start_ms
+        or (low_ms is not None and start_ms < low_ms)
+        or (high_ms is not None and start_ms >= high_ms)
+    ):
+        return None
+    return wire.Gap(start=rfc3339_ms(start_ms), end=rfc3339_ms(end_ms), duration_ms=end_ms - start_ms)

@@ -1,0 +1,109 @@
+"""`GET /v1/users/{uid}/conversations` and `GET …/{cid}`."""
+
+import asyncio
+import time
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from audiobus import Conversation
+from servicekit.problem import ProblemError
+from storage_api import wire
+from storage_api.access import conversation_of
+from storage_api.catalogue import Entry, Place, read_catalogue
+from storage_api.moments import rfc3339_ms
+from storage_api.page_tokens import read_page_token, write_page_token
+from storage_api.parameters import Parameters, path_id
+from storage_api.recording import Recording, live_unavailable
+from storage_api.services import LIVE_HEADER, Services
+from storage_api.summary import summary
+
+EXACT_OBJECTS: Final = 2000
+"""So many objects a page are looked at for exact seconds; beyond that names must do."""
+LOOKS_AT_ONCE: Final = 8
+
+
+async def one_conversation(request: Request) -> Response:
+    """One conversation, exactly."""
+    services = Services.of(request)
+    await services.access.allow(request, "audio:read")
+    conversation = conversation_of(request)
+    recording = await services.recordings.find(conversation)
+    protection = await services.protection(conversation.uid)
+    return wire.json_response(summary(recording, protection, _now_ms()), live_headers(recording))
+
+
+async def list_conversations(request: Request) -> Response:
+    """A page of the user's conversations, newest first."""
+    services = Services.of(request)
+    await services.access.allow(request, "audio:read")
+    uid = path_id("the user id", request.path_params["uid"])
+    parameters = Parameters(request.query_params, ("page_size", "page_token", "live"))
+    size, only_live, token = parameters.page_size(), parameters.flag("live"), parameters.text("page_token")
+    bound = {"live": str(only_live)}
+    place = read_page_token(request.url.path, bound, token, Place) if token else None
+    catalogue = await read_catalogue(services.bus, services.bucket, uid)
+    if not catalogue.live_known and not catalogue.entries:
+        raise live_unavailable()
+    protection = await services.protection(uid)
+    rows: list[wire.Conversation] = []
+    last: Entry | None = None
+    left = EXACT_OBJECTS
+    remaining = catalogue.after(place)
+    while remaining and len(rows) < size:
+        group = remaining[: min(LOOKS_AT_ONCE, size - len(rows))]
+        remaining = remaining[len(group) :]
+        exact = [entry for entry in group if (left := left - entry.objects) >= 0 or entry.buffered]
+        found = await asyncio.gather(*(_look(services, uid, entry, protection) for entry in exact))
+        known = {entry.conversation_id: row for entry, row in zip(exact, found, strict=True)}
+        for entry in group:
+            row = (
+                known[entry.conversation_id]
+                if entry.conversation_id in known
+                else _by_name(entry, protection)
+            )
+            if row is not None and only_live in (None, row.live):
+                rows.append(row)
+        last = group[-1]
+    following = None
+    if remaining and last is not None:
+        following = write_page_token(request.url.path, bound, Place(last.start_ms, last.conversation_id))
+    headers = {} if catalogue.live_known else {LIVE_HEADER: "unavailable"}
+    return wire.json_response(wire.Conversations(conversations=rows, next_page_token=following), headers)
+
+
+def live_headers(recording: Recording) -> dict[str, str]:
+    """What an answer says where the live tail could not be read."""
+    return {} if recording.tail is not None else {LIVE_HEADER: "unavailable"}
+
+
+async def _look(
+    services: Services, uid: str, entry: Entry, protection: wire.Protection
+) -> wire.Conversation | None:
+    """The conversation exactly; None where it is deleted, or gone since it was listed."""
+    try:
+        recording = await services.recordings.look(Conversation(uid, entry.conversation_id))
+    except ProblemError as error:
+        if error.status == 404:
+            return None
+        raise
+    return None if recording.empty else summary(recording, protection, _now_ms())
+
+
+def _by_name(entry: Entry, protection: wire.Protection) -> wire.Conversation:
+    return wire.Conversation(
+        conversation_id=entry.conversation_id,
+        start=rfc3339_ms(entry.start_ms),
+        end=rfc3339_ms(entry.end_ms),
+        recorded_seconds=entry.named_ms / 1000,
+        stored_seconds=entry.named_ms / 1000,
+        bytes=entry.bytes,
+        chunks=entry.objects,
+        protection=protection,
+        live=entry.buffered,
+    )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,42 @@
+"""What can go wrong in storage-api, as one tree. Refusals that a client sees are `servicekit.errors.ProblemError`.
+
+    StorageApiError
+    ├── SourceGoneError       audio is no longer where the timeline says: list again
+    ├── UnreadableError       an object that cannot be read, with the reason
+    └── BrokenAnswerError     audio that was promised in the headers cannot be given: the answer must break off
+
+`retryable` says whether the same request may succeed later.
+"""
+
+from typing import Final
+
+REASONS: Final = ("sealed", "not_a_batch", "too_large", "other")
+"""Why an object cannot be read: a closed set, also the label of a metric."""
+
+
+class StorageApiError(Exception):
+    """Everything that this package raises for itself."""
+
+    retryable = False
+
+
+class SourceGoneError(StorageApiError):
+    """An object (or a buffer entry) was deleted, copied away or drained since it was listed."""
+
+    retryable = True
+
+
+class UnreadableError(StorageApiError):
+    """An object whose bytes or facts do not parse."""
+
+    def __init__(self, name: str, reason: str, detail: str) -> None:
+        super().__init__(f"{name}: {reason}: {detail}")
+        self.name = name
+        self.reason = reason
+        """One of REASONS."""
+
+
+class BrokenAnswerError(StorageApiError):
+    """The answer has begun, and what it promised cannot be had any more."""
+
+    retryable = True

@@ -1,0 +1,74 @@
+"""From a passage to its packets, wherever they are by now.
+
+Owns the fetch of one passage, and the second look: an object that is gone when it is fetched was merged or deleted since it was
+listed, so the conversation is looked at again and the same stretch of time taken from what is there now.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from audiocodec.span import preroll_after
+from audiostore.batch import Batch
+from storage_api.errors import BrokenAnswerError, SourceGoneError, UnreadableError
+from storage_api.passage import Passage, Sound, narrow, passages
+from storage_api.recording import Recording, Recordings
+from storage_api.timeline import Live, Stored
+from storage_api.workers import Workers
+
+MAX_LOOKS: Final = 3
+"""How often a stretch is looked for again before the answer breaks."""
+
+
+class Loader:
+    """Fetches passages of a recording."""
+
+    def __init__(self, recordings: Recordings, recording: Recording, workers: Workers) -> None:
+        self._recordings = recordings
+        self._recording = recording
+        self._workers = workers
+
+    async def load(self, passage: Passage, looks: int = MAX_LOOKS) -> list[Sound]:
+        """The sounds of the passage, in order.
+
+        UnreadableError: its object does not parse. BrokenAnswerError: it keeps moving. StoreError. ProblemError where a second look
+        finds the conversation deleted.
+        """
+        source = passage.source
+        if isinstance(source, Live):
+            tail = self._recording.tail
+            assert tail is not None  # noqa: S101 - only where there is a tail are there plays in it
+            return await self._workers.run(tail.sounds, passage)
+        try:
+            batch = await self._recordings.bucket.batch(self._recording.by_name[source.name].info)
+        except SourceGoneError as error:
+            if not looks:
+                raise BrokenAnswerError(f"{source.name} was gone at every look") from error
+            return await self._look_again(passage, looks - 1)
+        return await self._workers.run(stored_sounds, batch, passage)
+
+    async def _look_again(self, passage: Passage, looks: int) -> list[Sound]:
+        recording = await self._recordings.look(self._recording.conversation)
+        now = recording.timeline.window(passage.plays[0].start_48k, passage.plays[-1].end_48k)
+        loader = Loader(self._recordings, recording, self._workers)
+        sounds = []
+        for part in passages(now.plays):
+            sounds += await loader.load(part, looks)
+        return sounds
+
+
+def stored_sounds(batch: Batch, passage: Passage) -> list[Sound]:
+    """The sounds of a passage out of its batch. UnreadableError where the batch is not what its facts said."""
+    sounds = []
+    for play in passage.plays:
+        source, facts = play.piece.source, play.piece.span
+        assert isinstance(source, Stored)  # noqa: S101 - `passages` never mixes sources
+        if source.index >= len(batch.spans) or replace(batch.spans[source.index], packets=()) != facts:
+            raise UnreadableError(
+                source.name, "not_a_batch", "its packets are not those that its facts tell of"
+            )
+        span, preroll = batch.spans[source.index], batch.preroll
+        for before, after in zip(batch.spans[: source.index], batch.spans[1:], strict=False):
+            goes_on = (before.epoch, before.end_offset) == (after.epoch, after.first_offset)
+            preroll = preroll_after(preroll, before) if goes_on and not after.starts else ()
+        sounds.append(narrow(span, preroll, play.start_48k, play.end_48k))
+    return sounds

@@ -1,0 +1,67 @@
+"""Moments: how times come in and go out. Pure.
+
+In: RFC 3339, or unix seconds with up to nine decimals. Out: RFC 3339 UTC with milliseconds, and unix seconds with three decimals.
+Inside everything is samples at 48 kHz since 1970, and exact.
+"""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from fractions import Fraction
+from typing import Final
+
+RATE: Final = 48_000
+MAX_SECONDS: Final = 99_999_999_999
+"""What fits into an object's name: past the year 5000."""
+
+_UNIX: Final = re.compile(r"(\d{1,11})(?:\.(\d{1,9}))?\Z", re.ASCII)
+_RFC3339: Final = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+\- ])(\d\d):(\d\d))\Z",
+    re.ASCII,
+)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def parse_moment(text: str) -> int:
+    """The moment in samples at 48 kHz since 1970, rounded down. ValueError: neither form, before 1970, or no such day."""
+    if match := _UNIX.match(text):
+        return int((int(match[1]) + _fraction(match[2])) * RATE)
+    match = _RFC3339.match(text)
+    if match is None:
+        raise ValueError("must be RFC 3339 (2026-11-21T01:28:50Z) or unix seconds (1795224530.250)")
+    year, month, day, hour, minute, second = (int(match[index]) for index in range(1, 7))
+    zone = UTC
+    if not match[8]:
+        # A plus that was not escaped in a query arrives as a space.
+        offset = timedelta(hours=int(match[10]), minutes=int(match[11]))
+        zone = timezone(-offset if match[9] == "-" else offset)
+    try:
+        whole = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=zone) - _EPOCH
+    except (ValueError, OverflowError) as error:
+        raise ValueError("is no moment of any calendar") from error
+    leap = 1 if second == 60 else 0  # a leap second is the next one's first, as unix time has it
+    if second > 60:
+        raise ValueError("is no moment of any calendar")
+    seconds = whole.days * 86_400 + whole.seconds + leap
+    if not 0 <= seconds <= MAX_SECONDS:
+        raise ValueError("must lie after 1970")
+    return int((seconds + _fraction(match[7])) * RATE)
+
+
+def rfc3339(at_48k: int) -> str:
+    """`2026-11-21T01:28:50.250Z`, rounded down to the millisecond."""
+    return rfc3339_ms(at_48k // 48)
+
+
+def rfc3339_ms(at_ms: int) -> str:
+    """The same from unix ms."""
+    moment = _EPOCH + timedelta(milliseconds=at_ms)
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def unix_seconds(at_ms: int) -> str:
+    """`1795224530.250`."""
+    return f"{at_ms // 1000}.{at_ms % 1000:03d}"
+
+
+def _fraction(digits: str | None) -> Fraction:
+    return Fraction(int(digits), 10 ** len(digits)) if digits else Fraction(0)

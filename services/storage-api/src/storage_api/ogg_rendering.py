@@ -1,0 +1,99 @@
+"""One clean Ogg Opus stream out of many spans: packets are copied, nothing is decoded (RFC 7845).
+
+Pure: spans in, pages out. Each packet comes once and in order; the pre-roll only before the very first, under pre-skip. Ogg can skip
+at its start and at its end, and nowhere else: what a later span would drop (an encoder's lead-in, its padding) stays in, is taken
+from the next gap, and where gaps are left out is a few milliseconds more. All sample counts are at 48 kHz.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from audiocodec.ogg import OggOpusWriter, OpusHead, OpusTags
+from audiocodec.packet import packet_facts
+from audiocodec.silence import STEP_SAMPLES, silent_packets
+from storage_api.passage import Sound
+
+MIN_PRE_SKIP_SAMPLES: Final = 120
+SILENT_START_SAMPLES: Final = 960
+"""The packet that goes first where a stream would begin with less pre-skip than players like."""
+SILENCE_STEP_SAMPLES: Final = 60 * 48_000
+"""Silence is made in pieces of this length, so that a gap of a day costs no memory."""
+
+
+class OggRendering:
+    """`start`, then `sound` for each in order, then `finish`; what they return, joined, is the file."""
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        sample_rate: int,
+        comments: list[tuple[str, str]],
+        serial: int,
+        fill_gaps: bool,
+    ) -> None:
+        self._channels = channels
+        self._sample_rate = sample_rate
+        self._comments = comments
+        self._serial = serial
+        self._fill_gaps = fill_gaps
+        self._writer: OggOpusWriter | None = None
+        self._clock = 0
+        self._trim = 0
+
+    def sound(self, sound: Sound, from_48k: int) -> Iterator[bytes]:
+        """The pages that are full after these packets. `from_48k` is where the file begins, for the first sound of all."""
+        span = sound.span
+        begins = span.start_48k - span.lead
+        if self._writer is None:
+            near = span.start_48k == from_48k or not self._fill_gaps
+            yield self._begin(span.lead if near else 0, sound.preroll if near else ())
+            self._clock = begins if near else from_48k
+        if self._fill_gaps:
+            yield from self._silence(begins - self._clock)
+        yield from self._packets(span.packets)
+        if span.packets:
+            self._trim = span.trim
+
+    def silence_until(self, from_48k: int, end_48k: int) -> Iterator[bytes]:
+        """Silence up to the end of the file, where it ends in a gap (and begins at `from_48k`, if it is nothing else)."""
+        if self._writer is None:
+            yield self._begin(0, ())
+            self._clock = from_48k
+        yield from self._silence(end_48k - self._clock)
+
+    def finish(self) -> bytes:
+        """The last page. OggError where nothing was written."""
+        return self._open().finish(self._trim)
+
+    def _begin(self, lead: int, preroll: tuple[bytes, ...]) -> bytes:
+        before = preroll
+        pre_skip = lead + sum(packet_facts(packet).samples for packet in before)
+        if pre_skip < MIN_PRE_SKIP_SAMPLES:
+            before = (*silent_packets(SILENT_START_SAMPLES, self._channels), *before)
+            pre_skip += SILENT_START_SAMPLES
+        head = OpusHead(self._channels, pre_skip, self._sample_rate)
+        self._writer = OggOpusWriter(head, OpusTags("tapedeck", self._comments), self._serial)
+        return self._writer.start() + b"".join(self._packets(before))
+
+    def _silence(self, samples: int) -> Iterator[bytes]:
+        """Silence of so many samples, to the nearest 2.5 ms; none where the file is ahead of the clock."""
+        while samples >= STEP_SAMPLES // 2:
+            step = min(samples, SILENCE_STEP_SAMPLES)
+            yield from self._packets(silent_packets(step, self._channels))
+            self._trim = 0
+            samples -= step
+
+    def _packets(self, packets: Iterable[bytes]) -> Iterator[bytes]:
+        writer = self._open()
+        for packet in packets:
+            samples = packet_facts(packet).samples
+            page = writer.packet(packet, samples)
+            self._clock += samples
+            if page:
+                yield page
+
+    def _open(self) -> OggOpusWriter:
+        if self._writer is None:
+            raise RuntimeError("a stream must begin with a sound or with silence")
+        return self._writer

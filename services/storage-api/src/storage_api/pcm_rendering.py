@@ -1,0 +1,67 @@
+"""PCM out of many spans: which sample frame of the answer each stretch becomes, and the decoding of one.
+
+Pure but for libopus. Every stretch has its place in the answer before anything is decoded, so stretches can be decoded in parallel,
+in any order, and the length is known beforehand. Rounding is done on positions, never on lengths: it cannot add up.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from audiocodec.span import decode
+from storage_api.passage import Sound
+
+SILENCE_BYTES: Final = 64 * 1024
+"""Silence is sent in pieces of this size."""
+_ZEROS: Final = bytes(SILENCE_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class PcmForm:
+    """s16le, interleaved."""
+
+    sample_rate: int
+    """Hz, one of Opus' five."""
+    channels: int
+    """1 or 2."""
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one sample of all channels."""
+        return 2 * self.channels
+
+    def frames(self, samples_48k: int) -> int:
+        """The frame nearest to a position at 48 kHz, halves up."""
+        return (samples_48k * self.sample_rate + 24_000) // 48_000
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """PCM and where it lies in the answer."""
+
+    first_frame: int
+    pcm: bytes
+
+
+def pcm_block(sound: Sound, position_48k: int, form: PcmForm) -> Block:
+    """The sound decoded; `position_48k` counts samples since the answer's first.
+
+    CodecError: packets that do not decode.
+    """
+    first = form.frames(position_48k)
+    wanted = (form.frames(position_48k + sound.span.samples) - first) * form.frame_bytes
+    pcm = b"".join(decode(sound.span, sound.preroll, form.sample_rate, form.channels))
+    if len(pcm) < wanted:
+        # Less than a frame was rounded away at each end: the last one stands for it.
+        pcm += (pcm[-form.frame_bytes :] or bytes(form.frame_bytes)) * (
+            (wanted - len(pcm)) // form.frame_bytes
+        )
+    return Block(first, pcm[:wanted])
+
+
+def silence(size: int) -> Iterator[bytes]:
+    """So many zero bytes, in pieces."""
+    while size > 0:
+        step = min(size, SILENCE_BYTES)
+        yield _ZEROS[:step]
+        size -= step

@@ -1,0 +1,133 @@
+"""One conversation as it is now: tombstone, live tail, bucket, and the timeline that follows from them.
+
+The order is the rule: tombstone first, then the live tail, then the bucket's listing. A batch that is finished in between is then in
+both, which the timeline plays once; the other way round it would be in neither.
+"""
+
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+
+from audiobus import Bus, Conversation
+from audiobus.errors import BusUnavailableError
+from audiocodec.span import Span
+from audiostore.errors import StoreError
+from servicekit.problem import ProblemError
+from storage_api.bucket import Bucket, StoredObject
+from storage_api.live_tail import LiveTail, read_live_tail
+from storage_api.timeline import Source, Stored, Timeline, timeline
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What was found. `tail` is None where Redis is away."""
+
+    conversation: Conversation
+    tail: LiveTail | None
+    objects: tuple[StoredObject, ...]
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """Everything that can be read."""
+        pieces = [piece for stored in self.objects for piece in stored.pieces]
+        return timeline([*pieces, *(self.tail.pieces if self.tail else ())])
+
+    @cached_property
+    def stored(self) -> Timeline:
+        """What of it the bucket holds."""
+        return timeline(piece for stored in self.objects for piece in stored.pieces)
+
+    @cached_property
+    def by_name(self) -> dict[str, StoredObject]:
+        """The objects by name."""
+        return {stored.info.name: stored for stored in self.objects}
+
+    @property
+    def unreadable(self) -> list[StoredObject]:
+        """Objects that cannot be read."""
+        return [stored for stored in self.objects if stored.facts is None]
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no audio at all, readable or not."""
+        return not (self.objects or (self.tail and (self.tail.chunks or self.tail.unreadable)))
+
+    def form(self, source: Source) -> tuple[int, int]:
+        """Sample rate in Hz and channels of what lies there."""
+        if isinstance(source, Stored):
+            facts = self.by_name[source.name].facts
+            assert facts is not None  # noqa: S101 - only readable objects are in the timeline
+            return facts.sample_rate, facts.channels
+        assert self.tail is not None  # noqa: S101 - as above
+        chunk = self.tail.chunks[source.index].chunk
+        return chunk.sample_rate, chunk.channels
+
+    def span(self, source: Source) -> Span:
+        """The span that lies there."""
+        if isinstance(source, Stored):
+            return self.by_name[source.name].pieces[source.index].span
+        assert self.tail is not None  # noqa: S101 - only where there is a tail are there sources in it
+        return self.tail.chunks[source.index].span
+
+
+class Recordings:
+    """Looks at conversations."""
+
+    def __init__(self, bus: Bus, bucket: Bucket) -> None:
+        self.bus = bus
+        self.bucket = bucket
+
+    async def find(self, conversation: Conversation) -> Recording:
+        """The conversation as it is now.
+
+        ProblemError: 404 `not_found` where nothing was ever recorded, or it is deleted; 503 `live_unavailable` where Redis is away
+        and nothing is stored; 502 `store_unavailable` where the bucket cannot be read.
+        """
+        recording = await self.look(conversation)
+        if not recording.empty:
+            return recording
+        if recording.tail is None:
+            raise live_unavailable()
+        raise not_found()
+
+    async def look(self, conversation: Conversation) -> Recording:
+        """The same, also where there is nothing. ProblemError for a deleted one, and where the bucket cannot be read."""
+        tail = await self._tail(conversation)
+        try:
+            objects = await self.bucket.objects(*conversation)
+        except StoreError as error:
+            raise store_unavailable(error) from error
+        return Recording(conversation, tail, tuple(objects))
+
+    async def _tail(self, conversation: Conversation) -> LiveTail | None:
+        try:
+            if await self.bus.tombstone(conversation):
+                raise not_found()
+            return await read_live_tail(self.bus, conversation)
+        except BusUnavailableError as error:
+            log.warning("the live tail cannot be read", extra={"reason": str(error)})
+            return None
+
+
+def not_found() -> ProblemError:
+    """Nothing is there, as far as this caller may know."""
+    return ProblemError(404, "not_found", "no such conversation, or nothing was ever recorded into it")
+
+
+def live_unavailable() -> ProblemError:
+    """Nothing is stored, and whether something waits cannot be known."""
+    detail = "nothing is stored yet, and what waits cannot be read at the moment; try again"
+    return ProblemError(503, "live_unavailable", detail, headers={"Retry-After": "2"})
+
+
+def store_unavailable(error: BaseException) -> ProblemError:
+    """The bucket cannot be read."""
+    log.error("the bucket cannot be read", extra={"reason": str(error)})
+    return ProblemError(
+        503,
+        "store_unavailable",
+        "the bucket cannot be read at the moment; try again",
+        headers={"Retry-After": "2"},
+    )

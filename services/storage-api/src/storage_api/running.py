@@ -1,0 +1,76 @@
+"""The life of the service: connections opened, ports served, everything closed in order."""
+
+import asyncio
+import logging
+from importlib.metadata import version
+
+from audiobus import Bus
+from audiobus.errors import BusError
+from audiostore import open_store
+from servicekit.admin import serve_admin
+from servicekit.auth import UserTokens
+from servicekit.bind import bind_socket, bound_to
+from servicekit.health import Health
+from servicekit.http import serve
+from servicekit.metrics import Metrics
+from servicekit.service_tokens import ServiceTokens
+from servicekit.stop import Stop
+from storage_api.access import Access
+from storage_api.app import build_app
+from storage_api.bucket import Bucket
+from storage_api.metrics import StorageMetrics
+from storage_api.services import Downloads, Services
+from storage_api.settings import StorageSettings
+from storage_api.workers import Workers
+
+log = logging.getLogger(__name__)
+
+
+async def run(settings: StorageSettings, stop: Stop) -> None:
+    """Serves until `stop`."""
+    public = bind_socket(settings.bind, reuse_port=True)
+    admin = bind_socket(settings.admin.bind)
+    metrics = Metrics("storage-api", version("tapedeck-storage-api"))
+    families = StorageMetrics(metrics)
+    # Redis away is a warning here, not unready: what is stored is served without it.
+    health = Health("store")
+    users = UserTokens(settings.auth)
+    tokens = ServiceTokens(settings.auth.service_tokens_file)
+    store = await asyncio.to_thread(open_store, settings.store.url)
+    workers = Workers()
+    bus = Bus(settings.redis.url, prefix=settings.redis.prefix, partitions=settings.redis.partitions)
+    bucket = Bucket(store, families)
+    services = Services(bus, bucket, Access(users, tokens), families, workers, Downloads(families))
+    try:
+        async with serve_admin(admin, health, metrics), users, asyncio.TaskGroup() as tasks:
+            watching = [
+                tasks.create_task(health.watch("store", bucket.ping), name="store watch"),
+                tasks.create_task(watch_redis(health, bus), name="redis watch"),
+                tasks.create_task(_drain(health, stop), name="drain"),
+            ]
+            where = bound_to(public)
+            log.info("serving", extra={"bind": str(where), "admin": str(bound_to(admin))})
+            await serve(build_app(services), public, stop)
+            for task in watching:
+                task.cancel()
+    finally:
+        workers.close()
+        await bus.close()
+        await store.close()
+
+
+async def watch_redis(health: Health, bus: Bus, every_s: float = 5.0) -> None:
+    """Reports how Redis is: a warning where it is away, because the stored part is served all the same."""
+    while True:
+        try:
+            await bus.ping()
+        except BusError as error:
+            health.warn("redis", f"the live tail is not in the answers: {error}")
+        else:
+            health.ok("redis")
+        await asyncio.sleep(every_s)
+
+
+async def _drain(health: Health, stop: Stop) -> None:
+    await stop.wait()
+    health.drain()

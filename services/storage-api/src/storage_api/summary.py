@@ -1,0 +1,41 @@
+"""What a conversation is, in one line of a list. Pure: a recording and `now` in, the wire's type out."""
+
+from typing import Final
+
+from audiobus import ConversationState
+from storage_api.moments import rfc3339_ms
+from storage_api.recording import Recording
+from storage_api.timeline import Live
+from storage_api.wire import Conversation, Protection, seconds
+
+RECORDING_MS: Final = 90_000
+"""A session from which nothing came for this long has no socket any more (listen closes it)."""
+
+
+def summary(recording: Recording, protection: Protection, now_ms: int) -> Conversation:
+    """The conversation; it must not be empty."""
+    timeline, objects = recording.timeline, recording.objects
+    starts = [stored.name.start_ms for stored in recording.unreadable]
+    ends = [stored.name.end_ms for stored in recording.unreadable]
+    if timeline.plays:
+        starts.append(timeline.start_48k // 48)
+        ends.append(timeline.end_48k // 48)
+    waiting = {play.piece.source for play in timeline.plays if isinstance(play.piece.source, Live)}
+    return Conversation(
+        conversation_id=recording.conversation.cid,
+        start=rfc3339_ms(min(starts, default=0)),
+        end=rfc3339_ms(max(ends, default=0)),
+        recorded_seconds=seconds(timeline.samples),
+        stored_seconds=seconds(recording.stored.samples),
+        bytes=sum(stored.info.size for stored in objects),
+        chunks=len(objects) + len(waiting),
+        protection=protection,
+        live=bool(waiting) or (recording.tail is not None and is_recording(recording.tail.state, now_ms)),
+    )
+
+
+def is_recording(state: ConversationState, now_ms: int) -> bool:
+    """Whether somebody records into it: its newest session is not over, and was heard of lately."""
+    if state.newest is None or state.owner is None:
+        return False
+    return state.closed != state.newest.epoch and now_ms - state.last_ms < RECORDING_MS
