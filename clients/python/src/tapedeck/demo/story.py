@@ -111,7 +111,8 @@ def _packets(source: AudioSource, pcm: bytes) -> tuple[list[bytes], int]:
 
 def _pcm_of(wav: bytes) -> bytes:
     with wave.open(io.BytesIO(wav)) as file:
-        return file.readframes(file.getnframes())
+        frames: bytes = file.readframes(file.getnframes())
+        return frames
 
 
 def _show_objects(chunks: list[Chunk], console: Console) -> None:

@@ -1,0 +1,42 @@
+"""A child process for tests of the supervisor: answers /readyz, notes its environment and its end."""
+
+import json
+import os
+import signal
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+notes = Path(os.environ["STAND_IN_NOTES"])
+name = os.environ["TAPEDECK_ADMIN_BIND"].replace(":", "-")
+
+
+def note(event: str) -> None:
+    with (notes / "events").open("a") as file:
+        file.write(json.dumps({"event": event, "pid": os.getpid(), "name": name}) + "\n")
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"ready\n")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def on_term(number: int, frame: object) -> None:
+    if "STAND_IN_STUBBORN" not in os.environ:
+        note("term")
+        os._exit(0)
+
+
+if os.environ.get("STAND_IN_WRONG_SETTINGS"):
+    sys.stderr.write("TAPEDECK_CHUNK_MS: must be a number\n")
+    sys.exit(2)
+signal.signal(signal.SIGTERM, on_term)
+(notes / f"environ-{name}").write_text(json.dumps(dict(os.environ)))
+note("start")
+host, _, port = os.environ["TAPEDECK_ADMIN_BIND"].rpartition(":")
+ThreadingHTTPServer((host, int(port)), Handler).serve_forever()

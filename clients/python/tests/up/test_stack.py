@@ -1,0 +1,271 @@
+import asyncio
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tapedeck import ready_file
+from tapedeck.errors import AlreadyRunningError, UpError
+from tapedeck.up.plan import UpOptions
+from tapedeck.up.redis_server import answers
+from tapedeck.up.stack import run_stack
+
+STAND_INS = Path(__file__).parent.parent / "stand_ins"
+MODULES = dict.fromkeys(("listen", "pusher", "storage_api"), "stand_in_service")
+
+
+@pytest.fixture
+def options(tmp_path):
+    return UpOptions(tmp_path / "data", listen_port=0, storage_port=0, modules=MODULES)
+
+
+@pytest.fixture
+def environ(tmp_path):
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("TAPEDECK_")}
+    return {
+        **clean,
+        "PYTHONPATH": str(STAND_INS),
+        "STAND_IN_NOTES": str(notes),
+        "TAPEDECK_DRAIN_SECONDS": "5",
+    }
+
+
+def events(environ):
+    lines = (Path(environ["STAND_IN_NOTES"]) / "events").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def environs(environ):
+    return [json.loads(path.read_text()) for path in Path(environ["STAND_IN_NOTES"]).glob("environ-*")]
+
+
+def text_of(path):
+    return Path(path).read_text()
+
+
+def silent(_line):
+    pass
+
+
+def all_pids(ready):
+    return [
+        pid
+        for group in (ready.pids.listen, ready.pids.pusher, ready.pids.storage_api, ready.pids.redis)
+        for pid in group
+    ]
+
+
+async def test_everything_is_up_and_comes_again_when_it_dies_and_ends_in_order(options, environ, within):
+    options = UpOptions(options.data_dir, 0, 0, listen_workers=2, pushers=2, modules=MODULES)
+    said = []
+
+    async def body(ready, asked):
+        assert ready_file.read(options.ready_path) == ready
+        assert stat.S_IMODE(options.ready_path.stat().st_mode) == 0o600
+        assert (len(ready.pids.listen), len(ready.pids.pusher), len(ready.pids.storage_api)) == (2, 2, 1)
+        for victims in (ready.pids.listen, ready.pids.pusher[:1], ready.pids.storage_api):
+            for pid in victims:
+                os.kill(pid, signal.SIGKILL)
+
+        def again():
+            now = ready_file.read(options.ready_path)
+            starts = [event for event in events(environ) if event["event"] == "start"]
+            return (
+                len(starts) == 9
+                and len(all_pids(now)) == 6
+                and not set(now.pids.listen) & set(ready.pids.listen)
+            )
+
+        await within(again)
+        now = ready_file.read(options.ready_path)
+        assert now.pids.redis == ready.pids.redis
+        assert now.pids.pusher[1] == ready.pids.pusher[1]
+        assert (now.listen, now.admin, now.redis) == (ready.listen, ready.admin, ready.redis)
+        asked.set()
+        return 7
+
+    assert await run_stack(options, environ, said.append, body) == 7
+    assert not options.ready_path.exists()
+    assert len([e for e in events(environ) if e["event"] == "term"]) == 5
+    assert any("SIGKILL" in line for line in said)
+
+
+async def test_children_get_their_settings(options, environ):
+    seen = []
+
+    async def body(ready, _asked):
+        seen.append(ready)
+        return 0
+
+    await run_stack(options, {**environ, "TAPEDECK_CHUNK_MS": "500"}, silent, body)
+    (ready,) = seen
+    children = environs(environ)
+    for child in children:
+        assert child["TAPEDECK_AUTH"] == "dev"
+        assert child["TAPEDECK_CHUNK_MS"] == "500"
+        assert child["TAPEDECK_REDIS_URL"] == ready.redis
+        assert child["TAPEDECK_STORE_URL"] == ready.store == f"file://{options.data_dir}/store"
+        assert text_of(child["TAPEDECK_JWT_SECRET_FILE"]) == ready.jwt_secret
+        assert "tapedeck-up" in text_of(child["TAPEDECK_SERVICE_TOKENS_FILE"])
+    assert {c.get("TAPEDECK_PUSHER_NAME") for c in children} == {None, "pusher-1"}
+    assert {c.get("TAPEDECK_LISTEN_BIND") for c in children} == {None, ready.listen.removeprefix("ws://")}
+    assert {c.get("TAPEDECK_STORAGE_BIND") for c in children} == {
+        None,
+        ready.storage_api.removeprefix("http://"),
+    }
+    assert ready.console == f"{ready.storage_api}/console"
+
+
+async def test_a_killed_redis_comes_back_on_its_port_with_its_data(options, environ, within):
+    async def ask(port, line):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(line + b"\r\n")
+        answer = await reader.readline()
+        if answer.startswith(b"$"):
+            answer = await reader.readline()
+        writer.close()
+        await writer.wait_closed()
+        return answer.strip()
+
+    async def body(ready, _asked):
+        port = int(ready.redis.split(":")[2].split("/")[0])
+        assert await ask(port, b"SET kept yes") == b"+OK"
+        (pid,) = ready.pids.redis
+        os.kill(pid, signal.SIGKILL)
+        await within(lambda: ready_file.read(options.ready_path).pids.redis not in ((), (pid,)))
+        async with asyncio.timeout(10):
+            while not await answers(port):
+                await asyncio.sleep(0.01)
+        assert await ask(port, b"GET kept") == b"yes"
+        writer_config = await ask(port, b"CONFIG GET maxmemory-policy")
+        assert writer_config == b"*2"
+        return port
+
+    first = await run_stack(options, environ, silent, body)
+
+    async def later(ready, _asked):
+        port = int(ready.redis.split(":")[2].split("/")[0])
+        assert await ask(port, b"GET kept") == b"yes"
+        return port
+
+    assert await run_stack(options, environ, silent, later) == first
+
+
+async def test_ports_and_secrets_are_the_same_at_the_next_start(options, environ):
+    seen = []
+
+    async def body(ready, _asked):
+        seen.append(ready)
+        return 0
+
+    await run_stack(options, environ, silent, body)
+    await run_stack(options, environ, silent, body)
+    first, second = seen
+    assert (first.listen, first.storage_api, first.admin) == (second.listen, second.storage_api, second.admin)
+    assert (first.jwt_secret, first.service_token) == (second.jwt_secret, second.service_token)
+
+
+async def test_a_given_redis_and_store_are_used(options, environ):
+    options = UpOptions(
+        options.data_dir, 0, 0, redis_url="redis://elsewhere:1/0", store="file:///x", modules=MODULES
+    )
+
+    async def body(ready, _asked):
+        assert ready.pids.redis == ()
+        assert (ready.redis, ready.store) == ("redis://elsewhere:1/0", "file:///x")
+        return 0
+
+    assert await run_stack(options, environ, silent, body) == 0
+
+
+async def test_a_second_one_on_the_same_directory_is_refused(options, environ):
+    async def body(_ready, _asked):
+        with pytest.raises(AlreadyRunningError, match="another `tapedeck up`"):
+            await run_stack(options, environ, silent, body)
+        assert options.ready_path.exists()
+        return 0
+
+    assert await run_stack(options, environ, silent, body) == 0
+
+
+async def test_settings_that_are_wrong_end_it_with_what_the_service_said(options, environ):
+    async def body(_ready, _asked):
+        return 0
+
+    with pytest.raises(UpError, match="TAPEDECK_CHUNK_MS: must be a number"):
+        await run_stack(options, {**environ, "STAND_IN_WRONG_SETTINGS": "1"}, silent, body)
+    assert not options.ready_path.exists()
+
+
+async def test_a_child_that_does_not_end_is_killed_at_the_deadline(options, environ, monkeypatch):
+    monkeypatch.setattr("tapedeck.up.stack.GRACE_S", 0.2)
+    said = []
+
+    async def body(ready, _asked):
+        return ready.pids.pusher[0]
+
+    stubborn = {**environ, "STAND_IN_STUBBORN": "1", "TAPEDECK_DRAIN_SECONDS": "0.2"}
+    pid = await run_stack(options, stubborn, said.append, body)
+    assert not psutil.pid_exists(pid)
+    assert any("did not end within" in line for line in said)
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from rich.console import Console
+from tapedeck.up.command import up
+from tapedeck.up.plan import UpOptions
+modules = dict.fromkeys(("listen", "pusher", "storage_api"), "stand_in_service")
+sys.exit(up(UpOptions(Path(sys.argv[1]), 0, 0, modules=modules), Console(stderr=True)))
+"""
+
+
+def start_program(options, environ):
+    with (options.data_dir.parent / "up.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(options.data_dir)], env=environ, stderr=log
+        )
+
+
+@pytest.fixture
+async def program(options, environ, within):
+    process = start_program(options, environ)
+    await within(options.ready_path.exists)
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+async def test_no_child_outlives_a_killed_parent_and_the_next_start_works(program, options, environ, within):
+    pids = all_pids(ready_file.read(options.ready_path))
+    assert len(pids) == 4
+    program.kill()
+    program.wait()
+    await within(lambda: not any(psutil.pid_exists(pid) for pid in pids))
+
+    async def body(_ready, _asked):
+        return 0
+
+    assert await run_stack(options, environ, silent, body) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_it(program, options, within, number):
+    pids = all_pids(ready_file.read(options.ready_path))
+    program.send_signal(number)
+    await within(lambda: program.poll() is not None)
+    assert program.returncode == 0
+    assert not options.ready_path.exists()
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    log = (options.data_dir.parent / "up.log").read_text()
+    assert "Tapedeck is running" in log
