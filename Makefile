@@ -5,6 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 export UV_PYTHON_DOWNLOADS := never
 
+SYNC = PATH="$$PATH:$(CURDIR)/$(BIN)" uv sync --frozen --inexact --quiet
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint fmt types tools bench clean
 
@@ -16,9 +18,8 @@ setup: .venv/.ready ## Make .venv with everything in it (uv too, if it is missin
 .venv/.ready: uv.lock pyproject.toml $(wildcard */*/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tapedeck needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Set PYTHON=python3.x")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@if command -v uv >/dev/null 2>&1; then uv sync --frozen --inexact --quiet; \
-	else test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; \
-	$(BIN)/uv sync --frozen --inexact --quiet; fi
+	@command -v uv >/dev/null 2>&1 || test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(SYNC) || { echo "make setup: once more, with the system's certificates"; UV_SYSTEM_CERTS=1 $(SYNC); }
 	@touch $@
 
 run: setup ## Start everything, send real speech through it, prove that it came back, and keep serving
