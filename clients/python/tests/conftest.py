@@ -1,9 +1,12 @@
-"""A small real WebSocket server that speaks the protocol page, and can be told to misbehave."""
+"""Small real servers, WebSocket and HTTP, that follow the protocol pages and can be told to misbehave."""
 
 import asyncio
 import json
+import socket
+import threading
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -176,3 +179,86 @@ async def within():
                 await asyncio.sleep(0.005)
 
     return wait
+
+
+@dataclass
+class StorageStandIn:
+    """A small storage API: its answers, and after how many bytes of a body it breaks off."""
+
+    url: str = ""
+    audio: bytes = b""
+    etag: str | None = '"one"'
+    breaks: list[int] = field(default_factory=list)
+    ranges: bool = True
+    requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    answers: dict[str, tuple[int, object]] = field(default_factory=dict)
+    after_break: object = None  # called after a break: what changes then
+
+    def answer(self, handler: BaseHTTPRequestHandler) -> None:
+        path = urlsplit(handler.path).path
+        self.requests.append((handler.path, dict(handler.headers)))
+        if path.endswith("/audio") and path not in self.answers:
+            self._audio(handler)
+            return
+        key = handler.path if handler.path in self.answers else path
+        missing = {"title": "Not found", "detail": "no such thing", "code": "not_found", "request_id": "r-1"}
+        status, value = self.answers.get(key, (404, missing))
+        body = value if isinstance(value, bytes) else json.dumps(value).encode()
+        handler.send_response(status)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    def _audio(self, handler: BaseHTTPRequestHandler) -> None:
+        start, wanted = 0, handler.headers.get("Range")
+        if wanted and self.ranges and handler.headers.get("If-Range") == self.etag:
+            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
+        if start and start >= len(self.audio):
+            handler.send_response(416)
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
+            return
+        body = self.audio[start:]
+        handler.send_response(206 if start else 200)
+        if start:
+            handler.send_header("Content-Range", f"bytes {start}-{len(self.audio) - 1}/{len(self.audio)}")
+        handler.send_header("Content-Length", str(len(body)))
+        handler.send_header("Accept-Ranges", "bytes" if self.ranges else "none")
+        if self.etag:
+            handler.send_header("ETag", self.etag)
+        handler.end_headers()
+        if self.breaks:
+            handler.wfile.write(body[: self.breaks.pop(0)])
+            handler.wfile.flush()
+            handler.connection.shutdown(socket.SHUT_RDWR)
+            handler.close_connection = True
+            if self.after_break is not None:
+                self.after_break()
+            return
+        handler.wfile.write(body)
+
+
+@pytest.fixture
+def storage_stand_in():
+    held = StorageStandIn()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            held.answer(self)
+
+        do_POST = do_GET  # noqa: N815 - the name that http.server calls
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    held.url = f"http://127.0.0.1:{server.server_address[1]}"
+    yield held
+    server.shutdown()
+    thread.join()
+    server.server_close()

@@ -339,7 +339,8 @@ class ListenClient:
         except ConnectionClosed:
             # The code is on the socket, whichever task saw it first; 1006 where the peer sent none.
             code = socket.close_code
-            self._why = f"closed with {code}"
+            said = f": {self._last_error.message}" if self._last_error is not None else ""
+            self._why = f"closed with {code}{said}"
             return of_close(code, self._last_error, self._going_away)
         finally:
             if self._connected:
