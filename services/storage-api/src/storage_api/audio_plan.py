@@ -56,29 +56,34 @@ class AudioPlan:
 def plan(
     recording: Recording, selected: Timeline, start_48k: int | None, end_48k: int | None, *, fill_gaps: bool
 ) -> AudioPlan:
-    """The plan before anything is fetched.
+    """The plan before anything is fetched. `selected` is the recording's timeline, or some of it.
 
-    ProblemError: 404 `no_audio` where nothing is played in that time, 422 `too_long`, 502 `unreadable` where nothing can be read.
+    ProblemError: 404 `no_audio` where nothing was recorded in that time, 422 `too_long`, 502 `unreadable` where nothing of it can be read.
     """
-    if not selected.plays:
-        raise ProblemError(
-            502, "unreadable", "there is audio, but none of it can be read; see the chunks for the reasons"
-        )
-    start = selected.start_48k if start_48k is None else max(start_48k, selected.start_48k)
-    end = selected.end_48k if end_48k is None else min(end_48k, selected.end_48k)
+    first, last = (
+        recording.extent_48k if selected is recording.timeline else (selected.start_48k, selected.end_48k)
+    )
+    start = first if start_48k is None else max(start_48k, first)
+    end = last if end_48k is None else min(end_48k, last)
     window = selected.window(start, end)
+    missing = sum(1 for bad in recording.unreadable if bad.start_48k < end and bad.end_48k > start)
+    missing += recording.tail.unreadable if recording.tail else 0
+    if missing and not window.samples:
+        raise unreadable()
     if start >= end or not (fill_gaps or window.samples):
         raise ProblemError(404, "no_audio", "nothing was recorded in that time")
     if fill_gaps and end - start > MAX_FILLED_SAMPLES:
-        raise ProblemError(
-            422, "too_long", "more than 24 hours with gaps filled: give start and end, or fill_gaps=false"
-        )
+        detail = "more than 24 hours with gaps filled: give start and end, or fill_gaps=false"
+        raise ProblemError(422, "too_long", detail)
     parts = tuple(Planned(passage, 0) for passage in passages(window.plays))
-    missing = recording.tail.unreadable if recording.tail else 0
-    missing += sum(
-        1 for bad in recording.unreadable if bad.name.start_ms * 48 < end and bad.name.end_ms * 48 > start
-    )
     return _placed(AudioPlan(parts, start, end, fill_gaps, missing))
+
+
+def unreadable() -> ProblemError:
+    """There is something, and nothing of it can be played."""
+    return ProblemError(
+        502, "unreadable", "there is audio, but none of it can be read; see the chunks for the reasons"
+    )
 
 
 async def look_ahead(audio: AudioPlan, loader: Loader, sizes: dict[str, int], *, whole: bool) -> AudioPlan:
@@ -100,9 +105,7 @@ async def look_ahead(audio: AudioPlan, loader: Loader, sizes: dict[str, int], *,
             left -= 0 if isinstance(part.passage.source, Live) else sizes[part.passage.source.name]
             parts.append(replace(part, sounds=sounds if left > 0 else None))
     if audio.parts and not parts:
-        raise ProblemError(
-            502, "unreadable", "there is audio, but none of it can be read; see the chunks for the reasons"
-        )
+        raise unreadable()
     return _placed(replace(audio, parts=tuple(parts), missing=audio.missing + missing))
 
 

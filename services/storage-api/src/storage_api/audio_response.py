@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from audiocodec.errors import CodecError
 from audiostore.errors import AudiostoreError
 from servicekit.problem import ProblemError
-from storage_api.errors import StorageApiError
+from storage_api.errors import StorageApiError, log_text
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class AudioResponse(Response):
                     await send({"type": "http.response.body", "body": block, "more_body": True})
         except (StorageApiError, AudiostoreError, CodecError, ProblemError) as error:
             # No end of body is sent: the client sees a broken answer, never a short one that looks whole.
-            log.error("an audio answer broke off", extra={"reason": str(error)})  # noqa: TRY400 - the text says it all
+            log.error("an audio answer broke off", extra={"reason": log_text(error)})  # noqa: TRY400 - the text says it all
             self._on_broken()
             return
         await send({"type": "http.response.body", "body": b"", "more_body": False})

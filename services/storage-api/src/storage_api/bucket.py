@@ -5,11 +5,12 @@ once, so facts never change. What cannot be read is a row with a reason, never a
 """
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 from audiocodec.errors import CodecError
 from audiocodec.ogg import read_ogg_headers
@@ -17,11 +18,13 @@ from audiostore.batch import HEAD_BYTES, Batch, BatchFacts, batch_facts, read_ba
 from audiostore.errors import BatchFormatError, NotFoundError, StoreError, TooLargeError
 from audiostore.names import ROOT, BatchName, conversation_prefix, parse_name, user_prefix
 from audiostore.store import ObjectInfo, Store
-from storage_api.errors import SourceGoneError, UnreadableError
+from storage_api.errors import SourceGoneError, UnreadableError, log_text
 from storage_api.metrics import StorageMetrics
 from storage_api.timeline import Piece, Stored
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 FACTS_AT_ONCE: Final = 16
 """Heads read at the same time, over all requests."""
@@ -30,7 +33,15 @@ REMEMBERED_OBJECTS: Final = 20_000
 READ_TRIES: Final = 3
 """Reads are safe to repeat: so often where the bucket says that it may work later."""
 
-Verdict: TypeAlias = BatchFacts | UnreadableError
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is known of an object: what it holds, and whether it can be read."""
+
+    facts: BatchFacts | None = None
+    """None where not even its head can be read."""
+    reason: str | None = None
+    """Why it cannot be read: one of `errors.REASONS`; None where nothing speaks against it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +53,27 @@ class StoredObject:
     verdict: Verdict
 
     @property
-    def facts(self) -> BatchFacts | None:
-        """What it holds; None where it cannot be read."""
-        return self.verdict if isinstance(self.verdict, BatchFacts) else None
+    def reason(self) -> str | None:
+        """Why it cannot be read; None where it can."""
+        return self.verdict.reason
 
     @property
-    def reason(self) -> str | None:
-        """Why it cannot be read."""
-        return self.verdict.reason if isinstance(self.verdict, UnreadableError) else None
+    def start_48k(self) -> int:
+        """Its first sample: exact where its facts are known, else as its name says."""
+        facts = self.verdict.facts
+        return facts.spans[0].start_48k if facts else self.name.start_ms * 48
+
+    @property
+    def end_48k(self) -> int:
+        """The moment after its last sample, likewise."""
+        facts = self.verdict.facts
+        return facts.spans[-1].end_48k if facts else self.name.end_ms * 48
 
     @property
     def pieces(self) -> list[Piece]:
-        """For the timeline."""
-        facts = self.facts
-        if facts is None:
+        """For the timeline; none where it cannot be read."""
+        facts = self.verdict.facts
+        if facts is None or self.reason is not None:
             return []
         return [Piece(span, Stored(self.info.name, index)) for index, span in enumerate(facts.spans)]
 
@@ -113,10 +131,6 @@ class Bucket:
                 rows.append(StoredObject(info, name, verdict))
         return rows
 
-    def cheap(self, info: ObjectInfo) -> bool:
-        """Whether the object's facts are known, or cost no request."""
-        return bool(info.metadata) or self._key(info) in self._known
-
     async def batch(self, info: ObjectInfo) -> Batch:
         """The whole batch.
 
@@ -125,28 +139,32 @@ class Bucket:
         try:
             data = await self._read("get", self._store.get, info.name)
         except TooLargeError as error:
-            raise self._unreadable(info, "too_large", str(error)) from error
+            raise self.refuse(info, "too_large", str(error)) from error
         try:
             return await asyncio.to_thread(read_batch, data)
         except BatchFormatError as error:
-            raise self._unreadable(info, "not_a_batch", str(error)) from error
+            raise self.refuse(info, "not_a_batch", str(error)) from error
+
+    def refuse(self, info: ObjectInfo, reason: str, detail: str) -> UnreadableError:
+        """Remembers that the object cannot be read; what its head said of its time stays."""
+        known = self._recall(info)
+        self._remember(info, Verdict(known.facts if known else None, reason), detail)
+        return UnreadableError(info.name, reason, detail)
 
     async def _look(self, name: BatchName, info: ObjectInfo) -> Verdict | None:
         if name.sealed:
-            return self._remember(
-                info, UnreadableError(info.name, "sealed", "this build opens no sealed objects")
-            )
+            return self._remember(info, Verdict(None, "sealed"), "this build opens no sealed objects")
         if info.metadata and (facts := _from_metadata(info.metadata)):
-            return self._remember(info, facts)
+            return self._remember(info, Verdict(facts))
         async with self._heads:
             try:
                 head = await self._read("get_range", self._store.get_range, info.name, 0, HEAD_BYTES)
             except SourceGoneError:
                 return None
         try:
-            return self._remember(info, batch_facts(read_ogg_headers(head)))
+            return self._remember(info, Verdict(batch_facts(read_ogg_headers(head))))
         except (CodecError, BatchFormatError) as error:
-            return self._unreadable(info, "not_a_batch", str(error))
+            return self._remember(info, Verdict(None, "not_a_batch"), str(error))
 
     async def _read(self, operation: str, call: Callable[..., Awaitable[T]], name: str, *args: int) -> T:
         for attempt in range(1, READ_TRIES + 1):
@@ -180,14 +198,12 @@ class Bucket:
         finally:
             self._metrics.bucket_requests[operation, code].inc()
 
-    def _unreadable(self, info: ObjectInfo, reason: str, detail: str) -> UnreadableError:
-        error = UnreadableError(info.name, reason, detail)
-        self._remember(info, error)
-        return error
-
-    def _remember(self, info: ObjectInfo, verdict: Verdict) -> Verdict:
-        if isinstance(verdict, UnreadableError):
+    def _remember(self, info: ObjectInfo, verdict: Verdict, detail: str = "") -> Verdict:
+        if verdict.reason is not None:
             self._metrics.unreadable[verdict.reason].inc()
+            log.warning(
+                "an object cannot be read", extra={"reason": verdict.reason, "detail": log_text(detail)}
+            )
         self._known[self._key(info)] = verdict
         if len(self._known) > REMEMBERED_OBJECTS:
             self._known.popitem(last=False)

@@ -92,9 +92,7 @@ def chunk_rows(recording: Recording, protection: wire.Protection) -> list[Row]:
 
 def _stored(stored: StoredObject, overlapped: frozenset[Source]) -> Row:
     sources = frozenset(piece.source for piece in stored.pieces)
-    facts = stored.facts
-    start_ms = stored.name.start_ms if facts is None else facts.start_ms
-    end_ms = stored.name.end_ms if facts is None else facts.end_ms
+    start_ms, end_ms = stored.start_48k // 48, stored.end_48k // 48
     chunk = wire.Chunk(
         timestamp=unix_seconds(start_ms),
         start=rfc3339_ms(start_ms),
@@ -103,7 +101,7 @@ def _stored(stored: StoredObject, overlapped: frozenset[Source]) -> Row:
         path=stored.info.name,
         size=stored.info.size,
         is_batch=True,
-        format="unknown" if facts is None else "ogg_opus",
+        format="unknown" if stored.verdict.facts is None else "ogg_opus",
         protection="enhanced" if stored.name.sealed else "standard",
         state="stored",
         overlapped=bool(sources & overlapped),

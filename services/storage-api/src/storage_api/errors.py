@@ -8,6 +8,7 @@
 `retryable` says whether the same request may succeed later.
 """
 
+import re
 from typing import Final
 
 REASONS: Final = ("sealed", "not_a_batch", "too_large", "other")
@@ -40,3 +41,11 @@ class BrokenAnswerError(StorageApiError):
     """The answer has begun, and what it promised cannot be had any more."""
 
     retryable = True
+
+
+_OWNER: Final = re.compile(r"chunks/[^/\s]+/")
+
+
+def log_text(error: BaseException | str) -> str:
+    """The error's text as logs may have it: an object's name without the user's id in it."""
+    return _OWNER.sub("chunks/…/", str(error))

@@ -9,7 +9,7 @@ from typing import Final
 
 from audiocodec.span import preroll_after
 from audiostore.batch import Batch
-from storage_api.errors import BrokenAnswerError, SourceGoneError, UnreadableError
+from storage_api.errors import BrokenAnswerError, SourceGoneError
 from storage_api.passage import Passage, Sound, narrow, passages
 from storage_api.recording import Recording, Recordings
 from storage_api.timeline import Live, Stored
@@ -38,13 +38,19 @@ class Loader:
             tail = self._recording.tail
             assert tail is not None  # noqa: S101 - only where there is a tail are there plays in it
             return await self._workers.run(tail.sounds, passage)
+        info = self._recording.by_name[source.name].info
         try:
-            batch = await self._recordings.bucket.batch(self._recording.by_name[source.name].info)
+            batch = await self._recordings.bucket.batch(info)
         except SourceGoneError as error:
             if not looks:
                 raise BrokenAnswerError(f"{source.name} was gone at every look") from error
             return await self._look_again(passage, looks - 1)
-        return await self._workers.run(stored_sounds, batch, passage)
+        sounds = await self._workers.run(stored_sounds, batch, passage)
+        if sounds is None:
+            raise self._recordings.bucket.refuse(
+                info, "not_a_batch", "its packets are not those its facts tell of"
+            )
+        return sounds
 
     async def _look_again(self, passage: Passage, looks: int) -> list[Sound]:
         recording = await self._recordings.look(self._recording.conversation)
@@ -56,16 +62,14 @@ class Loader:
         return sounds
 
 
-def stored_sounds(batch: Batch, passage: Passage) -> list[Sound]:
-    """The sounds of a passage out of its batch. UnreadableError where the batch is not what its facts said."""
+def stored_sounds(batch: Batch, passage: Passage) -> list[Sound] | None:
+    """The sounds of a passage out of its batch; None where the batch is not the one that its facts told of."""
     sounds = []
     for play in passage.plays:
         source, facts = play.piece.source, play.piece.span
         assert isinstance(source, Stored)  # noqa: S101 - `passages` never mixes sources
         if source.index >= len(batch.spans) or replace(batch.spans[source.index], packets=()) != facts:
-            raise UnreadableError(
-                source.name, "not_a_batch", "its packets are not those that its facts tell of"
-            )
+            return None
         span, preroll = batch.spans[source.index], batch.preroll
         for before, after in zip(batch.spans[: source.index], batch.spans[1:], strict=False):
             goes_on = (before.epoch, before.end_offset) == (after.epoch, after.first_offset)

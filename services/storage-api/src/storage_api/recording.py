@@ -10,10 +10,10 @@ from functools import cached_property
 
 from audiobus import Bus, Conversation
 from audiobus.errors import BusUnavailableError
-from audiocodec.span import Span
 from audiostore.errors import StoreError
 from servicekit.problem import ProblemError
 from storage_api.bucket import Bucket, StoredObject
+from storage_api.errors import log_text
 from storage_api.live_tail import LiveTail, read_live_tail
 from storage_api.timeline import Source, Stored, Timeline, timeline
 
@@ -45,9 +45,17 @@ class Recording:
         return {stored.info.name: stored for stored in self.objects}
 
     @property
+    def extent_48k(self) -> tuple[int, int]:
+        """From the first sample to the last, with what cannot be read. The recording must not be empty."""
+        bad = self.unreadable
+        starts = [stored.start_48k for stored in bad] + [play.start_48k for play in self.timeline.plays[:1]]
+        ends = [stored.end_48k for stored in bad] + [play.end_48k for play in self.timeline.plays[-1:]]
+        return min(starts, default=0), max(ends, default=0)
+
+    @property
     def unreadable(self) -> list[StoredObject]:
         """Objects that cannot be read."""
-        return [stored for stored in self.objects if stored.facts is None]
+        return [stored for stored in self.objects if stored.reason is not None]
 
     @property
     def empty(self) -> bool:
@@ -57,19 +65,12 @@ class Recording:
     def form(self, source: Source) -> tuple[int, int]:
         """Sample rate in Hz and channels of what lies there."""
         if isinstance(source, Stored):
-            facts = self.by_name[source.name].facts
+            facts = self.by_name[source.name].verdict.facts
             assert facts is not None  # noqa: S101 - only readable objects are in the timeline
             return facts.sample_rate, facts.channels
         assert self.tail is not None  # noqa: S101 - as above
         chunk = self.tail.chunks[source.index].chunk
         return chunk.sample_rate, chunk.channels
-
-    def span(self, source: Source) -> Span:
-        """The span that lies there."""
-        if isinstance(source, Stored):
-            return self.by_name[source.name].pieces[source.index].span
-        assert self.tail is not None  # noqa: S101 - only where there is a tail are there sources in it
-        return self.tail.chunks[source.index].span
 
 
 class Recordings:
@@ -107,7 +108,7 @@ class Recordings:
                 raise not_found()
             return await read_live_tail(self.bus, conversation)
         except BusUnavailableError as error:
-            log.warning("the live tail cannot be read", extra={"reason": str(error)})
+            log.warning("the live tail cannot be read", extra={"reason": log_text(error)})
             return None
 
 
@@ -124,7 +125,7 @@ def live_unavailable() -> ProblemError:
 
 def store_unavailable(error: BaseException) -> ProblemError:
     """The bucket cannot be read."""
-    log.error("the bucket cannot be read", extra={"reason": str(error)})
+    log.error("the bucket cannot be read", extra={"reason": log_text(error)})
     return ProblemError(
         503,
         "store_unavailable",

@@ -3,7 +3,7 @@
 from typing import Final
 
 from audiobus import ConversationState
-from storage_api.moments import rfc3339_ms
+from storage_api.moments import rfc3339
 from storage_api.recording import Recording
 from storage_api.timeline import Live
 from storage_api.wire import Conversation, Protection, seconds
@@ -15,16 +15,12 @@ RECORDING_MS: Final = 90_000
 def summary(recording: Recording, protection: Protection, now_ms: int) -> Conversation:
     """The conversation; it must not be empty."""
     timeline, objects = recording.timeline, recording.objects
-    starts = [stored.name.start_ms for stored in recording.unreadable]
-    ends = [stored.name.end_ms for stored in recording.unreadable]
-    if timeline.plays:
-        starts.append(timeline.start_48k // 48)
-        ends.append(timeline.end_48k // 48)
+    start_48k, end_48k = recording.extent_48k
     waiting = {play.piece.source for play in timeline.plays if isinstance(play.piece.source, Live)}
     return Conversation(
         conversation_id=recording.conversation.cid,
-        start=rfc3339_ms(min(starts, default=0)),
-        end=rfc3339_ms(max(ends, default=0)),
+        start=rfc3339(start_48k),
+        end=rfc3339(end_48k),
         recorded_seconds=seconds(timeline.samples),
         stored_seconds=seconds(recording.stored.samples),
         bytes=sum(stored.info.size for stored in objects),

@@ -1,0 +1,169 @@
+"""An answer that carries audio, and the ways in which it ends."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from itertools import pairwise
+
+import httpx
+import msgspec
+import pytest
+import pytest_asyncio
+
+from audiostore.errors import TransientStoreError
+
+
+class Slow:
+    """A store whose objects beyond the first few come only when they are let, or never."""
+
+    def __init__(self, store, free: int) -> None:
+        self._store = store
+        self.gets = 0
+        self.free = free
+        self.gate = asyncio.Event()
+        self.fails = False
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    async def get(self, name):
+        self.gets += 1
+        if self.gets > self.free:
+            await self.gate.wait()
+            if self.fails:
+                raise TransientStoreError(f"get {name}: the store is away")
+        return await self._store.get(name)
+
+
+@pytest_asyncio.fixture
+async def slow_api(serve, one_bus, store, tmp_path, monkeypatch):
+    """The service over a slow store, whose failures are not tried again."""
+    monkeypatch.setattr("storage_api.bucket.READ_TRIES", 1)
+    slow = Slow(store, free=0)
+    async with serve(one_bus, slow, tmp_path) as api:
+        yield api, slow
+
+
+@pytest.fixture
+def small_steps(monkeypatch):
+    """Nothing is looked at before the first byte, so that what happens later happens in the middle."""
+    monkeypatch.setattr("storage_api.audio_plan.AHEAD_BYTES", 0)
+
+
+async def recorded_in_batches(tape, pcm: bytes, batches: int) -> None:
+    await tape.record(pcm)
+    count = len(tape.chunks)
+    bounds = [count * number // batches for number in range(batches + 1)]
+    for first, last in pairwise(bounds):
+        await tape.drain(first, last)
+
+
+@pytest.mark.parametrize("kind", ["wav", "ogg"])
+async def test_a_failure_in_mid_stream_breaks_the_answer_visibly(
+    slow_api, tape, conversation, pcm_tone, small_steps, kind
+):
+    api, slow = slow_api
+    await recorded_in_batches(tape, pcm_tone(60), 6)
+    slow.free, slow.fails = 3, True
+    slow.gate.set()
+    with pytest.raises(httpx.RemoteProtocolError):
+        await api.get(conversation, "/audio", format=kind)
+    assert api.services.downloads.running == 0
+    slow.free = 1000
+    assert (await api.get(conversation, "/audio", format=kind)).status_code == 200
+
+
+async def test_a_failure_before_the_first_byte_is_an_answer(slow_api, tape, conversation, pcm_tone):
+    api, slow = slow_api
+    await recorded_in_batches(tape, pcm_tone(10), 2)
+    slow.fails = True
+    slow.gate.set()
+    answer = await api.get(conversation, "/audio")
+    assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
+    assert conversation.uid not in answer.text
+
+
+async def test_a_client_that_goes_away_stops_the_work(
+    slow_api, tape, conversation, pcm_tone, small_steps, until
+):
+    api, slow = slow_api
+    await recorded_in_batches(tape, pcm_tone(120), 12)
+    slow.free = 4
+    headers = {"Authorization": "Bearer all-token"}
+    path = api.path(conversation, "/audio?format=wav")
+    async with api.http.stream("GET", path, headers=headers) as answer:
+        await anext(answer.aiter_bytes())
+        assert api.services.downloads.running == 1
+    await until(lambda: api.services.downloads.running == 0)
+    assert slow.gets < 12
+    slow.gate.set()
+    assert len(await api.pcm(conversation)) == 120 * 16_000
+    assert not [
+        task for task in asyncio.all_tasks() if task.get_name() in ("passage", "audio", "client watch")
+    ]
+
+
+async def test_more_downloads_than_the_limit_are_asked_to_come_back(
+    slow_api, tape, conversation, pcm_tone, small_steps, until
+):
+    api, slow = slow_api
+    await recorded_in_batches(tape, pcm_tone(20), 2)
+    limits = httpx.Limits(max_connections=40)
+    async with httpx.AsyncClient(base_url=api.http.base_url, limits=limits, timeout=30) as many:
+        headers = {"Authorization": "Bearer all-token"}
+        path = api.path(conversation, "/audio?format=pcm")
+        running = [asyncio.create_task(many.get(path, headers=headers)) for _ in range(32)]
+        await until(lambda: api.services.downloads.running == 32)
+        answer = await api.get(conversation, "/audio")
+        assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+        assert answer.headers["retry-after"] == "1"
+        assert (await api.get(conversation)).status_code == 200
+        slow.gate.set()
+        answers = await asyncio.gather(*running)
+    assert {len(answer.content) for answer in answers} == {640_000}
+    await until(lambda: api.services.downloads.running == 0)
+
+
+@pytest.mark.parametrize("story", ["whole", "gap", "window", "tail"])
+@pytest.mark.parametrize("tool", ["ffmpeg", "opusinfo", "opusdec"])
+async def test_players_take_the_ogg_without_a_warning(
+    api, tape, conversation, encode, speech, tmp_path, story, tool
+):
+    binary = shutil.which(tool)
+    if binary is None:
+        reason = f"{tool} is not on PATH"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    await tape.open()
+    await tape.append(encode(speech[: 10 * 32_000]))
+    query = {}
+    if story == "gap":
+        later = encode(speech[: 5 * 32_000], run_start_ms=1_700_000_013_337)
+        moved = [
+            (msgspec.structs.replace(chunk, first_offset=chunk.first_offset + 320_000), end + 320_000)
+            for chunk, end in later
+        ]
+        await tape.append(moved)
+    if story != "tail":
+        await tape.drain(0, 5)
+        await tape.drain(5, len(tape.chunks))
+    if story == "window":
+        query = {"start": 1_700_000_003.3337, "end": 1_700_000_007.1}
+    answer = await api.get(conversation, "/audio", format="ogg", **query)
+    path = tmp_path / "answer.opus"
+    path.write_bytes(answer.content)
+    commands = {
+        "ffmpeg": [binary, "-v", "warning", "-xerror", "-i", str(path), "-f", "null", "-"],
+        "opusinfo": [binary, str(path)],
+        "opusdec": [binary, "--quiet", "--force-wav", str(path), str(tmp_path / "out.wav")],
+    }
+    done = await asyncio.to_thread(
+        subprocess.run, commands[tool], capture_output=True, text=True, timeout=60, check=False
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert "warning" not in said.lower(), said
+    if tool != "opusinfo":
+        assert not said.strip(), said

@@ -1,0 +1,248 @@
+"""What a reader sees while the world moves: flushes, copies, deletions, and Redis or the bucket away."""
+
+import time
+
+import pytest
+
+from audiobus import Bus, Conversation
+from audiocodec import read_ogg_opus
+from audiostore import open_store
+from audiostore.names import CONTENT_TYPE
+from storage_api.timeline import Live, Stored
+
+
+class Interposed:
+    """A store at which something happens just before an operation: the world moves while a reader reads."""
+
+    def __init__(self, store) -> None:
+        self._store = store
+        self.before_list = None
+        self.before_get = None
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    async def list(self, prefix, after=""):
+        if self.before_list:
+            act, self.before_list = self.before_list, None
+            await act()
+        async for info in self._store.list(prefix, after):
+            yield info
+
+    async def get(self, name):
+        if self.before_get:
+            act, self.before_get = self.before_get, None
+            await act()
+        return await self._store.get(name)
+
+
+@pytest.fixture
+def moving(store):
+    return Interposed(store)
+
+
+async def test_a_flush_between_tail_and_listing_shows_neither_hole_nor_echo(
+    serve, one_bus, moving, tmp_path, tape, conversation, pcm_tone
+):
+    await tape.record(pcm_tone(20))
+    sent = [packet for chunk, _ in tape.chunks for packet in chunk.packets]
+    async with serve(one_bus, moving, tmp_path) as api:
+        for query in ({"format": "pcm"}, {"format": "ogg"}):
+            last = 8 if query["format"] == "pcm" else len(tape.chunks)
+            moving.before_list = lambda last=last: tape.drain(0 if last == 8 else 8, last)
+            answer = await api.get(conversation, "/audio", **query)
+            assert moving.before_list is None
+            if query["format"] == "pcm":
+                assert len(answer.content) == 640_000
+            else:
+                assert read_ogg_opus(answer.content).packets == sent
+
+
+async def test_a_finish_while_the_tail_is_read_keeps_the_pre_roll(one_bus, api, tape, conversation, pcm_tone):
+    await tape.record(pcm_tone(20))
+    await tape.drain(0, 10)
+    recording = await api.services.recordings.find(conversation)
+    live = [play for play in recording.timeline.plays if isinstance(play.piece.source, Live)]
+    assert recording.tail._before(live[0].piece.source.index) == tape.preroll(10)
+
+
+async def test_an_object_that_is_gone_when_it_is_fetched_means_list_again(
+    serve, one_bus, moving, tmp_path, tape, conversation, pcm_tone
+):
+    await tape.record(pcm_tone(20))
+    sent = [packet for chunk, _ in tape.chunks for packet in chunk.packets]
+    names = await tape.drain(0, 10) + await tape.drain(10, len(tape.chunks))
+
+    async def cut_anew() -> None:
+        """What a rewrite does: the rest first, then the old object goes."""
+        await tape.put(0, 4)
+        await tape.put(4, 13)
+        await tape.store.delete(names[0])
+
+    async with serve(one_bus, moving, tmp_path) as api:
+        moving.before_get = cut_anew
+        answer = await api.get(conversation, "/audio")
+        assert moving.before_get is None
+        assert read_ogg_opus(answer.content).packets == sent
+        assert answer.headers["tapedeck-missing"] == "0"
+
+
+async def test_deleted_under_the_readers_hands_is_a_gap_or_gone(
+    serve, one_bus, moving, tmp_path, tape, conversation, pcm_tone
+):
+    await tape.record(pcm_tone(20))
+    names = await tape.drain(0, 10) + await tape.drain(10, len(tape.chunks))
+    async with serve(one_bus, moving, tmp_path) as api:
+        moving.before_get = lambda: tape.store.delete(names[1])
+        played = await api.pcm(conversation)
+        assert len(played) == 320_000
+        assert not any(played[11 * 16_000 :])
+        moving.before_get = lambda: one_bus.command("SET", one_bus.keys.tomb(conversation), "1")
+        answer = await api.get(conversation, "/audio")
+        assert answer.status_code == 200  # nothing was missing when it was fetched
+        answer = await api.get(conversation, "/audio")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def test_what_cannot_be_read_is_counted_and_its_time_is_a_gap(
+    api, tape, conversation, store, pcm_tone, tmp_path
+):
+    await tape.record(pcm_tone(30))
+    names = await tape.drain(0, 10) + await tape.drain(10, 20) + await tape.drain(20, len(tape.chunks))
+    path = tmp_path / "store" / names[1]
+    data = bytearray(path.read_bytes())
+    data[-200] ^= 1  # in the body: the tags are right
+    path.write_bytes(data)
+    sealed = f"chunks/{conversation.uid}/{conversation.cid}/1700000100.000-1700000101.000.batch.enc"
+    await store.put(sealed, b"TDSEAL01 and more", content_type="application/octet-stream", metadata={})
+    older = f"chunks/{conversation.uid}/{conversation.cid}/1700000200.000-1700000201.000.batch.bin"
+    await store.put(older, bytes(32_000), content_type=CONTENT_TYPE, metadata={})
+
+    # From the first sample to the end of what is named, whether it can be read or not, at the first look as at later ones.
+    for _ in range(2):
+        played = await api.pcm(conversation)
+        assert len(played) == 201 * 16_000
+    assert any(played[: 9 * 16_000])
+    assert not any(played[10 * 16_000 : 19 * 16_000])
+    assert any(played[21 * 16_000 :])
+    answer = await api.get(conversation, "/audio", format="ogg")
+    assert answer.headers["tapedeck-missing"] == "3"
+    assert abs(read_ogg_opus(answer.content).end_granule - 201 * 48_000) < 960
+    answer = await api.get(conversation, "/audio", format="ogg", end=1_700_000_050)
+    assert answer.headers["tapedeck-missing"] == "1"
+    assert len(await api.pcm(conversation, fill_gaps="false")) == 20 * 16_000
+
+    answer = await api.get(conversation, "/audio", strict="true")
+    assert (answer.status_code, answer.json()["code"], answer.json()["missing"]) == (502, "incomplete", 3)
+    listed = (await api.get(conversation, "/chunks")).json()["chunks"]
+    assert [chunk["unreadable"] for chunk in listed] == [None, "not_a_batch", None, "sealed", "not_a_batch"]
+    assert [chunk["protection"] for chunk in listed][3] == "enhanced"
+    only_bad = await api.get(conversation, "/audio", start=1_700_000_012, end=1_700_000_013)
+    assert (only_bad.status_code, only_bad.json()["code"]) == (502, "unreadable")
+
+
+async def test_where_nothing_at_all_can_be_read_it_says_so(api, store, conversation):
+    name = f"chunks/{conversation.uid}/{conversation.cid}/1700000100.000-1700000101.000.batch.bin"
+    await store.put(name, b"OggS and nothing more", content_type=CONTENT_TYPE, metadata={})
+    answer = await api.get(conversation, "/audio")
+    assert (answer.status_code, answer.json()["code"]) == (502, "unreadable")
+    answer = await api.get(conversation)
+    assert answer.json()["recorded_seconds"] == 0
+    assert answer.json()["start"] == "2023-11-14T22:15:00.000Z"
+
+
+async def test_an_entry_that_does_not_parse_is_counted(api, tape, conversation, one_bus, pcm_tone):
+    await tape.record(pcm_tone(2))
+    await one_bus.command(
+        "XADD", one_bus.keys.audio(conversation), f"{tape.epoch}-99999999", "c", b"\x91\x63"
+    )
+    answer = await api.get(conversation, "/audio", format="pcm")
+    assert (answer.headers["tapedeck-missing"], len(answer.content)) == ("1", 64_000)
+
+
+async def test_nothing_recorded_is_not_found_anywhere(api, tape, conversation):
+    await tape.open()  # somebody connected, and sent nothing
+    for rest in ("", "/chunks", "/audio"):
+        for asked in (conversation, Conversation(conversation.uid, "never"), Conversation("nobody", "never")):
+            answer = await api.get(asked, rest)
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def test_without_redis_the_stored_part_is_served_and_says_so(
+    serve, redis_process, store, tmp_path, tape_for, conversation, pcm_tone
+):
+    async with Bus(redis_process.url) as bus, serve(bus, store, tmp_path) as api:
+        tape = tape_for(conversation)
+        tape.bus = bus
+        await tape.record(pcm_tone(20))
+        await tape.drain(0, 10)
+        assert len(await api.pcm(conversation)) == 320_000
+        redis_process.kill()
+        answer = await api.get(conversation, "/audio", format="pcm")
+        assert answer.headers["tapedeck-live"] == "unavailable"
+        assert answer.headers["cache-control"] == "private, no-store"
+        assert len(answer.content) == 320_000 - 208
+        assert (await api.get(conversation, "/audio", strict="true")).status_code == 502
+        for rest in ("", "/chunks"):
+            assert (await api.get(conversation, rest)).headers["tapedeck-live"] == "unavailable"
+        everything = await api.http.get(
+            f"/v1/users/{conversation.uid}/conversations", headers={"Authorization": "Bearer all-token"}
+        )
+        assert everything.headers["tapedeck-live"] == "unavailable"
+        assert [row["conversation_id"] for row in everything.json()["conversations"]] == [conversation.cid]
+
+        other = Conversation(conversation.uid, "not-stored")
+        for rest in ("", "/chunks", "/audio"):
+            answer = await api.get(other, rest)
+            assert (answer.status_code, answer.json()["code"]) == (503, "live_unavailable")
+            assert "retry-after" in answer.headers
+        path = "/v1/users/nobody/conversations"
+        answer = await api.http.get(path, headers={"Authorization": "Bearer all-token"})
+        assert (answer.status_code, answer.json()["code"]) == (503, "live_unavailable")
+        answer = await api.http.post(
+            api.path(conversation, ":flush"), headers={"Authorization": "Bearer all-token"}
+        )
+        assert (answer.status_code, answer.json()["code"]) == (503, "live_unavailable")
+
+        redis_process.start()
+        assert len(await api.pcm(conversation)) == 320_000
+
+
+async def test_a_long_tail_is_read_to_its_end(api, tape, conversation, encode, pcm_tone):
+    await tape.open()
+    await tape.append(encode(pcm_tone(40), chunk_s=0.06))
+    assert len(tape.chunks) > 600
+    began = time.monotonic()
+    assert len(await api.pcm(conversation)) == 640_000
+    assert time.monotonic() - began < 10
+
+
+async def test_two_sessions_at_one_time_play_the_earlier(api, tape_for, conversation, pcm_tone):
+    early, late = tape_for(conversation), tape_for(conversation)
+    await early.record(pcm_tone(4))
+    await early.drain(0, len(early.chunks))
+    await late.record(pcm_tone(4, hertz=300), start_ms=1_700_000_002_000)
+    played = await api.pcm(conversation)
+    assert len(played) == 6 * 16_000
+    recording = await api.services.recordings.find(conversation)
+    assert any(isinstance(source, Live) for source in recording.timeline.overlapped)
+    assert not any(isinstance(source, Stored) for source in recording.timeline.overlapped)
+    states = [
+        (chunk["state"], chunk["overlapped"])
+        for chunk in (await api.get(conversation, "/chunks")).json()["chunks"]
+    ]
+    assert states[0] == ("stored", False)
+    assert ("live", True) in states
+    assert ("live", False) in states
+
+
+async def test_a_store_that_cannot_be_read_is_unavailable(
+    serve, one_bus, tmp_path, tape, conversation, pcm_tone
+):
+    await tape.record(pcm_tone(1))
+    broken = open_store(f"file://{tmp_path}/broken")
+    (tmp_path / "broken" / "chunks").write_text("a file where a folder should be")
+    async with serve(one_bus, broken, tmp_path) as api:
+        answer = await api.get(conversation, "/audio")
+        assert answer.status_code in (200, 503)
+    await broken.close()
