@@ -46,7 +46,7 @@ class Recording:
         """Captured time of the first byte, where a mark came before it."""
         self._held: list[tuple[bytes, int]] = []
         """Late plain audio and its samples, until it is known whether a new run began with it."""
-        self._held_samples = 0
+        self.held_samples = 0
         self._lateness: Lateness | None = None
         self._heard_ms = 0
         """When audio came last."""
@@ -57,13 +57,6 @@ class Recording:
         self.samples = 0
         """Played samples taken here, at 48 kHz."""
         self.held_bytes = 0
-        self.encoding = False
-        """Whether a job is under way."""
-
-    @property
-    def waiting_samples(self) -> int:
-        """Samples held back before the clock."""
-        return self._held_samples
 
     @property
     def idle(self) -> bool:
@@ -118,13 +111,10 @@ class Recording:
 
     def job(self, now_ms: int) -> EncodeJob | None:
         """What shall be encoded now; one at a time."""
-        job = self._lane.job(now_ms)
-        self.encoding = self.encoding or job is not None
-        return job
+        return self._lane.job(now_ms)
 
     def encoded(self, result: Encoded, now_ms: int) -> None:
         """What came of the job."""
-        self.encoding = False
         self._lane.encoded(result, now_ms)
 
     def chunks(self) -> list[ReadyChunk]:
@@ -158,7 +148,7 @@ class Recording:
     def _hold(self, data: bytes, samples: int, now_ms: int) -> bool:
         """Whether the message is held back because a new run may begin with it, or is taken care of."""
         assert self._clock is not None  # noqa: S101 - its caller looked
-        late_ms = self._clock.late_ms(now_ms, self._held_samples + samples)
+        late_ms = self._clock.late_ms(now_ms, self.held_samples + samples)
         if late_ms <= LATE_MS:
             self._release()
             return False
@@ -166,11 +156,11 @@ class Recording:
             self._lateness = Lateness(now_ms, late_ms)
         self._lateness.hear(late_ms)
         self._held.append((data, samples))
-        self._held_samples += samples
+        self.held_samples += samples
         self.held_bytes += len(data)
         if self._lateness.decided(now_ms):
             self._decide(now_ms)
-        elif self._held_samples > BURST_MS * 48:
+        elif self.held_samples > BURST_MS * 48:
             self._release()
         return True
 
@@ -185,7 +175,7 @@ class Recording:
     def _release(self) -> None:
         """Takes what was held back."""
         held, self._held = self._held, []
-        self._held_samples = self.held_bytes = 0
+        self.held_samples = self.held_bytes = 0
         self._lateness = None
         for data, samples in held:
             self._accept(data, samples, self._heard_ms)

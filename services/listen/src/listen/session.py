@@ -1,7 +1,7 @@
 """The listen session: a value that is fed events and `now`, and answers what to do. No await, no clock, no logger.
 
-Owns the protocol page: states, messages, acks, errors and close codes. What is taken is `recording`'s, what is on its way
-into Redis `outbox`'s. Each event method returns the actions to be done, in order (`listen.actions`); their answers come
+Owns the protocol page: states, messages, errors and close codes. What is taken is `recording`'s, what is on its way into
+Redis, and its acks, `safekeeping`'s. Each event method returns the actions to be done, in order (`listen.actions`); their answers come
 back as events. At most one action of each kind that is answered is under way at a time.
 
     opening -> open -> switching -> opening …        open, switching -> closing -> closed
@@ -12,31 +12,17 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-from audiobus import Appended, AppendRequest, Conversation, EntryId, Misplaced, Opened, Replaced
+from audiobus import Appended, Conversation, EntryId, Misplaced, Opened, Replaced
 from audiocodec.errors import BadPacketError
 from listen import messages
-from listen.actions import (
-    Action,
-    Append,
-    AskReason,
-    AskToStore,
-    Close,
-    Count,
-    Due,
-    Encode,
-    LookStored,
-    Open,
-    Ready,
-    SendText,
-    Watch,
-)
+from listen.actions import Action, AskReason, Close, Count, Encode, Open, SendText
 from listen.audio_format import AudioFormat
 from listen.encoding_job import Encoded
-from listen.outbox import Outbox
+from listen.intake import Intake
 from listen.patience import Patience
 from listen.pressure import Pressure
 from listen.recording import Dialect, Recording
-from listen.settlement import Settlement
+from listen.safekeeping import Safekeeping
 from servicekit.ids import valid_id
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024
@@ -44,8 +30,6 @@ BAD_PACKETS_LIMIT: Final = 50
 EARLY_TEXTS_LIMIT: Final = 16
 KEEPALIVE_BYTES: Final = 2
 """In the plain dialect a binary message of at most this is no audio."""
-DUE_MS: Final = 60_000
-BATCH_SAMPLES: Final = 60 * 48_000
 
 
 class Phase(Enum):
@@ -103,11 +87,11 @@ class Session:
         self._format = audio_format
         self._chunk_ms = chunk_ms
         self._expires_at_ms = expires_at_ms
-        self._recording = self._new_recording() if dialect == "plain" else None
-        self._outbox: Outbox | None = None
-        self._settlement = Settlement(0)
-        self._next: tuple[str, Recording | None] | None = None
-        """The conversation that is being switched to, and what a plain client has sent for it."""
+        self._intake = Intake(audio_format, dialect, chunk_ms)
+        self._safe: Safekeeping | None = None
+        """None until the session is open."""
+        self._next_cid = ""
+        """The conversation that is being switched to."""
         self._ending: _Ending | None = None
         self._gone = False
         """The client has left: nothing can be sent."""
@@ -117,10 +101,10 @@ class Session:
         self._bad_in_a_row = 0
         self._pressure = Pressure()
         self._patience = Patience()
-        self._waiting_level = 0
-        """How many batches' worth of audio waited when a hint was given last."""
-        self._pending: set[str] = set()
-        """Which kinds of action are under way: open, append, ask, look, encode."""
+        self._asked_to_end = False
+        """The `AskToStore` under way is the one that ends the session."""
+        self._opening = False
+        """An `Open` waits for its answer."""
         self._out: list[Action] = []
 
     # -- what the shell may look at ----------------------------------------------------------------------------------
@@ -133,8 +117,7 @@ class Session:
     @property
     def waiting_samples(self) -> int:
         """Audio taken and not yet safe, at 48 kHz."""
-        waiting = sum(rec.samples + rec.waiting_samples for rec in self._recordings())
-        return waiting - (self._outbox.appended_samples if self._outbox else 0)
+        return self._intake.taken_samples - (self._safe.outbox.appended_samples if self._safe else 0)
 
     # -- events: the client ------------------------------------------------------------------------------------------
 
@@ -144,7 +127,6 @@ class Session:
 
     def binary(self, data: bytes, now_ms: int) -> list[Action]:
         """A binary message."""
-        recording = self._intake()
         if self.phase in (Phase.CLOSING, Phase.CLOSED) or self._ending:
             return []
         if len(data) > MAX_MESSAGE_BYTES:
@@ -152,6 +134,7 @@ class Session:
             return self._end(now_ms, 1009)
         if self._dialect == "plain" and len(data) <= KEEPALIVE_BYTES:
             return []
+        recording = self._intake.target
         if recording is None:
             self._count("rejected", 1, "not_ready")
             if not self._told_not_ready:
@@ -169,13 +152,13 @@ class Session:
         """A text message."""
         if self.phase in (Phase.CLOSING, Phase.CLOSED) or self._ending:
             return []
-        if len(text) > MAX_MESSAGE_BYTES:
+        if len(text.encode()) > MAX_MESSAGE_BYTES:
             self._reject("too_big", f"a message has at most {MAX_MESSAGE_BYTES} bytes")
             return self._end(now_ms, 1009)
         match messages.parse_client_text(text):
             case messages.Malformed(reason):
                 self._reject("bad_json", reason)
-            case messages.Mark(at_ms) if (recording := self._intake()) is not None:
+            case messages.Mark(at_ms) if (recording := self._intake.target) is not None:
                 self._mark(recording, at_ms, now_ms)
             case messages.Nothing() | messages.AuthFirst():
                 pass
@@ -185,8 +168,8 @@ class Session:
             case messages.SwitchConversation(cid):
                 self._switch(cid, now_ms)
             case messages.Finalize():
-                assert self._recording is not None  # noqa: S101 - it is open
-                self._settlement.finalize(self._recording.flush(now_ms, ends=False), now_ms)
+                recording, safe = self._opened_parts()
+                safe.finalize(recording.flush(now_ms, ends=False), now_ms)
             case messages.CloseSession():
                 return self._end(now_ms, 1000, asks="end")
         return self._advance(now_ms)
@@ -202,8 +185,7 @@ class Session:
         """Time has passed; called every 100 ms or so."""
         if self.phase is Phase.CLOSED:
             return []
-        for recording in self._recordings():
-            recording.tick(now_ms)
+        self._intake.tick(now_ms)
         if self._expires_at_ms is not None and now_ms >= self._expires_at_ms and not self._ending:
             self._send(messages.error("token_expired", "the token has expired: reconnect with a new one"))
             return self._end(now_ms, 4401)
@@ -230,28 +212,24 @@ class Session:
 
     def encoded(self, result: Encoded, now_ms: int) -> list[Action]:
         """The answer to `Encode`."""
-        self._pending.discard("encode")
-        encoding = next(rec for rec in self._recordings() if rec.encoding)
-        encoding.encoded(result, now_ms)
+        self._intake.encoded(result, now_ms)
         return self._advance(now_ms)
 
     def opened(self, answer: Opened, now_ms: int) -> list[Action]:
         """The answer to `Open`."""
-        self._pending.discard("open")
+        self._opening = False
         self._patience.worked()
-        if self._outbox is not None:
+        if self._safe is not None:
             return self._reopened(answer, now_ms)
-        self._outbox = Outbox(EntryId(answer.epoch, answer.offset))
-        if self._recording is None:
-            self._recording = self._new_recording(answer)
-        # What is stored of a resumed session is read at once; a fresh one has nothing yet.
-        self._settlement = Settlement(0 if answer.resumed else now_ms)
+        self._safe = Safekeeping(
+            Conversation(self._uid, self._cid), self._owner, answer, self._patience, now_ms
+        )
+        self._intake.opened(answer)
         self._told_not_ready = False
-        self._waiting_level = 0
         self.phase = Phase.OPEN
         outcome = "resumed" if answer.resumed else "fresh" if self._resume is None else "superseded"
         self._count("opened", 1, outcome)
-        self._out.append(Watch(self._cid, now_ms + DUE_MS))
+        self._out += self._safe.watch(now_ms)
         self._send(
             messages.ready(self._cid, answer.epoch, answer.offset, self._chunk_ms, answer.previous_offset)
         )
@@ -259,77 +237,59 @@ class Session:
             return self._end(now_ms, self._ending.code, asks=self._ending.asks)
         early, self._early = self._early, deque()
         for text in early:
-            # Appended in order; what one of them sets off does not overtake what is already in `_out`.
-            done, self._out = self._out, []
-            self._out = done + self.text(text, now_ms)
+            before = self._drain()
+            self._out = before + self.text(text, now_ms)
         return self._advance(now_ms)
 
     def appended(self, answer: Appended, now_ms: int) -> list[Action]:
-        """The answer to `Append`: the chunk is safe, and only now the client hears so."""
-        self._pending.discard("append")
-        self._patience.worked()
-        assert self._outbox is not None  # noqa: S101 - an append was under way
-        ready = self._outbox.appended(answer)
-        self._count("appended_samples", ready.chunk.samples)
-        self._settlement.told(now_ms)
-        self._ack()
-        if answer.entries <= 2:
-            self._out.append(Due(self._cid, now_ms + DUE_MS))
-        level = answer.waiting_samples // BATCH_SAMPLES
-        if level > self._waiting_level:
-            self._out.append(Ready(self._cid, "audio"))
-        self._waiting_level = level
+        """The answer to `Append`: the chunk is safe."""
+        _, safe = self._opened_parts()
+        self._out += safe.appended(answer, now_ms)
         return self._advance(now_ms)
 
     def append_refused(self, answer: Replaced | Misplaced, now_ms: int) -> list[Action]:
         """The answer to `Append` or `AskToStore`: another socket owns the conversation, or Redis stands elsewhere."""
-        self._pending -= {"append", "ask"}
-        self._patience.worked()
-        assert self._outbox is not None  # noqa: S101 - an append was under way
+        _, safe = self._opened_parts()
+        safe.refused()
         if isinstance(answer, Replaced):
             if answer.owner:
                 self._send(messages.error("replaced", "a newer session has taken this conversation over"))
                 return self._close(4409)
-            self._request("open", Open(self._cid, self._outbox.newest.epoch, own=True), now_ms)
+            self._open(safe.epoch, now_ms, own=True)
             return self._drain()
-        if not self._outbox.misplaced(answer.newest):
-            return self._doubt()
-        self._count_lost()
-        return self._advance(now_ms)
+        return self._go_on(safe, known=safe.misplaced(answer), now_ms=now_ms)
 
     def refused(self, code: messages.ErrorCode, close_code: int, message: str) -> list[Action]:
-        """The answer to any command: the conversation is deleted."""
-        self._pending -= {"append", "ask", "open"}
+        """The answer to any command: not this conversation, or not like this."""
+        self._opening = False
         self._send(messages.error(code, message))
         return self._close(close_code)
 
     def unavailable(self, what: str, now_ms: int) -> list[Action]:
         """The answer to `Open`, `Append`, `AskToStore` or `LookStored` (open, append, ask, look): Redis is away."""
-        self._pending.discard(what)
-        if what == "look":
-            self._settlement.looked(now_ms)
-        else:
+        if what == "open":
+            self._opening = False
             self._patience.failed(now_ms)
+        elif self._safe is not None:
+            self._safe.unavailable(what, now_ms)
+            self._asked_to_end = self._asked_to_end and what != "ask"
         return self._advance(now_ms)
 
     def asked(self, now_ms: int) -> list[Action]:
         """The answer to `AskToStore`: it stands in Redis that everything shall be stored."""
-        self._pending.discard("ask")
-        self._patience.worked()
-        if self.phase is Phase.CLOSING and self._ending:
-            self._ack()
+        _, safe = self._opened_parts()
+        safe.asked()
+        if self._asked_to_end and self.phase is Phase.CLOSING and self._ending:
+            self._out.append(safe.ack())
             return self._close(self._ending.code)
-        if self.phase is Phase.SWITCHING:
+        if self._asked_to_end and self.phase is Phase.SWITCHING:
             return self._switched(now_ms)
         return self._advance(now_ms)
 
     def looked(self, settled: EntryId | None, dead_offset: int | None, now_ms: int) -> list[Action]:
         """The answer to `LookStored`."""
-        self._pending.discard("look")
-        self._settlement.looked(now_ms)
-        if self._outbox is not None:
-            self._outbox.settled(settled, dead_offset)
-            self._ack()
+        if self._safe is not None:
+            self._out += self._safe.looked(settled, dead_offset, now_ms)
         return self._advance(now_ms)
 
     # -- what follows ------------------------------------------------------------------------------------------------
@@ -338,18 +298,15 @@ class Session:
         """Does whatever can be done now."""
         if self.phase is Phase.CLOSED:
             return self._drain()
-        if self.phase is Phase.OPENING and "open" not in self._pending and self._patience.may_try(now_ms):
-            self._request("open", Open(self._cid, self._resume, own=False), now_ms)
-        if "encode" not in self._pending:
-            for recording in self._recordings():
-                job = recording.job(now_ms)
-                if job is not None:
-                    self._request("encode", Encode(job))
-                    break
-        if self._outbox is not None and self._recording is not None:
-            self._outbox.put(self._recording.chunks())
-            self._append(now_ms)
-            self._settle(now_ms)
+        if self.phase is Phase.OPENING and self._patience.may_try(now_ms):
+            self._open(self._resume, now_ms, own=False)
+        job = self._intake.job(now_ms)
+        if job is not None:
+            self._out.append(Encode(job))
+        if self._safe is not None and self._intake.current is not None:
+            self._safe.put(self._intake.current.chunks())
+            if not self._opening:
+                self._out += self._safe.advance(now_ms)
             if self.phase in (Phase.SWITCHING, Phase.CLOSING):
                 self._wind_up(now_ms)
         trouble = self._judge()
@@ -358,56 +315,26 @@ class Session:
             self._count("backpressure", 1, "paused" if trouble else "resumed")
         return self._drain()
 
-    def _append(self, now_ms: int) -> None:
-        assert self._outbox is not None  # noqa: S101 - its caller looked
-        ready = self._outbox.next
-        if ready is None or self._pending & {"append", "open"} or not self._patience.may_try(now_ms):
-            return
-        newest = self._outbox.newest
-        request = AppendRequest(
-            conversation=self._conversation,
-            owner=self._owner,
-            before=newest,
-            id=EntryId(newest.epoch, ready.end_offset),
-            chunk=ready.chunk.encode(),
-            samples=ready.chunk.samples,
-            position=ready.position,
-            now_ms=now_ms,
-        )
-        self._request("append", Append(request, ready.chunk.at_ms), now_ms)
-
-    def _settle(self, now_ms: int) -> None:
-        """Answers `finalize`, and keeps `stored` fresh."""
-        assert self._outbox is not None  # noqa: S101 - its caller looked
-        acked, stored = self._outbox.acked, self._outbox.stored
-        for offset, done in self._settlement.answers(stored, now_ms):
-            self._send(messages.finalized(offset, stored=done))
-        if self.phase is not Phase.OPEN:
-            return
-        if (
-            "ask" not in self._pending
-            and self._patience.may_try(now_ms)
-            and self._settlement.ask(acked, now_ms)
-        ):
-            self._request("ask", AskToStore(self._cid, "finalize", ends=False), now_ms)
-        if "look" not in self._pending and self._settlement.look(acked, stored, now_ms):
-            self._request("look", LookStored(self._cid, self._outbox.newest.epoch))
+    def _open(self, resume: int | None, now_ms: int, *, own: bool) -> None:
+        if not self._opening:
+            self._opening = True
+            self._patience.trying(now_ms)
+            self._out.append(Open(self._cid, resume, own))
 
     def _wind_up(self, now_ms: int) -> None:
         """What came before is made safe, then the session asks for it to be stored, then it closes or switches."""
-        assert self._outbox is not None and self._recording is not None  # noqa: S101, PT018 - its caller looked
-        if not (self._recording.idle and self._outbox.empty) or self._pending & {"ask", "open", "append"}:
+        recording, safe = self._opened_parts()
+        if not (recording.idle and safe.done) or self._opening or not self._patience.may_try(now_ms):
             return
         asks: AskReason | None = "switch"
         if self.phase is Phase.CLOSING and self._ending:
             asks = self._ending.asks
-            if asks is None:
-                if not self._gone:
-                    self._ack()
-                self._close_now(self._ending.code)
-                return
-        if asks is not None and self._patience.may_try(now_ms):
-            self._request("ask", AskToStore(self._cid, asks, ends=True), now_ms)
+        if asks is None:
+            self._out.append(safe.ack())
+            self._close_now(self._ending.code if self._ending else 1011)
+            return
+        self._asked_to_end = True
+        self._out.append(safe.ask(asks, now_ms, ends=True))
 
     def _mark(self, recording: Recording, at_ms: int | None, now_ms: int) -> None:
         wrong = "`at_ms` must be a whole number" if at_ms is None else recording.mark(at_ms, now_ms)
@@ -420,18 +347,20 @@ class Session:
                 "bad_parameter", "`conversation_id` must be an id: [A-Za-z0-9][A-Za-z0-9._@-]{0,127}"
             )
             return
-        assert self._recording is not None  # noqa: S101 - it is open
-        self._recording.flush(now_ms, ends=True)
-        self._next = (cid, self._new_recording() if self._dialect == "plain" else None)
+        recording, _ = self._opened_parts()
+        recording.flush(now_ms, ends=True)
+        self._next_cid = cid
+        self._intake.switch()
         self.phase = Phase.SWITCHING
 
     def _switched(self, now_ms: int) -> list[Action]:
         """What came before is safe, and over: the next conversation begins."""
-        assert self._next is not None  # noqa: S101 - it switches
-        self._cid, self._recording = self._next
-        self._next = self._outbox = self._resume = None
+        self._intake.switched()
+        self._cid = self._next_cid
+        self._safe = self._resume = None
+        self._asked_to_end = False
         self.phase = Phase.OPENING
-        if self._ending and (self._recording is None or not self._recording.taken):
+        if self._ending and not self._intake.has_early_audio:
             return self._close(self._ending.code)
         return self._advance(now_ms)
 
@@ -442,37 +371,34 @@ class Session:
         if self.phase is Phase.CLOSING:
             return self._advance(now_ms)
         self._ending = self._ending or _Ending(code, asks)
-        if self.phase is Phase.OPENING and (self._recording is None or not self._recording.taken):
+        if self.phase is Phase.OPENING and not self._intake.has_early_audio:
             return self._close(code)
-        if self.phase is Phase.OPEN and self._recording is not None:
+        if self.phase is Phase.OPEN:
             # A v1 client that comes back sends half a sample again; a plain one cannot.
-            ends = self._dialect == "plain" or asks is not None
-            self._recording.flush(now_ms, ends=ends)
+            recording, _ = self._opened_parts()
+            recording.flush(now_ms, ends=self._dialect == "plain" or asks is not None)
             self.phase = Phase.CLOSING
         return self._advance(now_ms)
 
     def _reopened(self, answer: Opened, now_ms: int) -> list[Action]:
-        """Redis knows the socket as owner again. Goes on where nothing is in doubt."""
-        assert self._outbox is not None  # noqa: S101 - its caller looked
-        if answer.resumed and answer.offset == self._outbox.newest.offset:
-            return self._advance(now_ms)
-        if answer.resumed and self._outbox.misplaced(EntryId(answer.epoch, answer.offset)):
-            self._count_lost()
-            return self._advance(now_ms)
-        return self._doubt()
+        """Redis knows the socket as owner again."""
+        _, safe = self._opened_parts()
+        newest = EntryId(answer.epoch, answer.offset)
+        known = answer.resumed and (newest == safe.outbox.newest or safe.misplaced(Misplaced(newest)))
+        return self._go_on(safe, known=known, now_ms=now_ms)
 
-    def _count_lost(self) -> None:
-        """Counts what Redis had confirmed and lost, by the session's average of samples a byte."""
-        assert self._outbox is not None and self._recording is not None  # noqa: S101, PT018 - its caller looked
-        lost, self._outbox.lost_bytes = self._outbox.lost_bytes, 0
+    def _go_on(self, safe: Safekeeping, *, known: bool, now_ms: int) -> list[Action]:
+        """Goes on from where Redis stands, if that is known; else the client comes back, and both start from what is true."""
+        if not known:
+            self._send(messages.error("unavailable", "the buffer has changed under this socket: resume"))
+            return self._close(1012)
+        lost, safe.outbox.lost_bytes = safe.outbox.lost_bytes, 0
         if lost:
-            here = max(1, self._recording.taken - self._recording.first_offset)
-            self._count("lost_samples", lost * self._recording.samples // here)
-
-    def _doubt(self) -> list[Action]:
-        """What Redis holds is not what this socket wrote: the client comes back, and both start from what is true."""
-        self._send(messages.error("unavailable", "the buffer has changed under this socket: resume"))
-        return self._close(1012)
+            # By the session's average: what these bytes were is gone with them.
+            recording, _ = self._opened_parts()
+            here = max(1, recording.taken - recording.first_offset)
+            self._count("lost_samples", lost * recording.samples // here)
+        return self._advance(now_ms)
 
     def _bad_audio(self, now_ms: int) -> list[Action]:
         self._reject("bad_audio", f"no packet of {self._format.codec}: left out")
@@ -483,50 +409,20 @@ class Session:
 
     # -- small things ------------------------------------------------------------------------------------------------
 
-    @property
-    def _conversation(self) -> Conversation:
-        return Conversation(self._uid, self._cid)
-
-    def _recordings(self) -> list[Recording]:
-        """What takes, or has taken, audio that is not safe yet, in order."""
-        found = [self._recording] if self._recording is not None else []
-        if self._next is not None and self._next[1] is not None:
-            found.append(self._next[1])
-        return found
-
-    def _intake(self) -> Recording | None:
-        """What takes audio now; None while the client must wait for `ready`."""
-        if self._next is not None:
-            return self._next[1]
-        return self._recording
-
-    def _new_recording(self, opened: Opened | None = None) -> Recording:
-        return Recording(
-            self._format,
-            dialect=self._dialect,
-            chunk_ms=self._chunk_ms,
-            offset=opened.offset if opened else 0,
-            position=opened.position if opened else None,
-        )
+    def _opened_parts(self) -> tuple[Recording, Safekeeping]:
+        """What an open session consists of. Only events that come while it is open ask for it."""
+        recording, safe = self._intake.current, self._safe
+        assert recording is not None and safe is not None  # noqa: S101, PT018 - the order of events
+        return recording, safe
 
     def _judge(self) -> bool | None:
-        taken = sum(rec.taken + rec.held_bytes for rec in self._recordings())
-        safe = self._outbox.acked if self._outbox else 0
-        return self._pressure.judge(self.waiting_samples, taken - safe, failing=self._patience.pause_ms > 0)
-
-    def _request(self, kind: str, action: Action, now_ms: int | None = None) -> None:
-        self._pending.add(kind)
-        if now_ms is not None:
-            self._patience.trying(now_ms)
-        self._out.append(action)
+        waiting_bytes = self._intake.taken_bytes - (self._safe.outbox.acked if self._safe else 0)
+        failing = self._patience.pause_ms > 0
+        return self._pressure.judge(self.waiting_samples, waiting_bytes, failing=failing)
 
     def _reject(self, code: messages.ErrorCode, reason: str) -> None:
         self._count("rejected", 1, code)
         self._send(messages.error(code, reason))
-
-    def _ack(self) -> None:
-        assert self._outbox is not None  # noqa: S101 - only what is open acks
-        self._send(messages.ack(self._cid, self._outbox.acked, self._outbox.stored))
 
     def _send(self, text: str) -> None:
         if not self._gone:

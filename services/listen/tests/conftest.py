@@ -1,0 +1,222 @@
+"""A desk at which a session is played through: no socket, no Redis, no clock; and speech."""
+
+import json
+import random
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from audiobus import Appended, EntryId, Misplaced, Opened, Position, Replaced, decode_chunk
+from audiocodec.encoder import Encoder
+from audiocodec.span import Span, decode, join
+from listen.actions import (
+    Action,
+    Append,
+    AskToStore,
+    Close,
+    Count,
+    Due,
+    Encode,
+    LookStored,
+    Open,
+    Ready,
+    SendText,
+    Watch,
+)
+from listen.audio_format import AudioFormat
+from listen.encoding import SocketEncoder
+from listen.recording import Dialect
+from listen.session import Session
+
+NOW_MS = 1_732_147_200_000
+CID = "conv-1"
+
+
+class Desk:
+    """A session, and what stands for Redis: appends are checked as the script checks them, and kept."""
+
+    def __init__(
+        self,
+        dialect: Dialect = "v1",
+        codec: str = "pcm16",
+        rate: int = 16_000,
+        *,
+        resume: int | None = None,
+        opened: Opened | None = None,
+        expires_at_ms: int | None = None,
+        automatic: bool = True,
+        chunk_ms: int = 1_000,
+        pre_skip: int = 312,
+    ) -> None:
+        self.now_ms = NOW_MS
+        self.format = AudioFormat(codec, rate, 1, pre_skip)
+        self.opened = opened or Opened(1_000, resume is not None, 0, None, None, None)
+        self.automatic = automatic
+        self.session = Session(
+            uid="alice",
+            owner="me",
+            conversation_id=CID,
+            resume=resume,
+            dialect=dialect,
+            audio_format=self.format,
+            chunk_ms=chunk_ms,
+            expires_at_ms=expires_at_ms,
+        )
+        self.encoder = SocketEncoder(self.format, bitrate=24_000, complexity=0)
+        self.newest = EntryId(self.opened.epoch, self.opened.offset)
+        self.settled: EntryId | None = None
+        self.dead_offset: int | None = None
+        self.entries: list[tuple[str, EntryId, bytes]] = []
+        self.actions: list[Action] = []
+        """Those that are not done yet, where the desk is not automatic."""
+        self.texts: list[dict[str, Any]] = []
+        self.hints: list[Action] = []
+        self.counts: list[Count] = []
+        self.codes: list[int] = []
+        self.opens: list[Open] = []
+
+    # -- what the client does
+
+    def start(self) -> "Desk":
+        self.do(self.session.start(self.now_ms))
+        return self
+
+    def send(self, data: bytes) -> None:
+        self.do(self.session.binary(data, self.now_ms))
+
+    def say(self, **message: Any) -> None:
+        self.do(self.session.text(json.dumps(message), self.now_ms))
+
+    def leave(self) -> None:
+        self.do(self.session.disconnected(self.now_ms))
+
+    def wait(self, ms: int) -> None:
+        """Time passes, as the shell tells it."""
+        end = self.now_ms + ms
+        while self.now_ms < end:
+            self.now_ms = min(end, self.now_ms + 100)
+            self.do(self.session.tick(self.now_ms))
+
+    # -- what the shell does
+
+    def do(self, actions: list[Action]) -> None:
+        self.actions += actions
+        while self.automatic and self.actions:
+            self.one()
+
+    def one(self, kind: type | None = None) -> Action:
+        """Does the first action, or the first of its kind."""
+        index = next(i for i, a in enumerate(self.actions) if kind is None or isinstance(a, kind))
+        action = self.actions.pop(index)
+        more: list[Action] = []
+        match action:
+            case SendText(text):
+                self.texts.append(json.loads(text))
+            case Close(code):
+                self.codes.append(code)
+            case Open():
+                self.opens.append(action)
+                if len(self.opens) > 1 and not action.own:
+                    self.opened = Opened(self.opened.epoch + 1, False, 0, None, None, None)
+                    self.newest = EntryId(self.opened.epoch, 0)
+                more = self.session.opened(self.opened, self.now_ms)
+            case Encode(job):
+                more = self.session.encoded(self.encoder.run(job), self.now_ms)
+            case Append():
+                more = self.append(action)
+            case AskToStore():
+                self.hints.append(action)
+                more = self.session.asked(self.now_ms)
+            case LookStored():
+                more = self.session.looked(self.settled, self.dead_offset, self.now_ms)
+            case Due() | Ready() | Watch():
+                self.hints.append(action)
+            case Count():
+                self.counts.append(action)
+        self.actions += more
+        return action
+
+    def append(self, action: Append) -> list[Action]:
+        request = action.request
+        if self.newest not in (request.before, request.id):
+            return self.session.append_refused(Misplaced(self.newest), self.now_ms)
+        if self.newest != request.id:
+            self.entries.append((request.conversation.cid, request.id, request.chunk))
+            self.newest = request.id
+        answer = Appended(request.id, self.settled, self.dead_offset, request.samples, len(self.entries) + 1)
+        return self.session.appended(answer, self.now_ms)
+
+    def replace(self, owner: str) -> None:
+        self.do(self.session.append_refused(Replaced(owner, self.newest), self.now_ms))
+
+    # -- what came of it
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [text for text in self.texts if text["type"] == kind]
+
+    @property
+    def acked(self) -> int:
+        acks = self.of("ack")
+        return int(acks[-1]["offset"]) if acks else 0
+
+    def spans(self, cid: str = CID) -> list[Span]:
+        """What was appended, each entry decoded as its readers do, which checks its sums."""
+        return [
+            decode_chunk(chunk).span(cid, id_.epoch, id_.offset)
+            for where, id_, chunk in self.entries
+            if where == cid
+        ]
+
+    def runs(self, cid: str = CID) -> list[Span]:
+        return join(self.spans(cid))
+
+    def pcm(self, cid: str = CID) -> bytes:
+        return b"".join(
+            piece for span in self.runs(cid) for piece in decode(span, (), self.format.sample_rate, 1)
+        )
+
+    def position(self) -> Position:
+        last = self.spans()[-1]
+        return Position(last.run_start_ms, last.first_sample + last.samples)
+
+
+@pytest.fixture
+def desk() -> Callable[..., Desk]:
+    """Makes a desk whose session is open."""
+    return lambda *args, **kwargs: Desk(*args, **kwargs).start()
+
+
+@pytest.fixture
+def closed_desk() -> Callable[..., Desk]:
+    """Makes a desk whose session has not begun."""
+    return Desk
+
+
+def noise(samples: int, seed: int = 1) -> bytes:
+    """Something that is no silence: a wandering line."""
+    source = random.Random(seed)
+    level, out = 0, []
+    for _ in range(samples):
+        level = max(-20_000, min(20_000, level + source.randint(-900, 900)))
+        out.append(level)
+    return struct.pack(f"<{samples}h", *out)
+
+
+@pytest.fixture(scope="session")
+def second() -> bytes:
+    """One second of PCM at 16 kHz."""
+    return noise(16_000)
+
+
+@pytest.fixture(scope="session")
+def packets() -> list[bytes]:
+    """Ten seconds of Opus packets of 20 ms."""
+    encoder = Encoder(16_000, complexity=0)
+    return encoder.encode(noise(160_000))
+
+
+@pytest.fixture
+def now_ms() -> int:
+    return NOW_MS

@@ -1,0 +1,75 @@
+import pytest
+
+from audiobus import Appended, EntryId
+from audiobus.chunk import VERSION, Chunk
+from listen.chunker import ReadyChunk
+from listen.outbox import TAIL_SAMPLES, Outbox
+
+
+def chunk(end: int, size: int = 100, samples: int = 48_000) -> ReadyChunk:
+    return ReadyChunk(
+        Chunk(VERSION, 1, "pcm16", 16_000, 1, 1, end, samples, 0, 0, False, end - size, ()), end
+    )
+
+
+def answer(end: int, settled: int | None = None, dead: int | None = None) -> Appended:
+    return Appended(EntryId(7, end), None if settled is None else EntryId(7, settled), dead, 0, 1)
+
+
+@pytest.fixture
+def outbox() -> Outbox:
+    """Five chunks of 100 bytes are safe."""
+    outbox = Outbox(EntryId(7, 0))
+    outbox.put([chunk(end) for end in range(100, 600, 100)])
+    for end in range(100, 600, 100):
+        outbox.appended(answer(end))
+    return outbox
+
+
+def test_chunks_go_out_in_order_each_onto_the_one_before():
+    outbox = Outbox(EntryId(7, 0))
+    outbox.put([chunk(100), chunk(200)])
+    assert outbox.next is not None and outbox.next.end_offset == 100
+    outbox.appended(answer(100, settled=50))
+    assert (outbox.newest, outbox.acked, outbox.stored) == (EntryId(7, 100), 100, 50)
+    assert outbox.next is not None and outbox.next.end_offset == 200
+    outbox.appended(answer(200, settled=200, dead=150))
+    assert outbox.empty
+    assert (outbox.acked, outbox.stored, outbox.appended_samples) == (200, 150, 96_000)
+
+
+def test_stored_never_goes_back(outbox):
+    outbox.settled(EntryId(7, 300), None)
+    outbox.settled(EntryId(7, 100), None)
+    assert outbox.stored == 300
+
+
+def test_a_redis_that_lost_writes_gets_its_tail_again_in_order(outbox):
+    outbox.put([chunk(600)])
+    assert outbox.misplaced(EntryId(7, 200))
+    assert outbox.acked == 500
+    assert outbox.newest == EntryId(7, 200)
+    again = []
+    while outbox.next is not None:
+        again.append(outbox.next.end_offset)
+        outbox.appended(answer(outbox.next.end_offset))
+    assert again == [300, 400, 500, 600]
+    assert outbox.appended_samples == 6 * 48_000
+    assert (outbox.acked, outbox.lost_bytes) == (600, 0)
+
+
+def test_what_is_no_longer_here_is_a_gap_and_counted():
+    outbox = Outbox(EntryId(7, 0))
+    count = 2 * TAIL_SAMPLES // 48_000
+    outbox.put([chunk(100 * (index + 1)) for index in range(count)])
+    for index in range(count):
+        outbox.appended(answer(100 * (index + 1)))
+    assert outbox.misplaced(EntryId(7, 300))
+    assert outbox.next is not None
+    assert outbox.lost_bytes == outbox.next.chunk.first_offset - 300
+    assert outbox.lost_bytes > 0
+
+
+@pytest.mark.parametrize("newest", [None, EntryId(7, 700), EntryId(8, 200), EntryId(7, 250)])
+def test_anything_else_is_a_doubt(outbox, newest):
+    assert not outbox.misplaced(newest)

@@ -1,0 +1,24 @@
+import pytest
+
+from listen.pressure import MAX_WAITING_BYTES, MAX_WAITING_SAMPLES, Pressure
+
+
+@pytest.mark.parametrize(("samples", "size"), [(MAX_WAITING_SAMPLES, 0), (0, MAX_WAITING_BYTES)])
+def test_a_full_socket_is_not_read_until_half_of_it_is_gone(samples, size):
+    pressure = Pressure()
+    assert pressure.judge(samples - 1, size - 1, failing=False) is None
+    assert pressure.reading
+    assert pressure.judge(samples, size, failing=False) is True
+    assert not pressure.reading
+    assert pressure.judge(samples - samples // 4, size - size // 4, failing=False) is None
+    assert not pressure.reading
+    assert pressure.judge(samples // 2, size // 2, failing=False) is False
+    assert pressure.reading
+
+
+def test_a_redis_that_fails_is_told_once_and_its_return_too():
+    pressure = Pressure()
+    assert pressure.judge(1, 1, failing=True) is True
+    assert pressure.judge(1, 1, failing=True) is None
+    assert pressure.reading
+    assert pressure.judge(1, 1, failing=False) is False

@@ -1,0 +1,97 @@
+import json
+
+import pytest
+
+from audiobus import Appended, Conversation, EntryId, Opened, decode_chunk
+from audiobus.chunk import VERSION, Chunk
+from listen.actions import Append, AskToStore, Due, LookStored, Ready, SendText
+from listen.chunker import ReadyChunk
+from listen.patience import Patience
+from listen.safekeeping import Safekeeping
+
+SECOND = 48_000
+
+
+@pytest.fixture
+def safe(now_ms) -> Safekeeping:
+    opened = Opened(7, False, 0, None, None, None)
+    return Safekeeping(Conversation("alice", "c"), "me", opened, Patience(), now_ms)
+
+
+def chunk(end: int) -> ReadyChunk:
+    return ReadyChunk(Chunk(VERSION, 5, "opus", 16_000, 1, 1, 0, 0, 0, 0, False, end - 10, ()), end)
+
+
+def appended(end: int, waiting_s: int = 1, entries: int = 9, settled: int | None = None) -> Appended:
+    return Appended(
+        EntryId(7, end), None if settled is None else EntryId(7, settled), None, waiting_s * SECOND, entries
+    )
+
+
+def kinds(actions) -> list[type]:
+    return [type(action) for action in actions]
+
+
+def test_an_append_carries_what_the_script_needs(safe, now_ms):
+    safe.put([chunk(10)])
+    (action,) = safe.advance(now_ms)
+    assert isinstance(action, Append)
+    request = action.request
+    assert (str(request.before), str(request.id), request.owner) == ("7-0", "7-10", "me")
+    assert decode_chunk(request.chunk).first_offset == 0
+    assert safe.advance(now_ms) == []
+    assert not safe.done
+
+
+def test_the_ack_comes_from_redis_answer(safe, now_ms):
+    safe.put([chunk(10)])
+    safe.advance(now_ms)
+    ack = next(
+        action for action in safe.appended(appended(10, settled=4), now_ms) if isinstance(action, SendText)
+    )
+    assert json.loads(ack.text) == {"type": "ack", "conversation_id": "c", "offset": 10, "stored": 4}
+    assert safe.done
+
+
+def test_a_hint_is_given_each_time_another_batch_waits(safe, now_ms):
+    hints = []
+    for index, waiting_s in enumerate([1, 59, 60, 61, 119, 120, 30, 60], start=1):
+        safe.put([chunk(10 * index)])
+        safe.advance(now_ms)
+        hints.append(Ready in kinds(safe.appended(appended(10 * index, waiting_s), now_ms)))
+    assert hints == [False, False, True, False, False, True, False, True]
+
+
+@pytest.mark.parametrize(("entries", "due"), [(1, True), (2, True), (3, False)])
+def test_what_was_empty_is_due_again(safe, now_ms, entries, due):
+    safe.put([chunk(10)])
+    safe.advance(now_ms)
+    actions = safe.appended(appended(10, entries=entries), now_ms)
+    assert (Due("c", now_ms + 60_000) in actions) is due
+
+
+def test_finalize_asks_when_all_before_it_is_appended(safe, now_ms):
+    safe.put([chunk(10)])
+    safe.finalize(10, now_ms)
+    assert kinds(safe.advance(now_ms)) == [Append]
+    safe.appended(appended(10), now_ms)
+    assert safe.advance(now_ms) == [AskToStore("c", "finalize", False)]
+    safe.asked()
+    assert kinds(safe.advance(now_ms + 200)) == [LookStored]
+    safe.looked(EntryId(7, 10), None, now_ms + 210)
+    (answer,) = safe.advance(now_ms + 210)
+    assert json.loads(answer.text) == {"type": "finalized", "offset": 10, "stored": True}
+
+
+def test_nothing_is_tried_during_a_pause(safe, now_ms):
+    safe.put([chunk(10)])
+    safe.advance(now_ms)
+    safe.unavailable("append", now_ms)
+    assert safe.advance(now_ms + 49) == []
+    assert kinds(safe.advance(now_ms + 50)) == [Append]
+
+
+def test_what_a_resumed_session_has_stored_is_read_at_once(now_ms):
+    opened = Opened(7, True, 320, None, None, None)
+    safe = Safekeeping(Conversation("alice", "c"), "me", opened, Patience(), now_ms)
+    assert safe.advance(now_ms) == [LookStored("c", 7)]

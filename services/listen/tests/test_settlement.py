@@ -1,0 +1,37 @@
+from listen.settlement import Settlement
+
+
+def test_each_final_is_asked_for_once_and_answered_once(now_ms):
+    settlement = Settlement(now_ms)
+    settlement.finalize(100, now_ms)
+    settlement.finalize(200, now_ms)
+    assert settlement.answers(0, now_ms) == []
+    assert not settlement.ask(99, now_ms)
+    assert settlement.ask(100, now_ms)
+    assert not settlement.ask(100, now_ms)
+    assert settlement.ask(200, now_ms)
+    assert settlement.answers(150, now_ms) == [(100, True)]
+    assert settlement.answers(150, now_ms + 15_000) == [(200, False)]
+    assert settlement.answers(300, now_ms + 15_000) == []
+
+
+def test_looks_come_with_growing_pauses_while_a_final_waits(now_ms):
+    settlement = Settlement(now_ms)
+    settlement.finalize(100, now_ms)
+    settlement.ask(100, now_ms)
+    looks = []
+    for ms in range(0, 14_000, 100):
+        if settlement.look(100, 0, now_ms + ms):
+            looks.append(ms)
+            settlement.looked(now_ms + ms)
+    assert looks[0] == 200
+    assert 10 < len(looks) < 20
+
+
+def test_stored_is_refreshed_only_while_something_is_not_stored(now_ms):
+    settlement = Settlement(now_ms)
+    assert not settlement.look(100, 0, now_ms + 13_999)
+    assert settlement.look(100, 0, now_ms + 14_000)
+    assert not settlement.look(100, 100, now_ms + 60_000)
+    settlement.told(now_ms + 14_000)
+    assert not settlement.look(100, 0, now_ms + 15_000)
