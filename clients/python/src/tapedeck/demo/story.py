@@ -117,12 +117,12 @@ def _pcm_of(wav: bytes) -> bytes:
 
 def _show_objects(chunks: list[Chunk], console: Console) -> None:
     table = Table(title="Stored objects", title_justify="left", box=None, pad_edge=False)
-    table.add_column("object", overflow="fold")
     table.add_column("seconds", justify="right")
     table.add_column("bytes", justify="right")
+    table.add_column("object", overflow="fold")
     for chunk in chunks:
         size = "" if chunk.size is None else str(chunk.size)
-        table.add_row(chunk.path or "(still waiting)", f"{chunk.duration_ms / 1000:.3f}", size)
+        table.add_row(f"{chunk.duration_ms / 1000:.3f}", size, chunk.path or "(still waiting)")
     console.print()
     console.print(table)
 
