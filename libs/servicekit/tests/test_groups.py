@@ -35,12 +35,7 @@ def environ(tmp_path):
 def test_the_defaults_of_the_specification(environ):
     settings = load(Everything, environ)
     assert settings.redis == RedisSettings(url="redis://:pass@127.0.0.1:6379/0")
-    assert (settings.redis.wait_replicas, settings.redis.high_water, settings.redis.prefix) == (
-        0,
-        0.75,
-        "td:",
-    )
-    assert settings.store.fallback_url is None
+    assert (settings.redis.wait_replicas, settings.redis.prefix) == (0, "td:")
     assert settings.admin.bind == Bind("0.0.0.0", 9090)
     assert settings.process.drain_seconds == 25
     assert (settings.auth.mode, settings.auth.uid_claim) == ("jwt", "sub")

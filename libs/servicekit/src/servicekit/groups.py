@@ -15,7 +15,7 @@ from servicekit.settings import Setting
 
 MIN_SECRET_BYTES: Final = 32  # HS256 wants a key at least as long as its hash (RFC 7518 §3.2)
 
-STORE_SCHEMES: Final = ("gs", "file", "memory", "s3", "az")
+STORE_SCHEMES: Final = ("gs", "file", "memory")
 
 
 class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,11 +30,9 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
                 "rediss",
                 "redis+cluster",
                 "rediss+cluster",
-                "redis+sentinel",
-                "rediss+sentinel",
                 "unix",
             ),
-            "Redis: redis://, rediss://, redis+cluster:// or redis+sentinel://",
+            "Redis: redis://, rediss:// or redis+cluster://",
             secret=True,
         ),
     ]
@@ -55,14 +53,6 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
             "replicas that must have an append before it is acked",
         ),
     ] = 0
-    high_water: Annotated[
-        float,
-        Setting(
-            "TAPEDECK_REDIS_HIGH_WATER",
-            number(0.05, 1),
-            "share of maxmemory from which buffers are drained early",
-        ),
-    ] = 0.75
 
 
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,12 +66,6 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
             "the bucket: gs://bucket/prefix, file:///directory, memory:",
         ),
     ]
-    fallback_url: Annotated[
-        str | None,
-        Setting(
-            "TAPEDECK_FALLBACK_STORE_URL", url(*STORE_SCHEMES), "a second bucket for when the first is away"
-        ),
-    ] = None
 
 
 class AdminSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,5 @@
 """The settings of storage-api, read from the environment once."""
 
-from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
@@ -27,8 +26,3 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
             default_in_dev=Bind("127.0.0.1", 8081),
         ),
     ] = Bind("0.0.0.0", 8081)  # noqa: S104 - clients come from other machines
-
-    def mistakes(self) -> Iterator[str]:
-        """Settings that this build does not serve."""
-        if self.store.fallback_url is not None:
-            yield "TAPEDECK_FALLBACK_STORE_URL is set, but reading a second bucket is not built yet: unset it"
