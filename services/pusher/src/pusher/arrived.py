@@ -14,8 +14,8 @@ from audiobus.errors import BadEntryError
 from audiocodec.span import Span
 from audiostore.names import MAX_TIME_MS
 
-_CLAIMED_SAMPLES = 8
-"""Where `samples` stands in the array of a chunk of version 1."""
+_CLAIMED_SAMPLES = Chunk.__struct_fields__.index("samples")
+"""Where `samples` stands in the array of a chunk."""
 _MOST_CLAIMED_SAMPLES = 3600 * 48_000
 
 

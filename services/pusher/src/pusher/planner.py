@@ -4,7 +4,7 @@ Owns the reading around the pure cutter and builder: pages, dead letters, protec
 nothing down; what it plans counts only once `bus.cut` has taken it.
 """
 
-import zlib
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -156,8 +156,9 @@ class Planner:
 
 def phase_of(conversation: Conversation) -> float:
     """Where in the minute this conversation's batches fall, 0 to 1."""
-    # Not the bits that choose the partition: those are the same for all that one partition holds.
-    return zlib.crc32(b"phase " + conversation.tag.encode()) / 0xFFFFFFFF
+    # Not the hash that chooses the partition: it is the same for all that one partition holds, and uneven for names in a series.
+    digest = hashlib.blake2b(conversation.tag.encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big") / 0xFFFFFFFF
 
 
 def _name(conversation: Conversation, take: Take) -> str:

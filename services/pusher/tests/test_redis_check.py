@@ -1,0 +1,26 @@
+"""Settings of Redis with which audio can get lost."""
+
+import pytest
+
+from audiobus import Bus
+from audiobus.errors import BusUnavailableError
+from pusher.redis_check import complaints
+
+
+async def test_a_good_one_and_a_bad_one(redis_process):
+    async with Bus(redis_process.url) as bus:
+        assert await complaints(bus) == []
+        await bus.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        await bus.command("CONFIG", "SET", "appendonly", "no")
+        found = await complaints(bus)
+        assert len(found) == 2
+        assert "appendonly" in found[0]
+        assert "noeviction" in found[1]
+        redis_process.kill()
+        with pytest.raises(BusUnavailableError):
+            await complaints(bus)
+
+
+async def test_every_master_of_a_cluster_is_asked(redis_cluster_url):
+    async with Bus(redis_cluster_url) as bus:
+        assert await complaints(bus) == []

@@ -1,0 +1,31 @@
+"""When what failed is tried again."""
+
+import random
+
+from audiobus import Conversation
+from pusher.retries import Retries
+
+A, B = Conversation("u", "a"), Conversation("u", "b")
+
+
+def test_the_delay_doubles_with_jitter_up_to_five_minutes_without_end():
+    retries = Retries(random.Random(1))
+    delays = [retries.failed(A, 0) for _ in range(2000)]
+    for number, delay in enumerate(delays[:9]):
+        assert 500 * 2**number <= delay <= min(300_000, 1000 * 2**number)
+    assert all(150_000 <= delay <= 300_000 for delay in delays[9:])
+    assert max(delays) - min(delays[9:]) > 100_000
+
+
+def test_each_conversation_has_a_count_of_its_own():
+    retries = Retries(random.Random(1))
+    for _ in range(9):
+        retries.failed(A, 0)
+    assert retries.failed(B, 0) <= 1000
+    assert retries.not_before_ms(A) > 100_000
+    assert len(retries) == 2
+    retries.worked(A)
+    retries.worked(A)
+    assert retries.not_before_ms(A) == 0
+    assert len(retries) == 1
+    assert retries.failed(A, 0) <= 1000

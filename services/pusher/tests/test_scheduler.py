@@ -1,0 +1,123 @@
+"""The scheduler on a real Redis, single and cluster."""
+
+import asyncio
+import uuid
+
+import pytest
+
+from audiobus import Bus, Conversation, EntryId, Hints
+from pusher.scheduler import MOST_READY, SPREAD_MS, Scheduler
+from pusher.unstored import Unstored
+from servicekit.stop import Stop
+
+
+@pytest.fixture
+def new_scheduler(metrics, clock):
+    def make(bus, unstored=None) -> Scheduler:
+        return Scheduler(bus, Hints(bus), metrics, unstored or Unstored(), 30_000, 60_000, clock)
+
+    return make
+
+
+async def score(bus, conversation) -> float | None:
+    key = bus.keys.due(bus.keys.partition(conversation))
+    found = await bus.command("ZSCORE", key, conversation.tag)
+    return None if found is None else float(found)
+
+
+async def test_what_is_past_due_is_hinted_at_and_due_again(bus, hints, new_scheduler, clock, metrics):
+    late, early = Conversation("u", "late"), Conversation("u", "early")
+    await hints.due(late, clock() - 1)
+    await hints.due(early, clock() + 1)
+    scheduler = new_scheduler(bus)
+    await scheduler.tick()
+    await hints.make_group(0)
+    taken = await hints.take(bus.client, 0, "me", count=10, block_ms=None)
+    assert [hint.conversation for hint in taken] == [late]
+    # Should everybody who knows of the hint die: it comes again.
+    assert await score(bus, late) == clock() + 30_000
+    await scheduler.tick()
+    assert metrics.ready_lag._value.get() == 1
+
+
+async def test_more_than_one_scripts_worth_goes_in_one_tick(bus, hints, new_scheduler, clock):
+    for number in range(600):
+        await hints.due(Conversation("u", f"c{number}"), clock() - 1)
+    await new_scheduler(bus).tick()
+    assert await bus.command("XLEN", bus.keys.ready(0)) == 600
+
+
+async def test_hints_that_nobody_follows_do_not_grow_without_bound(bus, hints, new_scheduler, clock):
+    pipeline = bus.client.pipeline(transaction=False)
+    for _ in range(MOST_READY):
+        pipeline.execute_command("XADD", bus.keys.ready(0), "*", "c", "u/c")
+    await pipeline.execute()
+    await hints.due(Conversation("u", "c"), clock() - 1)
+    await new_scheduler(bus).tick()
+    assert await bus.command("XLEN", bus.keys.ready(0)) == MOST_READY
+    # It is still due: nothing is forgotten.
+    assert await score(bus, Conversation("u", "c")) == clock() - 1
+
+
+@pytest.mark.parametrize("kind", ["redis_url", "redis_62_url", "redis_cluster_url"])
+async def test_a_walk_finds_every_buffer_that_is_not_on_due(
+    kind, request, new_device, new_scheduler, clock, metrics
+):
+    url = request.getfixturevalue(kind)
+    async with Bus(url, prefix=f"t{uuid.uuid4().hex[:12]}:") as bus:
+        devices = [new_device(bus=bus, conversation=f"c{number}") for number in range(30)]
+        for device in devices:
+            await device.open()
+        known = devices[0].conversation
+        await Hints(bus).due(known, clock() + 5_000_000)
+        await bus.command("HSET", bus.keys.dead(known), "1-1", "letter")
+        await bus.command("SET", f"{bus.keys.prefix}audio:{{no stream}}", "x")
+        assert await new_scheduler(bus).walk() == 30
+        # What is there keeps its time.
+        assert await score(bus, known) == clock() + 5_000_000
+        for device in devices[1:]:
+            assert clock() <= await score(bus, device.conversation) < clock() + SPREAD_MS
+        assert metrics.dead_letters.value == 1
+        # On a cluster, too, what is due is hinted at.
+        clock.ms += SPREAD_MS
+        await new_scheduler(bus).tick()
+        assert metrics.ready_lag._value.get() == 0
+        await new_scheduler(bus).tick()
+        assert metrics.ready_lag._value.get() == 29
+
+
+async def test_the_oldest_audio_is_looked_at_again_before_it_is_shown(
+    bus, new_device, new_scheduler, clock, metrics
+):
+    unstored = Unstored()
+    stored, waits = new_device(conversation="stored"), new_device(conversation="waits")
+    await stored.open()
+    await stored.say(1)
+    unstored.saw(stored.conversation, clock() - 900_000)
+    await waits.open()
+    await waits.say(1)
+    since = clock()
+    unstored.saw(waits.conversation, since - 500_000)
+    # Another pusher stored the one, and knows better about the other.
+    later = str(EntryId(clock() * 2, 0))
+    await bus.client.xtrim(bus.keys.audio(stored.conversation), minid=later, approximate=False)
+    clock.pass_s(100)
+    await new_scheduler(bus, unstored).tick()
+    assert metrics.oldest_unstored._value.get() == 100
+    assert unstored.oldest() == (waits.conversation, since)
+
+
+async def test_it_goes_on_while_redis_is_away(redis_process, new_scheduler, hints, eventually, clock):
+    async with Bus(redis_process.url) as bus:
+        redis_process.kill()
+        stop = Stop(1)
+        running = asyncio.create_task(new_scheduler(bus).run(stop))
+        redis_process.start()
+        await Hints(bus).due(Conversation("u", "c"), clock() - 1)
+
+        async def hinted() -> bool:
+            return await bus.command("XLEN", bus.keys.ready(0)) == 1
+
+        await eventually(hinted, "it is hinted at")
+        stop.set()
+        await running
