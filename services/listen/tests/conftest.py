@@ -1,14 +1,27 @@
-"""A desk at which a session is played through: no socket, no Redis, no clock; and speech."""
+"""A desk at which a session is played through (no socket, no Redis, no clock), a service with real ones, and audio."""
 
+import asyncio
 import json
+import os
 import random
+import socket
 import struct
-from collections.abc import Callable
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
+import httpx
+import jwt
 import pytest
+import pytest_asyncio
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
-from audiobus import Appended, EntryId, Misplaced, Opened, Position, Replaced, decode_chunk
+from audiobus import Appended, Bus, Conversation, EntryId, Misplaced, Opened, Position, Replaced, decode_chunk
 from audiocodec.encoder import Encoder
 from audiocodec.span import Span, decode, join
 from listen.actions import (
@@ -28,7 +41,11 @@ from listen.actions import (
 from listen.audio_format import AudioFormat
 from listen.encoding import SocketEncoder
 from listen.recording import Dialect
+from listen.service import start
 from listen.session import Session
+from listen.settings import ListenSettings
+from servicekit.settings import load
+from servicekit.stop import Stop
 
 NOW_MS = 1_732_147_200_000
 CID = "conv-1"
@@ -106,7 +123,7 @@ class Desk:
         while self.automatic and self.actions:
             self.one()
 
-    def one(self, kind: type | None = None) -> Action:
+    def one(self, kind: type | None = None) -> Action:  # noqa: C901 - one case for each action
         """Does the first action, or the first of its kind."""
         index = next(i for i, a in enumerate(self.actions) if kind is None or isinstance(a, kind))
         action = self.actions.pop(index)
@@ -220,3 +237,184 @@ def packets() -> list[bytes]:
 @pytest.fixture
 def now_ms() -> int:
     return NOW_MS
+
+
+SECRET = "a secret that is long enough to sign with"
+
+
+def token(uid: str = "alice", **claims: Any) -> str:
+    return jwt.encode({"sub": uid, **claims}, SECRET, "HS256")
+
+
+class Client:
+    """One socket of a client that speaks the protocol."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+        self.texts: list[dict[str, Any]] = []
+
+    async def send(self, data: bytes) -> None:
+        await self.socket.send(data)
+
+    async def say(self, **message: Any) -> None:
+        await self.socket.send(json.dumps(message))
+
+    async def hear(self, kind: str, **fields: Any) -> dict[str, Any]:
+        """The next message of a kind, with these fields; what comes before it is kept in `texts`."""
+        async with asyncio.timeout(20):
+            while True:
+                text = json.loads(await self.socket.recv())
+                self.texts.append(text)
+                if text["type"] == kind and all(text.get(name) == value for name, value in fields.items()):
+                    return text
+
+    async def acked(self, offset: int) -> dict[str, Any]:
+        """The ack that covers at least so much."""
+        while True:
+            ack = await self.hear("ack")
+            if ack["offset"] >= offset:
+                return ack
+
+    async def closed(self) -> int:
+        """The code that the server closes with."""
+        async with asyncio.timeout(20):
+            try:
+                while True:
+                    self.texts.append(json.loads(await self.socket.recv()))
+            except ConnectionClosed:
+                assert self.socket.close_code is not None
+                return self.socket.close_code
+
+    @property
+    def codes(self) -> list[str]:
+        return [text["code"] for text in self.texts if text["type"] == "error"]
+
+
+class Service:
+    """A listen service of the test's own, in this process or another."""
+
+    def __init__(self, redis_url: str, folder: Path, **environ: str) -> None:
+        secret = folder / "secret"
+        secret.write_text(SECRET)
+        self.prefix = f"t{uuid.uuid4().hex[:12]}:"
+        self.port, self.admin_port = _free_port(), _free_port()
+        self.environ = {
+            "TAPEDECK_REDIS_URL": redis_url,
+            "TAPEDECK_REDIS_PREFIX": self.prefix,
+            "TAPEDECK_AUTH": "dev",
+            "TAPEDECK_JWT_SECRET_FILE": str(secret),
+            "TAPEDECK_LISTEN_BIND": f"127.0.0.1:{self.port}",
+            "TAPEDECK_ADMIN_BIND": f"127.0.0.1:{self.admin_port}",
+            "TAPEDECK_DRAIN_SECONDS": "5",
+            **environ,
+        }
+        self.bus = Bus(redis_url, prefix=self.prefix)
+        self.http = f"http://127.0.0.1:{self.port}"
+        self.admin = f"http://127.0.0.1:{self.admin_port}"
+        self.stop = Stop(5.0)
+
+    @asynccontextmanager
+    async def here(self) -> AsyncIterator["Service"]:
+        """Runs it in this process."""
+        self.stop = Stop(5.0)
+        running = asyncio.create_task(start(load(ListenSettings, self.environ), self.stop))
+        try:
+            await self.answers(running)
+            yield self
+        finally:
+            self.stop.set()
+            await running
+            await self.bus.close()
+
+    @asynccontextmanager
+    async def process(self) -> AsyncIterator[asyncio.subprocess.Process]:
+        """Runs it as a process, which the test may kill."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "listen", env={**os.environ, **self.environ}, stdout=subprocess.DEVNULL
+        )
+        try:
+            await self.answers(process)
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+    async def answers(self, running: asyncio.Task[None] | asyncio.subprocess.Process) -> None:
+        async with asyncio.timeout(20), httpx.AsyncClient() as http:
+            while True:
+                try:
+                    if (await http.get(f"{self.admin}/readyz")).status_code == 200:
+                        _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                        writer.close()
+                        return
+                except (httpx.TransportError, OSError):
+                    if isinstance(running, asyncio.Task) and running.done():
+                        await running
+                    await asyncio.sleep(0.02)
+
+    async def metrics(self) -> dict[str, float]:
+        async with httpx.AsyncClient() as http:
+            lines = (await http.get(f"{self.admin}/metrics")).text.splitlines()
+        return {
+            name: float(value)
+            for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")
+        }
+
+    @asynccontextmanager
+    async def connect(
+        self,
+        query: str = "",
+        *,
+        path: str = "/v4/listen",
+        bearer: str | None = None,
+        plain: bool = False,
+        **options: Any,
+    ) -> AsyncIterator[Client]:
+        headers = dict(options.pop("headers", {}))
+        if bearer != "":
+            headers["Authorization"] = f"Bearer {bearer or token()}"
+        subprotocols = options.pop("subprotocols", None if plain else ["tapedeck.v1"])
+        async with connect(
+            f"ws://127.0.0.1:{self.port}{path}?{query}",
+            additional_headers=headers,
+            subprotocols=subprotocols,
+            compression=None,
+            close_timeout=2,
+            **options,
+        ) as socket:
+            yield Client(socket)
+
+    async def spans(self, cid: str, uid: str = "alice") -> list[Span]:
+        """What lies in Redis."""
+        entries = await self.bus.read(Conversation(uid, cid), count=100_000)
+        return [
+            decode_chunk(entry.chunk).span(cid, entry.id.epoch, entry.id.offset)
+            for entry in entries
+            if entry.chunk
+        ]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def make_service(redis_url: str, tmp_path: Path) -> Callable[..., Service]:
+    """Makes a service that is not started."""
+    return lambda *, url=redis_url, **environ: Service(url, tmp_path, **environ)
+
+
+@pytest_asyncio.fixture
+async def service(make_service: Callable[..., Service]) -> AsyncIterator[Service]:
+    """A running service."""
+    async with make_service(TAPEDECK_ALLOWED_ORIGINS="https://app.example").here() as running:
+        yield running
+
+
+@pytest.fixture
+def sign() -> Callable[..., str]:
+    """Makes tokens."""
+    return token

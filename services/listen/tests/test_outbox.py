@@ -29,10 +29,12 @@ def outbox() -> Outbox:
 def test_chunks_go_out_in_order_each_onto_the_one_before():
     outbox = Outbox(EntryId(7, 0))
     outbox.put([chunk(100), chunk(200)])
-    assert outbox.next is not None and outbox.next.end_offset == 100
+    assert outbox.next is not None
+    assert outbox.next.end_offset == 100
     outbox.appended(answer(100, settled=50))
     assert (outbox.newest, outbox.acked, outbox.stored) == (EntryId(7, 100), 100, 50)
-    assert outbox.next is not None and outbox.next.end_offset == 200
+    assert outbox.next is not None
+    assert outbox.next.end_offset == 200
     outbox.appended(answer(200, settled=200, dead=150))
     assert outbox.empty
     assert (outbox.acked, outbox.stored, outbox.appended_samples) == (200, 150, 96_000)

@@ -1,5 +1,7 @@
 """PCM, cut anywhere: what comes out decodes to exactly the samples that went in, and every ack is true."""
 
+import itertools
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -67,8 +69,8 @@ def test_pcm_cut_anywhere_decodes_to_exactly_its_samples(codec: str, rate: int, 
 
     spans = _spans(played)
     assert (spans[-1].end_offset if spans else 0) == sent
-    assert all(a.end_offset == b.first_offset for a, b in zip(spans, spans[1:], strict=False))
-    assert all(a.end_48k == b.start_48k for a, b in zip(spans, spans[1:], strict=False))
+    assert all(a.end_offset == b.first_offset for a, b in itertools.pairwise(spans))
+    assert all(a.end_48k == b.start_48k for a, b in itertools.pairwise(spans))
     pcm = b"".join(piece for span in join(spans) for piece in decode(span, (), rate, 1))
     assert len(pcm) // 2 == sent // played.format.sample_bytes
 
@@ -83,7 +85,8 @@ def test_a_chunk_is_encoded_in_one_job(second: bytes):
         assert played.recording.job(NOW_MS) is None
         played.recording.take(second[at : at + 640], NOW_MS)
     job = played.recording.job(NOW_MS)
-    assert job is not None and len(job.pcm) == len(second)
+    assert job is not None
+    assert len(job.pcm) == len(second)
     assert (job.fresh, job.flush) == (True, False)
 
 
