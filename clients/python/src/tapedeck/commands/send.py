@@ -97,7 +97,7 @@ class _Bar:
         self._jobs = jobs
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=12),
             TextColumn("{task.fields[state]}"),
             TimeElapsedColumn(),
             console=ERR,

@@ -9,13 +9,15 @@ from typing import Annotated
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from tapedeck.errors import NotFoundError, SystemNotFoundError, TapedeckError
 
 OUT = Console(soft_wrap=True)
 """Tables; tells programs apart from terminals by itself."""
 ERR = Console(stderr=True, soft_wrap=True)
+
+NUMBERS = {"seconds", "stored", "bytes", "chunks", "size", "sent", "acked"}
+"""Columns that stand to the right."""
 
 FAILED, NO_SYSTEM, NOT_FOUND, INTERRUPTED = 1, 3, 4, 130
 
@@ -41,17 +43,22 @@ def print_json(value: object) -> None:
 
 
 def print_table(columns: list[str], rows: list[list[str]], *, empty: str) -> None:
-    """A table, or the sentence that there is nothing to show."""
+    """A table, or the sentence that there is nothing to show. Nothing is cut off: ids and names are there to be copied."""
     if not rows:
         ERR.print(empty, markup=False)
         return
-    table = Table(box=None, pad_edge=False)
-    for column in columns:
-        right = column in ("seconds", "stored", "bytes", "chunks", "size", "sent", "acked")
-        table.add_column(column, justify="right" if right else "left", no_wrap=True)
+    widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+
+    def line(cells: list[str]) -> str:
+        parts = [
+            cell.rjust(width) if column in NUMBERS else cell.ljust(width)
+            for column, cell, width in zip(columns, cells, widths, strict=True)
+        ]
+        return "  ".join(parts).rstrip()
+
+    OUT.print(line(columns), style="bold", markup=False, highlight=False)
     for row in rows:
-        table.add_row(*row)
-    OUT.print(table)
+        OUT.print(line(row), markup=False, highlight=False)
 
 
 def report(error: TapedeckError) -> int:

@@ -9,7 +9,6 @@ import wave
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.table import Table
 
 from audiocodec.encoder import Encoder
 from audiocodec.ogg import read_ogg_opus
@@ -116,15 +115,11 @@ def _pcm_of(wav: bytes) -> bytes:
 
 
 def _show_objects(chunks: list[Chunk], console: Console) -> None:
-    table = Table(title="Stored objects", title_justify="left", box=None, pad_edge=False)
-    table.add_column("seconds", justify="right")
-    table.add_column("bytes", justify="right")
-    table.add_column("object", overflow="fold")
+    console.print("\nStored objects\n   seconds    bytes  object")
     for chunk in chunks:
         size = "" if chunk.size is None else str(chunk.size)
-        table.add_row(f"{chunk.duration_ms / 1000:.3f}", size, chunk.path or "(still waiting)")
-    console.print()
-    console.print(table)
+        line = f"  {chunk.duration_ms / 1000:8.3f} {size:>8}  {chunk.path or '(still waiting)'}"
+        console.print(line, highlight=False, markup=False)
 
 
 def _show_lines(lines: list[ProofLine], console: Console) -> None:
