@@ -1,0 +1,53 @@
+"""`python -m bench`: measures everything, prints the table. Run from the repository's folder (`make bench`)."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+
+from bench import codec, downloads, listen_cpu, machine, pusher_batches, redis_commands
+from bench.figure import Figure
+from bench.process import BenchError
+from bench.scale import FULL, QUICK, Scale
+from bench.table import table
+
+PARTS: dict[str, Callable[[Scale], Iterator[Figure]]] = {
+    module.PART: module.measure for module in (codec, listen_cpu, redis_commands, pusher_batches, downloads)
+}
+
+
+def main() -> int:
+    """Exit code 0 when everything was measured, whatever the figures say; 1 when something could not be."""
+    arguments = _arguments()
+    about = machine.facts()
+    figures: list[Figure] = []
+    failed = 0
+    for name in arguments.only or PARTS:
+        print(f"measuring: {name}", file=sys.stderr, flush=True)
+        try:
+            figures += PARTS[name](QUICK if arguments.quick else FULL)
+        except BenchError as error:
+            failed = 1
+            print(f"{name} could not be measured: {error}", file=sys.stderr, flush=True)
+    if arguments.json:
+        print(json.dumps({"machine": about, "figures": [figure.as_json() for figure in figures]}, indent=2))
+    else:
+        print("\n".join(f"{name}: {value}" for name, value in about.items()))
+        print(f"\n{table(figures)}")
+    return failed
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Each figure beside a named baseline measured in the same run."
+    )
+    parser.add_argument(
+        "--only", action="append", choices=PARTS, help="this part; may be given several times"
+    )
+    parser.add_argument("--quick", action="store_true", help="small sizes: shows that it works, not how fast")
+    parser.add_argument("--json", action="store_true", help="everything that was measured, for programs")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""How much is measured: the whole, or with `--quick` enough to see that everything works. Owns these numbers."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The sizes of all parts."""
+
+    rounds: int
+    """Interleaved rounds of every part but `redis`."""
+    codec_seconds: int
+    """Audio that a round encodes, and ten times as much that it decodes."""
+    sockets: int
+    listen_seconds: float
+    """Measured time of each server in a round."""
+    redis_seconds: float
+    """Recording time over which commands are counted."""
+    batches: int
+    """Full buffers that a round drains."""
+    hour_batches: int
+    """Batches of 60 s in the recording that is downloaded."""
+
+
+FULL = Scale(
+    rounds=5,
+    codec_seconds=20,
+    sockets=100,
+    listen_seconds=8.0,
+    redis_seconds=120.0,
+    batches=100,
+    hour_batches=60,
+)
+QUICK = Scale(
+    rounds=2,
+    codec_seconds=4,
+    sockets=50,
+    listen_seconds=2.0,
+    redis_seconds=15.0,
+    batches=20,
+    hour_batches=6,
+)
