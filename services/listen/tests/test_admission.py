@@ -1,0 +1,149 @@
+"""Handshakes: who gets in, and who sees which refusal."""
+
+import json
+import time
+
+import httpx
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from audiobus import Conversation
+
+APP = "https://app.example"
+
+
+async def refusal(service, query="", **options) -> tuple[int, dict, dict]:
+    """Status, problem and headers of a handshake that is refused over HTTP."""
+    with pytest.raises(InvalidStatus) as caught:
+        async with service.connect(query, **options):
+            pass
+    response = caught.value.response
+    assert response.headers["content-type"] == "application/problem+json"
+    return response.status_code, json.loads(response.body), dict(response.headers)
+
+
+async def test_without_a_token_nobody_gets_in(service):
+    status, problem, headers = await refusal(service, bearer="")
+    assert (status, problem["code"]) == (401, "unauthorized")
+    assert headers["www-authenticate"] == "Bearer"
+    status, problem, _ = await refusal(service, bearer="nonsense")
+    assert (status, problem["code"]) == (401, "unauthorized")
+
+
+async def test_an_expired_token_says_so(service, sign):
+    status, problem, _ = await refusal(service, bearer=sign(exp=time.time() - 3_600))
+    assert (status, problem["code"]) == (401, "token_expired")
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["codec=mp3", "codec=aac", "channels=2", "sample_rate=44100", "sample_rate=x", "conversation_id=.x"],
+)
+async def test_a_bad_parameter_is_400(service, query):
+    status, problem, _ = await refusal(service, query)
+    assert (status, problem["code"]) == (400, "bad_parameter")
+
+
+async def test_a_browser_is_accepted_and_then_told(service, sign):
+    async with service.connect(headers={"Origin": APP}, bearer="nonsense") as client:
+        assert await client.closed() == 4401
+        assert client.codes == ["unauthorized"]
+    async with service.connect(
+        "codec=aac",
+        headers={"Origin": APP},
+        bearer="",
+        subprotocols=["tapedeck.v1", f"tapedeck.bearer.{sign()}"],
+    ) as client:
+        assert client.socket.subprotocol == "tapedeck.v1"
+        assert await client.closed() == 1003
+    async with service.connect("ticket=unknown", bearer="") as client:
+        assert await client.closed() == 4401
+
+
+@pytest.mark.parametrize("path", ["/v4/listen", "/v4/web/listen"])
+async def test_a_foreign_origin_is_always_403(service, path):
+    status, problem, _ = await refusal(service, path=path, headers={"Origin": "https://evil.example"})
+    assert (status, problem["code"]) == (403, "forbidden")
+
+
+async def test_a_bearer_in_a_subprotocol(service, sign):
+    async with service.connect(
+        "conversation_id=a", bearer="", subprotocols=["tapedeck.v1", f"tapedeck.bearer.{sign('bob')}"]
+    ) as client:
+        assert client.socket.subprotocol == "tapedeck.v1"
+        await client.hear("ready")
+    assert (await service.bus.state(Conversation("bob", "a"))).newest is not None
+
+
+async def test_a_token_in_the_first_message(service, sign):
+    async with service.connect("conversation_id=b", path="/v4/web/listen", bearer="") as client:
+        await client.say(type="auth", token=sign("bob"))
+        await client.hear("ready")
+    assert (await service.bus.state(Conversation("bob", "b"))).newest is not None
+    for first in ({"type": "auth", "token": "x"}, {"type": "keepalive"}):
+        async with service.connect(path="/v4/web/listen", bearer="") as client:
+            await client.say(**first)
+            assert await client.closed() == 4401
+            assert client.codes == ["unauthorized"]
+
+
+async def test_a_ticket_lets_in_once(service, sign):
+    async with httpx.AsyncClient(base_url=service.http) as http:
+        answer = await http.post("/v1/tickets", headers={"Authorization": f"Bearer {sign('bob')}"})
+    assert answer.status_code == 201
+    assert answer.json()["expires_in_s"] == 30
+    query = f"conversation_id=c&ticket={answer.json()['ticket']}"
+    async with service.connect(query, bearer="") as client:
+        await client.hear("ready")
+    assert (await service.bus.state(Conversation("bob", "c"))).newest is not None
+    async with service.connect(query, bearer="") as client:
+        assert await client.closed() == 4401
+
+
+@pytest.mark.parametrize("value", ["0", "false"])
+async def test_who_stores_nothing_does_not_get_in(service, value):
+    await service.bus.command("HSET", service.bus.keys.user("alice"), "store_audio", value)
+    status, problem, _ = await refusal(service)
+    assert (status, problem["code"]) == (403, "storing_off")
+    async with service.connect(headers={"Origin": APP}) as client:
+        assert await client.closed() == 4403
+        assert client.codes == ["storing_off"]
+
+
+async def test_while_redis_is_away_handshakes_are_503(make_service, redis_process):
+    async with make_service(url=redis_process.url, TAPEDECK_ALLOWED_ORIGINS=APP).here() as service:
+        redis_process.kill()
+        status, problem, headers = await refusal(service)
+        assert (status, problem["code"]) == (503, "unavailable")
+        assert int(headers["retry-after"]) > 0
+        async with service.connect(headers={"Origin": APP}) as client:
+            assert await client.closed() == 1013
+            assert client.texts[0]["retry_after_ms"] > 0
+        redis_process.start()
+
+
+async def test_a_process_and_a_user_have_only_so_many_sockets(make_service, sign):
+    environ = {"TAPEDECK_MAX_SOCKETS": "3", "TAPEDECK_MAX_SOCKETS_PER_USER": "2"}
+    async with (
+        make_service(**environ).here() as service,
+        service.connect() as first,
+        service.connect() as second,
+    ):
+        await first.hear("ready")
+        await second.hear("ready")
+        status, problem, headers = await refusal(service)
+        assert (status, problem["code"]) == (429, "limit")
+        assert int(headers["retry-after"]) > 0
+        async with service.connect(bearer=sign("bob")) as third:
+            await third.hear("ready")
+            status, problem, _ = await refusal(service, bearer=sign("carol"))
+            assert (status, problem["code"]) == (503, "unavailable")
+            metrics = await service.metrics()
+            assert metrics["tapedeck_connections"] == 3
+            assert metrics['tapedeck_refused_total{reason="limit"}'] == 1
+
+
+async def test_ids_are_made_where_none_is_given(service):
+    async with service.connect() as client:
+        cid = (await client.hear("ready"))["conversation_id"]
+        assert cid[14] == "7"
