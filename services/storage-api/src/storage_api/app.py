@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from servicekit.problem import EXCEPTION_HANDLERS, RequestIds
 from storage_api.audio import audio
 from storage_api.chunks import list_chunks
-from storage_api.console import ConsoleFiles, console_folder
+from storage_api.console import ConsoleFiles, console_folder, to_console
 from storage_api.conversations import list_conversations, one_conversation
 from storage_api.flush import flush
 from storage_api.services import Services
@@ -56,8 +56,10 @@ def build_app(services: Services) -> ASGIApp:
     ]
     folder = console_folder()
     if folder is not None:
+        routes.append(Route("/console", to_console, methods=["GET"]))
         routes.append(Mount("/console", ConsoleFiles(directory=folder, html=True), name="console"))
     app = Starlette(routes=routes, exception_handlers=dict(EXCEPTION_HANDLERS))
+    app.router.redirect_slashes = False  # a path with a slash too many is another path
     app.state.services = services
     return RequestIds(Counted(app, services))
 
@@ -90,10 +92,6 @@ class Counted:
 
         try:
             await self._app(scope, receive, counted)
-        except Exception:
-            if status != 500:
-                raise  # a bug in mid-answer: the server logs it and breaks the connection off
-            # Logged and answered already: Starlette raises it again for servers that would not know.
         finally:
             route = self._route(scope)
             self._metrics.requests[scope["method"], route, str(status)].inc()

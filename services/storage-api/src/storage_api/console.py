@@ -7,11 +7,12 @@ source tree they are served from where they are written.
 from pathlib import Path
 from typing import Final
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-_PACKAGED: Final = Path(__file__).parent / "console"
+_PACKAGED: Final = Path(__file__).parent / "console_files"
 _LEVELS_UP: Final = 4  # src/storage_api/ in services/storage-api/ in the source tree
 
 SECURITY_HEADERS: Final = {
@@ -29,6 +30,11 @@ def console_folder() -> Path | None:
     """Where the files are; None where there are none."""
     source = Path(__file__).resolve().parents[_LEVELS_UP] / "clients" / "web" / "console"
     return next((folder for folder in (_PACKAGED, source) if (folder / "index.html").is_file()), None)
+
+
+async def to_console(_request: Request) -> Response:
+    """`/console` to `/console/`, from where the page's own relative names lead to its files; relative, so that a proxy's prefix stays."""
+    return Response(status_code=308, headers={"Location": "console/"})
 
 
 class ConsoleFiles(StaticFiles):
