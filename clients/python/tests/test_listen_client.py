@@ -14,7 +14,6 @@ from tapedeck.errors import (
     UnauthorizedError,
     UnreachableError,
 )
-from tapedeck.listen_client import is_loopback, listen_address
 
 FAST = {"first_pause_s": 0.01, "longest_pause_s": 0.05}
 SPEECH = os.urandom(64_000)
@@ -288,13 +287,3 @@ async def test_an_address_that_is_none_is_refused_at_once():
     with pytest.raises(NotAcceptedError, match="no WebSocket address"):
         async with ListenClient("http://x", "t") as client:
             await client.ready()
-
-
-def test_addresses():
-    assert listen_address("ws://h:1", {"codec": "opus"}) == "ws://h:1/v4/listen?codec=opus"
-    assert listen_address("ws://h:1/", {"a": "b c"}) == "ws://h:1/v4/listen?a=b+c"
-    assert listen_address("wss://h/p/v4/listen?x=1", {"a": "b"}) == "wss://h/p/v4/listen?x=1&a=b"
-    assert is_loopback("ws://127.0.0.1:1")
-    assert is_loopback("ws://[::1]:1")
-    assert is_loopback("ws://localhost")
-    assert not is_loopback("wss://example.org")

@@ -5,7 +5,8 @@ Speaks to the services through their public faces only.
 
 from tapedeck.audio_format import AudioFormat
 from tapedeck.errors import ListenError, StorageError, TapedeckError
-from tapedeck.listen_client import ListenClient, ListenOptions, Progress
+from tapedeck.listen_client import ListenClient
+from tapedeck.listen_options import ListenOptions, Progress
 from tapedeck.storage_client import AudioRequest, StorageClient
 
 __all__ = [

@@ -11,14 +11,11 @@ says, is decided in `listen_recording` and `listen_verdict`.
 
 import asyncio
 import contextlib
-import ipaddress
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
-from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import msgspec
 from websockets.asyncio.client import ClientConnection, connect
@@ -27,59 +24,18 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.typing import Subprotocol
 
 from tapedeck import listen_messages as wire
+from tapedeck.addresses import is_loopback, listen_address
 from tapedeck.audio_format import AudioFormat
 from tapedeck.errors import ListenError, NotAcceptedError, ProtocolError, UnreachableError
-from tapedeck.listen_outbox import Keep
+from tapedeck.listen_options import ListenOptions, Progress, Token
 from tapedeck.listen_recording import Message, Recording
 from tapedeck.listen_verdict import Again, Done, Stop, Verdict, of_close, of_refusal, unauthorized
+from tapedeck.storage_types import Problem
 
 SUBPROTOCOL = Subprotocol("tapedeck.v1")
 PING_INTERVAL_S = 15.0
 PING_TIMEOUT_S = 45.0  # above the 30 s for which a server may stop reading while Redis is away
 READY_TIMEOUT_S = 20.0
-
-Token = str | Callable[[], str]
-"""A user's token; or what returns the newest one, asked before every connection."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListenOptions:
-    """How a client behaves."""
-
-    conversation_id: str | None = None
-    """Record into this conversation; None: the server makes one."""
-    keep: Keep = "acked"
-    """`stored`: survive the loss of Redis too, by keeping everything until it is in the bucket."""
-    limit_bytes: int = 16 * 1024 * 1024
-    """Payload kept in memory; beyond it `send` waits."""
-    patience_s: float | None = None
-    """Give up when no socket could be opened for so long; None: never."""
-    first_pause_s: float = 0.3
-    """The first pause before a reconnect is up to this long; later ones grow."""
-    longest_pause_s: float = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a recording stands; bytes are payload bytes since the client began."""
-
-    conversation_id: str | None
-    session: str | None
-    given_bytes: int
-    sent_bytes: int
-    acked_bytes: int
-    stored_bytes: int
-    connected: bool
-    buffering: bool
-    """The server says that Redis is slow or away."""
-    usage: str | None
-    """`near`, `exceeded`, or None: the daily limit."""
-    reconnects: int
-    resumed: int
-    begun_anew: int
-    lost_bytes: int
-    last_error: str | None
-    """The code of the last error that the server sent."""
 
 
 class ListenClient:
@@ -413,41 +369,15 @@ class ListenClient:
         return backoff(initial_delay=first_s, min_delay=first_s, max_delay=longest_s)
 
 
-def listen_address(url: str, query: dict[str, str]) -> str:
-    """The address of a session: `url` may be the service's (ws://host:port) or carry a path and query of its own."""
-    parts = urlsplit(url)
-    path = parts.path if parts.path not in ("", "/") else "/v4/listen"
-    both = "&".join(part for part in (parts.query, urlencode(query)) if part)
-    return urlunsplit((parts.scheme, parts.netloc, path, both, ""))
-
-
-def is_loopback(url: str) -> bool:
-    """Whether an address is on this machine, where no proxy belongs in between."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _text(message: str | bytes) -> str:
     if isinstance(message, bytes):
         raise ProtocolError("the server sent a binary message; the protocol has none")
     return message
 
 
-class _Problem(msgspec.Struct):
-    """The part of problem+json (RFC 9457) that is shown."""
-
-    title: str = ""
-    detail: str = ""
-
-
 def _detail(body: bytes) -> str:
     try:
-        problem = msgspec.json.decode(body, type=_Problem)
+        problem = msgspec.json.decode(body, type=Problem)
     except msgspec.MsgspecError:
         return ""  # a proxy's own page: the status says enough
     return problem.detail or problem.title

@@ -14,7 +14,8 @@ from audiocodec.encoder import Encoder
 from tapedeck.audio_file import AudioSource
 from tapedeck.audio_format import AudioFormat
 from tapedeck.errors import ListenError
-from tapedeck.listen_client import ListenClient, ListenOptions, Progress, Token
+from tapedeck.listen_client import ListenClient
+from tapedeck.listen_options import ListenOptions, Progress, Token
 
 SendCodec = Literal["pcm16", "opus"]
 PIECE_MS = 100

@@ -15,8 +15,8 @@ from urllib.parse import quote
 import httpx
 import msgspec
 
+from tapedeck.addresses import is_loopback
 from tapedeck.errors import ChangedError, NotFoundError, StorageError
-from tapedeck.listen_client import is_loopback
 from tapedeck.storage_types import Chunk, ChunkPage, Conversation, ConversationPage, Flushed, Gap, Problem
 
 AudioFileFormat = Literal["ogg", "wav", "pcm"]

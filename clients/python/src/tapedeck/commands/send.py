@@ -7,7 +7,7 @@ from typing import Annotated, Self
 import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from tapedeck import listen_client
+from tapedeck import listen_options
 from tapedeck.audio_file import AudioSource, open_source
 from tapedeck.commands.terminal import (
     ERR,
@@ -121,7 +121,7 @@ class _Bar:
             total = job.source.seconds * job.source.sample_rate * 2
         self._task = self._progress.add_task(job.source.name, total=total, state="connecting")
 
-    def show(self, now: listen_client.Progress) -> None:
+    def show(self, now: listen_options.Progress) -> None:
         """Where it stands."""
         if self._task is None:
             return
