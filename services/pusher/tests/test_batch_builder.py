@@ -11,7 +11,7 @@ from audiobus.cut import Stored
 from audiobus.entry_id import EntryId
 from audiobus.state import PreRoll
 from audiocodec.packet import packet_facts
-from audiocodec.span import PREROLL_SAMPLES, Span
+from audiocodec.span import PREROLL_SAMPLES, Span, join
 from audiostore.batch import read_batch
 from pusher.batch_builder import build
 from pusher.cutter import Limits, ReadOn, Take, Wait, decide
@@ -54,6 +54,16 @@ def test_what_goes_on_begins_with_the_packets_before_it(session, conversation):
     second = build(conversation.cid, entries[3:], first.preroll)
     assert second.batch.preroll == first.preroll.packets
     assert second.batch.spans[0].start_48k == first.batch.spans[0].end_48k
+
+
+def test_the_preroll_reaches_over_short_chunks_and_short_batches(session, conversation):
+    entries = list(session.speech(1, chunk_s=0.1))
+    preroll = None
+    for number, one in enumerate(entries):
+        built = build(conversation.cid, [one], preroll)
+        before = tuple(packet for _, packet in session.sent[: number * 5])[-16:]
+        assert built.batch.preroll == before
+        preroll = built.preroll
 
 
 def test_nothing_goes_on_from_another_run(session, conversation, clock):
@@ -104,6 +114,7 @@ def test_entries_that_cannot_share_a_file_are_refused(session, conversation):
 EVENTS = st.lists(
     st.one_of(
         st.tuples(st.just("speech"), st.integers(1, 40)),
+        st.tuples(st.just("fine"), st.integers(1, 30)),
         st.tuples(st.just("end"), st.integers(1, 3)),
         st.tuples(st.just("gap"), st.integers(1, 90_000)),
         st.tuples(st.just("empty"), st.integers(1, 50)),
@@ -121,6 +132,8 @@ def record(session, clock, events):
     for kind, number in events:
         if kind == "speech":
             entries += session.speech(number)
+        elif kind == "fine":
+            entries += session.speech(number / 10, chunk_s=0.1)
         elif kind == "end":
             entries += session.speech(number / 2, end=True)
         elif kind == "gap":
@@ -203,10 +216,8 @@ def test_every_packet_is_stored_once_in_its_place_whatever_the_cutting(
             assert last.end_48k - first.start_48k <= max(limits.batch_ms * 48, 48_000)
             assert len(built.batch.spans) <= 24
             if not first.starts and batches and first.continues(batches[-1].spans[-1]):
-                before = built.batch.preroll
-                whole = batches[-1].spans[-1]
-                assert before
-                assert len(before) * 960 >= PREROLL_SAMPLES or before[0] == whole.packets[0]
+                run = join(span for batch in batches for span in batch.spans)[-1]
+                assert built.batch.preroll == run.packets[-PREROLL_SAMPLES // 960 :]
             batches.append(built.batch)
         preroll, settled, at = built.preroll, decision.last, at + decision.count
     spans = [span for batch in batches for span in batch.spans]

@@ -3,7 +3,7 @@
 import random
 
 from audiobus import Conversation
-from pusher.retries import Retries
+from pusher.retries import MOST_TROUBLES, Retries
 
 A, B = Conversation("u", "a"), Conversation("u", "b")
 
@@ -29,3 +29,12 @@ def test_each_conversation_has_a_count_of_its_own():
     assert retries.not_before_ms(A) == 0
     assert len(retries) == 1
     assert retries.failed(A, 0) <= 1000
+
+
+def test_what_others_took_care_of_is_forgotten():
+    retries = Retries(random.Random(1))
+    for number in range(MOST_TROUBLES):
+        retries.failed(Conversation("u", f"c{number}"), 0)
+    retries.failed(A, 10_000_000)
+    assert len(retries) == 1
+    assert retries.not_before_ms(A) > 10_000_000

@@ -1,14 +1,8 @@
 """The worker on a real Redis and real stores."""
 
-import asyncio
-
-import msgspec
 import pytest
 
-from audiobus import Bus, Cut
-from audiobus.cut import VERSION
-from audiobus.errors import BusUnavailableError
-from audiostore.errors import StoreConfigurationError, TransientStoreError
+from audiobus import Bus
 from audiostore.names import parse_name
 from pusher.cutter import Limits
 
@@ -100,111 +94,6 @@ async def test_it_is_looked_at_more_seldom_when_nothing_happens(
     await new_worker(memory_store).drain(device.conversation)
     due = await bus.command("ZSCORE", bus.keys.due(0), device.conversation.tag)
     assert float(due) - clock() == max(60_000, min(600_000, idle_s * 1000))
-
-
-async def test_failed_puts_leave_everything_and_are_tried_without_end(
-    *, device, bus, store, new_worker, failing_store, packets_of, state_of, clock, metrics
-):
-    await device.open()
-    await device.say(70)
-    await bus.ask(device.conversation, "end")
-    failing = failing_store(store, [TransientStoreError("away")] * 12)
-    worker = new_worker(failing)
-    delays = []
-    while failing.errors:
-        await worker.drain(device.conversation)
-        assert await packets_of(store) == []
-        assert (await state_of()).waiting_samples == 70 * 48_000 - 312
-        due = float(await bus.command("ZSCORE", bus.keys.due(0), device.conversation.tag))
-        delays.append(due - clock())
-        assert await bus.take_lease(device.conversation, "anybody", 1)
-        await bus.release_lease(device.conversation, "anybody")
-        # A hint that comes earlier changes nothing.
-        before = len(failing.errors)
-        await worker.drain(device.conversation)
-        assert len(failing.errors) == before
-        clock.ms = int(due)
-    assert 500 <= delays[0] <= 1_000
-    assert all(150_000 <= delay <= 300_000 for delay in delays[9:])
-    await worker.drain(device.conversation)
-    assert await packets_of(store) == device.sent
-    assert metrics.puts["failed"]._value.get() == 12
-    assert metrics.retrying._value.get() == 0
-
-
-async def test_a_store_that_is_set_up_wrong_keeps_everything_too_and_says_so_loudly(
-    device, bus, memory_store, new_worker, failing_store, packets_of, clock, caplog
-):
-    await device.open()
-    await device.say(5)
-    await bus.ask(device.conversation, "end")
-    worker = new_worker(failing_store(memory_store, [StoreConfigurationError("no such bucket")]))
-    await worker.drain(device.conversation)
-    assert [record.levelname for record in caplog.records] == ["CRITICAL"]
-    assert "no such bucket" in caplog.records[0].error
-    clock.pass_s(2)
-    await worker.drain(device.conversation)
-    assert await packets_of(memory_store) == device.sent
-
-
-async def test_one_conversations_trouble_is_not_anothers(
-    device, new_device, bus, memory_store, new_worker, failing_store, packets_of
-):
-    other = new_device(conversation="other")
-    for one in (device, other):
-        await one.open()
-        await one.say(5)
-        await bus.ask(one.conversation, "end")
-    worker = new_worker(failing_store(memory_store, [TransientStoreError("away")]))
-    await worker.drain(device.conversation)
-    await worker.drain(other.conversation)
-    assert await packets_of(memory_store, other.conversation) == other.sent
-
-
-async def test_an_entry_that_does_not_parse_is_buried_and_the_rest_stored(
-    *, packets, device, bus, store, new_worker, packets_of, state_of, metrics
-):
-    await device.open()
-    await device.say(2)
-    whole = device.session.chunk(packets(50))
-    del device.sent[-50:]
-    await device.append(whole, msgspec.structs.replace(whole.chunk, trim=9).encode())
-    await device.say(2)
-    await bus.ask(device.conversation, "end")
-    await new_worker(store).drain(device.conversation)
-    assert await packets_of(store) == device.sent
-    letters = await bus.client.hgetall(bus.keys.dead(device.conversation))
-    assert list(letters) == [str(whole.id).encode()]
-    assert whole.chunk.packets[7] in next(iter(letters.values()))
-    # `stored` in acks stops before it, and the sums hold.
-    assert await bus.stored(device.conversation, whole.id.epoch) == (
-        device.session.newest,
-        whole.chunk.first_offset,
-    )
-    assert metrics.dead["unreadable"]._value.get() == 1
-    assert metrics.dead_letters.value == 1
-    state = await state_of()
-    assert state.settled == device.session.newest
-    assert (state.dead_samples, state.waiting_samples) == (48_000, 0)
-
-
-async def test_entries_that_no_file_can_hold_are_found_and_buried(
-    packets, device, bus, store, new_worker, packets_of, metrics
-):
-    await device.open()
-    await device.say(9)
-    # It parses; but no batch may name such a source.
-    device.session.source = "No Source!"
-    poison = device.session.chunk(packets(50))
-    del device.sent[-50:]
-    await device.append(poison)
-    device.session.source = "opus"
-    await device.say(9)
-    await bus.ask(device.conversation, "end")
-    await new_worker(store).drain(device.conversation)
-    assert await packets_of(store) == device.sent
-    assert await bus.client.hkeys(bus.keys.dead(device.conversation)) == [str(poison.id).encode()]
-    assert metrics.dead["unbuildable"]._value.get() == 1
 
 
 async def test_a_name_that_holds_the_same_runs_is_success(
@@ -318,67 +207,6 @@ async def test_what_is_deleted_while_it_is_put_does_not_stay(
     assert [info async for info in memory_store.list("")] == []
     # Neither is it settled: whoever deletes it clears the buffer.
     assert (await state_of()).cut is not None
-
-
-async def test_a_cut_of_another_version_waits_for_a_build_that_knows_it(
-    device, bus, memory_store, new_worker, clock, caplog
-):
-    await device.open()
-    await device.say(5)
-    cut = Cut(VERSION + 1, "1-0", "2-0", "x", "standard", "size")
-    await bus.client.hset(bus.keys.conv(device.conversation), "cut", cut.encode())
-    await new_worker(memory_store).drain(device.conversation)
-    assert "version 2" in caplog.records[-1].error
-    assert await bus.command("ZSCORE", bus.keys.due(0), device.conversation.tag) is not None
-
-
-async def test_redis_going_away_leaves_the_hint(device, bus, memory_store, new_worker):
-    await device.open()
-    await device.say(5)
-
-    class Away:
-        def __getattr__(self, name):
-            return getattr(bus, name)
-
-        async def read(self, *args, **kwargs):
-            raise BusUnavailableError("away")
-
-    with pytest.raises(BusUnavailableError):
-        await new_worker(memory_store, bus=Away()).drain(device.conversation)
-    # The lease was given back as far as that was possible.
-    assert await bus.take_lease(device.conversation, "somebody else", 1000)
-
-
-async def test_a_long_put_keeps_the_lease(device, bus, memory_store, new_worker, eventually):
-    await device.open()
-    await device.say(5)
-    await bus.ask(device.conversation, "end")
-    go = asyncio.Event()
-
-    class Slow:
-        def __getattr__(self, name):
-            return getattr(memory_store, name)
-
-        async def put(self, *args, **kwargs):
-            await go.wait()
-            return await memory_store.put(*args, **kwargs)
-
-    working = asyncio.create_task(new_worker(Slow(), lease_ms=300).drain(device.conversation))
-    renewed = []
-
-    async def renewed_twice() -> bool:
-        left = await bus.command("PTTL", bus.keys.lease(device.conversation))
-        if renewed and left > renewed[-1]:
-            renewed.append(left)
-            return len(renewed) > 3
-        renewed[-1:] = [left]
-        return False
-
-    await eventually(renewed_twice, "the lease is renewed")
-    assert not await bus.take_lease(device.conversation, "somebody else", 1000)
-    go.set()
-    await working
-    assert await bus.take_lease(device.conversation, "somebody else", 1000)
 
 
 async def test_it_ends_between_two_batches_when_asked_to(

@@ -10,6 +10,8 @@ from audiobus.conversation import Conversation
 
 FIRST_MS = 1_000
 MOST_MS = 300_000
+MOST_TROUBLES = 10_000
+"""Above this, those are forgotten whose turn came long ago: other pushers took care of them."""
 _DOUBLINGS = 10
 """Beyond this the delay is `MOST_MS` anyway, and a count without bound would overflow it."""
 
@@ -38,6 +40,10 @@ class Retries:
         The delay doubles from one second to five minutes, and half of it is left to chance: a thousand conversations that fail together
         shall not come back together.
         """
+        if len(self._troubles) >= MOST_TROUBLES:
+            long_ago_ms = now_ms - 2 * MOST_MS
+            kept = {one: old for one, old in self._troubles.items() if old.not_before_ms > long_ago_ms}
+            self._troubles = kept
         trouble = self._troubles.setdefault(conversation, _Trouble(0, 0))
         longest = min(MOST_MS, FIRST_MS << min(trouble.failures, _DOUBLINGS))
         trouble.failures += 1

@@ -5,11 +5,9 @@ build; store, then finish (`store_put`); again, until nothing is to cut; then se
 only then may the hint be acknowledged. Nothing here has a rule about audio in it.
 """
 
-import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -19,7 +17,7 @@ from audiobus.answers import ConversationGone, CutStands, OtherCutStands, Settle
 from audiobus.bus import QUIET_MS, Bus
 from audiobus.conversation import Conversation
 from audiobus.cut import decode_cut
-from audiobus.errors import BadEntryError, BusContractError, BusError
+from audiobus.errors import BadEntryError, BusContractError
 from audiobus.hints import Hints
 from audiobus.state import ConversationState
 from audiostore.errors import AudiostoreError
@@ -30,6 +28,7 @@ from pusher.batch_builder import Built, build
 from pusher.buffer import Buffer
 from pusher.cutter import Limits, Wait
 from pusher.errors import PusherError, SealingNotBuiltError
+from pusher.lease import LEASE_MS, holding
 from pusher.metrics import FAILED, PUT_OUTCOMES, PusherMetrics
 from pusher.next_look import ACTIVE_MS, LONGEST_MS, moved, next_look_ms
 from pusher.planner import STANDARD, Planned, Planner
@@ -41,8 +40,6 @@ from servicekit.logs import log_context
 
 log = logging.getLogger(__name__)
 
-LEASE_MS: Final = 30_000
-"""How long a conversation waits for a dead pusher at most; a living one renews three times in it."""
 BUSY_MS: Final = 2_000
 """How soon a conversation is looked at again whose lease somebody else holds: its hint may have come after the other's last look."""
 
@@ -90,7 +87,7 @@ class Worker:
             # On `due` before the hint is acknowledged: else, if the other one dies, nobody would look.
             await self.hints.due(conversation, self.now_ms() + BUSY_MS)
             return
-        async with self._holding(conversation):
+        async with holding(self.bus, conversation, self.holder, self.lease_ms):
             with log_context(conversation_id=conversation.cid):
                 await self._work(conversation)
 
@@ -233,26 +230,6 @@ class Worker:
         self.unstored.saw(conversation, None)
         await self.hints.push_due(conversation, self.now_ms() + LONGEST_MS)
         return False
-
-    @asynccontextmanager
-    async def _holding(self, conversation: Conversation) -> AsyncIterator[None]:
-        """Renews the lease while inside, and gives it back at the end."""
-        keeper = asyncio.create_task(self._renew(conversation), name="lease")
-        try:
-            yield
-        finally:
-            keeper.cancel()
-            await asyncio.wait([keeper])
-            # A lease that cannot be given back runs out by itself.
-            with suppress(BusError):
-                await self.bus.release_lease(conversation, self.holder)
-
-    async def _renew(self, conversation: Conversation) -> None:
-        while True:
-            await asyncio.sleep(self.lease_ms / 3000)
-            # Losing it costs work done twice, never audio.
-            with suppress(BusError):
-                await self.bus.take_lease(conversation, self.holder, self.lease_ms)
 
     def _count_put(self, outcome: str, begun: float) -> None:
         self.metrics.puts[outcome].inc()

@@ -1,0 +1,39 @@
+"""Keeping the lease of a conversation while it is drained.
+
+Thrift, not safety: two pushers that drain the same conversation do the work twice, never wrongly. So nothing here stops a worker whose
+lease was lost.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from audiobus.bus import Bus
+from audiobus.conversation import Conversation
+from audiobus.errors import BusError
+
+LEASE_MS: Final = 30_000
+"""How long a conversation waits for a dead pusher at most; a living one renews three times in it."""
+
+
+@asynccontextmanager
+async def holding(bus: Bus, conversation: Conversation, holder: str, lease_ms: int) -> AsyncIterator[None]:
+    """Renews a lease that was taken, while inside, and gives it back at the end."""
+    keeper = asyncio.create_task(_renew(bus, conversation, holder, lease_ms), name="lease")
+    try:
+        yield
+    finally:
+        keeper.cancel()
+        await asyncio.wait([keeper])
+        # A lease that cannot be given back runs out by itself.
+        with suppress(BusError):
+            await bus.release_lease(conversation, holder)
+
+
+async def _renew(bus: Bus, conversation: Conversation, holder: str, lease_ms: int) -> None:
+    while True:
+        await asyncio.sleep(lease_ms / 3000)
+        # Losing it costs work done twice, never audio.
+        with suppress(BusError):
+            await bus.take_lease(conversation, holder, lease_ms)
