@@ -39,6 +39,20 @@ async def test_minutes_are_cut_by_size_and_continue_with_preroll(
     assert all(len(batch.preroll) == 16 for batch in found[1:])
 
 
+@pytest.mark.parametrize("kind", ["redis_7_url", "redis_62_url", "redis_cluster_url"])
+async def test_it_drains_on_every_kind_of_redis(
+    kind, request, prefix, new_device, memory_store, new_worker, packets_of
+):
+    async with Bus(request.getfixturevalue(kind), prefix=prefix) as bus:
+        device = new_device(bus=bus)
+        await device.open()
+        await device.say(70)
+        await bus.ask(device.conversation, "end")
+        await new_worker(memory_store, bus=bus).drain(device.conversation)
+        assert await packets_of(memory_store) == device.sent
+        assert (await bus.state(device.conversation)).waiting_samples == 0
+
+
 @pytest.mark.parametrize("reason", ["finalize", "end", "switch", "flush"])
 async def test_every_reason_that_is_asked_for_is_counted(
     reason, device, bus, memory_store, new_worker, metrics
