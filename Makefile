@@ -18,7 +18,8 @@ setup: .venv/.ready ## Make .venv with everything in it (uv too, if it is missin
 .venv/.ready: uv.lock pyproject.toml $(wildcard */*/pyproject.toml)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tapedeck needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Set PYTHON=python3.x")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@command -v uv >/dev/null 2>&1 || test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@command -v uv >/dev/null 2>&1 || test -x $(BIN)/uv || { $(BIN)/python -m ensurepip >/dev/null; \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check uv; }
 	@$(SYNC) 2>/dev/null || { echo "make setup: once more, with the system's certificates"; UV_SYSTEM_CERTS=1 $(SYNC); }
 	@touch $@
 
