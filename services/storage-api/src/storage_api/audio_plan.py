@@ -10,7 +10,7 @@ from typing import Final
 
 from audiostore.errors import StoreError
 from servicekit.problem import ProblemError
-from storage_api.errors import UnreadableError
+from storage_api.errors import BrokenAnswerError, UnreadableError
 from storage_api.loading import Loader
 from storage_api.passage import Passage, Sound, passages
 from storage_api.recording import Recording, store_unavailable
@@ -123,6 +123,9 @@ async def _fetched(loader: Loader, group: tuple[Planned, ...]) -> list[tuple[Sou
         first = errors.exceptions[0]
         if isinstance(first, StoreError):
             raise store_unavailable(first) from errors
+        if isinstance(first, BrokenAnswerError):
+            detail = "audio moved while it was looked for; try again"
+            raise ProblemError(503, "unavailable", detail, headers={"Retry-After": "1"}) from errors
         raise first from errors
     return [task.result() for task in fetching]
 

@@ -6,18 +6,22 @@ Owns reading it consistently: every entry that was acked before, and the pre-rol
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from audiobus import Bus, Chunk, Conversation, ConversationState, Entry, EntryId, decode_chunk
+from audiobus import Bus, Conversation, ConversationState, Entry, EntryId, decode_chunk
 from audiobus.errors import BadEntryError
 from audiocodec.packet import packet_facts
 from audiocodec.span import PREROLL_SAMPLES, Span, join
+from storage_api.errors import SourceGoneError
 from storage_api.passage import Passage, Sound, narrow
 from storage_api.timeline import Live, Piece, Play
 
 PAGE_ENTRIES: Final = 256
 """Entries read at once: about 1 MiB, and as many seconds."""
+KEPT_BYTES: Final = 4 * 1024 * 1024
+"""Packets of the tail that are kept in memory, about 20 minutes of speech. The tail is longer only where the bucket is away; what lies
+beyond is read again when it is played."""
 CONSISTENT_TRIES: Final = 3
 """How often the tail is read again because a batch was finished meanwhile. After that only the pre-roll may be missing."""
 
@@ -27,8 +31,11 @@ class LiveChunk:
     """One entry."""
 
     id: EntryId
-    chunk: Chunk
+    sample_rate: int
+    """Hz."""
+    channels: int
     span: Span
+    """Without its packets where the tail is long: see KEPT_BYTES."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +52,54 @@ class LiveTail:
         """For the timeline; `Live.index` counts `chunks`."""
         return [Piece(live.span, Live(index)) for index, live in enumerate(self.chunks)]
 
-    def sounds(self, passage: Passage) -> list[Sound]:
-        """The packets of a passage of the tail, those that follow one another as one."""
+    async def load(self, bus: Bus, conversation: Conversation, passage: Passage) -> dict[int, Span]:
+        """The spans of a passage and of the entry before it, by index, with their packets.
+
+        SourceGoneError: entries that are in the bucket by now. BusUnavailableError.
+        """
+        first, last = _indices(passage)
+        first = max(0, first - 1)
+        spans = {index: self.chunks[index].span for index in range(first, last + 1)}
+        if all(span.packets for span in spans.values()):
+            return spans
+        before = self.chunks[first].id
+        found: dict[EntryId, Span] = {}
+        after: EntryId | None = EntryId(before.epoch, before.offset - 1) if before.offset else None
+        while True:
+            entries = await bus.read(conversation, count=PAGE_ENTRIES, after=after, last=self.chunks[last].id)
+            chunks, _ = await asyncio.to_thread(parse_entries, conversation.cid, entries)
+            found |= {live.id: live.span for live in chunks}
+            if len(entries) < PAGE_ENTRIES:
+                break
+            after = entries[-1].id
+        for index in spans:
+            span = found.get(self.chunks[index].id)
+            if span is None and index >= first + 1:
+                raise SourceGoneError("entries of the live tail were stored since they were read")
+            if span is not None:
+                spans[index] = span
+        return spans
+
+    def sounds(self, passage: Passage, spans: dict[int, Span]) -> list[Sound]:
+        """The packets of a passage, those that follow one another as one; `spans` as `load` gave them."""
         sounds: list[Sound] = []
         group: list[Play] = []
         for play in passage.plays:
             if group and not (
                 group[-1].whole and play.whole and play.piece.span.continues(group[-1].piece.span)
             ):
-                sounds.append(self._sound(group))
+                sounds.append(self._sound(group, spans))
                 group = []
             group.append(play)
-        return [*sounds, self._sound(group)]
+        return [*sounds, self._sound(group, spans)]
 
-    def _sound(self, plays: Sequence[Play]) -> Sound:
-        span = join(play.piece.span for play in plays)[0]
-        source = plays[0].piece.source
-        assert isinstance(source, Live)  # noqa: S101 - `passages` never mixes sources
-        return narrow(span, self._before(source.index), plays[0].start_48k, plays[-1].end_48k)
+    def _sound(self, plays: Sequence[Play], spans: dict[int, Span]) -> Sound:
+        indices = [_index(play) for play in plays]
+        span = join(spans[index] for index in indices)[0]
+        return narrow(span, self._before(indices[0], spans), plays[0].start_48k, plays[-1].end_48k)
 
-    def _before(self, index: int) -> tuple[bytes, ...]:
-        """The last 320 ms of packets before a chunk, as far as they are known."""
+    def _before(self, index: int, spans: dict[int, Span]) -> tuple[bytes, ...]:
+        """The last 320 ms of packets before an entry, as far as they are known."""
         taken: deque[bytes] = deque()
         have = 0
         while True:
@@ -73,12 +107,13 @@ class LiveTail:
             if span.starts:
                 return tuple(taken)
             known = index > 0 and span.continues(self.chunks[index - 1].span)
-            for packet in reversed(self.chunks[index - 1].span.packets if known else self._kept(span)):
+            before = spans.get(index - 1, self.chunks[index - 1].span) if known else None
+            for packet in reversed(before.packets if before else self._kept(span)):
                 if have >= PREROLL_SAMPLES:
                     return tuple(taken)
                 taken.appendleft(packet)
                 have += packet_facts(packet).samples
-            if not known:
+            if before is None or not before.packets:
                 return tuple(taken)
             index -= 1
 
@@ -103,18 +138,34 @@ async def read_live_tail(bus: Bus, conversation: Conversation) -> LiveTail:
             return LiveTail(state, chunks, unreadable)
 
 
+def _index(play: Play) -> int:
+    source = play.piece.source
+    assert isinstance(source, Live)  # noqa: S101 - `passages` never mixes sources
+    return source.index
+
+
+def _indices(passage: Passage) -> tuple[int, int]:
+    """The first and the last index; those between them are all in the passage."""
+    return _index(passage.plays[0]), _index(passage.plays[-1])
+
+
 async def _read(bus: Bus, conversation: Conversation) -> tuple[tuple[LiveChunk, ...], int]:
     chunks: list[LiveChunk] = []
-    unreadable = 0
+    unreadable = kept = 0
     after: EntryId | None = None
     while True:
         entries = await bus.read(conversation, count=PAGE_ENTRIES, after=after)
         found, bad = await asyncio.to_thread(parse_entries, conversation.cid, entries)
-        chunks += found
+        chunks += found if kept < KEPT_BYTES else [_without_packets(live) for live in found]
+        kept += sum(len(packet) for live in found for packet in live.span.packets)
         unreadable += bad
         if len(entries) < PAGE_ENTRIES:
             return tuple(chunks), unreadable
         after = entries[-1].id
+
+
+def _without_packets(live: LiveChunk) -> LiveChunk:
+    return replace(live, span=replace(live.span, packets=()))
 
 
 def parse_entries(conversation_id: str, entries: Sequence[Entry]) -> tuple[list[LiveChunk], int]:
@@ -132,5 +183,5 @@ def parse_entries(conversation_id: str, entries: Sequence[Entry]) -> tuple[list[
             continue
         if chunk.packets and chunk.first_offset <= entry.id.offset:
             span = chunk.span(conversation_id, entry.id.epoch, entry.id.offset)
-            chunks.append(LiveChunk(entry.id, chunk, span))
+            chunks.append(LiveChunk(entry.id, chunk.sample_rate, chunk.channels, span))
     return chunks, unreadable

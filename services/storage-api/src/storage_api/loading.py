@@ -7,6 +7,7 @@ listed, so the conversation is looked at again and the same stretch of time take
 from dataclasses import replace
 from typing import Final
 
+from audiobus.errors import BusUnavailableError
 from audiocodec.span import preroll_after
 from audiostore.batch import Batch
 from storage_api.errors import BrokenAnswerError, SourceGoneError
@@ -33,18 +34,25 @@ class Loader:
         UnreadableError: its object does not parse. BrokenAnswerError: it keeps moving. StoreError. ProblemError where a second look
         finds the conversation deleted.
         """
+        try:
+            return await self._load(passage)
+        except SourceGoneError as error:
+            if not looks:
+                raise BrokenAnswerError(f"{error}, at every look") from error
+            return await self._look_again(passage, looks - 1)
+
+    async def _load(self, passage: Passage) -> list[Sound]:
         source = passage.source
         if isinstance(source, Live):
             tail = self._recording.tail
             assert tail is not None  # noqa: S101 - only where there is a tail are there plays in it
-            return await self._workers.run(tail.sounds, passage)
+            try:
+                spans = await tail.load(self._recordings.bus, self._recording.conversation, passage)
+            except BusUnavailableError as error:
+                raise BrokenAnswerError(f"the live tail cannot be read any more: {error}") from error
+            return await self._workers.run(tail.sounds, passage, spans)
         info = self._recording.by_name[source.name].info
-        try:
-            batch = await self._recordings.bucket.batch(info)
-        except SourceGoneError as error:
-            if not looks:
-                raise BrokenAnswerError(f"{source.name} was gone at every look") from error
-            return await self._look_again(passage, looks - 1)
+        batch = await self._recordings.bucket.batch(info)
         sounds = await self._workers.run(stored_sounds, batch, passage)
         if sounds is None:
             raise self._recordings.bucket.refuse(

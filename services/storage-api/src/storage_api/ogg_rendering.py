@@ -5,6 +5,7 @@ at its start and at its end, and nowhere else: what a later span would drop (an 
 from the next gap, and where gaps are left out is a few milliseconds more. All sample counts are at 48 kHz.
 """
 
+import functools
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -18,6 +19,24 @@ SILENT_START_SAMPLES: Final = 960
 """The packet that goes first where a stream would begin with less pre-skip than players like."""
 SILENCE_STEP_SAMPLES: Final = 60 * 48_000
 """Silence is made in pieces of this length, so that a gap of a day costs no memory."""
+
+
+def packet_samples(packet: bytes) -> int:
+    """Duration of a packet that was checked when it was read (RFC 6716 §3.1, §3.2): its table of contents says it."""
+    toc = packet[0]
+    match toc & 0b11:
+        case 0:
+            return _frame_samples(toc & 0b1111_1100)
+        case 1 | 2:
+            return 2 * _frame_samples(toc & 0b1111_1100)
+        case _:
+            return (packet[1] & 0b11_1111) * _frame_samples(toc & 0b1111_1100)
+
+
+@functools.cache
+def _frame_samples(toc: int) -> int:
+    """Duration of the one frame of a packet that begins with this byte."""
+    return packet_facts(bytes((toc,))).samples
 
 
 class OggRendering:
@@ -68,7 +87,7 @@ class OggRendering:
 
     def _begin(self, lead: int, preroll: tuple[bytes, ...]) -> bytes:
         before = preroll
-        pre_skip = lead + sum(packet_facts(packet).samples for packet in before)
+        pre_skip = lead + sum(packet_samples(packet) for packet in before)
         if pre_skip < MIN_PRE_SKIP_SAMPLES:
             before = (*silent_packets(SILENT_START_SAMPLES, self._channels), *before)
             pre_skip += SILENT_START_SAMPLES
@@ -87,7 +106,7 @@ class OggRendering:
     def _packets(self, packets: Iterable[bytes]) -> Iterator[bytes]:
         writer = self._open()
         for packet in packets:
-            samples = packet_facts(packet).samples
+            samples = packet_samples(packet)
             page = writer.packet(packet, samples)
             self._clock += samples
             if page:

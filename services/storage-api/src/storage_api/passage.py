@@ -18,7 +18,7 @@ MAX_LIVE_SAMPLES: Final = 60 * 48_000
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """Plays in order of time out of one object, or plays out of the live tail that follow one another."""
+    """Plays in order of time out of one object, or out of entries of the live tail that follow one another."""
 
     plays: tuple[Play, ...]
 
@@ -54,7 +54,9 @@ def _together(group: Sequence[Play], play: Play) -> bool:
     source, other = group[0].piece.source, play.piece.source
     if isinstance(source, Stored):
         return isinstance(other, Stored) and source.name == other.name
-    return isinstance(other, Live) and play.end_48k - group[0].start_48k <= MAX_LIVE_SAMPLES
+    last = group[-1].piece.source
+    follows = isinstance(other, Live) and isinstance(last, Live) and other.index == last.index + 1
+    return follows and play.end_48k - group[0].start_48k <= MAX_LIVE_SAMPLES
 
 
 def narrow(span: Span, preroll: Sequence[bytes], start_48k: int, end_48k: int) -> Sound:

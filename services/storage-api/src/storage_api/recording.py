@@ -69,8 +69,8 @@ class Recording:
             assert facts is not None  # noqa: S101 - only readable objects are in the timeline
             return facts.sample_rate, facts.channels
         assert self.tail is not None  # noqa: S101 - as above
-        chunk = self.tail.chunks[source.index].chunk
-        return chunk.sample_rate, chunk.channels
+        live = self.tail.chunks[source.index]
+        return live.sample_rate, live.channels
 
 
 class Recordings:

@@ -1,0 +1,132 @@
+"""One clean stream out of many spans."""
+
+import itertools
+
+import pytest
+
+from audiocodec import BadPacketError, read_ogg_opus
+from audiocodec.packet import packet_facts
+from audiocodec.span import Span
+from storage_api.ogg_rendering import OggRendering, packet_samples
+from storage_api.passage import Sound
+
+T0 = 1_700_000_000_000
+START = T0 * 48
+NUMBERS = itertools.count()
+
+
+def span_at(first: int, count: int, *, lead: int = 0, trim: int = 0, starts: bool = False) -> Span:
+    packets = tuple(b"\x48" + next(NUMBERS).to_bytes(6, "big") for _ in range(count))
+    return Span("c", T0, 0, 1, T0, first, count * 960 - lead - trim, lead, trim, starts, packets)
+
+
+def render(sounds: list[Sound], *, start: int = START, end: int | None = None, fill_gaps: bool = True):
+    rendering = OggRendering(
+        channels=1, sample_rate=16_000, comments=[("A", "b")], serial=7, fill_gaps=fill_gaps
+    )
+    pages = [page for sound in sounds for page in rendering.sound(sound, start)]
+    if fill_gaps:
+        last = end if end is not None else sounds[-1].span.end_48k
+        pages += rendering.silence_until(start, last)
+    return read_ogg_opus(b"".join([*pages, rendering.finish()]))
+
+
+def played(ogg) -> int:
+    return ogg.end_granule - ogg.head.pre_skip
+
+
+def test_a_run_in_pieces_is_its_packets_once_and_in_order():
+    first = span_at(0, 50, lead=312, starts=True)
+    second = span_at(first.samples, 50)
+    third = span_at(first.samples + second.samples, 3, trim=100)
+    ogg = render([Sound(first, ()), Sound(second, (b"\x48preroll",)), Sound(third, (b"\x48preroll",))])
+    assert ogg.packets == [*first.packets, *second.packets, *third.packets]
+    assert ogg.head.pre_skip == 312
+    assert played(ogg) == first.samples + second.samples + third.samples
+
+
+def test_the_pre_roll_of_the_first_goes_under_pre_skip():
+    preroll = span_at(0, 16).packets
+    span = span_at(16 * 960, 10, lead=7)
+    ogg = render([Sound(span, preroll)], start=span.start_48k)
+    assert ogg.packets == [*preroll, *span.packets]
+    assert ogg.head.pre_skip == 16 * 960 + 7
+
+
+def test_a_pre_skip_that_players_would_trip_over_gets_a_silent_packet():
+    span = span_at(0, 10)
+    ogg = render([Sound(span, ())])
+    assert ogg.packets[1:] == list(span.packets)
+    assert ogg.head.pre_skip == 960
+    assert played(ogg) == span.samples
+
+
+def test_gaps_are_silence_and_the_lead_in_lies_inside():
+    first = span_at(0, 50, lead=312, trim=200, starts=True)
+    second = span_at(100_000, 50, lead=312, starts=True)
+    ogg = render([Sound(first, ()), Sound(second, ())])
+    at = ogg.packets.index(second.packets[0])
+    before = sum(packet_facts(packet).samples for packet in ogg.packets[:at])
+    assert abs((before + 312 - ogg.head.pre_skip) - 100_000) <= 60
+    assert abs(played(ogg) - (100_000 + second.samples)) <= 60
+
+
+def test_rounding_of_gaps_does_not_add_up():
+    sounds, at = [], 0
+    for number in range(200):
+        span = span_at(at, 2, lead=312 if not number else 0, starts=not number)
+        sounds.append(Sound(span, ()))
+        at = at + span.samples + 1000 + 59
+    ogg = render(sounds)
+    assert abs(played(ogg) - (sounds[-1].span.end_48k - START)) <= 60
+
+
+def test_an_encoder_that_starts_anew_without_a_gap_is_made_good_in_the_next():
+    first = span_at(0, 50, lead=312, trim=500, starts=True)
+    second = span_at(first.samples, 50, lead=312, starts=True)
+    third = span_at(first.samples + second.samples + 48_000, 50, lead=312, starts=True)
+    ogg = render([Sound(first, ()), Sound(second, ()), Sound(third, ())])
+    assert [packet for packet in ogg.packets if packet[0] == 0x48] == [
+        *first.packets,
+        *second.packets,
+        *third.packets,
+    ]
+    assert abs(played(ogg) - (third.end_48k - START)) <= 60
+
+
+def test_left_out_gaps_leave_nothing_but_packets():
+    first = span_at(0, 50, lead=312, starts=True)
+    second = span_at(500_000, 50, lead=312, trim=10, starts=True)
+    ogg = render([Sound(first, ()), Sound(second, ())], fill_gaps=False)
+    assert ogg.packets == [*first.packets, *second.packets]
+
+
+def test_silence_before_and_after_and_nothing_else():
+    span = span_at(48_000, 50, lead=312, starts=True)
+    ogg = render([Sound(span, ())], end=START + 48_000 * 5)
+    assert abs(played(ogg) - 48_000 * 5) <= 60
+    rendering = OggRendering(channels=2, sample_rate=48_000, comments=[], serial=7, fill_gaps=True)
+    ogg = read_ogg_opus(b"".join([*rendering.silence_until(START, START + 4800), rendering.finish()]))
+    assert played(ogg) == 4800
+
+
+def test_a_gap_of_a_day_comes_in_pieces():
+    rendering = OggRendering(channels=1, sample_rate=16_000, comments=[], serial=7, fill_gaps=True)
+    pages = rendering.silence_until(START, START + 86_400 * 48_000)
+    assert all(len(next(pages)) < 100_000 for _ in range(100))
+
+
+def test_a_stream_of_nothing_cannot_be_finished():
+    with pytest.raises(RuntimeError):
+        OggRendering(channels=1, sample_rate=16_000, comments=[], serial=7, fill_gaps=True).finish()
+
+
+def test_durations_are_read_off_any_packet_as_the_codec_reads_them():
+    for toc in range(256):
+        for rest in (b"", b"\x00\x00", b"\x01x", b"\x02ab", b"\x03abc"):
+            packet = bytes((toc,)) + rest
+            try:
+                wanted = packet_facts(packet).samples
+            except BadPacketError:
+                continue
+            assert packet_samples(packet) == wanted
