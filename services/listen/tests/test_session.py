@@ -448,7 +448,7 @@ def test_eight_seconds_wait_at_most_then_the_socket_is_not_read(desk, packets):
     for packet in packets[:399]:
         table.send(packet)
     assert table.session.reading
-    for packet in packets[399:401]:
+    for packet in packets[399:450]:
         table.send(packet)
     assert not table.session.reading
     table.automatic = True

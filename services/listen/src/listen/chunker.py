@@ -64,6 +64,11 @@ class Chunker:
         """Whether something is in the open chunk."""
         return self._first_at_ms is not None
 
+    @property
+    def has_ready(self) -> bool:
+        """Whether `take` has something to give."""
+        return bool(self._ready)
+
     def begin(self, run_start_ms: int, first_sample: int, *, lead: int, starts: bool, now_ms: int) -> None:
         """What follows lies here: a new run, or a new encoder. Closes the open chunk.
 

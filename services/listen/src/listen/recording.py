@@ -103,7 +103,7 @@ class Recording:
 
     def tick(self, now_ms: int) -> None:
         """Time has passed."""
-        if self._lateness and self._lateness.decided(now_ms):
+        if self._lateness is not None and self._lateness.decided(now_ms):
             self._decide(now_ms)
         if now_ms - self._heard_ms >= SILENCE_MS and self._lane.flushable and not self._held:
             self._lane.flush(self.taken, now_ms, ends=False)
@@ -121,15 +121,12 @@ class Recording:
         """The chunks closed since the last call."""
         return self._chunker.take()
 
-    @property
-    def due_at_ms(self) -> int | None:
-        """When `tick` or `job` has something to do next, at the latest."""
-        due = [self._lane.due_at_ms, self._chunker.due_at_ms]
-        if self._lateness:
-            due.append(self._lateness.since_ms + SILENCE_MS)
-        if self._lane.flushable:
-            due.append(self._heard_ms + SILENCE_MS)
-        return min((at for at in due if at is not None), default=None)
+    def has_news(self, now_ms: int) -> bool:
+        """Whether `chunks` or `job` have something to give. Most messages only add to what is collected."""
+        if self._chunker.has_ready:
+            return True
+        due_at_ms = self._lane.due_at_ms
+        return due_at_ms is not None and now_ms >= due_at_ms
 
     def _accept(self, data: bytes, samples: int, now_ms: int) -> None:
         if self._clock is None:

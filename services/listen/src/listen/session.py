@@ -146,7 +146,8 @@ class Session:
         except BadPacketError:
             return self._bad_audio(now_ms)
         self._bad_in_a_row = 0
-        return self._advance(now_ms)
+        # Nothing is put off for long: a chunk is closed by its audio, its bytes or, at a tick, its time.
+        return self._advance(now_ms) if recording.has_news(now_ms) else []
 
     def text(self, text: str, now_ms: int) -> list[Action]:  # noqa: C901 - one case for each message of the page
         """A text message."""
