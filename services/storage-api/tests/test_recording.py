@@ -8,6 +8,7 @@ from audiobus import Bus, Conversation
 from audiocodec import read_ogg_opus
 from audiostore import open_store
 from audiostore.names import CONTENT_TYPE
+from storage_api.passage import passages
 from storage_api.timeline import Live, Stored
 
 
@@ -58,12 +59,23 @@ async def test_a_flush_between_tail_and_listing_shows_neither_hole_nor_echo(
                 assert read_ogg_opus(answer.content).packets == sent
 
 
-async def test_a_finish_while_the_tail_is_read_keeps_the_pre_roll(one_bus, api, tape, conversation, pcm_tone):
+async def test_a_finish_while_the_tail_is_read_keeps_the_pre_roll(
+    api, one_bus, tape, conversation, pcm_tone, monkeypatch
+):
     await tape.record(pcm_tone(20))
-    await tape.drain(0, 10)
+    read = one_bus.read
+    drained = []
+
+    async def read_after_a_finish(*args, **kwargs):
+        if not drained:
+            drained.append(await tape.drain(0, 10))
+        return await read(*args, **kwargs)
+
+    monkeypatch.setattr(one_bus, "read", read_after_a_finish)
     recording = await api.services.recordings.find(conversation)
-    live = [play for play in recording.timeline.plays if isinstance(play.piece.source, Live)]
-    assert recording.tail._before(live[0].piece.source.index) == tape.preroll(10)
+    *_, passage = passages(recording.timeline.plays)
+    spans = await recording.tail.load(one_bus, conversation, passage)
+    assert recording.tail.sounds(passage, spans)[0].preroll == tape.preroll(10)
 
 
 async def test_an_object_that_is_gone_when_it_is_fetched_means_list_again(

@@ -117,19 +117,20 @@ class Bucket:
 
     async def with_facts(self, listed: list[tuple[BatchName, ObjectInfo]]) -> list[StoredObject]:
         """These objects with their facts. StoreError."""
-        unknown = [(name, info) for name, info in listed if self._recall(info) is None]
+        # Taken once: what is looked at now may push others out of the memory.
+        verdicts = {info.name: self._recall(info) for _, info in listed}
+        unknown = [(name, info) for name, info in listed if verdicts[info.name] is None]
         try:
             async with asyncio.TaskGroup() as tasks:
-                looking = [tasks.create_task(self._look(name, info)) for name, info in unknown]
+                looking = [(info, tasks.create_task(self._look(name, info))) for name, info in unknown]
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
-        found = {info.name: task.result() for (_, info), task in zip(unknown, looking, strict=True)}
-        rows = []
-        for name, info in listed:
-            verdict = found[info.name] if info.name in found else self._recall(info)
-            if verdict is not None:
-                rows.append(StoredObject(info, name, verdict))
-        return rows
+        verdicts |= {info.name: task.result() for info, task in looking}
+        return [
+            StoredObject(info, name, verdict)
+            for name, info in listed
+            if (verdict := verdicts[info.name]) is not None
+        ]
 
     async def batch(self, info: ObjectInfo) -> Batch:
         """The whole batch.

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from audiobus import Conversation
+from audiobus.errors import BusUnavailableError
 from servicekit.problem import ProblemError
 from storage_api import wire
 from storage_api.access import conversation_of
@@ -54,17 +56,16 @@ async def list_conversations(request: Request) -> Response:
     while remaining and len(rows) < size:
         group = remaining[: min(LOOKS_AT_ONCE, size - len(rows))]
         remaining = remaining[len(group) :]
-        exact = [entry for entry in group if (left := left - entry.objects) >= 0 or entry.buffered]
-        found = await asyncio.gather(*(_look(services, uid, entry, protection) for entry in exact))
-        known = {entry.conversation_id: row for entry, row in zip(exact, found, strict=True)}
-        for entry in group:
-            row = (
-                known[entry.conversation_id]
-                if entry.conversation_id in known
-                else _by_name(entry, protection)
+        exact = [(left := left - entry.objects) >= 0 or entry.buffered for entry in group]
+        found = await asyncio.gather(
+            *(
+                _look(services, uid, entry, protection)
+                if looked
+                else _by_name(services, uid, entry, protection)
+                for entry, looked in zip(group, exact, strict=True)
             )
-            if row is not None and only_live in (None, row.live):
-                rows.append(row)
+        )
+        rows += [row for row in found if row is not None and only_live in (None, row.live)]
         last = group[-1]
     following = None
     if remaining and last is not None:
@@ -91,7 +92,13 @@ async def _look(
     return None if recording.empty else summary(recording, protection, _now_ms())
 
 
-def _by_name(entry: Entry, protection: wire.Protection) -> wire.Conversation:
+async def _by_name(
+    services: Services, uid: str, entry: Entry, protection: wire.Protection
+) -> wire.Conversation | None:
+    """The conversation as the names of its objects tell it; None where it is deleted."""
+    with suppress(BusUnavailableError):  # the answer says already that Redis is away
+        if await services.bus.tombstone(Conversation(uid, entry.conversation_id)):
+            return None
     return wire.Conversation(
         conversation_id=entry.conversation_id,
         start=rfc3339_ms(entry.start_ms),

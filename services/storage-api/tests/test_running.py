@@ -1,0 +1,122 @@
+"""The process: `python -m storage_api`."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Service:
+    """One process."""
+
+    def __init__(self, tmp_path, redis_url: str, prefix: str) -> None:
+        (tmp_path / "secret").write_text("storage-api-test-secret-of-32-bytes!")
+        port, admin = free_port(), free_port()
+        self.url, self.admin = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}"
+        self.log = tmp_path / "log"
+        environ = {
+            **os.environ,
+            "TAPEDECK_AUTH": "dev",
+            "TAPEDECK_JWT_SECRET_FILE": str(tmp_path / "secret"),
+            "TAPEDECK_REDIS_URL": redis_url,
+            "TAPEDECK_REDIS_PREFIX": prefix,
+            "TAPEDECK_STORE_URL": f"file://{tmp_path}/store",
+            "TAPEDECK_STORAGE_BIND": f"127.0.0.1:{port}",
+            "TAPEDECK_ADMIN_BIND": f"127.0.0.1:{admin}",
+        }
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "storage_api"], env=environ, stdout=log, stderr=log
+            )
+
+    async def answers(self, url: str) -> httpx.Response:
+        deadline = time.monotonic() + 20
+        async with httpx.AsyncClient() as http:
+            while True:
+                try:
+                    answer = await http.get(url)
+                except httpx.TransportError:
+                    assert self.process.poll() is None, self.log.read_text()
+                    assert time.monotonic() < deadline
+                else:
+                    if answer.status_code != 503 or time.monotonic() > deadline:
+                        return answer
+                await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def service(tmp_path, redis_url, one_bus):
+    started = Service(tmp_path, redis_url, one_bus.keys.prefix)
+    yield started
+    started.process.kill()
+    started.process.wait()
+
+
+async def test_it_serves_says_that_it_is_ready_and_ends_when_asked(
+    service, api, tape, conversation, pcm_tone
+):
+    await tape.record(pcm_tone(1))
+    assert (await service.answers(f"{service.admin}/readyz")).status_code == 200
+    async with httpx.AsyncClient() as http:
+        headers = {"Authorization": f"Bearer {api.token(conversation.uid)}"}
+        answer = await http.get(service.url + api.path(conversation, "/audio?format=pcm"), headers=headers)
+        assert len(answer.content) == 32_000
+        verbose = (await http.get(f"{service.admin}/readyz?verbose")).text
+        assert "[+]store ok" in verbose
+        metrics = (await http.get(f"{service.admin}/metrics")).text
+    assert 'tapedeck_http_requests_total{method="GET",route="audio",status="200"} 1.0' in metrics
+    assert 'tapedeck_bucket_requests_total{code="ok",op="list"}' in metrics
+    assert 'tapedeck_unreadable_chunks_total{reason="sealed"} 0.0' in metrics
+    assert conversation.uid not in metrics
+    service.process.send_signal(signal.SIGTERM)
+    assert await asyncio.to_thread(service.process.wait, 15) == 0
+    lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+    assert {line["service"] for line in lines} == {"storage_api"}
+    assert "ended" in [line["message"] for line in lines]
+
+
+async def test_it_comes_back_at_once_after_a_kill(service, tmp_path, redis_url, one_bus):
+    await service.answers(f"{service.url}/")
+    service.process.kill()
+    service.process.wait()
+    began = time.monotonic()
+    again = Service(tmp_path, redis_url, one_bus.keys.prefix)
+    try:
+        assert (await again.answers(f"{again.url}/")).status_code == 404
+        assert time.monotonic() - began < 10
+    finally:
+        again.process.kill()
+        again.process.wait()
+
+
+def test_without_a_key_it_does_not_start(tmp_path):
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("TAPEDECK_")}
+    environ |= {"TAPEDECK_REDIS_URL": "redis://127.0.0.1", "TAPEDECK_STORE_URL": "memory:"}
+    done = subprocess.run(
+        [sys.executable, "-m", "storage_api"],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "no key for user tokens" in done.stderr
+
+
+def test_google_is_imported_only_where_it_is_used():
+    code = "import sys, storage_api.running; sys.exit(any(name.startswith('google') for name in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], timeout=30, check=False).returncode == 0
