@@ -44,6 +44,7 @@ from listen.recording import Dialect
 from listen.service import start
 from listen.session import Session
 from listen.settings import ListenSettings
+from listen.terms import Terms
 from servicekit.settings import load
 from servicekit.stop import Stop
 
@@ -72,14 +73,16 @@ class Desk:
         self.opened = opened or Opened(1_000, resume is not None, 0, None, None, None)
         self.automatic = automatic
         self.session = Session(
-            uid="alice",
-            owner="me",
-            conversation_id=CID,
-            resume=resume,
-            dialect=dialect,
-            audio_format=self.format,
-            chunk_ms=chunk_ms,
-            expires_at_ms=expires_at_ms,
+            Terms(
+                uid="alice",
+                owner="me",
+                conversation_id=CID,
+                resume=resume,
+                dialect=dialect,
+                audio_format=self.format,
+                chunk_ms=chunk_ms,
+                expires_at_ms=expires_at_ms,
+            )
         )
         self.encoder = SocketEncoder(self.format, bitrate=24_000, complexity=0)
         self.newest = EntryId(self.opened.epoch, self.opened.offset)

@@ -6,7 +6,7 @@ import pytest
 
 from audiobus import EntryId, Opened
 from listen.actions import Append, AskToStore, Close, Due, Encode, LookStored, Open, Ready, Watch
-from listen.session import Phase
+from listen.phase import Phase
 
 
 def resumed(offset: int, position=None, settled=None) -> Opened:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from starlette.websockets import WebSocket, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
 from audiobus import Bus
 from audiobus.errors import BusUnavailableError
@@ -163,6 +163,8 @@ async def _first_message(websocket: WebSocket) -> str:
             message: Mapping[str, Any] = await websocket.receive()
     except TimeoutError as error:
         raise RefusedError(401, "unauthorized", "no token came within 5 s") from error
+    if message["type"] == "websocket.disconnect":
+        raise WebSocketDisconnect
     parsed = messages.parse_client_text(message.get("text") or "", limit=messages.MAX_AUTH_TEXT)
     if isinstance(parsed, messages.AuthFirst):
         return parsed.token

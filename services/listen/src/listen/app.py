@@ -19,9 +19,9 @@ from listen.admission import AWAY, REDIS_S, Admission, Admitted, refuse
 from listen.connection import Backend, Connection
 from listen.encoding import SocketEncoder
 from listen.errors import RefusedError
-from listen.session import Session
 from listen.settings import ListenSettings
 from listen.sockets import Sockets
+from listen.terms import Terms
 from listen.tickets import TICKET_S, Tickets
 from servicekit.auth import bearer
 from servicekit.ids import new_conversation_id
@@ -75,26 +75,28 @@ class ListenApp:
             return
         try:
             try:
-                self._sockets.check_room()
-                admitted = await self._admission.admit(websocket, first_message=first_message)
-                with self._sockets.room_for(admitted.claims.uid):
-                    await self._admission.accept(websocket)
-                    await self._serve(websocket, admitted)
+                with self._sockets.place():
+                    await self._admit_and_serve(websocket, first_message=first_message)
             except RefusedError as error:
                 refused[error.code].inc()
                 await refuse(websocket, error, self._admission)
         except (WebSocketDisconnect, TimeoutError):
             log.debug("a client left during its handshake")
 
+    async def _admit_and_serve(self, websocket: WebSocket, *, first_message: bool) -> None:
+        admitted = await self._admission.admit(websocket, first_message=first_message)
+        with self._sockets.place_of(admitted.claims.uid):
+            await self._admission.accept(websocket)
+            await self._serve(websocket, admitted)
+
     async def _serve(self, websocket: WebSocket, admitted: Admitted) -> None:
         opening = admitted.opening
         if opening.mismatch is not None:
             raise RefusedError(400, "bad_parameter", opening.mismatch, close_code=BAD_PARAMETER)
-        owner = uuid.uuid4().hex
         expires_at = admitted.claims.expires_at
-        session = Session(
+        terms = Terms(
             uid=admitted.claims.uid,
-            owner=owner,
+            owner=uuid.uuid4().hex,
             conversation_id=opening.conversation_id or new_conversation_id(),
             resume=opening.resume,
             dialect=admitted.dialect,
@@ -102,16 +104,15 @@ class ListenApp:
             chunk_ms=self._settings.chunk_ms,
             expires_at_ms=None if expires_at is None else int(expires_at * 1000),
         )
+        encoder = SocketEncoder(
+            opening.audio_format,
+            bitrate=self._settings.opus_bitrate,
+            complexity=self._settings.opus_complexity,
+        )
         connection = Connection(
-            session,
-            uid=admitted.claims.uid,
-            owner=owner,
-            encoder=SocketEncoder(
-                opening.audio_format,
-                bitrate=self._settings.opus_bitrate,
-                complexity=self._settings.opus_complexity,
-            ),
-            backend=self._backend,
+            terms,
+            encoder,
+            self._backend,
             receive=websocket._receive,  # noqa: SLF001 - Starlette's own checks cost more than the session
             send=websocket._send,  # noqa: SLF001 - as above
         )

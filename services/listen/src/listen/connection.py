@@ -40,6 +40,7 @@ from listen.encoding import SocketEncoder
 from listen.metrics import ListenMetrics
 from listen.outgoing import Outgoing, Send
 from listen.session import Session
+from listen.terms import Terms
 
 log = logging.getLogger(__name__)
 
@@ -71,20 +72,10 @@ class Connection:
     """One accepted socket and its session."""
 
     def __init__(
-        self,
-        session: Session,
-        *,
-        uid: str,
-        owner: str,
-        encoder: SocketEncoder,
-        backend: Backend,
-        receive: Receive,
-        send: Send,
+        self, terms: Terms, encoder: SocketEncoder, backend: Backend, *, receive: Receive, send: Send
     ) -> None:
-        self._session = session
-        self._uid = uid
-        self._owner = owner
-        self._format = str(encoder.audio_format)
+        self._terms = terms
+        self._session = Session(terms)
         self._encoder = encoder
         self._backend = backend
         self._receive = receive
@@ -95,8 +86,7 @@ class Connection:
         self._closed = asyncio.Event()
         """The session is over."""
         self._received = 0
-        self._codec = encoder.audio_format.codec
-        self.close_code = 1006
+        """Binary messages since the last tick."""
 
     # -- life --------------------------------------------------------------------------------------------------------
 
@@ -128,7 +118,7 @@ class Connection:
     def tick(self, at_ms: int) -> None:
         """Time has passed."""
         if self._received:
-            self._backend.metrics.received[self._codec].inc(self._received)
+            self._backend.metrics.received[self._terms.audio_format.codec].inc(self._received)
             self._received = 0
         self.feed(lambda: self._session.tick(at_ms))
 
@@ -201,17 +191,16 @@ class Connection:
             case LookStored():
                 self._spawn(self._look(action), "look")
             case Watch(cid, due_at_ms):
-                conversation = Conversation(self._uid, cid)
+                conversation = Conversation(self._terms.uid, cid)
                 self._hint(lambda: self._backend.hints.due(conversation, due_at_ms))
                 self._hint(lambda: self._backend.bus.note_live(conversation, now_ms()))
             case Due(cid, at_ms):
-                conversation = Conversation(self._uid, cid)
+                conversation = Conversation(self._terms.uid, cid)
                 self._hint(lambda: self._backend.hints.due(conversation, at_ms))
             case Ready(cid, reason):
-                conversation = Conversation(self._uid, cid)
+                conversation = Conversation(self._terms.uid, cid)
                 self._hint(lambda: self._backend.hints.ready(conversation, reason))
             case Close(code):
-                self.close_code = code
                 metrics.closes[str(code)].inc()
                 self._outgoing.close(code)
                 self._closed.set()
@@ -256,12 +245,12 @@ class Connection:
             self.feed(lambda: self._session.append_refused(answer, now_ms()))
 
     async def _open(self, action: Open) -> None:
-        conversation = Conversation(self._uid, action.conversation_id)
+        conversation = Conversation(self._terms.uid, action.conversation_id)
         try:
             answer = await self._backend.bus.open(
                 conversation,
-                owner=self._owner,
-                format=self._format,
+                owner=self._terms.owner,
+                format=str(self._terms.audio_format),
                 now_ms=now_ms(),
                 resume=action.resume,
                 own=action.own,
@@ -272,10 +261,10 @@ class Connection:
             self.feed(lambda: self._session.opened(answer, now_ms()))
 
     async def _ask(self, action: AskToStore) -> None:
-        conversation = Conversation(self._uid, action.conversation_id)
+        conversation = Conversation(self._terms.uid, action.conversation_id)
         try:
             answer = await self._backend.bus.ask(
-                conversation, action.reason, owner=self._owner, ends=action.ends
+                conversation, action.reason, owner=self._terms.owner, ends=action.ends
             )
             if not isinstance(answer, Replaced):
                 await self._backend.hints.ready(conversation, action.reason)
@@ -288,7 +277,7 @@ class Connection:
             self.feed(lambda: self._session.asked(now_ms()))
 
     async def _look(self, action: LookStored) -> None:
-        conversation = Conversation(self._uid, action.conversation_id)
+        conversation = Conversation(self._terms.uid, action.conversation_id)
         try:
             settled, dead_offset = await self._backend.bus.stored(conversation, action.epoch)
         except BusError as error:

@@ -3,26 +3,23 @@
 Owns the protocol page: states, messages, errors and close codes. What is taken is `recording`'s, what is on its way into
 Redis, and its acks, `safekeeping`'s. Each event method returns the actions to be done, in order (`listen.actions`); their answers come
 back as events. At most one action of each kind that is answered is under way at a time.
-
-    opening -> open -> switching -> opening …        open, switching -> closing -> closed
 """
 
 from collections import deque
-from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Final
 
 from audiobus import Appended, Conversation, EntryId, Misplaced, Opened, Replaced
 from audiocodec.errors import BadPacketError
 from listen import messages
 from listen.actions import Action, AskReason, Close, Count, Encode, Open, SendText
-from listen.audio_format import AudioFormat
 from listen.encoding_job import Encoded
 from listen.intake import Intake
 from listen.patience import Patience
+from listen.phase import Ending, Phase
 from listen.pressure import Pressure
-from listen.recording import Dialect, Recording
+from listen.recording import Recording
 from listen.safekeeping import Safekeeping
+from listen.terms import Terms
 from servicekit.ids import valid_id
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024
@@ -32,67 +29,21 @@ KEEPALIVE_BYTES: Final = 2
 """In the plain dialect a binary message of at most this is no audio."""
 
 
-class Phase(Enum):
-    """Where a session stands."""
-
-    OPENING = auto()
-    OPEN = auto()
-    SWITCHING = auto()
-    """To another conversation: what came before is being made safe."""
-    CLOSING = auto()
-    CLOSED = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class _Ending:
-    """How it ends, once everything is safe."""
-
-    code: int
-    asks: AskReason | None
-
-
 class Session:
     """One socket's session, or several one after another when it changes its conversation."""
 
-    def __init__(
-        self,
-        *,
-        uid: str,
-        owner: str,
-        conversation_id: str,
-        resume: int | None,
-        dialect: Dialect,
-        audio_format: AudioFormat,
-        chunk_ms: int,
-        expires_at_ms: int | None = None,
-    ) -> None:
-        """A session that has not begun: call `start`.
-
-        Args:
-            uid: who speaks.
-            owner: a name that no other socket has.
-            conversation_id: what to record into.
-            resume: epoch of the session to go on with (v1).
-            dialect: of the protocol.
-            audio_format: what the client sends.
-            chunk_ms: about how much audio a chunk holds.
-            expires_at_ms: when the client's token ends.
-        """
+    def __init__(self, terms: Terms) -> None:
+        """A session that has not begun: call `start`."""
         self.phase = Phase.OPENING
-        self._uid = uid
-        self._owner = owner
-        self._cid = conversation_id
-        self._resume = resume
-        self._dialect = dialect
-        self._format = audio_format
-        self._chunk_ms = chunk_ms
-        self._expires_at_ms = expires_at_ms
-        self._intake = Intake(audio_format, dialect, chunk_ms)
+        self._terms = terms
+        self._cid = terms.conversation_id
+        self._resume = terms.resume
+        self._intake = Intake(terms.audio_format, terms.dialect, terms.chunk_ms)
         self._safe: Safekeeping | None = None
         """None until the session is open."""
         self._next_cid = ""
         """The conversation that is being switched to."""
-        self._ending: _Ending | None = None
+        self._ending: Ending | None = None
         self._gone = False
         """The client has left: nothing can be sent."""
         self._early: deque[str] = deque()
@@ -132,7 +83,7 @@ class Session:
         if len(data) > MAX_MESSAGE_BYTES:
             self._reject("too_big", f"a message has at most {MAX_MESSAGE_BYTES} bytes")
             return self._end(now_ms, 1009)
-        if self._dialect == "plain" and len(data) <= KEEPALIVE_BYTES:
+        if self._terms.dialect == "plain" and len(data) <= KEEPALIVE_BYTES:
             return []
         recording = self._intake.target
         if recording is None:
@@ -187,7 +138,7 @@ class Session:
         if self.phase is Phase.CLOSED:
             return []
         self._intake.tick(now_ms)
-        if self._expires_at_ms is not None and now_ms >= self._expires_at_ms and not self._ending:
+        if self._terms.expires_at_ms is not None and now_ms >= self._terms.expires_at_ms and not self._ending:
             self._send(messages.error("token_expired", "the token has expired: reconnect with a new one"))
             return self._end(now_ms, 4401)
         if self._patience.exhausted(now_ms):
@@ -223,7 +174,7 @@ class Session:
         if self._safe is not None:
             return self._reopened(answer, now_ms)
         self._safe = Safekeeping(
-            Conversation(self._uid, self._cid), self._owner, answer, self._patience, now_ms
+            Conversation(self._terms.uid, self._cid), self._terms.owner, answer, self._patience, now_ms
         )
         self._intake.opened(answer)
         self._told_not_ready = False
@@ -232,7 +183,9 @@ class Session:
         self._count("opened", 1, outcome)
         self._out += self._safe.watch(now_ms)
         self._send(
-            messages.ready(self._cid, answer.epoch, answer.offset, self._chunk_ms, answer.previous_offset)
+            messages.ready(
+                self._cid, answer.epoch, answer.offset, self._terms.chunk_ms, answer.previous_offset
+            )
         )
         if self._ending:
             return self._end(now_ms, self._ending.code, asks=self._ending.asks)
@@ -371,13 +324,13 @@ class Session:
             return self._drain()
         if self.phase is Phase.CLOSING:
             return self._advance(now_ms)
-        self._ending = self._ending or _Ending(code, asks)
+        self._ending = self._ending or Ending(code, asks)
         if self.phase is Phase.OPENING and not self._intake.has_early_audio:
             return self._close(code)
         if self.phase is Phase.OPEN:
             # A v1 client that comes back sends half a sample again; a plain one cannot.
             recording, _ = self._opened_parts()
-            recording.flush(now_ms, ends=self._dialect == "plain" or asks is not None)
+            recording.flush(now_ms, ends=self._terms.dialect == "plain" or asks is not None)
             self.phase = Phase.CLOSING
         return self._advance(now_ms)
 
@@ -402,7 +355,7 @@ class Session:
         return self._advance(now_ms)
 
     def _bad_audio(self, now_ms: int) -> list[Action]:
-        self._reject("bad_audio", f"no packet of {self._format.codec}: left out")
+        self._reject("bad_audio", f"no packet of {self._terms.audio_format.codec}: left out")
         self._bad_in_a_row += 1
         if self._bad_in_a_row >= BAD_PACKETS_LIMIT:
             return self._end(now_ms, 1007)

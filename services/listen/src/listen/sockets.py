@@ -7,7 +7,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from listen.connection import Connection, now_ms
@@ -38,8 +38,9 @@ class Sockets:
     def __len__(self) -> int:
         return self._count
 
-    def check_room(self) -> None:
-        """Whether another socket may come.
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Holds a place in this process, from the handshake on.
 
         Raises:
             RefusedError: 503, this process is full or about to end.
@@ -50,15 +51,22 @@ class Sockets:
             raise RefusedError(
                 503, "unavailable", "this server has no room for more sockets", retry_after_s=RETRY_AFTER_S
             )
+        self._count += 1
+        self._empty.clear()
+        try:
+            yield
+        finally:
+            self._count -= 1
+            if not self._count:
+                self._empty.set()
 
     @contextmanager
-    def room_for(self, uid: str) -> Iterator[None]:
-        """Holds a place for a user's socket.
+    def place_of(self, uid: str) -> Iterator[None]:
+        """Holds one of a user's places.
 
         Raises:
-            RefusedError: 503, or 429 where the user has too many.
+            RefusedError: 429, the user has too many sockets.
         """
-        self.check_room()
         if self._of_user[uid] >= self._limit_per_user:
             raise RefusedError(
                 429,
@@ -67,17 +75,12 @@ class Sockets:
                 retry_after_s=RETRY_AFTER_S,
             )
         self._of_user[uid] += 1
-        self._count += 1
-        self._empty.clear()
         try:
             yield
         finally:
-            self._count -= 1
             self._of_user[uid] -= 1
             if not self._of_user[uid]:
                 del self._of_user[uid]
-            if not self._count:
-                self._empty.set()
 
     async def serve(self, connection: Connection) -> None:
         """Runs a connection to its end."""
@@ -101,17 +104,18 @@ class Sockets:
         for connection in list(self._connections):
             connection.going_away(random.randint(*RECONNECT_MS))  # noqa: S311 - jitter, no secret
         spread_s = min(within_s * LEAVE_SHARE, LEAVE_EACH_S * self._count)
+        connections = list(self._connections)
+        random.shuffle(connections)
         try:
             async with asyncio.timeout(within_s):
-                while self._connections or self._count:
-                    connections = list(self._connections)
-                    random.shuffle(connections)
-                    for connection in connections:
-                        await asyncio.sleep(spread_s / len(connections))
+                for connection in connections:
+                    await asyncio.sleep(spread_s / len(connections))
+                    connection.leave()
+                while self._count:
+                    # What was in its handshake when this began comes a little later.
+                    for connection in list(self._connections):
                         connection.leave()
-                    if self._connections:
-                        await asyncio.wait_for(self._empty.wait(), max(0.1, spread_s))
-                    else:
-                        await self._empty.wait()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._empty.wait(), PULSE_S)
         except TimeoutError:
             return  # what is still open resumes elsewhere, from what was acked

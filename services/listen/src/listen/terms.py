@@ -1,0 +1,26 @@
+"""What a socket was admitted for: who speaks, into what, in which format. Fixed for the socket's life."""
+
+from dataclasses import dataclass
+
+from listen.audio_format import AudioFormat
+from listen.recording import Dialect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """The terms of one socket."""
+
+    uid: str
+    """Who speaks, from the token alone."""
+    owner: str
+    """A name that no other socket has."""
+    conversation_id: str
+    """What to record into, at first."""
+    resume: int | None
+    """Epoch of the session to go on with (v1)."""
+    dialect: Dialect
+    audio_format: AudioFormat
+    chunk_ms: int
+    """About how much audio a chunk holds."""
+    expires_at_ms: int | None = None
+    """When the client's token ends."""
