@@ -1,5 +1,6 @@
 """The live tail: what waits, with its packets kept or read again."""
 
+import msgspec
 import pytest
 
 from audiocodec import read_ogg_opus
@@ -87,3 +88,46 @@ async def test_what_was_stored_since_it_was_read_comes_from_the_bucket(
         for sound in await loader.load(passage):
             found += sound.span.packets
     assert found == sent
+
+
+async def test_entries_without_packets_only_move_the_offset(
+    api, tape, conversation, encode, pcm_tone, one_bus
+):
+    """Bytes that are no packets are counted and left out; what comes before and after is one run all the same."""
+    chunks = encode(pcm_tone(4))
+    await tape.open()
+    nothing = [(empty_after(chunks[0][0], 0, samples=0), 30)]
+    first = moved(chunks[:2], 30)
+    between = [(empty_after(first[1][0], first[1][1]), first[1][1] + 50)]
+    rest = moved(chunks[2:], 80)
+    await tape.append([*nothing, *first, *between, *rest])
+    tail = await read_live_tail(one_bus, conversation)
+    assert len(tail.chunks) == len(chunks)
+    (passage,) = passages(_plays(tail))
+    (sound,) = tail.sounds(passage, await tail.load(one_bus, conversation, passage))
+    assert sound.span.packets == tuple(packet for chunk, _ in chunks for packet in chunk.packets)
+    assert (await api.get(conversation)).json()["chunks"] == len(chunks)
+
+
+async def test_a_session_of_nothing_but_rubbish_is_no_recording(api, tape, conversation, encode, pcm_tone):
+    await tape.open()
+    await tape.append([(empty_after(encode(pcm_tone(1))[0][0], 0, samples=0), 99)])
+    assert (await api.get(conversation)).status_code == 404
+    path = f"/v1/users/{conversation.uid}/conversations"
+    answer = await api.http.get(path, headers={"Authorization": "Bearer all-token"})
+    assert answer.json()["conversations"] == []
+
+
+def moved(chunks, by: int):
+    return [
+        (msgspec.structs.replace(chunk, first_offset=chunk.first_offset + by), end + by)
+        for chunk, end in chunks
+    ]
+
+
+def empty_after(chunk, offset: int, samples: int | None = None):
+    """The entry that `listen` writes where nothing of what came was a packet."""
+    at = chunk.first_sample + (chunk.samples if samples is None else samples)
+    return msgspec.structs.replace(
+        chunk, first_sample=at, samples=0, lead=0, trim=0, starts=False, first_offset=offset, packets=()
+    )

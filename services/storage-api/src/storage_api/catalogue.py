@@ -14,7 +14,7 @@ from audiobus import Bus, Conversation
 from audiobus.errors import BusUnavailableError
 from audiostore.errors import StoreError
 from storage_api.bucket import Bucket
-from storage_api.live_tail import parse_entries
+from storage_api.live_tail import absorbed, parse_entries
 from storage_api.recording import store_unavailable
 
 FIRST_ENTRIES: Final = 8
@@ -104,7 +104,8 @@ async def _first_audio(bus: Bus, conversation: Conversation) -> tuple[int, int] 
     """Start and end in unix ms of the first audio that waits; None where none does."""
     after = None
     while entries := await bus.read(conversation, count=FIRST_ENTRIES, after=after):
-        chunks, _ = parse_entries(conversation.cid, entries)
+        found, _ = parse_entries(conversation.cid, entries)
+        chunks = absorbed(found)
         if chunks:
             return min(live.span.start_ms for live in chunks), max(live.span.end_ms for live in chunks)
         after = entries[-1].id

@@ -5,7 +5,7 @@ Owns reading it consistently: every entry that was acked before, and the pre-rol
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -36,6 +36,8 @@ class LiveChunk:
     channels: int
     span: Span
     """Without its packets where the tail is long: see KEPT_BYTES."""
+    empty: bool
+    """Whether the entry holds no packets at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +76,10 @@ class LiveTail:
             after = entries[-1].id
         for index in spans:
             span = found.get(self.chunks[index].id)
-            if span is None and index >= first + 1:
-                raise SourceGoneError("entries of the live tail were stored since they were read")
             if span is not None:
-                spans[index] = span
+                spans[index] = replace(span, end_offset=self.chunks[index].span.end_offset)
+            elif index >= _indices(passage)[0]:
+                raise SourceGoneError("entries of the live tail were stored since they were read")
         return spans
 
     def sounds(self, passage: Passage, spans: dict[int, Span]) -> list[Sound]:
@@ -160,8 +162,23 @@ async def _read(bus: Bus, conversation: Conversation) -> tuple[tuple[LiveChunk, 
         kept += sum(len(packet) for live in found for packet in live.span.packets)
         unreadable += bad
         if len(entries) < PAGE_ENTRIES:
-            return tuple(chunks), unreadable
+            return tuple(absorbed(chunks)), unreadable
         after = entries[-1].id
+
+
+def absorbed(chunks: Iterable[LiveChunk]) -> list[LiveChunk]:
+    """Without the entries that hold no packets: those only move the offset, so what comes before them reaches up to theirs."""
+    kept: list[LiveChunk] = []
+    for live in chunks:
+        if not live.empty:
+            kept.append(live)
+        elif kept and (kept[-1].id.epoch, kept[-1].span.end_offset) == (
+            live.id.epoch,
+            live.span.first_offset,
+        ):
+            before = kept.pop()
+            kept.append(replace(before, span=replace(before.span, end_offset=live.span.end_offset)))
+    return kept
 
 
 def _without_packets(live: LiveChunk) -> LiveChunk:
@@ -169,7 +186,7 @@ def _without_packets(live: LiveChunk) -> LiveChunk:
 
 
 def parse_entries(conversation_id: str, entries: Sequence[Entry]) -> tuple[list[LiveChunk], int]:
-    """The chunks in these entries that hold packets, and how many entries do not parse."""
+    """The chunks in these entries, and how many entries do not parse."""
     chunks: list[LiveChunk] = []
     unreadable = 0
     for entry in entries:
@@ -181,7 +198,7 @@ def parse_entries(conversation_id: str, entries: Sequence[Entry]) -> tuple[list[
         except BadEntryError:
             unreadable += 1
             continue
-        if chunk.packets and chunk.first_offset <= entry.id.offset:
+        if chunk.first_offset <= entry.id.offset:
             span = chunk.span(conversation_id, entry.id.epoch, entry.id.offset)
-            chunks.append(LiveChunk(entry.id, chunk.sample_rate, chunk.channels, span))
+            chunks.append(LiveChunk(entry.id, chunk.sample_rate, chunk.channels, span, not chunk.packets))
     return chunks, unreadable
