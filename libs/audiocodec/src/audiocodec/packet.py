@@ -17,6 +17,9 @@ MAX_PACKET_BYTES = 61_440
 MAX_PACKET_SAMPLES = 5_760
 """120 ms at 48 kHz, the longest packet there is (RFC 6716 §3.4, R5)."""
 
+_MAX_SINGLE_BYTES = 1_276
+"""TOC and the longest frame there is (RFC 6716 §3.4, R2)."""
+
 Mode = Literal["silk", "hybrid", "celt"]
 Bandwidth = Literal["NB", "MB", "WB", "SWB", "FB"]
 
@@ -54,7 +57,11 @@ def packet_facts(data: bytes) -> PacketFacts:
 
     BadPacketError: empty, longer than MAX_PACKET_BYTES, longer than 120 ms, or framing that does not add up.
     """
-    if not 0 < len(data) <= MAX_PACKET_BYTES:
+    size = len(data)
+    if 0 < size <= _MAX_SINGLE_BYTES and not data[0] & 3:
+        # Code 0, one frame that fills the packet: nothing else to check, and what nearly every packet is.
+        return _facts(data[0], 1)
+    if not 0 < size <= MAX_PACKET_BYTES:
         raise BadPacketError(f"Opus packet of {len(data)} bytes: 1 to {MAX_PACKET_BYTES} are possible")
     frames = native.packet_frames(data)
     if frames < 1:
