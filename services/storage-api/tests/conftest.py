@@ -231,7 +231,7 @@ async def serve_api(bus: Bus, store: Store, folder: Path) -> AsyncIterator[Api]:
     workers = Workers()
     services = Services(
         bus,
-        Bucket(store, metrics),
+        Bucket(store, metrics, workers),
         Access(users, ServiceTokens(tokens)),
         metrics,
         workers,

@@ -9,6 +9,7 @@ from servicekit.metrics import Metrics
 from storage_api.bucket import Bucket
 from storage_api.errors import SourceGoneError, UnreadableError, log_text
 from storage_api.metrics import StorageMetrics
+from storage_api.workers import Workers
 
 
 class Counting:
@@ -49,8 +50,15 @@ def metrics():
 
 
 @pytest.fixture
-def bucket(counting, metrics):
-    return Bucket(counting, metrics)
+def workers():
+    made = Workers()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def bucket(counting, metrics, workers):
+    return Bucket(counting, metrics, workers)
 
 
 async def test_an_object_is_looked_at_once(bucket, counting, tape, pcm_tone):
@@ -67,24 +75,24 @@ async def test_an_object_is_looked_at_once(bucket, counting, tape, pcm_tone):
     ]
 
 
-async def test_metadata_spares_looking(tape, pcm_tone, metrics):
+async def test_metadata_spares_looking(tape, pcm_tone, metrics, workers):
     memory = Counting(open_store("memory:"))
     tape.store = memory
     await tape.record(pcm_tone(2))
     await tape.put(0, 3)
-    (stored,) = await Bucket(memory, metrics).objects("user-1", "conv-1")
+    (stored,) = await Bucket(memory, metrics, workers).objects("user-1", "conv-1")
     assert memory.asked == []
     assert stored.verdict.facts.samples == 2 * 48_000
 
 
-async def test_metadata_that_is_not_ours_sends_to_the_tags(tape, pcm_tone, metrics):
+async def test_metadata_that_is_not_ours_sends_to_the_tags(tape, pcm_tone, metrics, workers):
     memory = open_store("memory:")
     tape.store = open_store("memory:")
     await tape.record(pcm_tone(2))
     (name,) = await tape.put(0, 3)
     data = await tape.store.get(name)
     await memory.put(name, data, content_type=CONTENT_TYPE, metadata={"tapedeck-version": "2"})
-    (stored,) = await Bucket(memory, metrics).objects("user-1", "conv-1")
+    (stored,) = await Bucket(memory, metrics, workers).objects("user-1", "conv-1")
     assert stored.verdict.facts.samples == 2 * 48_000
 
 

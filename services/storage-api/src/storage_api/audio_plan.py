@@ -16,8 +16,8 @@ from storage_api.passage import Passage, Sound, passages
 from storage_api.recording import Recording, store_unavailable
 from storage_api.timeline import Live, Timeline
 
-AHEAD_BYTES: Final = 4 * 1024 * 1024
-"""Objects that are fetched before the first byte, and kept until they are played: about 20 minutes of speech."""
+AHEAD_BYTES: Final = 2 * 1024 * 1024
+"""Objects that are fetched before the first byte, and kept until they are played: about ten minutes of speech."""
 AHEAD_AT_ONCE: Final = 8
 MAX_FILLED_SAMPLES: Final = 24 * 3600 * 48_000
 """The longest answer with gaps filled: a day."""

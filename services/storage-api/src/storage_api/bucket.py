@@ -21,6 +21,7 @@ from audiostore.store import ObjectInfo, Store
 from storage_api.errors import SourceGoneError, UnreadableError, log_text
 from storage_api.metrics import StorageMetrics
 from storage_api.timeline import Piece, Stored
+from storage_api.workers import Workers
 
 T = TypeVar("T")
 
@@ -81,8 +82,9 @@ class StoredObject:
 class Bucket:
     """Reads of one store."""
 
-    def __init__(self, store: Store, metrics: StorageMetrics) -> None:
+    def __init__(self, store: Store, metrics: StorageMetrics, workers: Workers) -> None:
         self._store = store
+        self._workers = workers
         self._metrics = metrics
         self._heads = asyncio.Semaphore(FACTS_AT_ONCE)
         self._known: OrderedDict[tuple[str, int, int | None], Verdict] = OrderedDict()
@@ -142,7 +144,7 @@ class Bucket:
         except TooLargeError as error:
             raise self.refuse(info, "too_large", str(error)) from error
         try:
-            return await asyncio.to_thread(read_batch, data)
+            return await self._workers.run(read_batch, data)
         except BatchFormatError as error:
             raise self.refuse(info, "not_a_batch", str(error)) from error
 

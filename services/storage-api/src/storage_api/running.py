@@ -39,7 +39,7 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
     store = await asyncio.to_thread(open_store, settings.store.url)
     workers = Workers()
     bus = Bus(settings.redis.url, prefix=settings.redis.prefix, partitions=settings.redis.partitions)
-    bucket = Bucket(store, families)
+    bucket = Bucket(store, families, workers)
     services = Services(bus, bucket, Access(users, tokens), families, workers, Downloads(families))
     try:
         async with serve_admin(admin, health, metrics), users, asyncio.TaskGroup() as tasks:

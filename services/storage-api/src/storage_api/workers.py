@@ -1,6 +1,7 @@
 """Threads for what keeps a core busy: parsing and decoding. libopus runs without the interpreter's lock.
 
-Owns the pool. Knows nothing of what runs in it.
+Owns the pool. Knows nothing of what runs in it. It is small on purpose: each call of libopus gives the lock away and wants it back, so a
+dozen threads that parse at once take three times as long, measured, as three of them.
 """
 
 import asyncio
