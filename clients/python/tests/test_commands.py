@@ -143,6 +143,8 @@ async def test_token(tapedeck):
     assert claims["exp"] - claims["iat"] == 3600
     _, out, _ = await tapedeck("token", "--json")
     assert json.loads(out)["user"] == "demo"
+    _, out, _ = await tapedeck("token", "carla")
+    assert jwt.decode(out.decode().strip(), SECRET, algorithms=["HS256"])["sub"] == "carla"
 
 
 @pytest.mark.parametrize(

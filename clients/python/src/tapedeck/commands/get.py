@@ -21,7 +21,10 @@ def get(  # noqa: PLR0913 - options of a command
         str | None,
         typer.Option("--output", "-o", help="File, or - for stdout [default: CONVERSATION.FORMAT]"),
     ] = None,
-    format: Annotated[AudioFileFormat, typer.Option(help="ogg copies packets; wav and pcm decode.")] = "ogg",  # noqa: A002 - the option's name
+    format: Annotated[  # noqa: A002 - the option's name
+        AudioFileFormat | None,
+        typer.Option(help="ogg copies packets; wav and pcm decode [default: as OUTPUT ends, else ogg]"),
+    ] = None,
     start: Annotated[str | None, typer.Option(help="From here on: RFC 3339 or unix seconds.")] = None,
     end: Annotated[str | None, typer.Option(help="Up to here.")] = None,
     fill_gaps: Annotated[bool, typer.Option(help="Gaps are silence, or left out.")] = True,
@@ -32,11 +35,12 @@ def get(  # noqa: PLR0913 - options of a command
 ) -> None:
     """Get a conversation's audio; a download that broke is taken up again."""
     system = System(url, token, user)
-    request = AudioRequest(format, start, end, fill_gaps)
+    chosen = format or _format_of(output)
+    request = AudioRequest(chosen, start, end, fill_gaps)
     if output == "-":
         asyncio.run(_to_stdout(system, conversation, request))
         return
-    target = Path(output) if output is not None else Path(f"{conversation}.{format}")
+    target = Path(output) if output is not None else Path(f"{conversation}.{chosen}")
     missing = asyncio.run(_to_file(system, conversation, request, target))
     size = target.stat().st_size
     if missing:
@@ -47,6 +51,17 @@ def get(  # noqa: PLR0913 - options of a command
         print_json({"file": str(target), "bytes": size, "missing": missing})
     else:
         ERR.print(f"{target}: {size} bytes", markup=False, highlight=False)
+
+
+def _format_of(output: str | None) -> AudioFileFormat:
+    """The format that a file's name asks for."""
+    match Path(output or "").suffix.lower():
+        case ".wav":
+            return "wav"
+        case ".pcm" | ".raw":
+            return "pcm"
+        case _:
+            return "ogg"
 
 
 async def _to_file(system: System, conversation_id: str, request: AudioRequest, target: Path) -> int:

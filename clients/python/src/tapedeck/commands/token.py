@@ -12,13 +12,15 @@ from tapedeck.system import DEFAULT_USER
 
 def token(
     *,
-    user: Annotated[str, typer.Option("--user", help="Whom the token speaks for.")] = DEFAULT_USER,
+    uid: Annotated[str | None, typer.Argument(help="Whom the token speaks for.")] = None,
+    user: Annotated[str, typer.Option("--user", help="The same.")] = DEFAULT_USER,
     hours: Annotated[float, typer.Option(min=0.01, help="How long it is valid.")] = 24,
     json: JsonOption = False,
 ) -> None:
     """Mint a user token for a system in dev mode, from its ready file."""
     ready = ready_file.read(ready_file.chosen_path())
     now_s = int(time.time())
+    user = uid or user
     minted = tokens.mint(ready.jwt_secret, user, now_s=now_s, lifetime_s=int(hours * 3600))
     if json:
         print_json({"user": user, "token": minted, "expires_at": now_s + int(hours * 3600)})
