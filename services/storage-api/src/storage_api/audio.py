@@ -138,10 +138,10 @@ async def _headers(
     services: Services, recording: Recording, wanted: Wanted, audio_plan: AudioPlan
 ) -> dict[str, str]:
     conversation = recording.conversation
-    enhanced = await services.protection(conversation.uid) == "enhanced"
+    storable = await services.protection(conversation.uid) == "standard"
     name = f"{conversation.cid}_{unix_seconds(audio_plan.start_48k // 48)}.{wanted.format}"
     headers = {
-        "Cache-Control": "private, no-store" if enhanced else "private, no-cache",
+        "Cache-Control": "private, no-cache" if storable else "private, no-store",
         "Content-Disposition": f'attachment; filename="{name}"',
         "Vary": "Accept, Authorization",
         "X-Content-Type-Options": "nosniff",

@@ -58,7 +58,7 @@ async def list_chunks(request: Request) -> Response:
     recording = await services.recordings.find(conversation)
     rows = [
         row
-        for row in chunk_rows(recording, await services.protection(conversation.uid))
+        for row in chunk_rows(recording, await services.protection(conversation.uid) or "standard")
         if _within(row, start, end)
     ]
     following = rows if place is None else [row for row in rows if _follows(row, place)]

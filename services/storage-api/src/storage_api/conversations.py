@@ -32,7 +32,7 @@ async def one_conversation(request: Request) -> Response:
     await services.access.allow(request, "audio:read")
     conversation = conversation_of(request)
     recording = await services.recordings.find(conversation)
-    protection = await services.protection(conversation.uid)
+    protection = await services.protection(conversation.uid) or "standard"
     return wire.json_response(summary(recording, protection, _now_ms()), live_headers(recording))
 
 
@@ -48,7 +48,7 @@ async def list_conversations(request: Request) -> Response:
     catalogue = await read_catalogue(services.bus, services.bucket, uid)
     if not catalogue.live_known and not catalogue.entries:
         raise live_unavailable()
-    protection = await services.protection(uid)
+    protection = await services.protection(uid) or "standard"
     rows: list[wire.Conversation] = []
     last: Entry | None = None
     left = EXACT_OBJECTS

@@ -68,10 +68,10 @@ class Services:
         """Those of the app that answers this request."""
         return cast("Services", request.app.state.services)
 
-    async def protection(self, uid: str) -> Protection:
-        """The user's protection level; `enhanced`, which is never wrong, where it cannot be known."""
+    async def protection(self, uid: str) -> Protection | None:
+        """The user's protection level; None where it cannot be known, because Redis is away."""
         try:
             settings = await self.bus.user_settings(uid)
         except BusUnavailableError:
-            return "enhanced"
+            return None
         return "enhanced" if settings.get("protection") == "enhanced" else "standard"
