@@ -29,6 +29,7 @@ def main() -> int:
         except BenchError as error:
             failed = 1
             print(f"{name} could not be measured: {error}", file=sys.stderr, flush=True)
+    about["load average after"] = machine.load_average()
     if arguments.json:
         print(json.dumps({"machine": about, "figures": [figure.as_json() for figure in figures]}, indent=2))
     else:

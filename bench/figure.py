@@ -39,8 +39,8 @@ class Figure:
     baseline: tuple[float, ...]
     better: Literal["less", "more"]
     goal: Goal | None = None
-    note: str = ""
-    """How it was measured, where the name does not say it."""
+    notes: tuple[str, ...] = ()
+    """How it was measured, where the name does not say it; a sentence each."""
 
     @property
     def value(self) -> float:
@@ -78,5 +78,5 @@ class Figure:
             "ratio_rounds": self.ratios,
             "goal": None if self.goal is None else str(self.goal),
             "met": self.met,
-            "note": self.note,
+            "notes": self.notes,
         }

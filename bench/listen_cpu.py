@@ -43,8 +43,10 @@ def measure(scale: Scale) -> Iterator[Figure]:
             baseline_name=baseline_name,
             baseline=tuple(cost[name]),
             better="less",
-            note=f"{scale.sockets} sockets, {MESSAGES_A_SECOND} messages a second each, for {scale.listen_seconds:g} s a round; "
-            "Redis and the load generator are processes of their own and not counted",
+            notes=(
+                f"{scale.sockets} sockets, {MESSAGES_A_SECOND} messages a second each, for {scale.listen_seconds:g} s a round",
+                "user and system time of the server's process; Redis and the load generator are not counted",
+            ),
         )
 
 

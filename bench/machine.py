@@ -22,8 +22,13 @@ def facts() -> dict[str, str]:
         "libopus": f"{'.'.join(map(str, opus.version))} ({opus.source})",
         "redis": f"{redis.major} ({redis.path.name}), AOF everysec",
         "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
-        "load average": f"{os.getloadavg()[0]:.2f}",
+        "load average before": load_average(),
     }
+
+
+def load_average() -> str:
+    """Of the last minute: above 1 before the run, somebody else was busy too."""
+    return f"{os.getloadavg()[0]:.2f}"
 
 
 def _processor() -> str:

@@ -37,9 +37,10 @@ def measure(scale: Scale) -> Iterator[Figure]:
             ours.append(_drain(workbench, pusher, f"round-{number}", scale.batches))
             bare.append(_bare(batches))
             copied.append(_copy(workbench.folder / f"copies-{number}", batches))
-    note = (
-        f"{scale.batches} conversations with a full batch each (60 chunks, {len(write_batch(batches[0])) // 1000} kB as a file) "
-        "a round; CPU of the pusher process, Redis not counted"
+    size = len(write_batch(batches[0])) // 1000
+    notes = (
+        f"{scale.batches} conversations with a full batch each (60 chunks, {size} kB as a file) a round",
+        "user and system time of the pusher's process, so `a CPU second` is a second of one core; Redis is not counted",
     )
     baselines = {
         "bare build: write_batch and its metadata, from packets in memory": bare,
@@ -54,7 +55,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
             baseline_name=name,
             baseline=tuple(baseline),
             better="more",
-            note=note,
+            notes=notes,
         )
 
 

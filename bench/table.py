@@ -5,7 +5,7 @@ from statistics import median
 
 from bench.figure import Figure
 
-HEADER = ("figure", "unit", "ours", "baseline", "of the baseline", "ratio (rounds)", "goal")
+HEADER = ("figure", "unit", "ours", "baseline", "its value", "ratio (rounds)", "goal")
 
 
 def table(figures: Sequence[Figure]) -> str:
@@ -14,7 +14,7 @@ def table(figures: Sequence[Figure]) -> str:
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
     lines = [_line(row, widths) for row in rows]
     lines.insert(1, "| " + " | ".join("-" * width for width in widths) + " |")
-    notes = list(dict.fromkeys(f"- {figure.part}: {figure.note}" for figure in figures if figure.note))
+    notes = list(dict.fromkeys(f"- {figure.part}: {note}" for figure in figures for note in figure.notes))
     return "\n".join([*lines, *(["", *notes] if notes else [])])
 
 
