@@ -74,6 +74,23 @@ async def test_a_failure_in_mid_stream_breaks_the_answer_visibly(
     assert (await api.get(conversation, "/audio", format=kind)).status_code == 200
 
 
+async def test_over_http_2_a_failure_in_mid_stream_is_visible_too(
+    slow_api, tape, conversation, pcm_tone, small_steps
+):
+    api, slow = slow_api
+    await recorded_in_batches(tape, pcm_tone(60), 6)
+    slow.free, slow.fails = 3, True
+    slow.gate.set()
+    headers = {"Authorization": "Bearer all-token"}
+    path = api.path(conversation, "/audio?format=wav")
+    async with httpx.AsyncClient(base_url=api.http.base_url, http1=False, http2=True, timeout=10) as http:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await http.get(path, headers=headers)
+        slow.free = 1000
+        answer = await http.get(path, headers=headers)
+    assert (answer.http_version, len(answer.content)) == ("HTTP/2", 44 + 60 * 32_000)
+
+
 async def test_a_failure_before_the_first_byte_is_an_answer(slow_api, tape, conversation, pcm_tone):
     api, slow = slow_api
     await recorded_in_batches(tape, pcm_tone(10), 2)

@@ -41,6 +41,7 @@ class AudioResponse(Response):
         self._make = body
         self._held = held
         self._on_broken = on_broken
+        self._must_end_short = False
 
     def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
         """The headers as they are given: the length is known to whoever gives them, or not at all."""
@@ -58,6 +59,9 @@ class AudioResponse(Response):
             if scope["method"] == "HEAD":
                 await send({"type": "http.response.body", "body": b""})
                 return
+            # Hypercorn leaves a stream of HTTP/2 open where an app breaks off, and the client waits for ever. An end that comes before the
+            # promised length is an error there (RFC 9113 §8.1.1); without a length there is nothing better than to leave it open.
+            self._must_end_short = scope["http_version"] == "2" and "content-length" in self.headers
             async with asyncio.TaskGroup() as tasks:
                 streaming = tasks.create_task(self._stream(send), name="audio")
                 watching = tasks.create_task(_gone(receive, streaming), name="client watch")
@@ -72,7 +76,8 @@ class AudioResponse(Response):
             # No end of body is sent: the client sees a broken answer, never a short one that looks whole.
             log.error("an audio answer broke off", extra={"reason": log_text(error)})  # noqa: TRY400 - the text says it all
             self._on_broken()
-            return
+            if not self._must_end_short:
+                return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
