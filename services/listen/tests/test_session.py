@@ -199,6 +199,15 @@ def test_audio_goes_on_after_finalize(desk, second):
     assert [span.lead for span in table.runs()] == [312, 312]
 
 
+@pytest.mark.parametrize("last", [{"type": "close"}, {"type": "conversation", "conversation_id": "conv-2"}])
+def test_finalize_is_answered_before_the_session_is_over(desk, second, last):
+    table = desk()
+    table.send(second)
+    table.say(type="finalize")
+    table.say(**last)
+    assert table.of("finalized") == [{"type": "finalized", "offset": len(second), "stored": False}]
+
+
 # -- conversation
 
 

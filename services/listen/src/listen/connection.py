@@ -202,6 +202,7 @@ class Connection:
                 self._hint(lambda: self._backend.hints.ready(conversation, reason))
             case Close(code):
                 metrics.closes[str(code)].inc()
+                log.info("a socket ended", extra={"code": code, "codec": self._terms.audio_format.codec})
                 self._outgoing.close(code)
                 self._closed.set()
             case Count():

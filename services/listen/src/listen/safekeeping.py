@@ -125,6 +125,11 @@ class Safekeeping:
         self._under_way.discard("ask")
         self._patience.worked()
 
+    def last_words(self) -> list[Action]:
+        """What the client hears when its session is over: answers that it still waits for, and the last ack."""
+        answers = self._settlement.give_up(self.outbox.stored)
+        return [*(SendText(messages.finalized(offset, stored=done)) for offset, done in answers), self.ack()]
+
     def looked(self, settled: EntryId | None, dead_offset: int | None, now_ms: int) -> list[Action]:
         """What is stored."""
         self._under_way.discard("look")

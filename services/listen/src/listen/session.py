@@ -233,10 +233,10 @@ class Session:
         """The answer to `AskToStore`: it stands in Redis that everything shall be stored."""
         _, safe = self._opened_parts()
         safe.asked()
-        if self._asked_to_end and self.phase is Phase.CLOSING and self._ending:
-            self._out.append(safe.ack())
-            return self._close(self._ending.code)
-        if self._asked_to_end and self.phase is Phase.SWITCHING:
+        if self._asked_to_end:
+            self._out += safe.last_words()
+            if self.phase is Phase.CLOSING and self._ending:
+                return self._close(self._ending.code)
             return self._switched(now_ms)
         return self._advance(now_ms)
 
@@ -284,7 +284,7 @@ class Session:
         if self.phase is Phase.CLOSING and self._ending:
             asks = self._ending.asks
         if asks is None:
-            self._out.append(safe.ack())
+            self._out += safe.last_words()
             self._close_now(self._ending.code if self._ending else 1011)
             return
         self._asked_to_end = True

@@ -42,6 +42,11 @@ class Settlement:
         self._finals = [final for final in self._finals if final not in done]
         return [(final.offset, final.offset <= stored) for final in done]
 
+    def give_up(self, stored: int) -> list[tuple[int, bool]]:
+        """The session is over: every final that still waits is answered with what is known."""
+        waiting, self._finals = self._finals, []
+        return [(final.offset, final.offset <= stored) for final in waiting]
+
     def ask(self, acked: int, now_ms: int) -> bool:
         """Whether storing must be asked for now: once for each final, when all before it is appended."""
         asking = [final for final in self._finals if not final.asked and final.offset <= acked]
