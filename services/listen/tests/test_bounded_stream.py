@@ -94,6 +94,18 @@ async def until_empty(service) -> None:
             await asyncio.sleep(0.02)
 
 
+async def test_a_message_may_come_in_fragments(service, raw, packets):
+    client, _ = await raw("codec=opus&conversation_id=fragments")
+    packet = packets[0]
+    client.writer.write(client.frame(2, packet[:5], final=False) + client.frame(9, b"ping"))
+    client.writer.write(client.frame(0, packet[5:9], final=False) + client.frame(0, packet[9:]))
+    client.writer.write(client.frame(2, packets[1]))
+    client.writer.write(client.frame(1, b'{"type":', final=False) + client.frame(0, b'"close"}'))
+    assert await client.close_code() == 1000
+    (span,) = await service.spans("fragments")
+    assert span.packets == (packet, packets[1])
+
+
 async def test_no_compression_is_agreed_on(raw):
     _, answer = await raw(headers="Sec-WebSocket-Extensions: permessage-deflate\r\n")
     assert "extensions" not in answer.lower()

@@ -61,6 +61,12 @@ class BoundedStream(WSStream):
         assert self.app_put is not None  # noqa: S101 - the app was started with the handshake
         for event in self.connection.events():
             if isinstance(event, Message):
+                if event.message_finished and self._fits_whole(event):
+                    whole = event.data
+                    text = whole if isinstance(whole, str) else None
+                    data = None if isinstance(whole, str) else bytes(whole)
+                    await self.app_put({"type": "websocket.receive", "bytes": data, "text": text})
+                    continue
                 try:
                     self.buffer.extend(event)
                 except FrameTooLargeError:
@@ -76,6 +82,10 @@ class BoundedStream(WSStream):
                 if self.connection.state == ConnectionState.REMOTE_CLOSING:
                     await self._send_wsproto_event(event.response())
                 await self.send(StreamClosed(stream_id=self.stream_id))
+
+    def _fits_whole(self, event: Message[Any]) -> bool:
+        """Whether a message came in one piece, as nearly all do: it needs no collecting."""
+        return self.buffer.value is None and len(event.data) <= self.buffer.max_length
 
     async def _refuse(self) -> None:
         """Hands the beginning of a message that is too long to the app, and reads nothing more."""
