@@ -72,3 +72,28 @@ async def test_watch(eventually):
     watching.cancel()
     with pytest.raises(asyncio.CancelledError):
         await watching
+
+
+async def test_advise(eventually):
+    health = Health()
+    answers = {"complaints": ["appendonly is no"], "away": False}
+
+    async def complaints():
+        if answers["away"]:
+            raise ConnectionError
+        return answers["complaints"]
+
+    advising = asyncio.create_task(
+        health.advise("redis settings", complaints, away=ConnectionError, every_s=0.01)
+    )
+    await eventually(lambda: health.checks.get("redis settings") == Check("warning", "appendonly is no"))
+    assert health.ready
+    answers["away"] = True
+    answers["complaints"] = []
+    await asyncio.sleep(0.05)  # asked a few times more: the warning stays until somebody answers otherwise
+    assert health.checks["redis settings"].state == "warning"
+    answers["away"] = False
+    await eventually(lambda: health.checks["redis settings"] == Check("ok"))
+    advising.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await advising

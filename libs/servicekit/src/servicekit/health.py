@@ -87,6 +87,30 @@ class Health:
                     self.ok(name)
             await asyncio.sleep(every_s)
 
+    async def advise(
+        self,
+        name: str,
+        complaints: Callable[[], Awaitable[list[str]]],
+        *,
+        away: type[Exception],
+        every_s: float = 60.0,
+    ) -> None:
+        """Ask for `complaints` now and then `every_s`, for ever; a warning as long as there are any.
+
+        To be run as a task. `away` says that nobody could be asked: nothing is reported, that is `watch`'s business.
+        """
+        while True:
+            try:
+                found = await complaints()
+            except away:
+                pass
+            else:
+                if found:
+                    self.warn(name, "; ".join(found))
+                else:
+                    self.ok(name)
+            await asyncio.sleep(every_s)
+
     def _report(self, name: str, check: Check) -> None:
         before = self._checks.get(name)
         self._checks[name] = check

@@ -4,6 +4,8 @@ import asyncio
 from importlib.metadata import version
 
 from audiobus import Bus, Hints, Writer
+from audiobus.errors import BusError
+from audiobus.redis_settings import complaints
 from audiocodec import libopus
 from listen.admission import Admission
 from listen.app import ListenApp
@@ -53,6 +55,10 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
             async with asyncio.TaskGroup() as tasks:
                 writing = tasks.create_task(writer.run(), name="writer")
                 watching = tasks.create_task(health.watch("redis", bus.ping), name="redis watch")
+                advising = tasks.create_task(
+                    health.advise("redis settings", lambda: complaints(bus), away=BusError),
+                    name="redis settings",
+                )
                 pulsing = tasks.create_task(sockets.pulse(), name="pulse")
                 serving = tasks.create_task(serve_sockets(app.asgi, public, served), name="sockets")
                 await stop.wait()
@@ -62,5 +68,6 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
                 await serving
                 pulsing.cancel()
                 watching.cancel()
+                advising.cancel()
                 writer.close()
                 await writing

@@ -12,6 +12,7 @@ from audiobus.bus import Bus
 from audiobus.connection import open_client
 from audiobus.errors import BusError
 from audiobus.hints import Hints
+from audiobus.redis_settings import complaints
 from audiostore import open_store
 from audiostore.errors import AudiostoreError
 from audiostore.store import Store
@@ -19,7 +20,6 @@ from pusher.cutter import Limits
 from pusher.dispatch import Dispatch
 from pusher.metrics import PusherMetrics
 from pusher.reader import BLOCK_MS, Reader
-from pusher.redis_check import complaints
 from pusher.scheduler import Scheduler
 from pusher.settings import PusherSettings
 from pusher.worker import Worker, unix_ms
@@ -31,7 +31,6 @@ from servicekit.stop import Stop
 log = logging.getLogger(__name__)
 
 OPEN_AGAIN_S = 5.0
-CHECK_AGAIN_S = 60.0
 LAST_WORDS_S = 1.0
 """Of the drain time: kept for closing what the work has used."""
 
@@ -75,7 +74,10 @@ async def _serve(
         async with asyncio.TaskGroup() as background:
             watching = [
                 background.create_task(health.watch("redis", bus.ping), name="redis watch"),
-                background.create_task(_check_redis(bus, health), name="redis check"),
+                background.create_task(
+                    health.advise("redis settings", lambda: complaints(bus), away=BusError),
+                    name="redis settings",
+                ),
             ]
             async with asyncio.TaskGroup() as work:
                 dispatch = Dispatch(work, worker.drain, hints.done, at_once=settings.at_once)
@@ -109,16 +111,3 @@ async def _open_store(url: str, health: Health, stop: Stop) -> Store | None:
             health.ok("store")
             return store
     return None
-
-
-async def _check_redis(bus: Bus, health: Health) -> None:
-    """Says so where Redis may lose audio, at the start and as long as it is so."""
-    while True:
-        # Its absence is the watch's business.
-        with suppress(BusError):
-            found = await complaints(bus)
-            if found:
-                health.warn("redis", "; ".join(found))
-            elif health.checks["redis"].state == "warning":
-                health.ok("redis")
-        await asyncio.sleep(CHECK_AGAIN_S)

@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from audiobus import Bus
 from audiobus.errors import BusError
+from audiobus.redis_settings import complaints
 from audiostore import open_store
 from servicekit.admin import serve_admin
 from servicekit.auth import UserTokens
@@ -46,6 +47,10 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
             watching = [
                 tasks.create_task(health.watch("store", bucket.ping), name="store watch"),
                 tasks.create_task(watch_redis(health, bus), name="redis watch"),
+                tasks.create_task(
+                    health.advise("redis settings", lambda: complaints(bus), away=BusError),
+                    name="redis settings",
+                ),
                 tasks.create_task(_drain(health, stop), name="drain"),
             ]
             where = bound_to(public)

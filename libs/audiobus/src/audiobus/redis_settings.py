@@ -1,4 +1,4 @@
-"""Whether Redis is set up so that what it confirmed is still there tomorrow; where not, operators are told, loudly."""
+"""Whether Redis is set up so that what it confirmed is still there tomorrow: every service warns where it is not."""
 
 from typing import Any, cast
 

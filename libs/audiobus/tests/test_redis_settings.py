@@ -4,7 +4,7 @@ import pytest
 
 from audiobus import Bus
 from audiobus.errors import BusUnavailableError
-from pusher.redis_check import complaints
+from audiobus.redis_settings import complaints
 
 
 async def test_a_good_one_and_a_bad_one(redis_process):
