@@ -169,16 +169,26 @@ async def test_going_away_says_how_long_to_wait(listen_stand_in):
 
 
 async def test_status_and_usage_are_shown_and_unknown_types_ignored(listen_stand_in, within):
+    seen = []
+
+    async def watch(client):
+        # Every change is looked at: a cut follows each message, and reconnecting ends `buffering` at once.
+        while True:
+            seen.append(await client.changed())
+
     async with ListenClient(listen_stand_in.url, "t", options=ListenOptions(**FAST)) as client:
+        watching = asyncio.create_task(watch(client))
         listen_stand_in.cuts = [(0, 1012, '{"type":"new","what":1}')]
         await client.send(b"ab")
+        await within(lambda: not listen_stand_in.cuts)
         listen_stand_in.cuts = [(0, 1012, '{"type":"status","state":"buffering"}')]
         await client.send(b"ab")
-        await within(lambda: client.progress.buffering)
+        await within(lambda: any(progress.buffering for progress in seen))
         listen_stand_in.cuts = [(0, 1012, '{"type":"usage","state":"near"}')]
         await client.send(b"ab")
         await within(lambda: client.progress.usage == "near")
         await within(lambda: not client.progress.buffering)
+        watching.cancel()
 
 
 async def test_send_waits_when_too_much_is_kept(listen_stand_in, within):
