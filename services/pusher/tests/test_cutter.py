@@ -62,6 +62,15 @@ def test_a_batch_never_lasts_longer_than_its_limit(ask, session):
     assert decision.end_ms == entries[59].span.end_ms
 
 
+def test_a_batch_without_room_for_another_chunk_is_cut_at_once(ask, session):
+    entries = list(session.speech(60))
+    assert isinstance(ask(entries[:59]), Wait)
+    decision = ask(entries)
+    assert (decision.reason, decision.count) == (Reason.SIZE, 60)
+    # What comes next is there already: whether it fits is seen, not guessed.
+    assert ask(entries, more=True) == ReadOn()
+
+
 def test_one_chunk_alone_is_taken_however_long_it_is(ask, session):
     entries = [*session.speech(90, chunk_s=90), *session.speech(1)]
     assert ask(entries).count == 1

@@ -84,7 +84,7 @@ def decide(
     """
     if not arrived:
         return Wait(None)
-    count, full = _fitting(arrived, limits, exclude)
+    count, full = _fitting(arrived, limits, exclude, more=more)
     if full is None and more:
         return ReadOn()
     reason, number = (full, count) if full else _due(arrived, state, now_ms, limits)
@@ -118,7 +118,7 @@ def oldest_ms(arrived: Sequence[Arrived]) -> int | None:
 
 
 def _fitting(
-    arrived: Sequence[Arrived], limits: Limits, exclude: Sequence[Stored]
+    arrived: Sequence[Arrived], limits: Limits, exclude: Sequence[Stored], *, more: bool
 ) -> tuple[int, Reason | None]:
     """How many entries make the batch, and why no more; None if the next one may still fit."""
     growing = _Growing(limits)
@@ -137,7 +137,8 @@ def _fitting(
         elif growing.first is not None:
             # What follows it goes on from it, and finds its pre-roll only at the start of a file.
             return count, Reason.BOUNDARY
-    return len(arrived), None
+    # Waiting for a chunk that finds no room would only cost a second look, and a second.
+    return len(arrived), Reason.SIZE if growing.full and not more else None
 
 
 class _Growing:
@@ -150,6 +151,15 @@ class _Growing:
         self._last: Span | None = None
         self._format: tuple[str, int, int] | None = None
         self._runs = 0
+        self._length = 0
+        """Samples of the last audio in it."""
+
+    @property
+    def full(self) -> bool:
+        """Whether one more chunk as long as the last would find no room."""
+        if self.first is None or self._last is None:
+            return False
+        return self._last.end_48k + self._length - self.first.start_48k > self._limits.batch_ms * 48
 
     def refusal(self, chunk: Chunk, span: Span) -> Reason | None:
         """Why this chunk cannot enter; None if it can."""
@@ -172,6 +182,7 @@ class _Growing:
             self._runs += 1
         self.first = self.first or span
         self._last = span
+        self._length = span.samples
         self._format = _format(chunk)
 
     def skip(self, span: Span) -> None:

@@ -237,12 +237,12 @@ class Worker:
 
     def _count_batch(self, prepared: Prepared) -> None:
         built = prepared.built
-        # A cut of another version may carry a reason that this build does not know.
-        reason = prepared.cut.reason if prepared.cut.reason in set(Reason) else Reason.FLUSH.value
-        self.metrics.batches[reason].inc()
         self.metrics.stored_seconds.inc(built.samples / 48_000)
         if built.batch is None:
             return
+        # A cut of another version may carry a reason that this build does not know.
+        reason = prepared.cut.reason if prepared.cut.reason in set(Reason) else Reason.FLUSH.value
+        self.metrics.batches[reason].inc()
         self.metrics.batch_audio_seconds.observe(sum(span.samples for span in built.batch.spans) / 48_000)
         self.metrics.batch_bytes.observe(len(built.data))
         log.info(
