@@ -8,8 +8,15 @@ from audiobus import Conversation
 from audiobus.hints import Hints
 
 
-async def flushed(api, conversation, token: str = "all-token"):
-    return await api.http.post(api.path(conversation, ":flush"), headers={"Authorization": f"Bearer {token}"})
+async def flushed(api, conversation, token: str = "all-token", content=None):
+    headers = {"Authorization": f"Bearer {token}"}
+    return await api.http.post(api.path(conversation, ":flush"), headers=headers, content=content)
+
+
+async def in_parts(size: int):
+    """A body whose length is not announced."""
+    for _ in range(0, size, 4096):
+        yield bytes(4096)
 
 
 async def test_a_flush_is_noted_hinted_and_answered_when_all_is_stored(
@@ -67,6 +74,20 @@ async def test_nobody_stores_and_the_answer_is_a_timeout(api, tape, conversation
     await tape.record(pcm_tone(1))
     answer = await flushed(api, conversation)
     assert (answer.status_code, answer.json()["code"]) == (504, "flush_timeout")
+
+
+async def test_a_small_body_is_fine_and_one_over_the_limit_is_refused(
+    api, tape, conversation, one_bus, pcm_tone
+):
+    await tape.record(pcm_tone(1))
+    for content in (bytes(65_537), in_parts(69_632)):
+        answer = await flushed(api, conversation, content=content)
+        assert (answer.status_code, answer.json()["code"]) == (413, "too_big")
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert (await one_bus.state(conversation)).flush is None
+    await tape.drain(0, len(tape.chunks))
+    for content in (None, b"", b"{}", bytes(65_536), in_parts(65_536)):
+        assert (await flushed(api, conversation, content=content)).status_code == 200
 
 
 async def test_nothing_recorded_is_not_found(api, tape, conversation, one_bus, pcm_tone):

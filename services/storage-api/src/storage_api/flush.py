@@ -14,6 +14,7 @@ from starlette.responses import Response
 from audiobus import Asked, Conversation, EntryId
 from audiobus.errors import BusUnavailableError
 from audiostore.errors import StoreError
+from servicekit.body import read_body
 from servicekit.problem import ProblemError, request_id
 from storage_api import wire
 from storage_api.access import conversation_of
@@ -30,10 +31,11 @@ log = logging.getLogger(__name__)
 
 
 async def flush(request: Request) -> Response:
-    """Asks for it, and waits."""
+    """Asks for it, and waits. It needs no body: one that comes is read up to the limit of all bodies, and not looked at."""
     services = Services.of(request)
     actor = await services.access.allow(request, "audio:write")
     conversation = conversation_of(request)
+    await read_body(request)
     try:
         samples = await _flush(services, conversation)
     except BusUnavailableError as error:
