@@ -214,6 +214,15 @@ async def test_head_says_what_get_would(api, tape, conversation, pcm_tone):
         assert head.headers["cache-control"] == "private, no-cache"
 
 
+async def test_head_knows_no_ranges(api, tape, conversation, pcm_tone):
+    await tape.record(pcm_tone(1))
+    path = api.path(conversation, "/audio?format=wav")
+    for asked in ("bytes=0-9", "bytes=99999999-"):
+        answer = await api.http.head(path, headers={"Authorization": "Bearer read-token", "Range": asked})
+        assert (answer.status_code, answer.headers["content-length"]) == (200, str(44 + 32_000))
+        assert "content-range" not in answer.headers
+
+
 async def test_enhanced_users_leave_no_copy_in_a_cache(api, tape, conversation, one_bus, pcm_tone):
     await tape.record(pcm_tone(1))
     await one_bus.command("HSET", one_bus.keys.user(conversation.uid), "protection", "enhanced")

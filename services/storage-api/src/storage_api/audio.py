@@ -187,8 +187,10 @@ def _pcm(
     data_bytes = form.frames(audio_plan.samples) * form.frame_bytes
     head = wav_header(form.sample_rate, form.channels, data_bytes) if wanted.format == "wav" else b""
     size = len(head) + data_bytes
-    # Without a validator nobody can know that two answers are of one recording: If-Range never holds.
-    part = None if request.headers.get("if-range") else byte_range(request.headers.get("range"), size)
+    # Range is defined for GET alone (RFC 9110 §14.2). Without a validator nobody can know that two answers are of one recording: If-Range
+    # never holds.
+    ranged = request.method == "GET" and not request.headers.get("if-range")
+    part = byte_range(request.headers.get("range"), size) if ranged else None
     first, end = part or (0, size)
     headers["Accept-Ranges"] = "bytes"
     headers["Content-Length"] = str(end - first)
