@@ -66,6 +66,7 @@ class Desk:
         expires_at_ms: int | None = None,
         automatic: bool = True,
         chunk_ms: int = 1_000,
+        batch_ms: int = 60_000,
         pre_skip: int = 312,
     ) -> None:
         self.now_ms = NOW_MS
@@ -81,6 +82,7 @@ class Desk:
                 dialect=dialect,
                 audio_format=self.format,
                 chunk_ms=chunk_ms,
+                batch_ms=batch_ms,
                 expires_at_ms=expires_at_ms,
             )
         )

@@ -4,7 +4,7 @@ import pytest
 
 from audiobus import Appended, Conversation, EntryId, Opened, decode_chunk
 from audiobus.chunk import VERSION, Chunk
-from listen.actions import Append, AskToStore, Due, LookStored, Ready, SendText
+from listen.actions import Append, AskToStore, Due, LookStored, Ready, SendText, Watch
 from listen.chunker import ReadyChunk
 from listen.patience import Patience
 from listen.safekeeping import Safekeeping
@@ -60,6 +60,20 @@ def test_a_hint_is_given_each_time_another_batch_waits(safe, now_ms):
         safe.advance(now_ms)
         hints.append(Ready in kinds(safe.appended(appended(10 * index, waiting_s), now_ms)))
     assert hints == [False, False, True, False, False, True, False, True]
+
+
+def test_how_much_a_batch_is_decides_when_it_is_due_and_hinted_at(now_ms):
+    opened = Opened(7, False, 0, None, None, None)
+    safe = Safekeeping(Conversation("alice", "c"), "me", opened, Patience(), now_ms, batch_ms=10_000)
+    assert safe.watch(now_ms) == [Watch("c", now_ms + 10_000)]
+    hints = []
+    for index, waiting_s in enumerate([1, 9, 10, 19, 20], start=1):
+        safe.put([chunk(10 * index)])
+        safe.advance(now_ms)
+        actions = safe.appended(appended(10 * index, waiting_s, entries=index + 1), now_ms)
+        hints.append([action for action in actions if isinstance(action, Due | Ready)])
+    ready = Ready("c", "audio")
+    assert hints == [[Due("c", now_ms + 10_000)], [], [ready], [], [ready]]
 
 
 @pytest.mark.parametrize(("entries", "due"), [(1, True), (2, True), (3, False)])

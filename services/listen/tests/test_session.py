@@ -591,6 +591,14 @@ def test_an_append_into_an_empty_buffer_makes_the_conversation_due(desk, packets
     assert len(table.hints) == before
 
 
+def test_shorter_batches_are_due_and_hinted_at_sooner(desk, packets):
+    table = desk(codec="opus", batch_ms=5_000)
+    assert table.hints == [Watch("conv-1", table.now_ms + 5_000)]
+    for packet in packets[:50]:
+        table.send(packet)
+    assert table.hints[-1] == Due("conv-1", table.now_ms + 5_000)
+
+
 def test_a_steady_session_costs_one_command_a_second(desk, packets):
     table = desk(codec="opus")
     for _ in range(3):

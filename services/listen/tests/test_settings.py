@@ -18,7 +18,7 @@ def test_the_defaults_are_those_of_the_operators_page(environ):
     assert settings.bind == Bind("0.0.0.0", 8080)
     assert (settings.chunk_ms, settings.opus_bitrate, settings.opus_complexity) == (1_000, 24_000, 10)
     assert (settings.max_sockets, settings.max_sockets_per_user, settings.allowed_origins) == (5_000, 20, ())
-    assert settings.process.drain_seconds == 25
+    assert (settings.process.drain_seconds, settings.batch_seconds) == (25, 60)
 
 
 def test_dev_mode_serves_this_machine_only(environ):

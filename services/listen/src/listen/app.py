@@ -102,6 +102,7 @@ class ListenApp:
             dialect=admitted.dialect,
             audio_format=opening.audio_format,
             chunk_ms=self._settings.chunk_ms,
+            batch_ms=int(self._settings.batch_seconds * 1000),
             expires_at_ms=None if expires_at is None else int(expires_at * 1000),
         )
         encoder = SocketEncoder(

@@ -25,10 +25,6 @@ from listen.outbox import Outbox
 from listen.patience import Patience
 from listen.settlement import Settlement
 
-DUE_MS: Final = 60_000
-"""A conversation with audio is looked at by then, at the latest."""
-BATCH_SAMPLES: Final = 60 * 48_000
-"""Each time so much more waits, a hint is given."""
 NEARLY_EMPTY: Final = 2
 """Entries after an append into an empty buffer: the chunk, and the entry that opened the session."""
 
@@ -37,8 +33,21 @@ class Safekeeping:
     """What a session has in Redis, and what it has still to bring there."""
 
     def __init__(
-        self, conversation: Conversation, owner: str, opened: Opened, patience: Patience, now_ms: int
+        self,
+        conversation: Conversation,
+        owner: str,
+        opened: Opened,
+        patience: Patience,
+        now_ms: int,
+        *,
+        batch_ms: int = 60_000,
     ) -> None:
+        """Keeps safe what the session `opened` gives out.
+
+        `batch_ms` of audio is a batch: a conversation that has audio is looked at by then, at the latest, and whenever so much
+        more waits, a hint is given.
+        """
+        self._batch_ms = batch_ms
         self.outbox = Outbox(EntryId(opened.epoch, opened.offset))
         self._conversation = conversation
         self._owner = owner
@@ -62,7 +71,7 @@ class Safekeeping:
 
     def watch(self, now_ms: int) -> list[Action]:
         """The session begins: somebody must look at it, whatever becomes of this process."""
-        return [Watch(self._conversation.cid, now_ms + DUE_MS)]
+        return [Watch(self._conversation.cid, now_ms + self._batch_ms)]
 
     def put(self, chunks: list[ReadyChunk]) -> None:
         """More chunks, in order."""
@@ -108,8 +117,8 @@ class Safekeeping:
         self._settlement.told(now_ms)
         out = [Count("appended_samples", ready.chunk.samples), self.ack()]
         if answer.entries <= NEARLY_EMPTY:
-            out.append(Due(self._conversation.cid, now_ms + DUE_MS))
-        batches = answer.waiting_samples // BATCH_SAMPLES
+            out.append(Due(self._conversation.cid, now_ms + self._batch_ms))
+        batches = answer.waiting_samples // (self._batch_ms * 48)
         if batches > self._batches_waiting:
             out.append(Ready(self._conversation.cid, "audio"))
         self._batches_waiting = batches

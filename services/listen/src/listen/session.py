@@ -174,7 +174,12 @@ class Session:
         if self._safe is not None:
             return self._reopened(answer, now_ms)
         self._safe = Safekeeping(
-            Conversation(self._terms.uid, self._cid), self._terms.owner, answer, self._patience, now_ms
+            Conversation(self._terms.uid, self._cid),
+            self._terms.owner,
+            answer,
+            self._patience,
+            now_ms,
+            batch_ms=self._terms.batch_ms,
         )
         self._intake.opened(answer)
         self._told_not_ready = False

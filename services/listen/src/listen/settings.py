@@ -6,7 +6,7 @@ import msgspec
 
 from servicekit.bind import Bind
 from servicekit.groups import AdminSettings, AuthSettings, ProcessSettings, RedisSettings
-from servicekit.parsers import whole, words
+from servicekit.parsers import number, whole, words
 from servicekit.settings import Setting
 
 
@@ -29,6 +29,14 @@ class ListenSettings(msgspec.Struct, frozen=True, kw_only=True):
     chunk_ms: Annotated[
         int, Setting("TAPEDECK_CHUNK_MS", whole(100, 5_000), "ms of audio in an entry of the buffer")
     ] = 1_000
+    batch_seconds: Annotated[
+        float,
+        Setting(
+            "TAPEDECK_BATCH_SECONDS",
+            number(1, 60),
+            "seconds in a batch: the pusher is told when so much waits",
+        ),
+    ] = 60.0
     opus_bitrate: Annotated[
         int, Setting("TAPEDECK_OPUS_BITRATE", whole(6_000, 128_000), "bit/s for clients that send PCM")
     ] = 24_000

@@ -22,5 +22,7 @@ class Terms:
     audio_format: AudioFormat
     chunk_ms: int
     """About how much audio a chunk holds."""
+    batch_ms: int = 60_000
+    """How much audio a batch holds: when so much waits, whoever stores is told."""
     expires_at_ms: int | None = None
     """When the client's token ends."""
