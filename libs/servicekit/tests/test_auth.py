@@ -46,7 +46,7 @@ async def test_who_a_token_proves_its_bearer_to_be(tokens, secret):
     async with tokens:
         assert await tokens.verify(jwt.encode({"sub": "alice"}, secret)) == Claims("alice", None)
         claims = await tokens.verify(jwt.encode({"sub": "auth0|5f7c", "exp": expires_at}, secret))
-    assert claims == Claims("sha256-" + hashlib.sha256(b"auth0|5f7c").hexdigest()[:32], expires_at + 10)
+    assert claims == Claims("sha256-" + hashlib.sha256(b"auth0|5f7c").hexdigest()[:32], expires_at)
 
 
 async def test_another_claim_may_name_the_user(secret_settings, secret):
@@ -64,11 +64,18 @@ async def test_claims_that_name_nobody(tokens, secret, claim):
 
 async def test_times(tokens, secret):
     now = int(time.time())
-    assert await tokens.verify(jwt.encode({"sub": "a", "exp": now - 5}, secret))  # within the leeway
-    assert await refusal(tokens, jwt.encode({"sub": "a", "exp": now - 20}, secret)) == "token_expired"
+    assert await tokens.verify(jwt.encode({"sub": "a", "exp": now - 1}, secret))  # within the leeway
+    assert await refusal(tokens, jwt.encode({"sub": "a", "exp": now - 3}, secret)) == "token_expired"
     assert await refusal(tokens, jwt.encode({"sub": "a", "nbf": now + HOUR}, secret)) == "unauthorized"
     far = await tokens.verify(hmac_token({"alg": "HS256"}, {"sub": "a", "exp": 10**400}, secret))
-    assert far.expires_at == 253402300799 + 10
+    assert far.expires_at == 253402300799
+
+
+async def test_the_leeway_is_for_verifying_and_does_not_make_a_token_last_longer(secret_settings, secret):
+    tokens = UserTokens(secret_settings(leeway_seconds=60))
+    expired_at = int(time.time()) - 50
+    claims = await tokens.verify(jwt.encode({"sub": "a", "exp": expired_at}, secret))
+    assert claims.expires_at == expired_at
 
 
 @pytest.mark.parametrize("exp", ["soon", [], float("inf"), float("nan")])

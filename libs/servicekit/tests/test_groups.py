@@ -39,6 +39,7 @@ def test_the_defaults_of_the_specification(environ):
     assert settings.admin.bind == Bind("0.0.0.0", 9090)
     assert settings.process.drain_seconds == 25
     assert (settings.auth.mode, settings.auth.uid_claim) == ("jwt", "sub")
+    assert settings.auth.leeway_seconds == 2
 
 
 def test_dev_mode(environ):

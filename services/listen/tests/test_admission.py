@@ -35,6 +35,18 @@ async def test_an_expired_token_says_so(service, sign):
     assert (status, problem["code"]) == (401, "token_expired")
 
 
+async def test_a_token_that_expires_in_mid_session_closes_at_its_exp(make_service, sign, second):
+    async with make_service(TAPEDECK_JWT_LEEWAY_SECONDS="60").here() as service:
+        expires_at = int(time.time()) + 2
+        async with service.connect(bearer=sign(exp=expires_at)) as client:
+            await client.hear("ready")
+            await client.send(second)
+            assert await client.closed() == 4401
+        assert 0 <= time.time() - expires_at < 1.5
+        assert client.codes == ["token_expired"]
+        assert client.texts[-1]["offset"] == len(second)
+
+
 @pytest.mark.parametrize(
     "query",
     ["codec=mp3", "codec=aac", "channels=2", "sample_rate=44100", "sample_rate=x", "conversation_id=.x"],

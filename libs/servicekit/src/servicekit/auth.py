@@ -4,7 +4,6 @@ Owns verification. Keys come only from the settings (`keys`, `jwks`): `jku`, `x5
 ignored, and which algorithms are allowed follows from the key. Must not decide what a user may do.
 """
 
-import math
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -29,7 +28,7 @@ class Claims(msgspec.Struct, frozen=True):
     uid: str
     """A valid id (see `ids.uid_from_claim`)."""
     expires_at: float | None
-    """Unix seconds after which the token is no longer good, leeway included; None: it says nothing about that."""
+    """`exp`, unix seconds, without leeway: that is for clocks that differ when a token is verified; None: it never ends."""
 
 
 class KeySource(Protocol):
@@ -127,8 +126,7 @@ class UserTokens:
             raise AuthError("unauthorized", f"no text in the claim {self._settings.uid_claim}")
         if "exp" not in payload:
             return Claims(uid_from_claim(claim), None)
-        expires_at = min(int(payload["exp"]), LAST_SECOND) + math.ceil(self._settings.leeway_seconds)
-        return Claims(uid_from_claim(claim), float(expires_at))
+        return Claims(uid_from_claim(claim), float(min(int(payload["exp"]), LAST_SECOND)))
 
 
 def bearer(header: str | None) -> str | None:

@@ -127,8 +127,13 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
         "sub"
     )
     leeway_seconds: Annotated[
-        float, Setting("TAPEDECK_JWT_LEEWAY_SECONDS", number(0, 300), "how far clocks may differ, in seconds")
-    ] = 10.0
+        float,
+        Setting(
+            "TAPEDECK_JWT_LEEWAY_SECONDS",
+            number(0, 300),
+            "seconds that clocks may differ when a token is verified; what is open ends at `exp` itself",
+        ),
+    ] = 2.0
     service_tokens_file: Annotated[
         Path | None,
         Setting(
