@@ -140,6 +140,24 @@ async def test_a_broken_body_is_remembered_and_its_time_stays_known(bucket, tape
     assert (again.reason, again.start_48k, again.end_48k) == ("not_a_batch", stored.start_48k, stored.end_48k)
 
 
+async def test_what_was_found_broken_stays_so_however_much_is_looked_at_since(
+    bucket, tape, pcm_tone, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("storage_api.bucket.REMEMBERED_OBJECTS", 2)
+    await tape.record(pcm_tone(4))
+    names = [name for number in range(4) for name in await tape.put(number, number + 1)]
+    path = tmp_path / "store" / names[0]
+    path.write_bytes(path.read_bytes()[:-10])
+    rows = await bucket.objects("user-1", "conv-1")
+    with pytest.raises(UnreadableError):
+        await bucket.batch(rows[0].info)
+    # Another request that had begun to look at its head before comes to its end now.
+    assert (await bucket._look(rows[0].name, rows[0].info)).reason == "not_a_batch"
+    for _ in range(2):
+        again = await bucket.objects("user-1", "conv-1")
+        assert [row.reason for row in again] == ["not_a_batch", None, None, None]
+
+
 async def test_what_is_gone_says_so(bucket, tape, pcm_tone):
     await tape.record(pcm_tone(1))
     (name,) = await tape.put(0, 1)

@@ -149,18 +149,60 @@ async def test_what_cannot_be_read_is_counted_and_its_time_is_a_gap(
     listed = (await api.get(conversation, "/chunks")).json()["chunks"]
     assert [chunk["unreadable"] for chunk in listed] == [None, "not_a_batch", None, "sealed", "not_a_batch"]
     assert [chunk["protection"] for chunk in listed][3] == "enhanced"
-    only_bad = await api.get(conversation, "/audio", start=1_700_000_012, end=1_700_000_013)
-    assert (only_bad.status_code, only_bad.json()["code"]) == (502, "unreadable")
+    # A stretch, or a chunk, of which nothing can be read is silence, and says so.
+    for query in ({"start": 1_700_000_012, "end": 1_700_000_013}, {"timestamps": "1700000100.5"}):
+        only_bad = await api.get(conversation, "/audio", format="pcm", **query)
+        assert (only_bad.status_code, only_bad.headers["tapedeck-missing"]) == (200, "1")
+        assert only_bad.content == bytes(32_000)
+        refused = await api.get(conversation, "/audio", strict="true", **query)
+        assert (refused.status_code, refused.json()["code"]) == (502, "incomplete")
 
 
-async def test_where_nothing_at_all_can_be_read_it_says_so(api, store, conversation):
-    name = f"chunks/{conversation.uid}/{conversation.cid}/1700000100.000-1700000101.000.batch.bin"
-    await store.put(name, b"OggS and nothing more", content_type=CONTENT_TYPE, metadata={})
-    answer = await api.get(conversation, "/audio")
-    assert (answer.status_code, answer.json()["code"]) == (502, "unreadable")
+@pytest.mark.parametrize("defect", ["nothing but a page's magic", "sealed", "cut short"])
+async def test_where_nothing_at_all_can_be_read_its_time_is_silence(
+    api, tape, store, conversation, pcm_tone, tmp_path, defect
+):
+    folder = f"chunks/{conversation.uid}/{conversation.cid}/"
+    if defect == "cut short":  # its head is right, and says when it is and what form it has
+        await tape.record(pcm_tone(1, 8_000), 8_000, start_ms=1_700_000_100_000)
+        (name,) = await tape.drain(0, len(tape.chunks))
+        path = tmp_path / "store" / name
+        path.write_bytes(path.read_bytes()[:-100])
+    elif defect == "sealed":
+        name = folder + "1700000100.000-1700000101.000.batch.enc"
+        await store.put(name, b"TDSEAL01 and more", content_type=CONTENT_TYPE, metadata={})
+    else:
+        name = folder + "1700000100.000-1700000101.000.batch.bin"
+        await store.put(name, b"OggS and nothing more", content_type=CONTENT_TYPE, metadata={})
+    rate = 8_000 if defect == "cut short" else 16_000
+    for _ in range(2):
+        answer = await api.get(conversation, "/audio", format="pcm")
+        assert (answer.status_code, answer.headers["tapedeck-missing"]) == (200, "1")
+        assert (answer.headers["tapedeck-sample-rate"], answer.headers["tapedeck-channels"]) == (
+            str(rate),
+            "1",
+        )
+        assert answer.content == bytes(rate * 2)
+    ogg = read_ogg_opus((await api.get(conversation, "/audio")).content)
+    assert (ogg.end_granule - ogg.head.pre_skip, ogg.head.input_sample_rate) == (48_000, rate)
+    answer = await api.get(conversation, "/audio", fill_gaps="false")
+    assert (answer.status_code, answer.json()["code"]) == (404, "no_audio")
+    assert answer.headers["tapedeck-missing"] == "1"
+    answer = await api.get(conversation, "/audio", strict="true")
+    assert (answer.status_code, answer.json()["code"], answer.json()["missing"]) == (502, "incomplete", 1)
     answer = await api.get(conversation)
     assert answer.json()["recorded_seconds"] == 0
     assert answer.json()["start"] == "2023-11-14T22:15:00.000Z"
+
+
+async def test_an_entry_that_does_not_parse_and_nothing_else_has_no_time(api, tape, conversation, one_bus):
+    await tape.open()
+    await one_bus.command(
+        "XADD", one_bus.keys.audio(conversation), f"{tape.epoch}-99999999", "c", b"\x91\x63"
+    )
+    answer = await api.get(conversation, "/audio")
+    assert (answer.status_code, answer.headers["tapedeck-missing"]) == (404, "1")
+    assert (await api.get(conversation, "/audio", strict="true")).status_code == 502
 
 
 async def test_an_entry_that_does_not_parse_is_counted(api, tape, conversation, one_bus, pcm_tone):

@@ -15,7 +15,7 @@ from audiocodec.wav import wav_header
 from servicekit.problem import ProblemError
 from storage_api.access import conversation_of
 from storage_api.audio_format import MEDIA_TYPES, Format, wanted_format
-from storage_api.audio_plan import AudioPlan, look_ahead, plan
+from storage_api.audio_plan import AudioPlan, Selection, check, look_ahead, plan
 from storage_api.audio_response import AudioResponse
 from storage_api.audio_stream import AudioStream
 from storage_api.byte_range import byte_range
@@ -27,7 +27,6 @@ from storage_api.parameters import Parameters, bad_parameter
 from storage_api.pcm_rendering import PcmForm
 from storage_api.recording import Recording
 from storage_api.services import LIVE_HEADER, MISSING_HEADER, Services
-from storage_api.timeline import Timeline
 
 PARAMETERS: Final = ("format", "start", "end", "timestamps", "fill_gaps", "sample_rate", "channels", "strict")
 
@@ -98,38 +97,33 @@ def read_query(request: Request) -> Wanted:
 
 
 async def _plan(recording: Recording, wanted: Wanted, loader: Loader) -> AudioPlan:
-    selected = recording.timeline
+    selected = Selection.of(recording)
     if wanted.timestamps_ms:
         selected = _selected(recording, wanted.timestamps_ms)
-    drafted = plan(recording, selected, wanted.start_48k, wanted.end_48k, fill_gaps=wanted.fill_gaps)
+    drafted = plan(selected, wanted.start_48k, wanted.end_48k, fill_gaps=wanted.fill_gaps)
     sizes = {stored.info.name: stored.info.size for stored in recording.objects}
     audio_plan = await look_ahead(drafted, loader, sizes, whole=wanted.strict)
-    if wanted.strict and (audio_plan.missing or recording.tail is None):
-        extra = {"missing": audio_plan.missing, "live": recording.tail is not None}
-        raise ProblemError(
-            502, "incomplete", "not all of the audio can be read, and strict=true asks for all", extra=extra
-        )
+    check(audio_plan, strict=wanted.strict, live_known=recording.tail is not None)
     return audio_plan
 
 
-def _selected(recording: Recording, timestamps_ms: tuple[int, ...]) -> Timeline:
-    """What is played of the chunks that begin at these times or hold them."""
-    rows = chunk_rows(recording, "standard")
-    chosen = frozenset(
-        source
-        for row in rows
+def _selected(recording: Recording, timestamps_ms: tuple[int, ...]) -> Selection:
+    """The chunks that begin at these times or hold them. ProblemError 404 `no_audio`."""
+    rows = [
+        row
+        for row in chunk_rows(recording, "standard")
         if any(row.start_ms <= at < row.end_ms or row.start_ms == at for at in timestamps_ms)
-        for source in row.sources
-    )
-    selected = recording.timeline.only(chosen)
-    if not selected.plays:
-        raise ProblemError(404, "no_audio", "no chunk that can be read begins or lies at these timestamps")
-    return selected
+    ]
+    if not rows:
+        raise ProblemError(404, "no_audio", "no chunk begins or lies at these timestamps")
+    readable = recording.timeline.only(frozenset(source for row in rows for source in row.sources))
+    unreadable = tuple(recording.by_name[row.name] for row in rows if row.chunk.unreadable)
+    return Selection(readable, unreadable, 0)
 
 
 def pcm_form(recording: Recording, wanted: Wanted) -> PcmForm:
     """The recording's own rate and channels (its first run's), or those that are asked for."""
-    rate, channels = recording.form(recording.timeline.plays[0].piece.source)
+    rate, channels = recording.first_form
     opus_rate = next((known for known in SAMPLE_RATES if known >= rate), SAMPLE_RATES[-1])
     return PcmForm(wanted.sample_rate or opus_rate, wanted.channels or channels)
 
@@ -159,7 +153,7 @@ def _ogg(
     audio_plan: AudioPlan,
     stream: AudioStream,
 ) -> Callable[[], AsyncGenerator[bytes]]:
-    rate, channels = recording.form(recording.timeline.plays[0].piece.source)
+    rate, channels = recording.first_form
     rendering = OggRendering(
         channels=channels,
         sample_rate=rate,

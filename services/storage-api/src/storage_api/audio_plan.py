@@ -10,10 +10,12 @@ from typing import Final
 
 from audiostore.errors import StoreError
 from servicekit.problem import ProblemError
+from storage_api.bucket import StoredObject
 from storage_api.errors import BrokenAnswerError, UnreadableError
 from storage_api.loading import Loader
 from storage_api.passage import Passage, Sound, passages
-from storage_api.recording import Recording, store_unavailable
+from storage_api.recording import Recording, extent_48k, store_unavailable
+from storage_api.services import MISSING_HEADER
 from storage_api.timeline import Live, Timeline
 
 AHEAD_BYTES: Final = 2 * 1024 * 1024
@@ -31,6 +33,27 @@ class Planned:
     position_48k: int
     sounds: tuple[Sound, ...] | None = None
     """Its packets, where they were fetched already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What of a recording is wanted: all of it, or some chunks."""
+
+    timeline: Timeline
+    unreadable: tuple[StoredObject, ...]
+    bad_entries: int
+    """Entries of the live tail that do not parse: nobody knows their time."""
+
+    @classmethod
+    def of(cls, recording: Recording) -> "Selection":
+        """All of it."""
+        bad_entries = recording.tail.unreadable if recording.tail else 0
+        return cls(recording.timeline, tuple(recording.unreadable), bad_entries)
+
+    @property
+    def extent_48k(self) -> tuple[int, int]:
+        """From its first sample to the end of its last, with what cannot be read; (0, 0) where there is neither."""
+        return extent_48k(self.timeline, self.unreadable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,43 +76,38 @@ class AudioPlan:
         return sum(play.samples for part in self.parts for play in part.passage.plays)
 
 
-def plan(
-    recording: Recording, selected: Timeline, start_48k: int | None, end_48k: int | None, *, fill_gaps: bool
-) -> AudioPlan:
-    """The plan before anything is fetched. `selected` is the recording's timeline, or some of it.
-
-    ProblemError: 404 `no_audio` where nothing was recorded in that time, 422 `too_long`, 502 `unreadable` where nothing of it can be read.
-    """
-    first, last = (
-        recording.extent_48k if selected is recording.timeline else (selected.start_48k, selected.end_48k)
-    )
+def plan(selected: Selection, start_48k: int | None, end_48k: int | None, *, fill_gaps: bool) -> AudioPlan:
+    """The plan before anything is fetched; without samples where nothing was recorded in that time. ProblemError 422 `too_long`."""
+    first, last = selected.extent_48k
     start = first if start_48k is None else max(start_48k, first)
     end = last if end_48k is None else min(end_48k, last)
-    window = selected.window(start, end)
-    missing = sum(1 for bad in recording.unreadable if bad.start_48k < end and bad.end_48k > start)
-    missing += recording.tail.unreadable if recording.tail else 0
-    if missing and not window.samples:
-        raise unreadable()
-    if start >= end or not (fill_gaps or window.samples):
-        raise ProblemError(404, "no_audio", "nothing was recorded in that time")
     if fill_gaps and end - start > MAX_FILLED_SAMPLES:
         detail = "more than 24 hours with gaps filled: give start and end, or fill_gaps=false"
         raise ProblemError(422, "too_long", detail)
+    window = selected.timeline.window(start, end)
+    missing = sum(1 for bad in selected.unreadable if bad.start_48k < end and bad.end_48k > start)
     parts = tuple(Planned(passage, 0) for passage in passages(window.plays))
-    return _placed(AudioPlan(parts, start, end, fill_gaps, missing))
+    return _placed(AudioPlan(parts, start, end, fill_gaps, missing + selected.bad_entries))
 
 
-def unreadable() -> ProblemError:
-    """There is something, and nothing of it can be played."""
-    return ProblemError(
-        502, "unreadable", "there is audio, but none of it can be read; see the chunks for the reasons"
-    )
+def check(audio: AudioPlan, *, strict: bool, live_known: bool) -> None:
+    """ProblemError: 502 `incomplete` where not all is there that `strict` asks for, 404 `no_audio` where nothing is."""
+    if strict and (audio.missing or not live_known):
+        extra = {"missing": audio.missing, "live": live_known}
+        raise ProblemError(
+            502, "incomplete", "not all of the audio can be read, and strict=true asks for all", extra=extra
+        )
+    if audio.samples <= 0:
+        detail = "nothing was recorded in that time"
+        if audio.missing:
+            detail += ", or nothing that can be read: see the chunks for the reasons"
+        raise ProblemError(404, "no_audio", detail, headers={MISSING_HEADER: str(audio.missing)})
 
 
 async def look_ahead(audio: AudioPlan, loader: Loader, sizes: dict[str, int], *, whole: bool) -> AudioPlan:
     """The plan with its first objects fetched, and without those that cannot be read; `whole` tries every object.
 
-    ProblemError 503 where the bucket does not answer, 502 `unreadable` where nothing is left.
+    ProblemError 503 where the bucket does not answer.
     """
     parts: list[Planned] = []
     missing, left = 0, AHEAD_BYTES
@@ -104,8 +122,6 @@ async def look_ahead(audio: AudioPlan, loader: Loader, sizes: dict[str, int], *,
                 continue
             left -= 0 if isinstance(part.passage.source, Live) else sizes[part.passage.source.name]
             parts.append(replace(part, sounds=sounds if left > 0 else None))
-    if audio.parts and not parts:
-        raise unreadable()
     return _placed(replace(audio, parts=tuple(parts), missing=audio.missing + missing))
 
 

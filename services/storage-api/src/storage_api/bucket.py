@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 FACTS_AT_ONCE: Final = 16
 """Heads read at the same time, over all requests."""
 REMEMBERED_OBJECTS: Final = 20_000
-"""Objects whose facts are kept in memory: two weeks of one conversation, or an hour each of 300; about 1 KiB each."""
+"""Objects whose facts are kept in memory, and as many that cannot be read: two weeks of one conversation, or an hour each of 300; about 1 KiB each."""
 READ_TRIES: Final = 3
 """Reads are safe to repeat: so often where the bucket says that it may work later."""
 
@@ -88,6 +88,8 @@ class Bucket:
         self._metrics = metrics
         self._heads = asyncio.Semaphore(FACTS_AT_ONCE)
         self._known: OrderedDict[tuple[str, int, int | None], Verdict] = OrderedDict()
+        # Apart from the rest: a defect that only a whole read shows must not be forgotten because much else was looked at.
+        self._refused: OrderedDict[tuple[str, int, int | None], Verdict] = OrderedDict()
 
     async def ping(self) -> None:
         """Answers if the bucket does. StoreError."""
@@ -202,22 +204,26 @@ class Bucket:
             self._metrics.bucket_requests[operation, code].inc()
 
     def _remember(self, info: ObjectInfo, verdict: Verdict, detail: str = "") -> Verdict:
+        if verdict.reason is None and (refused := self._recall(info)) is not None and refused.reason:
+            return refused  # its head looks well, but it was read meanwhile
         if verdict.reason is not None:
             self._metrics.unreadable[verdict.reason].inc()
             log.warning(
                 "an object cannot be read", extra={"reason": verdict.reason, "detail": log_text(detail)}
             )
-        self._known[self._key(info)] = verdict
-        if len(self._known) > REMEMBERED_OBJECTS:
-            self._known.popitem(last=False)
+        memory = self._known if verdict.reason is None else self._refused
+        memory[self._key(info)] = verdict
+        if len(memory) > REMEMBERED_OBJECTS:
+            memory.popitem(last=False)
         return verdict
 
     def _recall(self, info: ObjectInfo) -> Verdict | None:
         key = self._key(info)
-        verdict = self._known.get(key)
-        if verdict is not None:
-            self._known.move_to_end(key)
-        return verdict
+        for memory in (self._refused, self._known):
+            if (verdict := memory.get(key)) is not None:
+                memory.move_to_end(key)
+                return verdict
+        return None
 
     @staticmethod
     def _key(info: ObjectInfo) -> tuple[str, int, int | None]:

@@ -5,8 +5,10 @@ both, which the timeline plays once; the other way round it would be in neither.
 """
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from audiobus import Bus, Conversation
 from audiobus.errors import BusUnavailableError
@@ -16,6 +18,9 @@ from storage_api.bucket import Bucket, StoredObject
 from storage_api.errors import log_text
 from storage_api.live_tail import LiveTail, read_live_tail
 from storage_api.timeline import Source, Stored, Timeline, timeline
+
+UNKNOWN_FORM: Final = (16_000, 1)
+"""Hz and channels of silence for a recording of which nothing can be read: what speech mostly is."""
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +52,7 @@ class Recording:
     @property
     def extent_48k(self) -> tuple[int, int]:
         """From the first sample to the last, with what cannot be read. The recording must not be empty."""
-        bad = self.unreadable
-        starts = [stored.start_48k for stored in bad] + [play.start_48k for play in self.timeline.plays[:1]]
-        ends = [stored.end_48k for stored in bad] + [play.end_48k for play in self.timeline.plays[-1:]]
-        return min(starts, default=0), max(ends, default=0)
+        return extent_48k(self.timeline, self.unreadable)
 
     @property
     def unreadable(self) -> list[StoredObject]:
@@ -62,6 +64,14 @@ class Recording:
         """Whether there is no audio at all, readable or not."""
         return not (self.objects or (self.tail and (self.tail.chunks or self.tail.unreadable)))
 
+    @property
+    def first_form(self) -> tuple[int, int]:
+        """Sample rate in Hz and channels of the first run; UNKNOWN_FORM where nothing tells."""
+        if self.timeline.plays:
+            return self.form(self.timeline.plays[0].piece.source)
+        told = (stored.verdict.facts for stored in self.unreadable)
+        return next(((facts.sample_rate, facts.channels) for facts in told if facts), UNKNOWN_FORM)
+
     def form(self, source: Source) -> tuple[int, int]:
         """Sample rate in Hz and channels of what lies there."""
         if isinstance(source, Stored):
@@ -71,6 +81,14 @@ class Recording:
         assert self.tail is not None  # noqa: S101 - as above
         live = self.tail.chunks[source.index]
         return live.sample_rate, live.channels
+
+
+def extent_48k(readable: Timeline, unreadable: Iterable[StoredObject]) -> tuple[int, int]:
+    """From the first sample to the last, with what cannot be read; (0, 0) where there is nothing."""
+    times = [(bad.start_48k, bad.end_48k) for bad in unreadable]
+    if readable.plays:
+        times.append((readable.start_48k, readable.end_48k))
+    return min((start for start, _ in times), default=0), max((end for _, end in times), default=0)
 
 
 class Recordings:
