@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import struct
+import time
 
 import psutil
 import pytest
@@ -96,6 +97,7 @@ async def until_empty(service) -> None:
 
 async def test_a_message_may_come_in_fragments(service, raw, packets):
     client, _ = await raw("codec=opus&conversation_id=fragments")
+    await client.read_frame()  # ready: audio before it would be left out
     packet = packets[0]
     client.writer.write(client.frame(2, packet[:5], final=False) + client.frame(9, b"ping"))
     client.writer.write(client.frame(0, packet[5:9], final=False) + client.frame(0, packet[9:]))
@@ -109,6 +111,21 @@ async def test_a_message_may_come_in_fragments(service, raw, packets):
 async def test_no_compression_is_agreed_on(raw):
     _, answer = await raw(headers="Sec-WebSocket-Extensions: permessage-deflate\r\n")
     assert "extensions" not in answer.lower()
+
+
+@pytest.mark.parametrize("kind", ["binary", "text", "fragments"])
+async def test_who_sends_a_message_over_every_limit_is_closed_at_once(service, kind):
+    async with service.connect() as client:
+        await client.hear("ready")
+        began = time.monotonic()
+        if kind == "fragments":
+            await client.socket.send([bytes(50_000)] * 12)
+        else:
+            await client.socket.send(bytes(600_000) if kind == "binary" else "x" * 600_000)
+        assert await client.closed() == 1009
+        assert client.codes == ["too_big"]
+        assert time.monotonic() - began < 2
+    await until_empty(service)
 
 
 async def test_an_endless_message_costs_no_memory_and_ends(service, raw, monkeypatch):

@@ -3,7 +3,8 @@
 What is mended, each measured before (docs/architecture.md):
 - permessage-deflate was always accepted: 400 KB on the wire took 600 MB. Here no extension is.
 - After a message above the limit it closed, but went on reading: an endless one took 200 MB. Here what is too long is cut
-  off one byte above the limit and handed to the app, which answers; everything after it is thrown away.
+  off one byte above the limit and handed to the app, which answers; everything after it is thrown away, but for the
+  client's close.
 - Pongs were not looked at, and the read time-out that stood in for them cost a task a read. Here any byte counts as a sign
   of life, and one timer a socket sends the pings and ends what has been silent for too long.
 """
@@ -40,14 +41,12 @@ class BoundedStream(WSStream):
         self._timer: asyncio.TimerHandle | None = None
         self._pinging = False
         self._refused = False
-        """Too much came: what follows is thrown away."""
+        """Too much came: of what follows only the close counts."""
 
     async def handle(self, event: Event) -> None:
         """Takes what the connection has read."""
         if isinstance(event, Data | Body):
             self._heard_s = self._loop.time()
-            if self._refused:
-                return
         elif isinstance(event, StreamClosed) and self._timer is not None:
             self._timer.cancel()
         await super().handle(event)
@@ -61,6 +60,8 @@ class BoundedStream(WSStream):
         assert self.app_put is not None  # noqa: S101 - the app was started with the handshake
         for event in self.connection.events():
             if isinstance(event, Message):
+                if self._refused:
+                    continue
                 if event.message_finished and self._fits_whole(event):
                     whole = event.data
                     text = whole if isinstance(whole, str) else None
@@ -71,7 +72,7 @@ class BoundedStream(WSStream):
                     self.buffer.extend(event)
                 except FrameTooLargeError:
                     await self._refuse()
-                    return
+                    continue
                 if event.message_finished:
                     message = self.buffer.to_message()
                     self.buffer.clear()
@@ -88,7 +89,7 @@ class BoundedStream(WSStream):
         return self.buffer.value is None and len(event.data) <= self.buffer.max_length
 
     async def _refuse(self) -> None:
-        """Hands the beginning of a message that is too long to the app, and reads nothing more."""
+        """Hands the beginning of a message that is too long to the app, and nothing that comes after it."""
         assert self.app_put is not None  # noqa: S101 - the app was started with the handshake
         self._refused = True
         message = self.buffer.to_message()
