@@ -1,7 +1,10 @@
 """The routes beside the sockets: tickets, and what is not there."""
 
+import json
+
 import httpx
 import pytest
+from websockets.exceptions import InvalidStatus
 
 
 @pytest.fixture
@@ -39,3 +42,15 @@ async def test_what_is_not_there_is_a_problem_too(http):
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
     assert (await http.get("/v1/tickets")).status_code == 405
+
+
+@pytest.mark.parametrize("path", ["/", "/v4/nothing", "/v4/listen/", "/v1/tickets"])
+async def test_a_handshake_where_nothing_is_gets_the_same_answer(service, http, path):
+    with pytest.raises(InvalidStatus) as caught:
+        async with service.connect(path=path):
+            pass
+    response = caught.value.response
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "application/problem+json"
+    problem, plain = json.loads(response.body), (await http.get("/nowhere")).json()
+    assert {**problem, "request_id": ""} == {**plain, "request_id": ""}

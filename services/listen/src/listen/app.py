@@ -25,6 +25,7 @@ from listen.terms import Terms
 from listen.tickets import TICKET_S, Tickets
 from servicekit.auth import bearer
 from servicekit.ids import new_conversation_id
+from servicekit.metrics import OTHER
 from servicekit.problem import EXCEPTION_HANDLERS, ProblemError, RequestIds, problem
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class ListenApp:
         routes = [
             WebSocketRoute("/v4/listen", self._listen),
             WebSocketRoute("/v4/web/listen", self._web_listen),
+            WebSocketRoute("/{path:path}", self._nothing_here),  # else Starlette refuses it with an empty 403
             Route("/v1/tickets", self._issue_ticket, methods=["POST", "OPTIONS"]),
         ]
         self.asgi: Callable[[Any, Any, Any], Awaitable[None]] = RequestIds(
@@ -65,6 +67,10 @@ class ListenApp:
 
     async def _web_listen(self, websocket: WebSocket) -> None:
         await self._take(websocket, first_message=True)
+
+    async def _nothing_here(self, websocket: WebSocket) -> None:
+        self._backend.metrics.refused[OTHER].inc()
+        await websocket.send_denial_response(problem(404, "not_found", "Not Found"))
 
     async def _take(self, websocket: WebSocket, *, first_message: bool) -> None:
         """One handshake, and the socket that comes of it."""
