@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from audiobus import Conversation
-from audiocodec import read_ogg_opus
+from audiocodec import Decoder, read_ogg_opus
 
 T0 = 1_700_000_000_000
 
@@ -163,6 +163,25 @@ async def test_a_window_outside_of_the_recording_is_no_audio_and_one_in_a_gap_is
     assert len(await api.pcm(conversation, **late)) == 24_000
     ogg = read_ogg_opus((await api.get(conversation, "/audio", **late)).content)
     assert abs(ogg.end_granule - ogg.head.pre_skip - 72_000) <= 60
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [(2.0051, None), (4.99, None), (4.9941, 6.5), (4.9999, 6), (3.3, 5.7), (0, 2.0101), (0.5, 2.003), (1, 4)],
+)
+async def test_ogg_cut_in_a_gap_sounds_as_pcm_does(api, tape, conversation, encode, speech, start, end):
+    await tape.open()
+    await tape.append(encode(speech[32_000:96_000]))
+    await tape.append(shifted(encode(speech[96_000:160_000], run_start_ms=T0 + 5_000), 64_000))
+    await tape.drain(0, len(tape.chunks))
+    query = {name: f"{T0 / 1000 + at:.4f}" for name, at in (("start", start), ("end", end)) if at is not None}
+    wanted = await api.pcm(conversation, sample_rate=48_000, **query)
+    ogg = read_ogg_opus((await api.get(conversation, "/audio", **query)).content)
+    decoder = Decoder(48_000, 1)
+    decoded = array("h", b"".join(decoder.decode(packet) for packet in ogg.packets))
+    heard = decoded[ogg.head.pre_skip : ogg.end_granule]
+    assert len(heard) == len(wanted)
+    assert lag(heard, wanted.tobytes()) == 0
 
 
 async def test_timestamps_take_the_chunks_that_begin_or_lie_there(api, tape, conversation, speech):

@@ -3,12 +3,15 @@
 import itertools
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from audiocodec import BadPacketError, read_ogg_opus
 from audiocodec.packet import packet_facts
 from audiocodec.span import Span
 from storage_api.ogg_rendering import OggRendering, packet_samples
-from storage_api.passage import Sound
+from storage_api.passage import Sound, narrow
+from storage_api.timeline import Piece, Stored, timeline
 
 T0 = 1_700_000_000_000
 START = T0 * 48
@@ -114,6 +117,62 @@ def test_a_gap_of_a_day_comes_in_pieces():
     rendering = OggRendering(channels=1, sample_rate=16_000, comments=[], serial=7, fill_gaps=True)
     pages = rendering.silence_until(START, START + 86_400 * 48_000)
     assert all(len(next(pages)) < 100_000 for _ in range(100))
+
+
+@pytest.mark.parametrize("start", [47_990, 47_700, 47_688, 47_600, 47_568, 47_500, 46_000, 1])
+def test_a_start_inside_a_gap_is_exact(start):
+    span = span_at(48_000, 50, lead=312, starts=True)
+    ogg = render([Sound(span, ())], start=START + start)
+    assert played(ogg) == span.end_48k - START - start
+    assert clock_of(ogg, span.packets[0], START + start) == span.start_48k - 312
+    assert ogg.head.pre_skip >= 120
+
+
+@pytest.mark.parametrize("beyond", [1, 119, 120, 121, 480, 647, 648, 649, 700, 768, 5_000])
+def test_an_end_inside_a_gap_is_exact(beyond):
+    span = span_at(0, 50, lead=312, trim=648, starts=True)
+    ogg = render([Sound(span, ())], end=span.end_48k + beyond)
+    assert played(ogg) == span.samples + beyond
+
+
+def clock_of(ogg, packet: bytes, start: int) -> int:
+    """At which time, samples at 48 kHz, the output of a packet begins, in a file that begins at `start`."""
+    before = itertools.takewhile(lambda other: other != packet, ogg.packets)
+    return start - ogg.head.pre_skip + sum(packet_facts(one).samples for one in before)
+
+
+@given(
+    runs=st.lists(
+        # Gap before it, with room for what cannot be skipped; packets; padding.
+        st.tuples(st.integers(1_332, 10_000), st.integers(2, 40), st.integers(0, 959)),
+        min_size=1,
+        max_size=5,
+    ),
+    cut=st.tuples(st.floats(0, 1), st.floats(0, 1)),
+)
+def test_what_is_heard_lies_where_the_clock_says(runs, cut):
+    """For any runs and gaps and any part of them: to the sample up to the first inner gap, to 1.25 ms after it."""
+    pieces, at = [], 0
+    for index, (gap, count, padding) in enumerate(runs):
+        span = span_at(at, count, lead=312, trim=padding, starts=True)
+        pieces.append(Piece(span, Stored("a batch", index)))
+        at = span.first_sample + span.samples + gap
+    start, end = sorted(START + round(at * share) for share in cut)
+    assume(start < end)
+    plays = timeline(pieces).window(start, end).plays
+    sounds = [narrow(play.piece.span, (), play.start_48k, play.end_48k) for play in plays]
+    sounds = [sound for sound in sounds if sound.span.samples]
+    if not sounds:
+        rendering = OggRendering(channels=1, sample_rate=16_000, comments=[], serial=7, fill_gaps=True)
+        ogg = read_ogg_opus(b"".join([*rendering.silence_until(start, end), rendering.finish()]))
+        assert played(ogg) == end - start
+        return
+    ogg = render(sounds, start=start, end=end)
+    ends_in_a_gap = end - sounds[-1].span.end_48k >= 60
+    assert abs(played(ogg) - (end - start)) <= (0 if len(sounds) == 1 or ends_in_a_gap else 60)
+    for number, sound in enumerate(sounds):
+        late = clock_of(ogg, sound.span.packets[0], start) - (sound.span.start_48k - sound.span.lead)
+        assert abs(late) <= (60 if number else 0)
 
 
 def test_a_stream_of_nothing_cannot_be_finished():

@@ -1,8 +1,10 @@
 """One clean Ogg Opus stream out of many spans: packets are copied, nothing is decoded (RFC 7845).
 
 Pure: spans in, pages out. Each packet comes once and in order; the pre-roll only before the very first, under pre-skip. Ogg can skip
-at its start and at its end, and nowhere else: what a later span would drop (an encoder's lead-in, its padding) stays in, is taken
-from the next gap, and where gaps are left out is a few milliseconds more. All sample counts are at 48 kHz.
+at its start and at its end, to the sample, and nowhere else: what a later span would drop (an encoder's lead-in, its padding) stays
+in. It is taken from the gap, which is exact to 1.25 ms (silence has no finer step) and by which nothing adds up. Where gaps are left
+out, or where one is shorter than that, each encoder that follows another makes the file longer by it: 20 ms mostly, for an encoder
+that was flushed after whole frames. All sample counts are at 48 kHz.
 """
 
 import functools
@@ -39,6 +41,14 @@ def _frame_samples(toc: int) -> int:
     return packet_facts(bytes((toc,))).samples
 
 
+def _nearest_step(samples: int) -> int:
+    return (samples + STEP_SAMPLES // 2) // STEP_SAMPLES * STEP_SAMPLES
+
+
+def _next_step(samples: int) -> int:
+    return -(-samples // STEP_SAMPLES) * STEP_SAMPLES
+
+
 class OggRendering:
     """`start`, then `sound` for each in order, then `finish`; what they return, joined, is the file."""
 
@@ -58,49 +68,70 @@ class OggRendering:
         self._fill_gaps = fill_gaps
         self._writer: OggOpusWriter | None = None
         self._clock = 0
-        self._trim = 0
+        """Unix time, at 48 kHz, that the output of the next packet begins at."""
+        self._padding = 0
+        """How much of what was written last is no sound, and may be trimmed."""
 
     def sound(self, sound: Sound, from_48k: int) -> Iterator[bytes]:
         """The pages that are full after these packets. `from_48k` is where the file begins, for the first sound of all."""
         span = sound.span
         begins = span.start_48k - span.lead
         if self._writer is None:
-            near = span.start_48k == from_48k or not self._fill_gaps
-            yield self._begin(span.lead if near else 0, sound.preroll if near else ())
-            self._clock = begins if near else from_48k
+            yield self._begin_with(sound, begins, from_48k if self._fill_gaps else span.start_48k)
         if self._fill_gaps:
-            yield from self._silence(begins - self._clock)
+            yield from self._silence(_nearest_step(begins - self._clock))
         yield from self._packets(span.packets)
         if span.packets:
-            self._trim = span.trim
+            self._padding = span.trim
 
     def silence_until(self, from_48k: int, end_48k: int) -> Iterator[bytes]:
         """Silence up to the end of the file, where it ends in a gap (and begins at `from_48k`, if it is nothing else)."""
         if self._writer is None:
-            yield self._begin(0, ())
+            yield self._begin(SILENT_START_SAMPLES, self._silent_start())
             self._clock = from_48k
-        yield from self._silence(end_48k - self._clock)
+        yield from self._silence(_next_step(end_48k - self._clock))
+        # Never more than the padding: a file that came to be late in a short gap keeps its last sample.
+        self._padding = min(self._padding, max(0, self._clock - end_48k))
 
     def finish(self) -> bytes:
         """The last page. OggError where nothing was written."""
-        return self._open().finish(self._trim)
+        return self._open().finish(self._padding)
 
-    def _begin(self, lead: int, preroll: tuple[bytes, ...]) -> bytes:
-        before = preroll
-        pre_skip = lead + sum(packet_samples(packet) for packet in before)
+    def _begin_with(self, sound: Sound, begins: int, from_48k: int) -> bytes:
+        """The headers, and what a decoder needs to play from `from_48k`; the first packet's output begins at `begins`."""
+        early = from_48k - begins  # so much of the packets' output comes before the file's first sample
+        if early < 0:
+            # The file begins in a gap. Silence has steps: what it is too long by goes under pre-skip.
+            over = early % STEP_SAMPLES
+            pages = self._begin(SILENT_START_SAMPLES + over, self._silent_start())
+            self._clock = from_48k - over
+            return pages
+        before = sound.preroll
+        pre_skip = early + sum(packet_samples(packet) for packet in before)
         if pre_skip < MIN_PRE_SKIP_SAMPLES:
-            before = (*silent_packets(SILENT_START_SAMPLES, self._channels), *before)
+            before = (*self._silent_start(), *before)
             pre_skip += SILENT_START_SAMPLES
+        pages = self._begin(pre_skip, before)
+        self._clock = begins
+        return pages
+
+    def _begin(self, pre_skip: int, before: Iterable[bytes]) -> bytes:
+        """The headers, and the packets that lie under pre-skip."""
         head = OpusHead(self._channels, pre_skip, self._sample_rate)
         self._writer = OggOpusWriter(head, OpusTags("tapedeck", self._comments), self._serial)
         return self._writer.start() + b"".join(self._packets(before))
 
+    def _silent_start(self) -> tuple[bytes, ...]:
+        return tuple(silent_packets(SILENT_START_SAMPLES, self._channels))
+
     def _silence(self, samples: int) -> Iterator[bytes]:
-        """Silence of so many samples, to the nearest 2.5 ms; none where the file is ahead of the clock."""
-        while samples >= STEP_SAMPLES // 2:
+        """Silence of so many samples, whole steps; none where they are less than none, as the file is ahead of the clock."""
+        while samples > 0:
             step = min(samples, SILENCE_STEP_SAMPLES)
             yield from self._packets(silent_packets(step, self._channels))
-            self._trim = 0
+            self._padding = (
+                STEP_SAMPLES - 1
+            )  # all of it is silence: the end may lie before its last step is over
             samples -= step
 
     def _packets(self, packets: Iterable[bytes]) -> Iterator[bytes]:
