@@ -103,8 +103,15 @@ async def test_another_format_cannot_resume(service, second):
         session = (await client.hear("ready"))["session"]
         await client.send(second)
         await client.acked(1)
-    for query in (f"conversation_id=e&session={session}&sample_rate=8000", f"session={session}"):
-        async with service.connect(query) as client:
+    async with service.connect(f"conversation_id=e&session={session}&sample_rate=8000") as client:
+        assert await client.closed() == 4400
+        assert client.codes == ["bad_parameter"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Origin": "https://app.example"}])
+async def test_a_session_to_resume_without_its_conversation_is_accepted_and_closed_with_4400(service, headers):
+    for query in ("session=1732147200123", "session=nonsense&conversation_id=e"):
+        async with service.connect(query, headers=headers) as client:
             assert await client.closed() == 4400
             assert client.codes == ["bad_parameter"]
 
