@@ -87,6 +87,16 @@ async def test_a_bearer_in_a_subprotocol(service, sign):
     assert (await service.bus.state(Conversation("bob", "a"))).newest is not None
 
 
+async def test_a_bearer_beside_no_other_subprotocol_is_taken_and_none_is_selected(service, sign):
+    async with service.connect(
+        "conversation_id=alone", bearer="", subprotocols=[f"tapedeck.bearer.{sign('bob')}"]
+    ) as client:
+        assert client.socket.subprotocol is None
+        assert "sec-websocket-protocol" not in client.socket.response.headers
+        await client.hear("ready")
+    assert (await service.bus.state(Conversation("bob", "alone"))).format == "pcm8:8000:1:312"
+
+
 async def test_a_token_in_the_first_message(service, sign):
     async with service.connect("conversation_id=b", path="/v4/web/listen", bearer="") as client:
         await client.say(type="auth", token=sign("bob"))
@@ -97,6 +107,16 @@ async def test_a_token_in_the_first_message(service, sign):
             await client.say(**first)
             assert await client.closed() == 4401
             assert client.codes == ["unauthorized"]
+
+
+async def test_a_first_message_may_be_long_but_not_too_big(service, sign):
+    async with service.connect(path="/v4/web/listen", bearer="") as client:
+        await client.say(type="auth", token=sign("bob"), more="x" * 60_000)
+        await client.hear("ready")
+    async with service.connect(path="/v4/web/listen", bearer="") as client:
+        await client.say(type="auth", token=sign("bob"), more="x" * 65_536)
+        assert await client.closed() == 1009
+        assert client.codes == ["too_big"]
 
 
 async def test_a_ticket_lets_in_once(service, sign):

@@ -109,7 +109,9 @@ async def test_another_format_cannot_resume(service, second):
 
 
 @pytest.mark.parametrize("headers", [{}, {"Origin": "https://app.example"}])
-async def test_a_session_to_resume_without_its_conversation_is_accepted_and_closed_with_4400(service, headers):
+async def test_a_session_to_resume_without_its_conversation_is_accepted_and_closed_with_4400(
+    service, headers
+):
     for query in ("session=1732147200123", "session=nonsense&conversation_id=e"):
         async with service.connect(query, headers=headers) as client:
             assert await client.closed() == 4400

@@ -27,9 +27,26 @@ def test_what_a_client_says(text, expected):
     assert messages.parse_client_text(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "5", "null", "[" * 4_000, '{"type":"close"' + " " * 5_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "5", "null", "[" * 60_000, '{"type":"close"' + " " * 5_000),
+        '{"type":"hello","deep":' + "[" * 30_000 + "]" * 30_000 + "}",
+    ],
+)
 def test_malformed_json_is_told_from_an_unknown_type(text):
     assert isinstance(messages.parse_client_text(text), messages.Malformed)
+
+
+@pytest.mark.parametrize("character", ["x", "ä", "\U0001f4fc"])
+def test_a_text_is_parsed_up_to_64_kib_whatever_its_type(character):
+    empty = len('{"type":"hello","more":""}')
+    room = (65_536 - empty) // len(character.encode())
+    text = json.dumps({"type": "hello", "more": character * room}, separators=(",", ":"), ensure_ascii=False)
+    assert 65_530 < len(text.encode()) <= 65_536
+    assert messages.parse_client_text(text) == messages.Nothing()
+    assert messages.parse_client_text(text.replace("hello", "close")) == messages.CloseSession()
+    assert messages.parse_client_text(text + 6 * " ") == messages.TooBig()
 
 
 def test_texts_of_the_server_have_the_shapes_of_the_page():

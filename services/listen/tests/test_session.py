@@ -411,6 +411,17 @@ def test_a_message_that_is_too_big_ends_the_socket_after_what_came_before(desk, 
     assert table.codes == [1009]
 
 
+def test_a_long_text_is_no_error_up_to_64_kib(desk, second):
+    table = desk()
+    table.send(second)
+    table.say(type="hello", more="x" * 65_000)
+    assert (table.of("error"), table.codes) == ([], [])
+    table.say(type="hello", more="x" * 65_536)
+    assert [error["code"] for error in table.of("error")] == ["too_big"]
+    assert table.acked == len(second)
+    assert table.codes == [1009]
+
+
 def test_a_packet_that_is_none_is_counted_and_left_out(desk, packets):
     table = desk(codec="opus")
     table.send(packets[0])

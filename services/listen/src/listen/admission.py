@@ -27,6 +27,7 @@ FIRST_MESSAGE_S: Final = 5.0
 REDIS_S: Final = 3.0
 """How long the handshake waits for Redis."""
 SEND_S: Final = 5.0
+TOO_BIG: Final = 1009
 AWAY: Final = "the buffer is away: try again later"
 
 
@@ -165,9 +166,13 @@ async def _first_message(websocket: WebSocket) -> str:
         raise RefusedError(401, "unauthorized", "no token came within 5 s") from error
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect
-    parsed = messages.parse_client_text(message.get("text") or "", limit=messages.MAX_AUTH_TEXT)
+    parsed = messages.parse_client_text(message.get("text") or "")
     if isinstance(parsed, messages.AuthFirst):
         return parsed.token
+    if isinstance(parsed, messages.TooBig):
+        raise RefusedError(
+            400, "too_big", f"a message has at most {messages.MAX_MESSAGE_BYTES} bytes", close_code=TOO_BIG
+        )
     raise RefusedError(401, "unauthorized", "the first message must be the token")
 
 

@@ -22,7 +22,6 @@ from listen.safekeeping import Safekeeping
 from listen.terms import Terms
 from servicekit.ids import valid_id
 
-MAX_MESSAGE_BYTES: Final = 64 * 1024
 BAD_PACKETS_LIMIT: Final = 50
 EARLY_TEXTS_LIMIT: Final = 16
 KEEPALIVE_BYTES: Final = 2
@@ -80,9 +79,8 @@ class Session:
         """A binary message."""
         if self.phase in (Phase.CLOSING, Phase.CLOSED) or self._ending:
             return []
-        if len(data) > MAX_MESSAGE_BYTES:
-            self._reject("too_big", f"a message has at most {MAX_MESSAGE_BYTES} bytes")
-            return self._end(now_ms, 1009)
+        if len(data) > messages.MAX_MESSAGE_BYTES:
+            return self._too_big(now_ms)
         if self._terms.dialect == "plain" and len(data) <= KEEPALIVE_BYTES:
             return []
         recording = self._intake.target
@@ -104,12 +102,11 @@ class Session:
         """A text message."""
         if self.phase in (Phase.CLOSING, Phase.CLOSED) or self._ending:
             return []
-        if len(text.encode()) > MAX_MESSAGE_BYTES:
-            self._reject("too_big", f"a message has at most {MAX_MESSAGE_BYTES} bytes")
-            return self._end(now_ms, 1009)
         match messages.parse_client_text(text):
             case messages.Malformed(reason):
                 self._reject("bad_json", reason)
+            case messages.TooBig():
+                return self._too_big(now_ms)
             case messages.Mark(at_ms) if (recording := self._intake.target) is not None:
                 self._mark(recording, at_ms, now_ms)
             case messages.Nothing() | messages.AuthFirst():
@@ -358,6 +355,10 @@ class Session:
             here = max(1, recording.taken - recording.first_offset)
             self._count("lost_samples", lost * recording.samples // here)
         return self._advance(now_ms)
+
+    def _too_big(self, now_ms: int) -> list[Action]:
+        self._reject("too_big", f"a message has at most {messages.MAX_MESSAGE_BYTES} bytes")
+        return self._end(now_ms, 1009)
 
     def _bad_audio(self, now_ms: int) -> list[Action]:
         self._reject("bad_audio", f"no packet of {self._terms.audio_format.codec}: left out")
