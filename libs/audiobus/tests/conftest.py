@@ -21,9 +21,22 @@ class Recorder:
         self.owner = uuid.uuid4().hex
         self.newest = EntryId(0, 0)
 
-    async def open(self, *, resume: int | None = None, now_ms: int = NOW_MS, own: bool = False) -> Opened:
+    async def open(
+        self,
+        *,
+        resume: int | None = None,
+        now_ms: int = NOW_MS,
+        own: bool = False,
+        arrived_ms: int | None = None,
+    ) -> Opened:
         opened = await self.bus.open(
-            self.conversation, owner=self.owner, format=FORMAT, now_ms=now_ms, resume=resume, own=own
+            self.conversation,
+            owner=self.owner,
+            format=FORMAT,
+            now_ms=now_ms,
+            resume=resume,
+            own=own,
+            arrived_ms=arrived_ms,
         )
         self.newest = EntryId(opened.epoch, opened.offset)
         return opened

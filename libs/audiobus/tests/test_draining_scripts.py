@@ -5,10 +5,12 @@ import pytest
 
 from audiobus import (
     Appended,
+    Bus,
     ConversationGone,
     Cut,
     CutStands,
     EntryId,
+    Hints,
     OtherCutStands,
     PreRoll,
     Replaced,
@@ -16,6 +18,7 @@ from audiobus import (
     decode_cut,
 )
 from audiobus.bus import ENDS_KEPT_MS, QUIET_MS
+from audiobus.errors import BusUnavailableError
 
 
 def cut_of(first: EntryId, last: EntryId, name: str = "chunks/user-1/conv-1/1.000-2.000.batch.bin") -> Cut:
@@ -173,6 +176,44 @@ async def test_forget_waits_for_a_quiet_day_and_an_empty_buffer(recorded, anothe
     assert (after.resumed, after.previous_offset) == (False, 300)
     assert after.epoch > recorded.epoch
     assert await bus.command("PTTL", bus.keys.conv(conversation)) == -1
+
+
+@pytest.mark.parametrize("server", ["redis_7_url", "redis_62_url"])
+async def test_draining_goes_on_when_memory_is_full(server, request, recorder_on, conversation, now_ms):
+    """Else it would never be freed: nothing but a drain frees it."""
+    async with Bus(request.getfixturevalue(server), prefix="t-full:") as bus:
+        await bus.command("DEL", bus.keys.conv(conversation), bus.keys.audio(conversation), bus.keys.due(0))
+        hints = Hints(bus)
+        await hints.make_group(0)
+        recorder = recorder_on(bus)
+        opened = await recorder.open()
+        for end in (100, 200):
+            await recorder.append(end)
+        await bus.command("CONFIG", "SET", "maxmemory", "1")
+        try:
+            with pytest.raises(BusUnavailableError, match="not allowed when used memory"):
+                await recorder.append(300)
+            assert await bus.ask(conversation, "flush") is not None
+            await hints.ready(conversation, "flush")
+            await hints.due(conversation, now_ms)
+            assert await hints.schedule(0, now_ms, now_ms + 30_000) == 1
+            taken = await hints.take(bus.client, 0, "pusher", count=10, block_ms=None)
+            assert conversation in [hint.conversation for hint in taken]
+            assert await bus.take_lease(conversation, "pusher", 30_000)
+            [_, poison, *_] = await bus.read(conversation, count=10)
+            assert await bus.bury(
+                conversation, poison, reason="x", first_offset=0, samples=4800, now_ms=now_ms
+            )
+            cut = cut_of(EntryId(opened.epoch, 0), EntryId(opened.epoch, 200))
+            assert await bus.cut(conversation, cut, settled=None) == CutStands()
+            preroll = PreRoll(opened.epoch, 5, 9600, 200, (b"abc",))
+            assert await finish(bus, conversation, cut, samples=4800, preroll=preroll)
+            assert await bus.read(conversation, count=10) == []
+            for hint in taken:
+                await hints.done(hint)
+            await hints.push_due(conversation, now_ms + 60_000)
+        finally:
+            await bus.command("CONFIG", "SET", "maxmemory", "0")
 
 
 async def test_the_settled_id_that_was_read_must_still_be_it(recorded, bus, conversation):

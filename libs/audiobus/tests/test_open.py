@@ -4,7 +4,13 @@ import pytest
 
 from audiobus import Appended, Position, Replaced
 from audiobus.bus import ENDS_KEPT_MS, RESUMABLE_MS
-from audiobus.errors import ConversationDeletedError, FormatMismatchError, MergingError
+from audiobus.errors import (
+    BusContractError,
+    ConversationDeletedError,
+    FormatMismatchError,
+    MergingError,
+    StaleSocketError,
+)
 
 
 async def test_a_fresh_session_takes_the_clock_as_its_epoch(recorder, bus, conversation, now_ms):
@@ -17,7 +23,7 @@ async def test_a_fresh_session_takes_the_clock_as_its_epoch(recorder, bus, conve
 
 async def test_epochs_rise_whatever_the_clocks_say(recorder, another, now_ms):
     first = await recorder.open()
-    behind = await another().open(now_ms=now_ms - 5_000)
+    behind = await another().open(now_ms=now_ms - 5_000, arrived_ms=now_ms)
     same = await another().open(now_ms=behind.epoch)
     assert first.epoch < behind.epoch < same.epoch
 
@@ -30,6 +36,32 @@ async def test_the_newest_socket_owns_the_conversation(recorder, another):
     assert isinstance(answer, Replaced)
     assert answer.owner == newer.owner
     assert isinstance(await newer.append(100), Appended)
+
+
+async def test_an_abandoned_handshake_displaces_nobody_who_came_later(recorder, another, now_ms):
+    abandoned = another()
+    opened = await recorder.open(arrived_ms=now_ms + 500)
+    with pytest.raises(StaleSocketError):
+        await abandoned.open(now_ms=now_ms + 900, arrived_ms=now_ms + 100)  # executed late
+    assert isinstance(await recorder.append(100), Appended)
+    # The owner itself may open again, and whoever really comes later takes over.
+    assert (await recorder.open(resume=opened.epoch, own=True, arrived_ms=now_ms + 500)).resumed
+    assert (await another().open(resume=opened.epoch, arrived_ms=now_ms + 501)).resumed
+
+
+async def test_a_foreign_entry_above_the_newest_ends_the_session_but_not_the_conversation(
+    recorder, another, bus, conversation, now_ms
+):
+    opened = await recorder.open()
+    await recorder.append(100)
+    await bus.command("XADD", bus.keys.audio(conversation), f"{now_ms + 60_000}-7", "x", "y")
+    with pytest.raises(BusContractError):
+        await recorder.append(200)
+    later = another()
+    after = await later.open(resume=opened.epoch)
+    assert (after.resumed, after.previous_offset) == (False, 100)
+    assert after.epoch > now_ms + 60_000
+    assert isinstance(await later.append(50), Appended)
 
 
 async def test_resuming_answers_offset_and_position(recorder, another, now_ms):

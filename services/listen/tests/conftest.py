@@ -75,6 +75,7 @@ class Desk:
         self.automatic = automatic
         self.session = Session(
             Terms(
+                arrived_ms=0,
                 uid="alice",
                 owner="me",
                 conversation_id=CID,

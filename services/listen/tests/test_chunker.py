@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from audiobus import decode_chunk
+from audiobus import Position, decode_chunk
 from audiocodec.packet import packet_facts
 from listen.audio_format import AudioFormat
 from listen.chunker import CHUNK_BYTES_LIMIT, Chunker
@@ -134,3 +134,20 @@ def test_large_packets_close_a_chunk_early(chunker, now_ms):
         chunker.add(packet, 960, (index + 1) * len(packet), now_ms)
     (ready,) = chunker.take()
     assert CHUNK_BYTES_LIMIT <= sum(map(len, ready.chunk.packets)) < CHUNK_BYTES_LIMIT + len(packet)
+
+
+def test_before_the_first_audio_no_time_is_given_to_a_session():
+    """A session whose first bytes were no packets, and that is resumed, begins its run at its own mark."""
+    chunker = Chunker(AudioFormat("opus", 16_000), 1_000, 0)
+    chunker.leave_out(40, 5_000)
+    chunker.close(5_000)
+    [silent] = chunker.take()
+    assert (silent.end_offset, silent.chunk.packets, silent.position) == (40, (), None)
+    chunker.begin(1_000, 0, lead=312, starts=True, now_ms=5_000)
+    chunker.add(b"\xf8\xff\xfe", 960, 43, 5_000)
+    chunker.close(5_000)
+    [heard] = chunker.take()
+    assert heard.position == Position(1_000, 960 - 312)
+    chunker.leave_out(50, 6_000)
+    chunker.close(6_000)
+    assert chunker.take()[0].position == heard.position

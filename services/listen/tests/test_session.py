@@ -31,7 +31,7 @@ def test_the_first_message_is_ready(desk):
 
 def test_a_session_that_cannot_be_resumed_gets_a_fresh_one_and_where_the_old_one_is_safe(desk):
     table = desk(resume=500, opened=Opened(1_000, False, 0, None, 320, None))
-    assert table.opens == [Open("conv-1", 500, False)]
+    assert table.opens == [Open("conv-1", 500, False, 0)]
     assert table.texts[0]["session"] == "1000"
     assert table.texts[0]["previous_offset"] == 320
     assert [count.label for count in table.counts if count.what == "opened"] == ["superseded"]
@@ -220,7 +220,10 @@ def test_another_conversation_gets_a_session_of_its_own(desk, second):
         AskToStore("conv-1", "switch", True),
         Watch("conv-2", table.now_ms + 60_000),
     ]
-    assert table.opens[-1] == Open("conv-2", None, False)
+    switched = table.opens[-1]
+    assert (switched.conversation_id, switched.resume, switched.own) == ("conv-2", None, False)
+    # For this conversation the client has arrived now, not when the socket did.
+    assert switched.arrived_ms > table.opens[0].arrived_ms
     assert table.texts[-1]["type"] == "ready"
     assert table.texts[-1]["conversation_id"] == "conv-2"
     table.send(second[:1_000])
@@ -567,7 +570,7 @@ def test_a_redis_that_forgot_the_owner_is_opened_again(desk, packets):
     table.opened = resumed(table.newest.offset)
     table.automatic = False
     table.replace("")
-    assert table.actions[0] == Open("conv-1", 1_000, True)
+    assert table.actions[0] == Open("conv-1", 1_000, True, 0)
     for packet in packets[50:100]:
         table.send(packet)
     assert not any(isinstance(action, Append) for action in table.actions)

@@ -24,8 +24,8 @@ class AppendRequest:
     chunk: bytes
     samples: int
     """Played samples of the chunk at 48 kHz."""
-    position: Position
-    """Where the run stands after it."""
+    position: Position | None
+    """Where the run stands after it; None as long as the session has no audio."""
     now_ms: int
 
     def command(self, keys: Keys) -> tuple[list[str], list[Argument]]:
@@ -39,7 +39,7 @@ class AppendRequest:
                 self.chunk,
                 self.now_ms,
                 self.samples,
-                str(self.position),
+                str(self.position) if self.position else "",
                 str(self.id.epoch),
             ],
         )

@@ -31,6 +31,7 @@ from audiobus.errors import (
     ConversationDeletedError,
     FormatMismatchError,
     MergingError,
+    StaleSocketError,
 )
 from audiobus.keys import Keys
 from audiobus.script import Argument, script
@@ -119,6 +120,7 @@ class Bus:
         now_ms: int,
         resume: int | None = None,
         own: bool = False,
+        arrived_ms: int | None = None,
     ) -> Opened:
         """Makes the socket `owner` the conversation's only writer, resuming the session `resume` where that can be.
 
@@ -129,10 +131,12 @@ class Bus:
             now_ms: unix ms.
             resume: epoch of a session to go on with.
             own: the socket opens its own session again, however long it was silent.
+            arrived_ms: when the socket connected, unix ms; `now_ms` where not given. It never displaces one that came later.
 
         Raises:
             ConversationDeletedError, MergingError: nothing may be recorded into it.
             FormatMismatchError: `resume` was recorded in another format.
+            StaleSocketError: a socket that arrived later owns the conversation.
         """
         keys = [self.keys.conv(conversation), self.keys.audio(conversation), self.keys.tomb(conversation)]
         args: list[Argument] = [
@@ -143,6 +147,7 @@ class Bus:
             "1" if own else "0",
             RESUMABLE_MS,
             ENDS_KEPT_MS,
+            now_ms if arrived_ms is None else arrived_ms,
         ]
         answer = await script("open").run(self.client, keys, args)
         match answer:
@@ -168,6 +173,8 @@ class Bus:
                 raise ConversationDeletedError(f"{conversation.tag} is deleted")
             case [b"merging", target]:
                 raise MergingError(target.decode())
+            case [b"stale", _owner]:
+                raise StaleSocketError(f"{conversation.tag} is owned by a socket that arrived later")
             case [b"format", recorded]:
                 raise FormatMismatchError(recorded.decode() if recorded else "nothing known")
             case other:

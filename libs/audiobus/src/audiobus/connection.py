@@ -5,6 +5,7 @@ here never retry below the script that makes a repeat harmless. Readers that blo
 time-out lies above the blocking time.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
@@ -38,7 +39,10 @@ _UNAVAILABLE = (
     redis_errors.RedisClusterException,
     OSError,
 )
-_UNAVAILABLE_CODES = {"MISCONF", "NOREPLICAS", "LOADING", "MASTERDOWN", "BUSY", "UNBLOCKED", "OOM"}
+_UNAVAILABLE_CODES = re.compile(
+    # Redis 6.2 wraps what a script met: "Error running script (call to …): @user_script:12: -OOM command not allowed …".
+    r"(?:^|[ -])(?:MISCONF|NOREPLICAS|LOADING|MASTERDOWN|BUSY|UNBLOCKED|OOM|READONLY|CLUSTERDOWN) "
+)
 
 
 @contextmanager
@@ -50,11 +54,15 @@ def translated(doing: str) -> Iterator[None]:
         raise BusUnavailableError(f"{doing}: {error}") from error
     except redis_errors.ResponseError as error:
         raise translate_response(doing, error) from error
+    except (AttributeError, RuntimeError) as error:
+        # The cluster client, when a refresh of the topology closes a connection under a command (redis-py 8.1:
+        # "'NoneType' object has no attribute 'writelines'").
+        raise BusUnavailableError(f"{doing}: the connection was closed under it: {error}") from error
 
 
 def translate_response(doing: str, error: Exception) -> BusUnavailableError | BusContractError:
     """The error of this package for one that came as a reply."""
-    if isinstance(error, _UNAVAILABLE) or str(error).partition(" ")[0] in _UNAVAILABLE_CODES:
+    if isinstance(error, _UNAVAILABLE) or _UNAVAILABLE_CODES.search(str(error)):
         return BusUnavailableError(f"{doing}: {error}")
     return BusContractError(f"{doing}: {error}")
 

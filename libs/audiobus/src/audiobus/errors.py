@@ -3,6 +3,7 @@
     BusError                      something between the services went wrong
     ├── BusUnavailableError       Redis is away, slow or full: nothing was changed that a repeat would not change likewise
     │   └── NotReplicatedError    written, but not yet on as many replicas as asked for
+    ├── StaleSocketError         a socket that arrived later owns the conversation
     ├── BadEntryError             bytes that are no entry of ours
     ├── BadUrlError               an address of Redis that cannot be used
     ├── ConversationDeletedError  a tombstone stands
@@ -28,6 +29,10 @@ class BusUnavailableError(BusError):
 
 class NotReplicatedError(BusUnavailableError):
     """The write is on the master, but fewer replicas than asked for confirmed it in time. Write it again."""
+
+
+class StaleSocketError(BusError):
+    """The conversation is owned by a socket that arrived after this one: whoever is alive should connect again."""
 
 
 class BadEntryError(BusError):

@@ -40,19 +40,19 @@ class Hints:
     async def due(self, conversation: Conversation, at_ms: int) -> None:
         """Makes sure that the conversation is looked at by `at_ms`, or earlier if that is already so."""
         key = self._bus.keys.due(self._bus.keys.partition(conversation))
-        await self._bus.command("ZADD", key, "LT", at_ms, conversation.tag)
+        await script("due").run(self._bus.client, [key], [conversation.tag, at_ms, "1"])
 
     async def ready(self, conversation: Conversation, reason: str) -> None:
         """Hints that the conversation should be looked at now."""
         key = self._bus.keys.ready(self._bus.keys.partition(conversation))
-        await self._bus.command("XADD", key, "*", "c", conversation.tag, "r", reason)
+        await script("ready").run(self._bus.client, [key], [conversation.tag, reason])
 
     # -- for pushers -----------------------------------------------------------------------------------------------
 
     async def push_due(self, conversation: Conversation, at_ms: int) -> None:
         """Sets when the conversation is looked at next, later than before too. Only who has just looked may do that."""
         key = self._bus.keys.due(self._bus.keys.partition(conversation))
-        await self._bus.command("ZADD", key, at_ms, conversation.tag)
+        await script("due").run(self._bus.client, [key], [conversation.tag, at_ms, "0"])
 
     async def leave(self, conversation: Conversation, at_ms: int) -> bool:
         """Takes the conversation off `due` if it has no buffer. True if it left.

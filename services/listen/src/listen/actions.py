@@ -25,6 +25,8 @@ class Open:
     resume: int | None
     own: bool
     """The socket's own session, which Redis no longer knows to be its."""
+    arrived_ms: int
+    """When the client came, or asked for this conversation: it never displaces one that came later."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from audiobus.errors import BusUnavailableError
 from listen.admission import AWAY, REDIS_S, Admission, Admitted, refuse
-from listen.connection import Backend, Connection
+from listen.connection import Backend, Connection, now_ms
 from listen.encoding import SocketEncoder
 from listen.errors import RefusedError
 from listen.settings import ListenSettings
@@ -90,17 +90,19 @@ class ListenApp:
             log.debug("a client left during its handshake")
 
     async def _admit_and_serve(self, websocket: WebSocket, *, first_message: bool) -> None:
+        arrived_ms = now_ms()
         admitted = await self._admission.admit(websocket, first_message=first_message)
         with self._sockets.place_of(admitted.claims.uid):
             await self._admission.accept(websocket)
-            await self._serve(websocket, admitted)
+            await self._serve(websocket, admitted, arrived_ms)
 
-    async def _serve(self, websocket: WebSocket, admitted: Admitted) -> None:
+    async def _serve(self, websocket: WebSocket, admitted: Admitted, arrived_ms: int) -> None:
         opening = admitted.opening
         if opening.mismatch is not None:
             raise RefusedError(400, "bad_parameter", opening.mismatch, close_code=BAD_PARAMETER)
         expires_at = admitted.claims.expires_at
         terms = Terms(
+            arrived_ms=arrived_ms,
             uid=admitted.claims.uid,
             owner=uuid.uuid4().hex,
             conversation_id=opening.conversation_id or new_conversation_id(),

@@ -23,10 +23,14 @@ class ReadyChunk:
     chunk: Chunk
     end_offset: int
     """Payload bytes of the session up to its end: with the epoch, its entry id."""
+    timed: bool = True
+    """Whether the session had audio by its end: before that no time can be given to it."""
 
     @property
-    def position(self) -> Position:
-        """Where the run stands after it."""
+    def position(self) -> Position | None:
+        """Where the run stands after it; None before the first audio of the session."""
+        if not self.timed:
+            return None
         return Position(self.chunk.run_start_ms, self.chunk.first_sample + self.chunk.samples)
 
 
@@ -122,8 +126,9 @@ class Chunker:
             # A message without a byte; an entry with the id before it would be taken for that one's repeat.
             self._first_at_ms = None
             return
-        if self._run_start_ms is None:
-            self._run_start_ms = now_ms
+        # Bytes that were no audio, before any: the entry needs a time, the session has none yet.
+        timed = self._run_start_ms is not None
+        run_start_ms = now_ms if self._run_start_ms is None else self._run_start_ms
         lead = min(self._lead_left, self._samples)
         played = self._samples - lead - trim
         chunk = Chunk(
@@ -132,7 +137,7 @@ class Chunker:
             source=self._format.codec,
             sample_rate=self._format.sample_rate,
             channels=self._format.channels,
-            run_start_ms=self._run_start_ms,
+            run_start_ms=run_start_ms,
             first_sample=self._first_sample,
             samples=played,
             lead=lead,
@@ -141,7 +146,7 @@ class Chunker:
             first_offset=self._closed_offset,
             packets=tuple(self._packets),
         )
-        self._ready.append(ReadyChunk(chunk, self._offset))
+        self._ready.append(ReadyChunk(chunk, self._offset, timed))
         self._first_sample += played
         self._lead_left -= lead
         self._starts = self._starts and not self._packets

@@ -20,6 +20,7 @@ from audiobus.errors import (
     ConversationDeletedError,
     FormatMismatchError,
     MergingError,
+    StaleSocketError,
 )
 from listen.actions import (
     Action,
@@ -255,6 +256,7 @@ class Connection:
                 now_ms=now_ms(),
                 resume=action.resume,
                 own=action.own,
+                arrived_ms=action.arrived_ms,
             )
         except BusError as error:
             self._failed("open", error)
@@ -298,6 +300,9 @@ class Connection:
                 )
             case MergingError():
                 self.feed(lambda: session.refused("merging", 4409, f"it is being merged into {error.target}"))
+            case StaleSocketError():
+                # Whoever is alive comes again, and is the newest then; for a client that gave up there is nobody to tell.
+                self.feed(lambda: session.refused("unavailable", 1012, "another socket has come meanwhile"))
             case FormatMismatchError():
                 self.feed(
                     lambda: session.refused(

@@ -37,6 +37,7 @@ class Session:
         self._terms = terms
         self._cid = terms.conversation_id
         self._resume = terms.resume
+        self._arrived_ms = terms.arrived_ms
         self._intake = Intake(terms.audio_format, terms.dialect, terms.chunk_ms)
         self._safe: Safekeeping | None = None
         """None until the session is open."""
@@ -275,7 +276,7 @@ class Session:
         if not self._opening:
             self._opening = True
             self._patience.trying(now_ms)
-            self._out.append(Open(self._cid, resume, own))
+            self._out.append(Open(self._cid, resume, own, self._arrived_ms))
 
     def _wind_up(self, now_ms: int) -> None:
         """What came before is made safe, then the session asks for it to be stored, then it closes or switches."""
@@ -306,6 +307,7 @@ class Session:
         recording, _ = self._opened_parts()
         recording.flush(now_ms, ends=True)
         self._next_cid = cid
+        self._arrived_ms = now_ms
         self._intake.switch()
         self.phase = Phase.SWITCHING
 

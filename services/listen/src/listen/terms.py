@@ -10,6 +10,9 @@ from listen.recording import Dialect
 class Terms:
     """The terms of one socket."""
 
+    arrived_ms: int
+    """When its handshake began, unix ms."""
+
     uid: str
     """Who speaks, from the token alone."""
     owner: str

@@ -125,6 +125,10 @@ class Dispatch:
         except BusError as error:
             log.warning("a hint could not be acknowledged", extra={"error": str(error)})
             self.failures += 1
+        except Exception:
+            # A defect must not end the group that all conversations are worked on in.
+            log.critical("acknowledging a hint broke", exc_info=True)
+            self.failures += 1
         finally:
             self._give_up(hints)
 

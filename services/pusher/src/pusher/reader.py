@@ -62,8 +62,16 @@ class Reader:
                     log.warning("the consumer group is gone: making it again")
                     continue
                 log.warning("reading hints failed", extra={"error": str(error)})
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), PAUSE_S)
+                await self._pause(stop)
+            except Exception:
+                # A defect, ours or a library's. A reader that ends would leave its partition to nobody, and nobody would know.
+                fresh = True
+                log.critical("reading hints broke", exc_info=True)
+                await self._pause(stop)
+
+    async def _pause(self, stop: Stop) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), PAUSE_S)
 
     async def _take_own(self) -> None:
         """What this consumer was given before and never acknowledged: the process died, or the reply was lost."""

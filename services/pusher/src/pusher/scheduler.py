@@ -61,6 +61,9 @@ class Scheduler:
                     await self.walk()
             except BusError as error:
                 log.warning("scheduling failed", extra={"error": str(error)})
+            except Exception:
+                # A defect, ours or a library's: without a scheduler whatever has no hint would wait for ever.
+                log.critical("scheduling broke", exc_info=True)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), TICK_S)
 

@@ -3,6 +3,8 @@
 -- ARGV reason, owner or '' (anybody), '1' if the owner's session is over with this
 -- Answers {'ok', newest, settled, entries} | {'owner', owner} | {'none'}
 local conv = KEYS[1]
+-- Draining must go on when memory is full, or it is never freed: after a write that needs none, Redis lets those pass that do.
+redis.call('HDEL', conv, '')
 local h = redis.call('HMGET', conv, 'owner', 'newest', 'settled')
 if not h[2] then return {'none'} end
 if ARGV[2] ~= '' and h[1] ~= ARGV[2] then return {'owner', h[1] or ''} end

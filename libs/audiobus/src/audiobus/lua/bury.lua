@@ -2,6 +2,8 @@
 -- KEYS conv, audio, dead
 -- ARGV entry id, letter (the reason and the entry's fields), first offset, epoch, samples
 -- Answers {'ok'} | {'gone'} | {'cut', cut}
+-- Draining must go on when memory is full, or it is never freed: after a write that needs none, Redis lets those pass that do.
+redis.call('HDEL', KEYS[1], '')
 local cut = redis.call('HGET', KEYS[1], 'cut')
 if cut then return {'cut', cut} end
 if #redis.call('XRANGE', KEYS[2], ARGV[1], ARGV[1]) == 0 then return {'gone'} end

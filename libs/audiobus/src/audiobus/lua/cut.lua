@@ -2,6 +2,8 @@
 -- KEYS conv, tomb
 -- ARGV settled id as read or '', the cut that stands and is replaced or '', cut
 -- Answers {'ok'} | {'standing', cut} | {'settled', settled} | {'deleted'}
+-- Draining must go on when memory is full, or it is never freed: after a write that needs none, Redis lets those pass that do.
+redis.call('HDEL', KEYS[1], '')
 if redis.call('EXISTS', KEYS[2]) == 1 then return {'deleted'} end
 local h = redis.call('HMGET', KEYS[1], 'cut', 'settled')
 if (h[2] or '') ~= ARGV[1] then return {'settled', h[2] or ''} end

@@ -1,24 +1,44 @@
 -- Makes a socket the owner of a conversation, and begins or resumes a session.
 -- KEYS conv, audio, tomb
--- ARGV owner, now_ms, format, epoch to resume or '', '1' if the socket opens its own session again, resumable_ms, ends_kept_ms
+-- ARGV owner, now_ms, format, epoch to resume or '', '1' if the socket opens its own session again, resumable_ms, ends_kept_ms,
+--      when the socket arrived, unix ms
 -- Answers {'resumed', epoch, offset, pos, in, settled} | {'fresh', epoch, former end or false, in}
---       | {'deleted'} | {'merging', target} | {'format', recorded}
+--       | {'deleted'} | {'merging', target} | {'format', recorded} | {'stale', owner}
 if redis.call('EXISTS', KEYS[3]) == 1 then return {'deleted'} end
 local conv, audio = KEYS[1], KEYS[2]
 local owner, now, format, resume = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
-local h = redis.call('HMGET', conv, 'newest', 'format', 'closed', 'last_ms', 'merging', 'pos', 'in', 'settled')
+local h = redis.call('HMGET', conv, 'newest', 'format', 'closed', 'last_ms', 'merging', 'pos', 'in', 'settled', 'owner', 'owner_at')
 if h[5] then return {'merging', h[5]} end
+-- A request may be executed long after its socket is gone: it must not displace one that came later.
+if h[9] and h[9] ~= owner and h[10] and tonumber(h[10]) > tonumber(ARGV[8]) then return {'stale', h[9]} end
 
 local epoch, offset
 if h[1] then epoch, offset = string.match(h[1], '^(%d+)-(%d+)$') end
+-- The stream's own last id: above `newest` only if somebody else wrote into it. Nothing can be appended below it.
+local top
+if redis.call('EXISTS', audio) == 1 then
+  local info = redis.call('XINFO', 'STREAM', audio)
+  for i = 1, #info, 2 do
+    if info[i] == 'last-generated-id' then top = info[i + 1] end
+  end
+end
+local strayed = false
+if top then
+  local te, to = string.match(top, '^(%d+)-(%d+)$')
+  te, to = tonumber(te), tonumber(to)
+  local e, o = tonumber(epoch or '0'), tonumber(offset or '0')
+  strayed = te > e or (te == e and to > o)
+  top = te
+end
+
 local former = false
 if resume ~= '' then
   if epoch == resume then
     former = offset
     local age = now - tonumber(h[4] or '0')
-    if h[3] ~= resume and (ARGV[5] == '1' or age <= tonumber(ARGV[6])) then
+    if h[3] ~= resume and not strayed and (ARGV[5] == '1' or age <= tonumber(ARGV[6])) then
       if h[2] ~= format then return {'format', h[2]} end
-      redis.call('HSET', conv, 'owner', owner, 'last_ms', ARGV[2])
+      redis.call('HSET', conv, 'owner', owner, 'owner_at', ARGV[8], 'last_ms', ARGV[2])
       redis.call('PERSIST', conv)
       return {'resumed', epoch, offset, h[6] or '', h[7] or '0', h[8] or ''}
     end
@@ -29,17 +49,13 @@ if resume ~= '' then
 end
 
 -- A fresh session: its epoch lies above every one before, whatever the clocks say.
-if epoch then
-  redis.call('HSET', conv, 'end:' .. epoch, offset .. ':' .. ARGV[2])
-else
-  local newest = redis.call('XREVRANGE', audio, '+', '-', 'COUNT', 1)
-  if newest[1] then epoch = string.match(newest[1][1], '^(%d+)') end
-end
+if epoch then redis.call('HSET', conv, 'end:' .. epoch, offset .. ':' .. ARGV[2]) end
 local fresh = now
-if epoch and tonumber(epoch) >= now then fresh = tonumber(epoch) + 1 end
+if epoch and tonumber(epoch) >= fresh then fresh = tonumber(epoch) + 1 end
+if top and top >= fresh then fresh = top + 1 end
 fresh = string.format('%.0f', fresh)
 redis.call('XADD', audio, fresh .. '-0', 'o', format)
-redis.call('HSET', conv, 'owner', owner, 'newest', fresh .. '-0', 'format', format, 'last_ms', ARGV[2], 'pos', '')
+redis.call('HSET', conv, 'owner', owner, 'owner_at', ARGV[8], 'newest', fresh .. '-0', 'format', format, 'last_ms', ARGV[2], 'pos', '')
 redis.call('HDEL', conv, 'closed')
 redis.call('PERSIST', conv)
 
