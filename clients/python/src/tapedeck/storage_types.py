@@ -1,4 +1,4 @@
-"""What the storage API answers, as values. Fields that this version does not know are ignored."""
+"""What the storage API answers, as values: each with the API's own fields and types. What this version does not know is ignored."""
 
 import msgspec
 
@@ -31,13 +31,17 @@ class Chunk(msgspec.Struct, frozen=True):
     """Unix seconds with three decimals."""
     start: str
     end: str
-    duration_ms: float
+    duration_ms: int
     path: str | None = None
     size: int | None = None
     is_batch: bool = False
     format: str | None = None
     protection: str | None = None
     state: str = "stored"
+    overlapped: bool = False
+    """Another recording has its time, or part of it, and is played there."""
+    unreadable: str | None = None
+    """Why it can't be read; its time is a gap then."""
 
 
 class Gap(msgspec.Struct, frozen=True):
@@ -45,7 +49,7 @@ class Gap(msgspec.Struct, frozen=True):
 
     start: str
     end: str
-    duration_ms: float
+    duration_ms: int
 
 
 class ChunkPage(msgspec.Struct, frozen=True):
