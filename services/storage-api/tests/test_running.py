@@ -12,6 +12,11 @@ import time
 import httpx
 import pytest
 
+from servicekit.settings import load
+from servicekit.stop import Stop
+from storage_api.running import end, run
+from storage_api.settings import StorageSettings
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -120,3 +125,39 @@ def test_without_a_key_it_does_not_start(tmp_path):
 def test_google_is_imported_only_where_it_is_used():
     code = "import sys, storage_api.running; sys.exit(any(name.startswith('google') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], timeout=30, check=False).returncode == 0
+
+
+async def test_it_ends_when_it_is_asked_before_it_serves(tmp_path, redis_url, one_bus):
+    """Its first looks at Redis are under way then, and redis-py may lose a cancellation that comes while it connects."""
+    (tmp_path / "secret").write_text("storage-api-test-secret-of-32-bytes!")
+    environ = {
+        "TAPEDECK_AUTH": "dev",
+        "TAPEDECK_JWT_SECRET_FILE": str(tmp_path / "secret"),
+        "TAPEDECK_REDIS_URL": redis_url,
+        "TAPEDECK_REDIS_PREFIX": one_bus.keys.prefix,
+        "TAPEDECK_STORE_URL": f"file://{tmp_path}/store",
+        "TAPEDECK_STORAGE_BIND": "127.0.0.1:0",
+        "TAPEDECK_ADMIN_BIND": "127.0.0.1:0",
+    }
+    settings, stop = load(StorageSettings, environ), Stop(5)
+    stop.set()
+    async with asyncio.timeout(10):
+        await run(settings, stop)
+
+
+async def test_a_cancellation_that_gets_lost_is_said_again():
+    lost = asyncio.Event()
+
+    async def deaf() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            lost.set()
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(deaf())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await end([task])
+    assert lost.is_set()
+    assert task.cancelled()

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import Collection
 from importlib.metadata import version
+from typing import Final
 
 from audiobus import Bus
 from audiobus.errors import BusError
@@ -23,6 +25,8 @@ from storage_api.metrics import StorageMetrics
 from storage_api.services import Downloads, Services
 from storage_api.settings import StorageSettings
 from storage_api.workers import Workers
+
+CANCEL_AGAIN_S: Final = 0.2
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +60,7 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
             where = bound_to(public)
             log.info("serving", extra={"bind": str(where), "admin": str(bound_to(admin))})
             await serve(build_app(services), public, stop)
-            for task in watching:
-                task.cancel()
+            await end(watching)
     finally:
         workers.close()
         await bus.close()
@@ -74,6 +77,14 @@ async def watch_redis(health: Health, bus: Bus, every_s: float = 5.0) -> None:
         else:
             health.ok("redis")
         await asyncio.sleep(every_s)
+
+
+async def end(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancels the tasks until all have ended: a cancellation while redis-py connects or reads its answer can get lost."""
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
 
 
 async def _drain(health: Health, stop: Stop) -> None:
