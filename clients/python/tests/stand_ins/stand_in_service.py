@@ -18,7 +18,7 @@ def note(event: str) -> None:
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.send_response(200)
+        self.send_response(503 if asked_for("STAND_IN_MUTE") else 200)
         self.end_headers()
         self.wfile.write(b"ready\n")
 
@@ -32,7 +32,17 @@ def on_term(number: int, frame: object) -> None:
         os._exit(0)
 
 
-if os.environ.get("STAND_IN_WRONG_SETTINGS"):
+def asked_for(fault: str) -> bool:
+    """Whether this process shall have the fault: `1` means all, else the name of a setting that only its component has."""
+    which = os.environ.get(fault, "")
+    return which == "1" or which in os.environ
+
+
+if asked_for("STAND_IN_MUTE"):
+    sys.stderr.write("not ready yet\n")
+    sys.stderr.flush()
+signal.signal(signal.SIGUSR1, lambda *_: os._exit(2))
+if asked_for("STAND_IN_WRONG_SETTINGS"):
     sys.stderr.write("TAPEDECK_CHUNK_MS: must be a number\n")
     sys.exit(2)
 signal.signal(signal.SIGTERM, on_term)

@@ -196,13 +196,62 @@ async def test_a_second_one_on_the_same_directory_is_refused(options, environ):
     assert await run_stack(options, environ, silent, body) == 0
 
 
-async def test_settings_that_are_wrong_end_it_with_what_the_service_said(options, environ):
+async def test_settings_that_are_wrong_end_it_at_once_with_what_the_service_said(options, environ):
     async def body(_ready, _asked):
         return 0
 
-    with pytest.raises(UpError, match="TAPEDECK_CHUNK_MS: must be a number"):
-        await run_stack(options, {**environ, "STAND_IN_WRONG_SETTINGS": "1"}, silent, body)
+    logs = options.data_dir / "logs"
+    logs.mkdir(parents=True)
+    for name in ("listen-1", "pusher-1", "storage-api"):
+        (logs / f"{name}.log").write_text("what a former run said\n")
+    said = []
+    with pytest.raises(UpError, match=r"can't start:\nTAPEDECK_CHUNK_MS: must be a number$"):
+        await run_stack(options, {**environ, "STAND_IN_WRONG_SETTINGS": "1"}, said.append, body)
+    assert said == []
     assert not options.ready_path.exists()
+    # Each was started once.
+    assert text_of(logs / "listen-1.log") == "what a former run said\nTAPEDECK_CHUNK_MS: must be a number\n"
+
+
+async def test_wrong_settings_of_any_service_are_seen_while_another_is_waited_for(options, environ):
+    async def body(_ready, _asked):
+        return 0
+
+    mixed = {
+        **environ,
+        "STAND_IN_WRONG_SETTINGS": "TAPEDECK_STORAGE_BIND",
+        "STAND_IN_MUTE": "TAPEDECK_LISTEN_BIND",
+    }
+    with pytest.raises(UpError, match="storage-api can't start"):
+        await run_stack(options, mixed, silent, body)
+
+
+async def test_a_service_that_has_worked_is_started_again_whatever_it_ends_with(options, environ, within):
+    async def body(ready, asked):
+        (pid,) = ready.pids.storage_api
+        os.kill(pid, signal.SIGUSR1)  # the stand-in ends as for wrong settings
+        await within(lambda: ready_file.read(options.ready_path).pids.storage_api not in ((), (pid,)))
+        asked.set()
+        return 0
+
+    said = []
+    assert await run_stack(options, environ, said.append, body) == 0
+    assert any("storage-api ended with exit code 2; starting it again" in line for line in said)
+
+
+async def test_what_is_waited_for_is_told_without_a_former_runs_words(options, environ, monkeypatch, within):
+    monkeypatch.setattr("tapedeck.up.stack.TELL_AFTER_S", 0.2)
+    logs = options.data_dir / "logs"
+    logs.mkdir(parents=True)
+    (logs / "listen-1.log").write_text("what a former run said\n")
+    said = []
+    running = asyncio.create_task(
+        run_stack(options, {**environ, "STAND_IN_MUTE": "TAPEDECK_LISTEN_BIND"}, said.append, None)
+    )
+    await within(lambda: any("not ready yet" in line for line in said))
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await running == 0
+    assert not any("former run" in line for line in said)
 
 
 async def test_a_child_that_does_not_end_is_killed_at_the_deadline(options, environ, monkeypatch):

@@ -1,4 +1,4 @@
-"""One child process that is started again whenever it dies.
+"""One child process that is started again whenever it dies, unless it says at its first start that its settings are wrong.
 
 Owns the process and its log file. Does not know what the process is for, nor the other children.
 """
@@ -17,6 +17,9 @@ from tapedeck.up.restarts import Restarts
 
 LAUNCHER = str(Path(__file__).with_name("launch.py"))
 LOG_TAIL_LINES = 8
+LOG_TAIL_BYTES = 8192
+SETTINGS_ARE_WRONG = 2
+"""The services' exit code for settings that can't be."""
 
 Say = Callable[[str], None]
 """Tells the operator one line."""
@@ -53,12 +56,18 @@ class Child:
     starts: int = 0
     exit_code: int | None = None
     """Of the last process that ended: negative for a signal."""
+    proven: bool = False
+    """It has worked: from now on it is started again, however it ends."""
+    given_up: bool = False
+    """It was not started again: nothing but other settings would help."""
+    _log_began: int | None = None
+    """Size of its log before the first start: what stands there is a former run's."""
     _process: asyncio.subprocess.Process | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _restarts: Restarts = field(default_factory=Restarts)
 
     async def run(self) -> None:
-        """Keep it running until `stop`."""
+        """Keep it running until `stop`, or until it is given up."""
         while not self._stopping.is_set():
             began = time.monotonic()
             self._process = await self._start()
@@ -68,6 +77,9 @@ class Child:
             self.exit_code = await self._process.wait()
             self.pid = None
             if self._stopping.is_set():
+                break
+            if self.exit_code == SETTINGS_ARE_WRONG and not self.proven:
+                self.given_up = True
                 break
             pause_s = self._restarts.pause_s(time.monotonic() - began)
             again = f"in {pause_s:.1f} s" if pause_s else "now"
@@ -103,10 +115,11 @@ class Child:
                 self._process.kill()
 
     def log_tail(self) -> str:
-        """The last lines of its log."""
+        """The last lines of its log, without those of former runs."""
         try:
             with self.spec.log.open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - 8192))
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(size - LOG_TAIL_BYTES, min(self._log_began or 0, size)))
                 lines = file.read().decode(errors="replace").splitlines()
         except OSError:
             return ""
@@ -122,6 +135,8 @@ class Child:
             str(os.getpid()),
         ]
         with self.spec.log.open("ab") as log:
+            if self._log_began is None:
+                self._log_began = log.tell()
             return await asyncio.create_subprocess_exec(
                 *launcher,
                 *self.spec.command,

@@ -31,10 +31,6 @@ REDIS_END_S = 10.0
 GRACE_S = 5.0
 """Beyond TAPEDECK_DRAIN_SECONDS, until a service that does not end is killed."""
 DEFAULT_DRAIN_S = 25.0
-SETTINGS_ARE_WRONG = 2
-"""The services' exit code for settings that can't be."""
-WRONG_STARTS = 3
-"""So often it must be said before the first start is given up."""
 
 
 class Stack:
@@ -109,17 +105,19 @@ class Stack:
     async def _wait_for(self, child: Child, answers: Callable[[], Awaitable[bool]]) -> None:
         told = time.monotonic()
         while not await answers():
-            if child.exit_code == SETTINGS_ARE_WRONG and child.starts >= WRONG_STARTS:
-                raise UpError(
-                    f"{child.spec.name} can't start:\n{child.log_tail()}",
-                    hint=f"correct the setting; the whole log is {child.spec.log}",
-                )
+            for one in self._services:
+                if one.given_up:
+                    raise UpError(
+                        f"{one.spec.name} can't start:\n{one.log_tail()}",
+                        hint=f"correct the setting; the whole log is {one.spec.log}",
+                    )
             if time.monotonic() - told > TELL_AFTER_S:
                 told = time.monotonic()
                 self._say(
                     f"still waiting for {child.spec.name}; its log ({child.spec.log}) ends:\n{child.log_tail()}"
                 )
             await asyncio.sleep(POLL_S)
+        child.proven = True
 
 
 Body = Callable[[Ready, asyncio.Event], Awaitable[int]]
