@@ -149,6 +149,26 @@ async def test_finalize_is_answered_when_it_is_settled(service, second):
         }
 
 
+async def test_close_right_after_finalize_waits_for_the_bucket(service, second):
+    conversation = Conversation("alice", "gc")
+    async with service.connect("conversation_id=gc") as client:
+        session = (await client.hear("ready"))["session"]
+        await client.send(second)
+        await client.say(type="finalize")
+        await client.say(type="close")
+        async with asyncio.timeout(5):
+            while (await service.bus.state(conversation)).flush_reason != "end":
+                await asyncio.sleep(0.02)
+        settled = f"{session}-{len(second)}"
+        await service.bus.command("HSET", service.bus.keys.conv(conversation), "settled", settled)
+        assert await client.closed() == 1000
+    offset = {"offset": len(second)}
+    assert client.texts[-2:] == [
+        {"type": "finalized", **offset, "stored": True},
+        {"type": "ack", "conversation_id": "gc", **offset, "stored": len(second)},
+    ]
+
+
 async def test_another_conversation_on_the_same_socket(service, second):
     async with service.connect("conversation_id=h1") as client:
         await client.hear("ready")

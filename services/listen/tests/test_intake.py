@@ -32,12 +32,15 @@ def test_while_it_switches_audio_belongs_to_the_next(now_ms, dialect, taken):
     first = intake.opened(FRESH)
     first.take(bytes(80), now_ms)
     intake.switch()
+    assert not intake.next_has_audio
     if intake.target is not None:
         intake.target.take(bytes(160), now_ms)
+    assert intake.next_has_audio is (dialect == "plain")
     assert intake.current is first
     assert intake.taken_bytes == taken
     intake.switched()
     assert intake.current is not first
+    assert not intake.next_has_audio
 
 
 def test_one_job_is_under_way_at_a_time(now_ms):

@@ -33,6 +33,13 @@ def stream(recording: Recording, start_ms: int, ms: int, *, every_ms: int = 20) 
     return start_ms + ms // 20 * every_ms
 
 
+def test_how_much_audio_lost_bytes_were_is_told_by_the_average(now_ms):
+    recording = plain()
+    assert recording.about_samples(0) == 0
+    recording.take(bytes(1_600), now_ms)
+    assert recording.about_samples(800) == 4_800
+
+
 def test_the_first_sample_came_its_own_duration_before_its_message(now_ms):
     recording = plain()
     recording.take(bytes(1_600), now_ms)

@@ -107,6 +107,21 @@ async def test_asked_to_end_it_brings_everyone_safe(make_service, second):
     await service.bus.close()
 
 
+async def test_asked_to_end_it_does_not_wait_for_a_bucket(make_service, second):
+    service = make_service()
+    async with service.process() as process, service.connect("conversation_id=b") as client:
+        await client.hear("ready")
+        await client.send(second)
+        await client.say(type="finalize")
+        await client.say(type="close")
+        await client.acked(len(second))
+        process.send_signal(signal.SIGTERM)
+        assert await client.closed() == 1000
+        assert client.texts[-2] == {"type": "finalized", "offset": len(second), "stored": False}
+        assert await asyncio.wait_for(process.wait(), 4) == 0
+    await service.bus.close()
+
+
 async def test_a_redis_that_is_killed_and_comes_back_costs_nothing(make_service, redis_process, packets):
     async with make_service(url=redis_process.url).here() as service:
         async with service.connect("codec=opus&conversation_id=a") as client:

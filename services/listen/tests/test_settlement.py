@@ -15,6 +15,15 @@ def test_each_final_is_asked_for_once_and_answered_once(now_ms):
     assert settlement.answers(300, now_ms + 15_000) == []
 
 
+def test_it_waits_while_a_final_has_no_answer(now_ms):
+    settlement = Settlement(now_ms)
+    assert not settlement.waits
+    settlement.finalize(100, now_ms)
+    assert settlement.waits
+    settlement.answers(100, now_ms)
+    assert not settlement.waits
+
+
 def test_looks_come_with_growing_pauses_while_a_final_waits(now_ms):
     settlement = Settlement(now_ms)
     settlement.finalize(100, now_ms)

@@ -47,6 +47,11 @@ class Intake:
         """Whether a plain client's audio waits for its session to open."""
         return self.current is not None and self.current.taken > 0
 
+    @property
+    def next_has_audio(self) -> bool:
+        """Whether a plain client's audio waits for the conversation that is being switched to."""
+        return self._next is not None and self._next.taken > 0
+
     def opened(self, answer: Opened) -> Recording:
         """The session is open."""
         if self.current is None:

@@ -10,6 +10,7 @@ from typing import Final
 from audiocodec.pcm import SAMPLE_RATES
 from listen.audio_format import CODECS, ENCODER_LOOKAHEAD, KNOWN_CODECS, PACKET_CODECS, AudioFormat
 from listen.errors import RefusedError
+from listen.messages import BAD_CONVERSATION_ID
 from listen.recording import Dialect
 from servicekit.ids import valid_id
 
@@ -62,9 +63,7 @@ def read_opening(query: Mapping[str, str], dialect: Dialect) -> Opening:
         pre_skip = _whole(query, "pre_skip", str(ENCODER_LOOKAHEAD), PRE_SKIP_LEAST, PRE_SKIP_MOST)
     cid = query.get("conversation_id") or query.get("client_conversation_id") or None
     if cid is not None and not valid_id(cid):
-        raise RefusedError(
-            400, "bad_parameter", "`conversation_id` must be an id: [A-Za-z0-9][A-Za-z0-9._@-]{0,127}"
-        )
+        raise RefusedError(400, "bad_parameter", BAD_CONVERSATION_ID)
     resume, mismatch = _resume(query, dialect, cid)
     return Opening(AudioFormat(codec, rate, channels, pre_skip), cid, resume, mismatch)
 

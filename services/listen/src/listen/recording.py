@@ -63,6 +63,10 @@ class Recording:
         """Whether everything taken is in closed chunks."""
         return not self._held and self._lane.idle
 
+    def about_samples(self, lost_bytes: int) -> int:
+        """How much audio bytes were that are gone, by the average of what was taken here."""
+        return lost_bytes * self.samples // max(1, self.taken - self.first_offset)
+
     def take(self, data: bytes, now_ms: int) -> None:
         """One message of payload.
 

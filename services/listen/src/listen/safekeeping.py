@@ -69,6 +69,11 @@ class Safekeeping:
         """Whether everything put here is safe, and nothing is under way that matters."""
         return self.outbox.empty and not self._under_way & {"append", "ask"}
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether a `finalize` waits for its answer."""
+        return self._settlement.waits
+
     def watch(self, now_ms: int) -> list[Action]:
         """The session begins: somebody must look at it, whatever becomes of this process."""
         return [Watch(self._conversation.cid, now_ms + self._batch_ms)]

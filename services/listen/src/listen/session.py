@@ -15,7 +15,7 @@ from listen.actions import Action, AskReason, Close, Count, Encode, Open, SendTe
 from listen.encoding_job import Encoded
 from listen.intake import Intake
 from listen.patience import Patience
-from listen.phase import Ending, Phase
+from listen.phase import Parting, Phase
 from listen.pressure import Pressure
 from listen.recording import Recording
 from listen.safekeeping import Safekeeping
@@ -41,9 +41,7 @@ class Session:
         self._intake = Intake(terms.audio_format, terms.dialect, terms.chunk_ms)
         self._safe: Safekeeping | None = None
         """None until the session is open."""
-        self._next_cid = ""
-        """The conversation that is being switched to."""
-        self._ending: Ending | None = None
+        self._parting = Parting()
         self._gone = False
         """The client has left: nothing can be sent."""
         self._early: deque[str] = deque()
@@ -52,8 +50,6 @@ class Session:
         self._bad_in_a_row = 0
         self._pressure = Pressure()
         self._patience = Patience()
-        self._asked_to_end = False
-        """The `AskToStore` under way is the one that ends the session."""
         self._opening = False
         """An `Open` waits for its answer."""
         self._out: list[Action] = []
@@ -78,7 +74,7 @@ class Session:
 
     def binary(self, data: bytes, now_ms: int) -> list[Action]:
         """A binary message."""
-        if self.phase in (Phase.CLOSING, Phase.CLOSED) or self._ending:
+        if self.phase in (Phase.CLOSING, Phase.CLOSED) or self._parting.ending:
             return []
         if len(data) > messages.MAX_MESSAGE_BYTES:
             return self._too_big(now_ms)
@@ -101,7 +97,7 @@ class Session:
 
     def text(self, text: str, now_ms: int) -> list[Action]:  # noqa: C901 - one case for each message of the page
         """A text message."""
-        if self.phase in (Phase.CLOSING, Phase.CLOSED) or self._ending:
+        if self.phase in (Phase.CLOSING, Phase.CLOSED) or self._parting.ending:
             return []
         match messages.parse_client_text(text):
             case messages.Malformed(reason):
@@ -136,7 +132,11 @@ class Session:
         if self.phase is Phase.CLOSED:
             return []
         self._intake.tick(now_ms)
-        if self._terms.expires_at_ms is not None and now_ms >= self._terms.expires_at_ms and not self._ending:
+        if (
+            self._terms.expires_at_ms is not None
+            and now_ms >= self._terms.expires_at_ms
+            and not self._parting.ending
+        ):
             self._send(messages.error("token_expired", "the token has expired: reconnect with a new one"))
             return self._end(now_ms, 4401)
         if self._patience.exhausted(now_ms):
@@ -171,13 +171,9 @@ class Session:
         self._patience.worked()
         if self._safe is not None:
             return self._reopened(answer, now_ms)
+        terms, conversation = self._terms, Conversation(self._terms.uid, self._cid)
         self._safe = Safekeeping(
-            Conversation(self._terms.uid, self._cid),
-            self._terms.owner,
-            answer,
-            self._patience,
-            now_ms,
-            batch_ms=self._terms.batch_ms,
+            conversation, terms.owner, answer, self._patience, now_ms, batch_ms=terms.batch_ms
         )
         self._intake.opened(answer)
         self._told_not_ready = False
@@ -186,16 +182,13 @@ class Session:
         self._count("opened", 1, outcome)
         self._out += self._safe.watch(now_ms)
         self._send(
-            messages.ready(
-                self._cid, answer.epoch, answer.offset, self._terms.chunk_ms, answer.previous_offset
-            )
+            messages.ready(self._cid, answer.epoch, answer.offset, terms.chunk_ms, answer.previous_offset)
         )
-        if self._ending:
-            return self._end(now_ms, self._ending.code, asks=self._ending.asks)
+        if self._parting.ending:
+            return self._end(now_ms, self._parting.ending.code, asks=self._parting.ending.asks)
         early, self._early = self._early, deque()
         for text in early:
-            before = self._drain()
-            self._out = before + self.text(text, now_ms)
+            self._out = self._drain() + self.text(text, now_ms)
         return self._advance(now_ms)
 
     def appended(self, answer: Appended, now_ms: int) -> list[Action]:
@@ -229,18 +222,14 @@ class Session:
             self._patience.failed(now_ms)
         elif self._safe is not None:
             self._safe.unavailable(what, now_ms)
-            self._asked_to_end = self._asked_to_end and what != "ask"
+            self._parting.asked = self._parting.asked and what != "ask"
         return self._advance(now_ms)
 
     def asked(self, now_ms: int) -> list[Action]:
         """The answer to `AskToStore`: it stands in Redis that everything shall be stored."""
         _, safe = self._opened_parts()
         safe.asked()
-        if self._asked_to_end:
-            self._out += safe.last_words()
-            if self.phase is Phase.CLOSING and self._ending:
-                return self._close(self._ending.code)
-            return self._switched(now_ms)
+        self._parting.over = self._parting.asked
         return self._advance(now_ms)
 
     def looked(self, settled: EntryId | None, dead_offset: int | None, now_ms: int) -> list[Action]:
@@ -255,8 +244,6 @@ class Session:
         """Does whatever can be done now."""
         if self.phase is Phase.CLOSED:
             return self._drain()
-        if self.phase is Phase.OPENING and self._patience.may_try(now_ms):
-            self._open(self._resume, now_ms, own=False)
         job = self._intake.job(now_ms)
         if job is not None:
             self._out.append(Encode(job))
@@ -266,10 +253,9 @@ class Session:
                 self._out += self._safe.advance(now_ms)
             if self.phase in (Phase.SWITCHING, Phase.CLOSING):
                 self._wind_up(now_ms)
-        trouble = self._judge()
-        if trouble is not None:
-            self._send(messages.status("buffering" if trouble else "ok"))
-            self._count("backpressure", 1, "paused" if trouble else "resumed")
+        if self.phase is Phase.OPENING and self._patience.may_try(now_ms):
+            self._open(self._resume, now_ms, own=False)
+        self._judge()
         return self._drain()
 
     def _open(self, resume: int | None, now_ms: int, *, own: bool) -> None:
@@ -281,17 +267,25 @@ class Session:
     def _wind_up(self, now_ms: int) -> None:
         """What came before is made safe, then the session asks for it to be stored, then it closes or switches."""
         recording, safe = self._opened_parts()
-        if not (recording.idle and safe.done) or self._opening or not self._patience.may_try(now_ms):
+        if self._parting.over:
+            self._part(safe)
+        elif recording.idle and safe.done and not self._opening and self._patience.may_try(now_ms):
+            asks = self._parting.asks(self.phase)
+            if asks is None:
+                self._part(safe)
+            else:
+                self._parting.asked = True
+                self._out.append(safe.ask(asks, now_ms, ends=True))
+
+    def _part(self, safe: Safekeeping) -> None:
+        """What came before is over. A `finalize` is answered first, unless a plain client's next audio, safe nowhere, waits."""
+        if safe.unanswered and not (self._parting.hurry or self._intake.next_has_audio):
             return
-        asks: AskReason | None = "switch"
-        if self.phase is Phase.CLOSING and self._ending:
-            asks = self._ending.asks
-        if asks is None:
-            self._out += safe.last_words()
-            self._close_now(self._ending.code if self._ending else 1011)
-            return
-        self._asked_to_end = True
-        self._out.append(safe.ask(asks, now_ms, ends=True))
+        self._out += safe.last_words()
+        if self.phase is Phase.CLOSING and self._parting.ending:
+            self._close_now(self._parting.ending.code)
+        else:
+            self._switched()
 
     def _mark(self, recording: Recording, at_ms: int | None, now_ms: int) -> None:
         wrong = "`at_ms` must be a whole number" if at_ms is None else recording.mark(at_ms, now_ms)
@@ -300,35 +294,29 @@ class Session:
 
     def _switch(self, cid: str | None, now_ms: int) -> None:
         if cid is None or not valid_id(cid):
-            self._reject(
-                "bad_parameter", "`conversation_id` must be an id: [A-Za-z0-9][A-Za-z0-9._@-]{0,127}"
-            )
+            self._reject("bad_parameter", messages.BAD_CONVERSATION_ID)
             return
-        recording, _ = self._opened_parts()
-        recording.flush(now_ms, ends=True)
-        self._next_cid = cid
+        self._opened_parts()[0].flush(now_ms, ends=True)
+        self._parting.next_cid = cid
         self._arrived_ms = now_ms
         self._intake.switch()
         self.phase = Phase.SWITCHING
 
-    def _switched(self, now_ms: int) -> list[Action]:
-        """What came before is safe, and over: the next conversation begins."""
+    def _switched(self) -> None:
+        """The next conversation begins."""
         self._intake.switched()
-        self._cid = self._next_cid
+        self._cid = self._parting.next_cid
         self._safe = self._resume = None
-        self._asked_to_end = False
+        self._parting.asked = self._parting.over = False
         self.phase = Phase.OPENING
-        if self._ending and not self._intake.has_early_audio:
-            return self._close(self._ending.code)
-        return self._advance(now_ms)
+        if self._parting.ending and not self._intake.has_early_audio:
+            self._close_now(self._parting.ending.code)
 
     def _end(self, now_ms: int, code: int, *, asks: AskReason | None = None) -> list[Action]:
         """Makes everything safe, and closes with `code`."""
-        if self.phase is Phase.CLOSED:
-            return self._drain()
-        if self.phase is Phase.CLOSING:
+        self._parting.end(code, asks)
+        if self.phase in (Phase.CLOSING, Phase.CLOSED):
             return self._advance(now_ms)
-        self._ending = self._ending or Ending(code, asks)
         if self.phase is Phase.OPENING and not self._intake.has_early_audio:
             return self._close(code)
         if self.phase is Phase.OPEN:
@@ -352,10 +340,8 @@ class Session:
             return self._close(1012)
         lost, safe.outbox.lost_bytes = safe.outbox.lost_bytes, 0
         if lost:
-            # By the session's average: what these bytes were is gone with them.
             recording, _ = self._opened_parts()
-            here = max(1, recording.taken - recording.first_offset)
-            self._count("lost_samples", lost * recording.samples // here)
+            self._count("lost_samples", recording.about_samples(lost))
         return self._advance(now_ms)
 
     def _too_big(self, now_ms: int) -> list[Action]:
@@ -377,10 +363,15 @@ class Session:
         assert recording is not None and safe is not None  # noqa: S101, PT018 - the order of events
         return recording, safe
 
-    def _judge(self) -> bool | None:
+    def _judge(self) -> None:
+        if self.phase is Phase.CLOSED:
+            return
         waiting_bytes = self._intake.taken_bytes - (self._safe.outbox.acked if self._safe else 0)
         failing = self._patience.pause_ms > 0
-        return self._pressure.judge(self.waiting_samples, waiting_bytes, failing=failing)
+        trouble = self._pressure.judge(self.waiting_samples, waiting_bytes, failing=failing)
+        if trouble is not None:
+            self._send(messages.status("buffering" if trouble else "ok"))
+            self._count("backpressure", 1, "paused" if trouble else "resumed")
 
     def _reject(self, code: messages.ErrorCode, reason: str) -> None:
         self._count("rejected", 1, code)

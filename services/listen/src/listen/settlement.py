@@ -30,6 +30,11 @@ class Settlement:
         self._look_at_ms = 0
         self._pause_ms = FIRST_LOOK_MS
 
+    @property
+    def waits(self) -> bool:
+        """Whether a final is not answered yet."""
+        return bool(self._finals)
+
     def finalize(self, offset: int, now_ms: int) -> None:
         """The client wants to know when all up to `offset` is stored."""
         self._finals.append(_Final(offset, now_ms + FINALIZE_MS))
