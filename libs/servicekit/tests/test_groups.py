@@ -70,6 +70,39 @@ def test_a_secret_has_32_bytes_without_the_white_space(environ, tmp_path):
     assert read_secret(tmp_path / "secret") == b"s" * 32
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"TAPEDECK_SERVICE_TOKENS_FILE": "/nowhere"}, ["TAPEDECK_SERVICE_TOKENS_FILE", "no"]),
+        ({"TAPEDECK_AUTH": "none"}, ["TAPEDECK_AUTH", "no"]),
+        ({"TAPEDECK_JWT_LEEWAY_SECONDS": "x"}, ["TAPEDECK_JWT_LEEWAY_SECONDS", "no"]),
+        (
+            {"TAPEDECK_AUTH": "dev", "TAPEDECK_JWT_UID_CLAIM": "", "TAPEDECK_JWT_LEEWAY_SECONDS": "x"},
+            ["TAPEDECK_JWT_LEEWAY_SECONDS", "TAPEDECK_AUTH=dev"],
+        ),
+        ({"TAPEDECK_JWT_SECRET_FILE": "/nowhere"}, ["TAPEDECK_JWT_SECRET_FILE"]),
+        ({"TAPEDECK_JWT_JWKS_URL": "http://far"}, ["TAPEDECK_JWT_JWKS_URL"]),
+        ({"TAPEDECK_AUTH": "dev", "TAPEDECK_JWT_SECRET_FILE": "/nowhere"}, ["TAPEDECK_JWT_SECRET_FILE"]),
+    ],
+)
+def test_a_missing_key_is_told_beside_other_mistakes_but_not_where_it_is_one_of_them(environ, wrong, told):
+    del environ["TAPEDECK_JWT_SECRET_FILE"]
+    with pytest.raises(SettingsError) as caught:
+        load(Everything, {**environ, **wrong})
+    assert [mistake.split(" ")[0] for mistake in caught.value.mistakes] == told
+
+
+def test_a_short_secret_is_told_beside_other_mistakes(environ, tmp_path):
+    (tmp_path / "secret").write_text("short")
+    with pytest.raises(SettingsError) as caught:
+        load(Everything, {**environ, "TAPEDECK_SERVICE_TOKENS_FILE": "/nowhere", "TAPEDECK_REDIS_URL": ""})
+    assert [mistake.split(" ")[0] for mistake in caught.value.mistakes] == [
+        "TAPEDECK_REDIS_URL",
+        "TAPEDECK_SERVICE_TOKENS_FILE",
+        "TAPEDECK_JWT_SECRET_FILE",
+    ]
+
+
 def test_unknown_modes_and_missing_files(environ):
     environ |= {"TAPEDECK_AUTH": "none", "TAPEDECK_SERVICE_TOKENS_FILE": "/nowhere/at/all"}
     with pytest.raises(SettingsError) as caught:

@@ -12,10 +12,13 @@ from servicekit.settings import Setting, describe, load, markdown, usage
 class Group(msgspec.Struct, frozen=True, kw_only=True):
     low: Annotated[int, Setting("T_LOW", whole(0, 10), "the low one")] = 1
     high: Annotated[int, Setting("T_HIGH", whole(0, 10), "the high one")] = 9
+    step: Annotated[int, Setting("T_STEP", whole(), "between them")] = 1
 
-    def mistakes(self):
-        if self.low > self.high:
+    def mistakes(self, unknown):
+        if self.low > self.high and not unknown & {"low", "high"}:
             yield "T_LOW is above T_HIGH"
+        if self.step > 10:
+            yield "T_STEP is above 10"
 
 
 class Service(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +59,26 @@ def test_what_is_required_and_mistakes_between_fields():
     assert caught.value.mistakes == ("T_LOW is above T_HIGH", "T_URL must be set: where it is")
 
 
+def test_what_is_wrong_between_fields_is_told_beside_what_is_wrong_in_one():
+    with pytest.raises(SettingsError) as caught:
+        load(Service, {"T_URL": "5", "T_LOW": "11", "T_HIGH": "0", "T_STEP": "11"})
+    assert [mistake.split(" ")[0] for mistake in caught.value.mistakes] == ["T_LOW", "T_STEP"]
+
+
+def test_a_required_field_that_is_missing_hides_nothing_between_the_others():
+    class Required(msgspec.Struct, frozen=True, kw_only=True):
+        name: Annotated[str, Setting("T_NAME", text, "its name")]
+        group: Group
+
+        def mistakes(self, unknown):
+            yield f"unknown: {', '.join(sorted(unknown))}"
+
+    with pytest.raises(SettingsError) as caught:
+        load(Required, {"T_LOW": "11"})
+    assert caught.value.mistakes[-1] == "unknown: group, name"
+    assert len(caught.value.mistakes) == 3
+
+
 def test_dev_mode_binds_to_loopback():
     assert load(Service, {"T_URL": "5", "TAPEDECK_AUTH": "dev"}).bind == Bind("127.0.0.1", 80)
 
@@ -73,7 +96,7 @@ def test_dev_mode_takes_any_loopback(address):
 
 def test_the_table():
     rows = {row.variable: row for row in describe(Service)}
-    assert list(rows) == ["T_LOW", "T_HIGH", "T_URL", "T_NAME", "T_ORIGINS", "T_BIND"]
+    assert list(rows) == ["T_LOW", "T_HIGH", "T_STEP", "T_URL", "T_NAME", "T_ORIGINS", "T_BIND"]
     assert (rows["T_LOW"].default, rows["T_LOW"].required) == ("1", False)
     assert (rows["T_URL"].default, rows["T_URL"].required) == ("", True)
     assert rows["T_BIND"].default == "0.0.0.0:80"
@@ -85,7 +108,7 @@ def test_the_table():
 def test_the_table_of_the_docs():
     lines = markdown(Service).splitlines()
     assert lines[2] == "| `T_LOW` | `1` | the low one |"
-    assert lines[4] == "| `T_URL` | required | where it is |"
+    assert lines[5] == "| `T_URL` | required | where it is |"
 
 
 def test_a_field_without_a_setting_is_a_mistake_of_ours():

@@ -33,3 +33,13 @@ def test_all_mistakes_are_told_at_once(environ):
     with pytest.raises(SettingsError) as caught:
         load(ListenSettings, {**wrong, "TAPEDECK_JWT_SECRET_FILE": environ["TAPEDECK_JWT_SECRET_FILE"]})
     assert len(caught.value.mistakes) == 4
+
+
+def test_a_mistake_elsewhere_does_not_hide_a_missing_key():
+    wrong = {"TAPEDECK_REDIS_URL": "redis://r", "TAPEDECK_SERVICE_TOKENS_FILE": "/nonexistent"}
+    with pytest.raises(SettingsError) as caught:
+        load(ListenSettings, wrong)
+    assert [mistake.split(" ")[0] for mistake in caught.value.mistakes] == [
+        "TAPEDECK_SERVICE_TOKENS_FILE",
+        "no",
+    ]

@@ -143,8 +143,11 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
 
-    def mistakes(self) -> Iterator[str]:
-        """What is wrong between the fields: no key, several keys, a secret too short to be one."""
+    def mistakes(self, unknown: frozenset[str]) -> Iterator[str]:
+        """What is wrong between the fields: no key, several keys, a secret too short to be one.
+
+        A key whose setting is wrong, named in `unknown`, is not missing too.
+        """
         sources = {
             "TAPEDECK_JWT_JWKS_URL": self.jwks_url,
             "TAPEDECK_JWT_PUBLIC_KEY_FILE": self.public_key_file,
@@ -153,9 +156,9 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
         given = [name for name, value in sources.items() if value is not None]
         if len(given) > 1:
             yield f"{' and '.join(given)} are set: user tokens have one source of keys, set one of them"
-        if self.mode == "dev" and self.secret_file is None:
+        if self.mode == "dev" and self.secret_file is None and "secret_file" not in unknown:
             yield "TAPEDECK_AUTH=dev needs TAPEDECK_JWT_SECRET_FILE, the secret that tokens are signed with"
-        elif not given:
+        elif not given and unknown.isdisjoint({"jwks_url", "public_key_file", "secret_file"}):
             yield (
                 f"no key for user tokens: set one of {', '.join(sources)}"
                 " (or, to try things out on this machine, TAPEDECK_AUTH=dev and TAPEDECK_JWT_SECRET_FILE)"

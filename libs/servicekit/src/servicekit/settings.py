@@ -14,8 +14,9 @@ A service's settings are a struct that includes groups as fields and adds its ow
 
     settings = load(ListenSettings, os.environ)
 
-A field without a default is required. A struct may have a method `mistakes(self) -> Iterable[str]` for what concerns
-several of its fields. (No `from __future__ import annotations` in modules with settings: the annotations are read at run time.)
+A field without a default is required. A struct may have a method `mistakes(self, unknown: frozenset[str]) -> Iterable[str]`
+for what concerns several of its fields. It is asked though some of them are wrong: their names are in `unknown`, their values
+stand-ins, and what follows from those is not to be told: each mistake once, and no false one. (No `from __future__ import annotations` in modules with settings: the annotations are read at run time.)
 """
 
 import typing
@@ -61,7 +62,7 @@ def load(struct: type[S], environ: Mapping[str, str]) -> S:
     """The settings in `environ`; SettingsError with every mistake in them, before anything has been connected."""
     mistakes: list[str] = []
     loaded = _load(struct, environ, environ.get(DEV_MODE[0]) == DEV_MODE[1], mistakes)
-    if mistakes or loaded is None:
+    if mistakes:
         raise SettingsError(list(dict.fromkeys(mistakes)))  # a variable that two groups read is reported once
     return loaded
 
@@ -101,25 +102,26 @@ def markdown(struct: type[msgspec.Struct]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _load(struct: type[S], environ: Mapping[str, str], dev: bool, mistakes: list[str]) -> S | None:  # noqa: FBT001 - internal, one caller
+def _load(struct: type[S], environ: Mapping[str, str], dev: bool, mistakes: list[str]) -> S:  # noqa: FBT001 - internal, one caller
+    """The settings, and their mistakes appended to `mistakes`; what is wrong has its default, or UNSET where it has none."""
     values: dict[str, object] = {}
-    whole = True
+    unknown: set[str] = set()
     for field, annotation in _fields(struct):
+        before = len(mistakes)
         setting = _setting(annotation)
         if setting is None:
-            value = _load(annotation, environ, dev, mistakes)
-            whole = whole and value is not None
-            values[field.name] = value
-            continue
-        found, mistake = _read(setting, _default(field), environ, dev=dev)
-        if mistake:
-            mistakes.append(mistake)
-            whole = False
-        values[field.name] = found
-    if not whole:
-        return None
+            values[field.name] = _load(annotation, environ, dev, mistakes)
+        else:
+            values[field.name], mistake = _read(setting, _default(field), environ, dev=dev)
+            if mistake:
+                mistakes.append(mistake)
+                values[field.name] = _stand_in(field)
+        if len(mistakes) > before:
+            unknown.add(field.name)
     loaded = struct(**values)
-    mistakes.extend(getattr(loaded, "mistakes", tuple)())
+    check = getattr(loaded, "mistakes", None)
+    if check is not None:
+        mistakes.extend(check(frozenset(unknown)))
     return loaded
 
 
@@ -166,6 +168,11 @@ def _default(field: msgspec.structs.FieldInfo) -> object:
     if field.default_factory is not msgspec.NODEFAULT:
         return field.default_factory()
     return field.default
+
+
+def _stand_in(field: msgspec.structs.FieldInfo) -> object:
+    default = _default(field)
+    return msgspec.UNSET if default is msgspec.NODEFAULT else default
 
 
 def _shown(default: object) -> str:
