@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 import wave
 
 import jwt
@@ -81,6 +82,30 @@ async def test_send_raw_pcm_from_standard_input_and_a_table(tapedeck, listen_sta
     assert listen_stand_in.total() == AUDIO
     assert listen_stand_in.queries[0]["sample_rate"] == "8000"
     assert out.decode().split()[:6] == ["file", "conversation", "seconds", "sent", "acked", "stored"]
+
+
+async def test_send_says_at_once_that_nobody_is_there_and_gives_up(tapedeck, unused_tcp_port):
+    began = time.monotonic()
+    url = f"ws://127.0.0.1:{unused_tcp_port}"
+    code, _, err = await tapedeck("send", "-", "--url", url, stdin=AUDIO)
+    assert code == 1
+    assert 9 < time.monotonic() - began < 20
+    first, *rest = err.splitlines()
+    assert first.startswith(f"tapedeck: cannot connect to {url} (")
+    assert first.endswith("; trying again")
+    assert "trying again" not in "".join(rest)
+    assert "`tapedeck up`" in err
+    assert "Traceback" not in err
+
+
+async def test_send_says_when_it_is_connected_again(tapedeck, listen_stand_in):
+    listen_stand_in.refusals = [(503, {"Retry-After": "0"})] * 3
+    code, _, err = await tapedeck("send", "-", stdin=AUDIO)
+    assert code == 0
+    assert err.splitlines() == [
+        f"tapedeck: cannot connect to {listen_stand_in.url} (HTTP 503: told to refuse); trying again",
+        "tapedeck: connected",
+    ]
 
 
 async def test_what_is_not_stored_yet_is_said_and_is_no_failure(tapedeck, listen_stand_in):

@@ -280,6 +280,33 @@ async def test_it_gives_up_only_after_its_patience(unused_tcp_port):
     assert "tapedeck up" in caught.value.hint
 
 
+async def test_where_nobody_ever_was_it_gives_up_sooner(unused_tcp_port):
+    options = ListenOptions(patience_s=60, first_patience_s=0.2, **FAST)
+    for host in ("127.0.0.1", "localhost"):
+        async with asyncio.timeout(10):
+            with pytest.raises(UnreachableError, match="could not be reached"):  # noqa: PT012 - as above
+                async with ListenClient(f"ws://{host}:{unused_tcp_port}", "t", options=options) as client:
+                    assert client.progress.unreachable is None
+                    while client.progress.unreachable is None:
+                        await client.changed()
+                    assert "111" in client.progress.unreachable or "refused" in client.progress.unreachable
+                    await client.ready()
+
+
+async def test_a_server_that_was_there_is_waited_for_with_all_patience(listen_stand_in):
+    options = ListenOptions(patience_s=60, first_patience_s=0.0, **FAST)
+    # The first answer is no refusal to connect: somebody is there.
+    listen_stand_in.refusals = [(503, {"Retry-After": "0"})] * 3
+    async with ListenClient(listen_stand_in.url, "t", options=options) as client:
+        while client.progress.unreachable is None:
+            await client.changed()
+        assert client.progress.unreachable == "HTTP 503: told to refuse"
+        await client.ready()
+        assert client.progress.unreachable is None
+        await record(client)
+    assert listen_stand_in.total() == SPEECH
+
+
 async def test_silence_is_bridged_with_keepalives(listen_stand_in, within):
     async with ListenClient(listen_stand_in.url, "t", options=ListenOptions(**FAST)) as client:
         await client.ready()

@@ -1,8 +1,19 @@
+import errno
+
 import pytest
 
 from tapedeck import listen_messages as wire
 from tapedeck.errors import DeletedError, NotAcceptedError, NotAllowedError, ReplacedError
-from tapedeck.listen_verdict import MAX_RETRY_AFTER_S, Again, Done, Stop, of_close, of_refusal
+from tapedeck.listen_verdict import (
+    MAX_RETRY_AFTER_S,
+    Again,
+    Done,
+    Stop,
+    nobody_listens,
+    of_close,
+    of_refusal,
+    refusal_detail,
+)
 
 
 def test_1000_is_the_end():
@@ -62,3 +73,17 @@ def test_refusals_of_the_handshake():
         verdict = of_refusal(status, None, "")
         assert isinstance(verdict, Stop)
         assert type(verdict.error) is kind
+
+
+def test_a_refused_connection_is_told_from_other_trouble():
+    refused = f"[Errno {errno.ECONNREFUSED}] Connect call failed"
+    assert nobody_listens(ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed"))
+    assert nobody_listens(OSError(f"Multiple exceptions: {refused} ('::1', 1), {refused} ('127.0.0.1', 1)"))
+    assert not nobody_listens(TimeoutError())
+    assert not nobody_listens(OSError(errno.ENETUNREACH, "Network is unreachable"))
+
+
+def test_what_a_refusal_says_is_read_where_it_is_a_problem():
+    assert refusal_detail(b'{"title":"No","detail":"told to refuse"}') == "told to refuse"
+    assert refusal_detail(b'{"title":"No"}') == "No"
+    assert refusal_detail(b"<html>") == ""

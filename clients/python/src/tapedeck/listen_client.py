@@ -11,13 +11,13 @@ says, is decided in `listen_recording` and `listen_verdict`.
 
 import asyncio
 import contextlib
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
-import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.client import backoff
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
@@ -29,8 +29,17 @@ from tapedeck.audio_format import AudioFormat
 from tapedeck.errors import ListenError, NotAcceptedError, ProtocolError, UnreachableError
 from tapedeck.listen_options import ListenOptions, Progress, Token
 from tapedeck.listen_recording import Message, Recording
-from tapedeck.listen_verdict import Again, Done, Stop, Verdict, of_close, of_refusal, unauthorized
-from tapedeck.storage_types import Problem
+from tapedeck.listen_verdict import (
+    Again,
+    Done,
+    Stop,
+    Verdict,
+    nobody_listens,
+    of_close,
+    of_refusal,
+    refusal_detail,
+    unauthorized,
+)
 
 SUBPROTOCOL = Subprotocol("tapedeck.v1")
 PING_INTERVAL_S = 15.0
@@ -67,6 +76,8 @@ class ListenClient:
         self._used_token: str | None = None
         self._refused_token: str | None = None
         self._why = "no answer"  # why the last socket could not be opened, or closed
+        self._unreachable: str | None = None
+        self._nobody_there = False  # the very first attempt was refused, and no session was opened since
         self._reconnects = 0
         self._pauses = self._new_pauses()
         self._last_open = time.monotonic()
@@ -99,6 +110,7 @@ class ListenClient:
             acked_bytes=recording.outbox.acked,
             stored_bytes=recording.outbox.stored,
             connected=self._connected,
+            unreachable=self._unreachable,
             buffering=self._buffering,
             usage=self._usage,
             reconnects=self._reconnects,
@@ -231,6 +243,8 @@ class ListenClient:
                 raise unauthorized(self._last_error)
             self._refused_token = self._used_token
         patience_s = self._options.patience_s
+        if self._nobody_there and self._options.first_patience_s is not None:
+            patience_s = min(self._options.first_patience_s, patience_s or math.inf)
         away_s = time.monotonic() - self._last_open
         if patience_s is not None and away_s >= patience_s:
             raise UnreachableError(
@@ -273,10 +287,15 @@ class ListenClient:
         except InvalidStatus as error:
             response = error.response
             self._why = f"HTTP {response.status_code}"
-            detail = _detail(bytes(response.body or b""))
-            return of_refusal(response.status_code, response.headers.get("Retry-After"), detail)
+            detail = refusal_detail(bytes(response.body or b""))
+            verdict = of_refusal(response.status_code, response.headers.get("Retry-After"), detail)
+            if isinstance(verdict, Again) and not verdict.new_token:
+                self._unreachable = f"{self._why}: {detail}" if detail else self._why
+            return verdict
         except (OSError, InvalidHandshake, TimeoutError) as error:
-            self._why = str(error) or type(error).__name__
+            self._unreachable = self._why = str(error) or type(error).__name__
+            if self._reconnects == 0:
+                self._nobody_there = nobody_listens(error)
             return Again()
 
     async def _serve(self, socket: ClientConnection) -> Verdict:
@@ -288,6 +307,7 @@ class ListenClient:
             if not useful:
                 return Again(0.0)
             self._connected, self._buffering = True, False
+            self._unreachable, self._nobody_there = None, False
             self._wake.set()
             self._notify()
             while True:
@@ -373,11 +393,3 @@ def _text(message: str | bytes) -> str:
     if isinstance(message, bytes):
         raise ProtocolError("the server sent a binary message; the protocol has none")
     return message
-
-
-def _detail(body: bytes) -> str:
-    try:
-        problem = msgspec.json.decode(body, type=Problem)
-    except msgspec.MsgspecError:
-        return ""  # a proxy's own page: the status says enough
-    return problem.detail or problem.title

@@ -21,6 +21,8 @@ class ListenOptions:
     """Payload kept in memory; beyond it `send` waits."""
     patience_s: float | None = None
     """Give up when no socket could be opened for so long; None: never."""
+    first_patience_s: float | None = None
+    """Give up so soon where the very first attempt was refused, as nobody listens there, and none has worked since; None: as above."""
     first_pause_s: float = 0.3
     """The first pause before a reconnect is up to this long; later ones grow."""
     longest_pause_s: float = 15.0
@@ -37,6 +39,8 @@ class Progress:
     acked_bytes: int
     stored_bytes: int
     connected: bool
+    unreachable: str | None
+    """Why the last attempt to open a socket failed; None before the first, and once one is open."""
     buffering: bool
     """The server says that Redis is slow or away."""
     usage: str | None

@@ -3,7 +3,10 @@
 Must not do: I/O, wait, or draw random numbers.
 """
 
+import errno
 from dataclasses import dataclass
+
+import msgspec
 
 from tapedeck import listen_messages as wire
 from tapedeck.errors import (
@@ -14,6 +17,7 @@ from tapedeck.errors import (
     ReplacedError,
     UnauthorizedError,
 )
+from tapedeck.storage_types import Problem
 
 MAX_RETRY_AFTER_S = 300.0
 """However long a server says: the longest single pause."""
@@ -100,6 +104,20 @@ def of_refusal(status: int, retry_after: str | None, detail: str) -> Verdict:
     message = detail or f"the server answered with HTTP {status}"
     error = wire.Error(code="", message=message)
     return Stop(_reason(code if code is not None else 4400, error))
+
+
+def nobody_listens(error: Exception) -> bool:
+    """Whether the connection was refused. Where a name has several addresses asyncio joins their errors to one text."""
+    return isinstance(error, ConnectionRefusedError) or f"[Errno {errno.ECONNREFUSED}]" in str(error)
+
+
+def refusal_detail(body: bytes) -> str:
+    """What an HTTP answer to the handshake says (RFC 9457); "" for a proxy's own page: the status says enough."""
+    try:
+        problem = msgspec.json.decode(body, type=Problem)
+    except msgspec.MsgspecError:
+        return ""
+    return problem.detail or problem.title
 
 
 def unauthorized(error: wire.Error | None) -> UnauthorizedError:

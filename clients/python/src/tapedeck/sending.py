@@ -54,6 +54,8 @@ class Job:
     """When the first sample was captured; None: now, which is right for real time."""
     conversation_id: str | None = None
     patience_s: float | None = 60.0
+    first_patience_s: float | None = None
+    """How long where nobody listens at the address (`ListenOptions`); None: as long."""
 
 
 async def send(url: str, token: Token, job: Job, watch: Watch) -> Sent:
@@ -61,7 +63,11 @@ async def send(url: str, token: Token, job: Job, watch: Watch) -> Sent:
     rate = job.source.sample_rate
     encoder = Encoder(rate) if job.codec == "opus" else None
     audio = AudioFormat(job.codec, rate, pre_skip=encoder.lookahead if encoder is not None else None)
-    options = ListenOptions(conversation_id=job.conversation_id, patience_s=job.patience_s)
+    options = ListenOptions(
+        conversation_id=job.conversation_id,
+        patience_s=job.patience_s,
+        first_patience_s=job.first_patience_s,
+    )
     messages, pcm_bytes = 0, 0
     async with ListenClient(url, token, audio, options) as client:
         watching = asyncio.create_task(_watch(client, watch), name="progress")

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import Annotated, Self
 
 import typer
@@ -21,6 +22,9 @@ from tapedeck.commands.terminal import (
 from tapedeck.sending import Job, SendCodec, Sent
 from tapedeck.sending import send as send_one
 from tapedeck.system import System
+
+FIRST_PATIENCE_S = 10.0
+"""How long a server is waited for that nobody has seen yet: one that is being started, not one that is away for a while."""
 
 
 def send(  # noqa: PLR0913 - options of a command
@@ -69,21 +73,23 @@ def _jobs(
     sources: list[AudioSource], codec: SendCodec, conversation: str | None, *, realtime: bool
 ) -> list[Job]:
     """In one conversation files follow one another; sent fast, the last of them ends now."""
-    jobs = []
+    jobs: list[Job] = []
     at_ms = time.time() * 1000
     lengths_ms = [(source.seconds or 0) * 1000 for source in sources]
     if conversation is not None:
         at_ms -= sum(lengths_ms)
     for source, length_ms in zip(sources, lengths_ms, strict=True):
         start_ms = None if realtime else round(at_ms if conversation is not None else at_ms - length_ms)
-        jobs.append(Job(source, codec, realtime, start_ms, conversation))
+        job = Job(source, codec, realtime, start_ms, conversation)
+        # The files after the first have seen the server.
+        jobs.append(job if jobs else replace(job, first_patience_s=FIRST_PATIENCE_S))
         at_ms += length_ms if conversation is not None else 0
     return jobs
 
 
 async def _send_all(system: System, jobs: list[Job]) -> list[Sent]:
     sent = []
-    with _Bar(jobs) as bar:
+    with _Bar(jobs, system.listen_url) as bar:
         for number, job in enumerate(jobs):
             bar.begin(number)
             sent.append(await send_one(system.listen_url, system.user_token, job, bar.show))
@@ -91,10 +97,12 @@ async def _send_all(system: System, jobs: list[Job]) -> list[Sent]:
 
 
 class _Bar:
-    """Progress on a terminal, and nothing elsewhere."""
+    """Progress on a terminal, and nothing elsewhere but that the server is away, and back."""
 
-    def __init__(self, jobs: list[Job]) -> None:
+    def __init__(self, jobs: list[Job], url: str) -> None:
         self._jobs = jobs
+        self._url = url
+        self._away = False
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=12),
@@ -123,6 +131,16 @@ class _Bar:
 
     def show(self, now: listen_options.Progress) -> None:
         """Where it stands."""
+        if now.unreachable and not self._away:
+            self._away = True
+            ERR.print(
+                f"tapedeck: cannot connect to {self._url} ({now.unreachable}); trying again",
+                markup=False,
+                highlight=False,
+            )
+        elif self._away and now.connected:
+            self._away = False
+            ERR.print("tapedeck: connected", markup=False, highlight=False)
         if self._task is None:
             return
         state = f"sent {_kib(now.sent_bytes)}, acked {_kib(now.acked_bytes)}, stored {_kib(now.stored_bytes)}"
