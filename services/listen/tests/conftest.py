@@ -84,6 +84,7 @@ class Desk:
                 audio_format=self.format,
                 chunk_ms=chunk_ms,
                 batch_ms=batch_ms,
+                due_ms=batch_ms,
                 expires_at_ms=expires_at_ms,
             )
         )

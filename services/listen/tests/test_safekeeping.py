@@ -64,7 +64,9 @@ def test_a_hint_is_given_each_time_another_batch_waits(safe, now_ms):
 
 def test_how_much_a_batch_is_decides_when_it_is_due_and_hinted_at(now_ms):
     opened = Opened(7, False, 0, None, None, None)
-    safe = Safekeeping(Conversation("alice", "c"), "me", opened, Patience(), now_ms, batch_ms=10_000)
+    safe = Safekeeping(
+        Conversation("alice", "c"), "me", opened, Patience(), now_ms, batch_ms=10_000, due_ms=10_000
+    )
     assert safe.watch(now_ms) == [Watch("c", now_ms + 10_000)]
     hints = []
     for index, waiting_s in enumerate([1, 9, 10, 19, 20], start=1):

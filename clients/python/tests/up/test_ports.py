@@ -67,3 +67,13 @@ def test_chosen_ports_are_none_that_the_kernel_gives_to_clients():
     assert len({port.number for port in held}) == 5
     for port in held:
         port.release()
+
+
+def test_a_chosen_port_is_nobody_elses(monkeypatch):
+    """Held ports do not listen: without care two children, or two systems, would be given the same one."""
+    first = hold(HERE, 0)
+    monkeypatch.setattr("tapedeck.up.ports._candidates", lambda: [first.number, *range(10_300, 10_400)])
+    second = hold(HERE, 0)
+    assert second.number != first.number
+    first.release()
+    second.release()

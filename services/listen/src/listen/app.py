@@ -111,6 +111,7 @@ class ListenApp:
             audio_format=opening.audio_format,
             chunk_ms=self._settings.chunk_ms,
             batch_ms=int(self._settings.batch_seconds * 1000),
+            due_ms=int(min(self._settings.batch_seconds, self._settings.idle_seconds) * 1000),
             expires_at_ms=None if expires_at is None else int(expires_at * 1000),
         )
         encoder = SocketEncoder(

@@ -41,13 +41,15 @@ class Safekeeping:
         now_ms: int,
         *,
         batch_ms: int = 60_000,
+        due_ms: int = 60_000,
     ) -> None:
         """Keeps safe what the session `opened` gives out.
 
-        `batch_ms` of audio is a batch: a conversation that has audio is looked at by then, at the latest, and whenever so much
-        more waits, a hint is given.
+        `batch_ms` of audio is a batch: whenever so much more waits, a hint is given. A conversation that has audio is looked at
+        after `due_ms`, at the latest.
         """
         self._batch_ms = batch_ms
+        self._due_ms = due_ms
         self.outbox = Outbox(EntryId(opened.epoch, opened.offset))
         self._conversation = conversation
         self._owner = owner
@@ -76,7 +78,7 @@ class Safekeeping:
 
     def watch(self, now_ms: int) -> list[Action]:
         """The session begins: somebody must look at it, whatever becomes of this process."""
-        return [Watch(self._conversation.cid, now_ms + self._batch_ms)]
+        return [Watch(self._conversation.cid, now_ms + self._due_ms)]
 
     def put(self, chunks: list[ReadyChunk]) -> None:
         """More chunks, in order."""
@@ -122,7 +124,7 @@ class Safekeeping:
         self._settlement.told(now_ms)
         out = [Count("appended_samples", ready.chunk.samples), self.ack()]
         if answer.entries <= NEARLY_EMPTY:
-            out.append(Due(self._conversation.cid, now_ms + self._batch_ms))
+            out.append(Due(self._conversation.cid, now_ms + self._due_ms))
         batches = answer.waiting_samples // (self._batch_ms * 48)
         if batches > self._batches_waiting:
             out.append(Ready(self._conversation.cid, "audio"))

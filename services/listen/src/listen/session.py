@@ -173,7 +173,13 @@ class Session:
             return self._reopened(answer, now_ms)
         terms, conversation = self._terms, Conversation(self._terms.uid, self._cid)
         self._safe = Safekeeping(
-            conversation, terms.owner, answer, self._patience, now_ms, batch_ms=terms.batch_ms
+            conversation,
+            terms.owner,
+            answer,
+            self._patience,
+            now_ms,
+            batch_ms=terms.batch_ms,
+            due_ms=terms.due_ms,
         )
         self._intake.opened(answer)
         self._told_not_ready = False

@@ -37,6 +37,14 @@ class ListenSettings(msgspec.Struct, frozen=True, kw_only=True):
             "seconds in a batch: the pusher is told when so much waits",
         ),
     ] = 60.0
+    idle_seconds: Annotated[
+        float,
+        Setting(
+            "TAPEDECK_IDLE_SECONDS",
+            number(1, 3600),
+            "a conversation that is silent so long is stored: by then the pusher looks",
+        ),
+    ] = 60.0
     opus_bitrate: Annotated[
         int, Setting("TAPEDECK_OPUS_BITRATE", whole(6_000, 128_000), "bit/s for clients that send PCM")
     ] = 24_000

@@ -27,5 +27,7 @@ class Terms:
     """About how much audio a chunk holds."""
     batch_ms: int = 60_000
     """How much audio a batch holds: when so much waits, whoever stores is told."""
+    due_ms: int = 60_000
+    """After so long whoever stores looks at a conversation by itself."""
     expires_at_ms: int | None = None
     """When the client's token ends."""

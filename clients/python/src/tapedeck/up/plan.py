@@ -58,7 +58,7 @@ class Plan:
 
 def make_plan(options: UpOptions, folder: DataDir, lock_fd: int, environ: Mapping[str, str]) -> Plan:
     """Raises PortTakenError and RedisBinaryError."""
-    kept = folder.kept_ports()
+    kept = _unlike(folder.kept_ports())
     listen = hold(LOOPBACK, options.listen_port, kept.get("listen"))
     storage = hold(LOOPBACK, options.storage_port, kept.get("storage_api"))
     names = {
@@ -111,6 +111,12 @@ def make_plan(options: UpOptions, folder: DataDir, lock_fd: int, environ: Mappin
         admin=Admin(*(f"http://{admin[names[component][0]].bind}" for component in MODULES)),
     )
     return Plan(redis, redis_port, tuple(services), ready, (listen, storage, *admin.values()))
+
+
+def _unlike(kept: Mapping[str, int]) -> dict[str, int]:
+    """The kept ports without those that stand there twice: two children cannot share one."""
+    numbers = list(kept.values())
+    return {name: number for name, number in kept.items() if numbers.count(number) == 1}
 
 
 def _redis(folder: DataDir, port: int, lock_fd: int, environ: Mapping[str, str]) -> ChildSpec:

@@ -50,8 +50,10 @@ def hold(host: str, wanted: int, kept: int | None = None) -> HeldPort:
                 hint="stop what uses it, or choose another one (--listen-port, --storage-port; 0 takes any)",
             )
         return HeldPort(bound)
-    for number in ([kept] if kept else []) + _candidates():
-        bound = _bind(host, number)
+    if kept and (bound := _bind(host, kept)) is not None:
+        return HeldPort(bound)
+    for number in _candidates():
+        bound = _bind(host, number, fresh=True)
         if bound is not None:
             return HeldPort(bound)
     raise PortTakenError(f"no free port was found on {host}")
@@ -73,15 +75,18 @@ def _candidates() -> list[int]:
     return random.sample(range(_LOWEST, highest), _TRIES)
 
 
-def _bind(host: str, number: int) -> socket.socket | None:
-    """Bind so that a listening socket of anybody is a conflict, and only then allow sharing."""
+def _bind(host: str, number: int, *, fresh: bool = False) -> socket.socket | None:
+    """Bind so that a listening socket of anybody is a conflict, and only then allow sharing.
+
+    With `fresh` a port that anybody holds, listening or not, is one too: another holder, here or in another process.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(family, socket.SOCK_STREAM)
     try:
-        bound.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # what a former server left in TIME_WAIT is no conflict
+        # What a former server left in TIME_WAIT is no conflict on a port that was ours before.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0 if fresh else 1)
         bound.bind((host, number))
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     except OSError:
         bound.close()
