@@ -2,6 +2,8 @@ import base64
 import hashlib
 import hmac
 import json
+import subprocess
+import sys
 import time
 
 import jwt
@@ -47,6 +49,29 @@ async def test_who_a_token_proves_its_bearer_to_be(tokens, secret):
         assert await tokens.verify(jwt.encode({"sub": "alice"}, secret)) == Claims("alice", None)
         claims = await tokens.verify(jwt.encode({"sub": "auth0|5f7c", "exp": expires_at}, secret))
     assert claims == Claims("sha256-" + hashlib.sha256(b"auth0|5f7c").hexdigest()[:32], expires_at)
+
+
+def test_the_first_token_imports_nothing(tmp_path, secret):
+    # In a process of its own: here everything is imported already.
+    (tmp_path / "secret").write_bytes(secret)
+    script = f"""
+import asyncio, sys
+from pathlib import Path
+from servicekit.auth import UserTokens
+from servicekit.groups import AuthSettings
+
+async def main():
+    tokens = UserTokens(AuthSettings(secret_file=Path({str(tmp_path / "secret")!r})))
+    assert "jwt" not in sys.modules
+    async with tokens:
+        before = set(sys.modules)
+        await tokens.verify({jwt.encode({"sub": "alice"}, secret)!r})
+        assert set(sys.modules) == before, set(sys.modules) - before
+
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 async def test_another_claim_may_name_the_user(secret_settings, secret):

@@ -4,6 +4,8 @@ Owns verification. Keys come only from the settings (`keys`, `jwks`): `jku`, `x5
 ignored, and which algorithms are allowed follows from the key. Must not decide what a user may do.
 """
 
+import asyncio
+import importlib
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
@@ -69,7 +71,12 @@ class UserTokens:
             raise ValueError("AuthSettings without a key: they must come from settings.load")
 
     async def __aenter__(self) -> Self:
-        """Begin to fetch a JWKS, where that is the source; nobody waits for it but the first token."""
+        """Make ready for the first token (some 60 ms), and begin to fetch a JWKS, where that is the source.
+
+        Nobody waits for the fetch but the first token.
+        """
+        # Brings cryptography along. Beside the event loop, which else would stand still for the first token.
+        await asyncio.to_thread(importlib.import_module, "jwt")
         if self._jwks is not None:
             await self._background.enter_async_context(self._jwks)
         return self
@@ -86,7 +93,7 @@ class UserTokens:
         Waits only where a JWKS must be fetched for an unknown key id. `exp`, `nbf`, `iat` are checked where they are there;
         `iss` and `aud` must be as the settings say, and a token for an audience is refused where the settings name none.
         """
-        import jwt  # noqa: PLC0415 - 0.1 s: it brings cryptography along
+        import jwt  # noqa: PLC0415 - see __aenter__: wrong settings need not wait for it
 
         if len(token) > MAX_TOKEN_BYTES:
             raise AuthError("unauthorized", f"longer than {MAX_TOKEN_BYTES} bytes")
