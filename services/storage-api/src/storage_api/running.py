@@ -35,6 +35,7 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
     """Serves until `stop`."""
     public = bind_socket(settings.bind, reuse_port=True)
     admin = bind_socket(settings.admin.bind)
+    where = {"bind": str(bound_to(public)), "admin": str(bound_to(admin))}  # the servers take the sockets over
     metrics = Metrics("storage-api", version("tapedeck-storage-api"))
     families = StorageMetrics(metrics)
     # Redis away is a warning here, not unready: what is stored is served without it.
@@ -57,8 +58,7 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
                 ),
                 tasks.create_task(_drain(health, stop), name="drain"),
             ]
-            where = bound_to(public)
-            log.info("serving", extra={"bind": str(where), "admin": str(bound_to(admin))})
+            log.info("serving", extra=where)
             await serve(build_app(services), public, stop)
             await end(watching)
     finally:
