@@ -25,7 +25,7 @@ class Pids(msgspec.Struct, frozen=True):
 
 
 class Admin(msgspec.Struct, frozen=True):
-    """Base addresses of the admin ports (/livez, /readyz, /metrics)."""
+    """Base addresses of the admin ports (/livez, /readyz, /metrics); of several processes, the one that speaks for all."""
 
     listen: str
     pusher: str

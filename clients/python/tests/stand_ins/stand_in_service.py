@@ -18,6 +18,13 @@ def note(event: str) -> None:
 
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
+        if self.path == "/metrics":
+            text = "# HELP tapedeck_x_total x\n# TYPE tapedeck_x_total counter\ntapedeck_x_total 1.5\n"
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.end_headers()
+            self.wfile.write(text.encode())
+            return
         self.send_response(503 if asked_for("STAND_IN_MUTE") else 200)
         self.end_headers()
         self.wfile.write(b"ready\n")

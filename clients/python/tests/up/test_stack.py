@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -71,6 +72,12 @@ async def test_everything_is_up_and_comes_again_when_it_dies_and_ends_in_order(o
         assert ready_file.read(options.ready_path) == ready
         assert stat.S_IMODE(options.ready_path.stat().st_mode) == 0o600
         assert (len(ready.pids.listen), len(ready.pids.pusher), len(ready.pids.storage_api)) == (2, 2, 1)
+        async with httpx.AsyncClient(trust_env=False) as http:
+            for address, total in ((ready.admin.listen, "3.0"), (ready.admin.storage_api, "1.5")):
+                assert (await http.get(f"{address}/metrics")).text.splitlines()[
+                    -1
+                ] == f"tapedeck_x_total {total}"
+                assert (await http.get(f"{address}/readyz")).status_code == 200
         for victims in (ready.pids.listen, ready.pids.pusher[:1], ready.pids.storage_api):
             for pid in victims:
                 os.kill(pid, signal.SIGKILL)

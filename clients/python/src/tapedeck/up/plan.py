@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tapedeck.ready_file import Admin, Pids, Ready
 from tapedeck.up import redis_server
+from tapedeck.up.admin_sum import AdminSum
 from tapedeck.up.child import ChildSpec
 from tapedeck.up.data_dir import DataDir
 from tapedeck.up.ports import LOOPBACK, HeldPort, free_port, hold
@@ -51,6 +52,8 @@ class Plan:
     redis: ChildSpec | None
     redis_port: int
     services: tuple[ChildSpec, ...]
+    sums: tuple[AdminSum, ...]
+    """For each component that has several processes."""
     ready: Ready
     """Without pids."""
     held: tuple[HeldPort, ...]
@@ -67,6 +70,13 @@ def make_plan(options: UpOptions, folder: DataDir, lock_fd: int, environ: Mappin
         "storage_api": ["storage-api"],
     }
     admin = {name: hold(LOOPBACK, 0, kept.get(name)) for group in names.values() for name in group}
+    summed = {f"{one}-sum": hold(LOOPBACK, 0, kept.get(f"{one}-sum")) for one in names if len(names[one]) > 1}
+    admin |= summed
+    sums = {
+        component: AdminSum(port.host, port.number, tuple(f"http://{admin[name].bind}" for name in group))
+        for component, group in names.items()
+        if (port := summed.get(f"{component}-sum")) is not None
+    }
     redis, redis_port, redis_url = None, 0, options.redis_url
     if redis_url is None:
         redis_port = free_port(LOOPBACK, kept.get("redis"))
@@ -108,9 +118,16 @@ def make_plan(options: UpOptions, folder: DataDir, lock_fd: int, environ: Mappin
         service_token=service_token,
         jwt_secret=jwt_secret,
         pids=Pids(),
-        admin=Admin(*(f"http://{admin[names[component][0]].bind}" for component in MODULES)),
+        admin=Admin(
+            *(
+                sums[component].url if component in sums else f"http://{admin[names[component][0]].bind}"
+                for component in MODULES
+            )
+        ),
     )
-    return Plan(redis, redis_port, tuple(services), ready, (listen, storage, *admin.values()))
+    return Plan(
+        redis, redis_port, tuple(services), tuple(sums.values()), ready, (listen, storage, *admin.values())
+    )
 
 
 def _unlike(kept: Mapping[str, int]) -> dict[str, int]:

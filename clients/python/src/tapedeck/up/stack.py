@@ -14,6 +14,7 @@ from typing import TypeVar
 import httpx
 import msgspec
 
+from servicekit.stop import Stop
 from tapedeck import ready_file
 from tapedeck.errors import UpError
 from tapedeck.ready_file import Pids, Ready
@@ -28,6 +29,8 @@ POLL_S = 0.05
 TELL_AFTER_S = 10.0
 """How often the operator is told what is still waited for."""
 REDIS_END_S = 10.0
+SUMS_END_S = 0.5
+"""For answers that are under way at the sums of metrics."""
 GRACE_S = 5.0
 """Beyond TAPEDECK_DRAIN_SECONDS, until a service that does not end is killed."""
 DEFAULT_DRAIN_S = 25.0
@@ -45,6 +48,7 @@ class Stack:
         self._redis = Child(plan.redis, say, self._changed) if plan.redis is not None else None
         self._services = [Child(spec, say, self._changed) for spec in plan.services]
         self._tasks: list[asyncio.Task[None]] = []
+        self._end_of_sums = Stop(SUMS_END_S)
 
     @property
     def ready(self) -> Ready:
@@ -65,6 +69,8 @@ class Stack:
         if self._redis is not None:
             self._tasks.append(asyncio.create_task(self._redis.run(), name="redis"))
             await self._wait_for(self._redis, partial(redis_server.answers, self._plan.redis_port))
+        for one in self._plan.sums:
+            self._tasks.append(asyncio.create_task(one.serve(self._end_of_sums), name=one.url))
         self._tasks += [asyncio.create_task(child.run(), name=child.spec.name) for child in self._services]
         async with httpx.AsyncClient(timeout=2, trust_env=False) as client:
             for child in self._services:
@@ -81,6 +87,7 @@ class Stack:
         async with asyncio.TaskGroup() as group:
             for child in self._services:
                 group.create_task(child.stop(self._drain_s + GRACE_S))
+        self._end_of_sums.set()
         if self._redis is not None:
             await self._redis.stop(REDIS_END_S)
         await asyncio.gather(*self._tasks)
