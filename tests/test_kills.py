@@ -7,7 +7,7 @@ import random
 import httpx
 import pytest
 
-from tapedeck_testing.account import assert_stored_once, flush, packets_back, pcm_back
+from tapedeck_testing.account import assert_stored_once, flush, objects, packets_back, pcm_back
 from tapedeck_testing.protocol_client import ProtocolClient
 from tapedeck_testing.recordings import in_messages, noisy_pcm, opus_packets
 
@@ -55,6 +55,7 @@ async def test_sigkill_in_mid_stream(start_stack, victim):
         group.create_task(raw.run())
 
     for cid in ("opus", "raw"):
+        assert len(objects(stack.store, "user-1", cid)) >= 2  # the pusher was at work meanwhile
         await settle(stack, "user-1", cid)
         assert_stored_once(stack.store, "user-1", cid)
     async with stack.http() as http:
@@ -109,6 +110,7 @@ async def test_eight_clients_while_services_die_for_a_minute(start_stack):
         done.set()
 
     for cid in clients:
+        assert len(objects(stack.store, "user-1", cid)) >= 3  # the pusher was at work meanwhile
         await settle(stack, "user-1", cid)
         assert_stored_once(stack.store, "user-1", cid)
     async with stack.http() as http:
