@@ -14,6 +14,7 @@ from audiobus import Bus
 from audiobus.errors import BusUnavailableError
 from listen import messages
 from listen.errors import RefusedError
+from listen.messages import AWAY
 from listen.opening import Opening, read_opening
 from listen.recording import Dialect
 from listen.tickets import Tickets
@@ -28,7 +29,6 @@ REDIS_S: Final = 3.0
 """How long the handshake waits for Redis."""
 SEND_S: Final = 5.0
 TOO_BIG: Final = 1009
-AWAY: Final = "the buffer is away: try again later"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,11 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from audiobus.errors import BusUnavailableError
-from listen.admission import AWAY, REDIS_S, Admission, Admitted, refuse
+from listen.admission import REDIS_S, Admission, Admitted, refuse
 from listen.connection import Backend, Connection, now_ms
 from listen.encoding import SocketEncoder
 from listen.errors import RefusedError
+from listen.messages import AWAY
 from listen.settings import ListenSettings
 from listen.sockets import Sockets
 from listen.terms import Terms

@@ -26,6 +26,7 @@ ErrorCode = Literal[
     "unavailable",
     "internal",
 ]
+AWAY: Final = "the buffer is away: try again later"
 BAD_CONVERSATION_ID: Final = "`conversation_id` must be an id: [A-Za-z0-9][A-Za-z0-9._@-]{0,127}"
 KEEPALIVE_S: Final = 20
 MAX_MESSAGE_BYTES: Final = 64 * 1024

@@ -140,9 +140,7 @@ class Session:
             self._send(messages.error("token_expired", "the token has expired: reconnect with a new one"))
             return self._end(now_ms, 4401)
         if self._patience.exhausted(now_ms):
-            self._send(
-                messages.error("unavailable", "the buffer is away: try again later", retry_after_ms=5_000)
-            )
+            self._send(messages.error("unavailable", messages.AWAY, retry_after_ms=5_000))
             return self._close(1013)
         return self._advance(now_ms)
 
@@ -250,8 +248,7 @@ class Session:
         """Does whatever can be done now."""
         if self.phase is Phase.CLOSED:
             return self._drain()
-        job = self._intake.job(now_ms)
-        if job is not None:
+        if (job := self._intake.job(now_ms)) is not None:
             self._out.append(Encode(job))
         if self._safe is not None and self._intake.current is not None:
             self._safe.put(self._intake.current.chunks())
@@ -294,8 +291,7 @@ class Session:
             self._switched()
 
     def _mark(self, recording: Recording, at_ms: int | None, now_ms: int) -> None:
-        wrong = "`at_ms` must be a whole number" if at_ms is None else recording.mark(at_ms, now_ms)
-        if wrong:
+        if wrong := "`at_ms` must be a whole number" if at_ms is None else recording.mark(at_ms, now_ms):
             self._reject("bad_mark", wrong)
 
     def _switch(self, cid: str | None, now_ms: int) -> None:
