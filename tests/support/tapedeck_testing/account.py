@@ -21,6 +21,8 @@ async def packets_back(http: httpx.AsyncClient, uid: str, cid: str) -> list[byte
     answer = await http.get(url, params={"format": "ogg", "fill_gaps": "false"})
     assert answer.status_code == 200, answer.text
     assert answer.headers.get("tapedeck-missing", "0") == "0"
+    # While Redis is away the stored part is served, and said to be no more than that.
+    assert "tapedeck-live" not in answer.headers
     return read_ogg_opus(answer.content).packets
 
 
@@ -30,6 +32,8 @@ async def pcm_back(http: httpx.AsyncClient, uid: str, cid: str) -> bytes:
     answer = await http.get(url, params={"format": "pcm", "fill_gaps": "false"})
     assert answer.status_code == 200, answer.text
     assert answer.headers.get("tapedeck-missing", "0") == "0"
+    # While Redis is away the stored part is served, and said to be no more than that.
+    assert "tapedeck-live" not in answer.headers
     return answer.content
 
 
