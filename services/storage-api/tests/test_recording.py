@@ -1,5 +1,6 @@
 """What a reader sees while the world moves: flushes, copies, deletions, and Redis or the bucket away."""
 
+import asyncio
 import time
 
 import pytest
@@ -19,6 +20,9 @@ class Interposed:
         self._store = store
         self.before_list = None
         self.before_get = None
+        self._moving = (
+            asyncio.Lock()
+        )  # objects are fetched side by side: what happens before one happens before all
 
     def __getattr__(self, name):
         return getattr(self._store, name)
@@ -31,9 +35,10 @@ class Interposed:
             yield info
 
     async def get(self, name):
-        if self.before_get:
-            act, self.before_get = self.before_get, None
-            await act()
+        async with self._moving:
+            if self.before_get:
+                act, self.before_get = self.before_get, None
+                await act()
         return await self._store.get(name)
 
 

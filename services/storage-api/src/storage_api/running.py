@@ -35,7 +35,10 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
     """Serves until `stop`."""
     public = bind_socket(settings.bind, reuse_port=True)
     admin = bind_socket(settings.admin.bind)
-    where = {"bind": str(bound_to(public)), "admin": str(bound_to(admin))}  # the servers take the sockets over
+    where = {
+        "bind": str(bound_to(public)),
+        "admin": str(bound_to(admin)),
+    }  # the servers take the sockets over
     metrics = Metrics("storage-api", version("tapedeck-storage-api"))
     families = StorageMetrics(metrics)
     # Redis away is a warning here, not unready: what is stored is served without it.
