@@ -14,7 +14,7 @@ import pytest
 
 from servicekit.settings import load
 from servicekit.stop import Stop
-from storage_api.running import end, run
+from storage_api.running import run
 from storage_api.settings import StorageSettings
 
 
@@ -143,21 +143,3 @@ async def test_it_ends_when_it_is_asked_before_it_serves(tmp_path, redis_url, on
     stop.set()
     async with asyncio.timeout(10):
         await run(settings, stop)
-
-
-async def test_a_cancellation_that_gets_lost_is_said_again():
-    lost = asyncio.Event()
-
-    async def deaf() -> None:
-        try:
-            await asyncio.sleep(60)
-        except asyncio.CancelledError:
-            lost.set()
-            await asyncio.sleep(60)
-
-    task = asyncio.create_task(deaf())
-    await asyncio.sleep(0)
-    async with asyncio.timeout(5):
-        await end([task])
-    assert lost.is_set()
-    assert task.cancelled()

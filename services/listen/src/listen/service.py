@@ -19,6 +19,7 @@ from listen.tickets import Tickets
 from servicekit.admin import serve_admin
 from servicekit.auth import UserTokens
 from servicekit.bind import bind_socket
+from servicekit.ending import end
 from servicekit.health import Health
 from servicekit.metrics import Metrics
 from servicekit.stop import Stop
@@ -66,8 +67,6 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
                 await sockets.leave(max(0.0, stop.remaining_s() - LAST_S))
                 served.set()
                 await serving
-                pulsing.cancel()
-                watching.cancel()
-                advising.cancel()
+                await end([pulsing, watching, advising])
                 writer.close()
                 await writing

@@ -25,6 +25,7 @@ from pusher.settings import PusherSettings
 from pusher.worker import Worker, unix_ms
 from servicekit.admin import serve_admin
 from servicekit.bind import bind_socket, bound_to
+from servicekit.ending import end
 from servicekit.health import Health
 from servicekit.stop import Stop
 
@@ -90,8 +91,7 @@ async def _serve(
                 await stop.wait()
                 health.drain()
                 await dispatch.close(max(0.0, stop.remaining_s() - LAST_WORDS_S))
-            for task in watching:
-                task.cancel()
+            await end(watching)
     finally:
         await blocking.aclose()
 

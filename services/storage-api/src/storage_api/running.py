@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Collection
 from importlib.metadata import version
-from typing import Final
 
 from audiobus import Bus
 from audiobus.errors import BusError
@@ -13,6 +11,7 @@ from audiostore import open_store
 from servicekit.admin import serve_admin
 from servicekit.auth import UserTokens
 from servicekit.bind import bind_socket, bound_to
+from servicekit.ending import end
 from servicekit.health import Health
 from servicekit.http import serve
 from servicekit.metrics import Metrics
@@ -25,8 +24,6 @@ from storage_api.metrics import StorageMetrics
 from storage_api.services import Downloads, Services
 from storage_api.settings import StorageSettings
 from storage_api.workers import Workers
-
-CANCEL_AGAIN_S: Final = 0.2
 
 log = logging.getLogger(__name__)
 
@@ -80,14 +77,6 @@ async def watch_redis(health: Health, bus: Bus, every_s: float = 5.0) -> None:
         else:
             health.ok("redis")
         await asyncio.sleep(every_s)
-
-
-async def end(tasks: Collection[asyncio.Task[None]]) -> None:
-    """Cancels the tasks until all have ended: a cancellation while redis-py connects or reads its answer can get lost."""
-    while pending := [task for task in tasks if not task.done()]:
-        for task in pending:
-            task.cancel()
-        await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
 
 
 async def _drain(health: Health, stop: Stop) -> None:
