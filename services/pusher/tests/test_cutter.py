@@ -69,6 +69,10 @@ def test_a_batch_without_room_for_another_chunk_is_cut_at_once(ask, session):
     assert (decision.reason, decision.count) == (Reason.SIZE, 60)
     # What comes next is there already: whether it fits is seen, not guessed.
     assert ask(entries, more=True) == ReadOn()
+    # What was asked for is not shortened to spread the writes.
+    assert ask(entries, phase=0.0).count < 60
+    asked = ask(entries, phase=0.0, flush=entries[-1].id, flush_reason="flush")
+    assert (asked.reason, asked.count) == (Reason.FLUSH, 60)
 
 
 def test_one_chunk_alone_is_taken_however_long_it_is(ask, session):

@@ -84,10 +84,10 @@ def decide(
     """
     if not arrived:
         return Wait(None)
-    count, full = _fitting(arrived, limits, exclude, more=more)
+    count, full, no_room = _fitting(arrived, limits, exclude)
     if full is None and more:
         return ReadOn()
-    reason, number = (full, count) if full else _due(arrived, state, now_ms, limits)
+    reason, number = (full, count) if full else _due(arrived, state, now_ms, limits, no_room=no_room)
     if reason is None:
         return Wait(number)
     if reason in (Reason.SIZE, Reason.AGE):
@@ -96,11 +96,14 @@ def decide(
 
 
 def _due(
-    arrived: Sequence[Arrived], state: ConversationState, now_ms: int, limits: Limits
+    arrived: Sequence[Arrived], state: ConversationState, now_ms: int, limits: Limits, *, no_room: bool
 ) -> tuple[Reason, int] | tuple[None, int]:
     """Why a batch that could still grow is cut now, and after how many entries; or None, and when there will be a reason."""
     if state.flush is not None and arrived[0].id <= state.flush:
         return Reason.asked(state.flush_reason), sum(one.id <= state.flush for one in arrived)
+    if no_room:
+        # Waiting for a chunk that does not fit would only cost a second look, a second later.
+        return Reason.SIZE, len(arrived)
     idle_ms = state.last_ms + limits.idle_ms
     if now_ms >= idle_ms:
         return Reason.IDLE, len(arrived)
@@ -118,13 +121,13 @@ def oldest_ms(arrived: Sequence[Arrived]) -> int | None:
 
 
 def _fitting(
-    arrived: Sequence[Arrived], limits: Limits, exclude: Sequence[Stored], *, more: bool
-) -> tuple[int, Reason | None]:
-    """How many entries make the batch, and why no more; None if the next one may still fit."""
+    arrived: Sequence[Arrived], limits: Limits, exclude: Sequence[Stored]
+) -> tuple[int, Reason | None, bool]:
+    """How many entries make the batch; why no more, or None if that were all; and whether one more would find no room."""
     growing = _Growing(limits)
     for count, one in enumerate(arrived):
         if count == limits.entries:
-            return count, Reason.SIZE
+            return count, Reason.SIZE, True
         if one.chunk is None or one.span is None:
             continue
         if not one.span.packets:
@@ -132,13 +135,12 @@ def _fitting(
         elif not covers(exclude, one.span):
             reason = growing.refusal(one.chunk, one.span)
             if reason is not None:
-                return count, reason
+                return count, reason, True
             growing.add(one.chunk, one.span)
         elif growing.first is not None:
             # What follows it goes on from it, and finds its pre-roll only at the start of a file.
-            return count, Reason.BOUNDARY
-    # Waiting for a chunk that finds no room would only cost a second look, and a second.
-    return len(arrived), Reason.SIZE if growing.full and not more else None
+            return count, Reason.BOUNDARY, True
+    return len(arrived), None, growing.full
 
 
 class _Growing:
