@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
 
 import av
@@ -51,19 +49,3 @@ def speech_span(speech: bytes) -> Span:
 def golden() -> bytes:
     """Two seconds of that speech as a file of our writer."""
     return (SAMPLES / "golden.opus").read_bytes()
-
-
-@pytest.fixture(scope="session")
-def program():
-    """Finds a program by name; skips where it is missing, fails instead on CI."""
-
-    def find(name: str) -> str:
-        path = shutil.which(name)
-        if path is None:
-            reason = f"{name} is not on PATH"
-            if os.environ.get("CI") == "true":
-                pytest.fail(reason)
-            pytest.skip(reason)
-        return path
-
-    return find

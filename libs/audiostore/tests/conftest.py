@@ -64,19 +64,6 @@ def missing(what: str) -> None:
     pytest.skip(what)
 
 
-@pytest.fixture
-def program():
-    """Finds a program by name; skips where it is missing, fails instead on CI."""
-
-    def find(name: str) -> str:
-        path = shutil.which(name)
-        if path is None:
-            missing(f"no {name} on PATH")
-        return path
-
-    return find
-
-
 @pytest.fixture(scope="session")
 def gcs_server(tmp_path_factory) -> Iterator[str]:
     """The address of a running server."""

@@ -1,8 +1,6 @@
 """An answer that carries audio, and the ways in which it ends."""
 
 import asyncio
-import os
-import shutil
 import subprocess
 from itertools import pairwise
 
@@ -149,14 +147,9 @@ async def test_more_downloads_than_the_limit_are_asked_to_come_back(
 @pytest.mark.parametrize("story", ["whole", "gap", "window", "tail"])
 @pytest.mark.parametrize("tool", ["ffmpeg", "opusinfo", "opusdec"])
 async def test_players_take_the_ogg_without_a_warning(
-    api, tape, conversation, encode, speech, tmp_path, story, tool
+    api, tape, conversation, encode, speech, tmp_path, story, tool, program
 ):
-    binary = shutil.which(tool)
-    if binary is None:
-        reason = f"{tool} is not on PATH"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+    binary = program(tool)
     await tape.open()
     await tape.append(encode(speech[: 10 * 32_000]))
     query = {}
