@@ -28,7 +28,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
         for name in SINKS:
             port = free_port(LOOPBACK, None)
             process = workbench.python(name, "bench.sink", name, str(port))
-            servers[name] = (process.until(lambda port=port: listens(port), "an answer"), port)  # type: ignore[misc]
+            servers[name] = (process.until(lambda port=port: listens(port), "an answer"), port)  # type: ignore[misc] # a default argument binds the port now; mypy cannot infer such lambdas
         servers["listen"] = (listen.process, listen.port)
         cost: dict[str, list[float]] = {name: [] for name in servers}
         for _ in range(scale.rounds):

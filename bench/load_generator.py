@@ -101,7 +101,7 @@ class Load:
         loop = asyncio.get_running_loop()
         for socket in self._sockets:
             _, device = await loop.create_connection(
-                lambda socket=socket: Device(socket["url"], socket["token"]),  # type: ignore[misc]
+                lambda socket=socket: Device(socket["url"], socket["token"]),  # type: ignore[misc] # as in listen_cpu: a default argument binds it
                 self._host,
                 self._port,
             )

@@ -47,7 +47,7 @@ def on_hypercorn(port: int) -> None:
     """The same server that `listen` stands on."""
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
-    uvloop.run(serve(app, config, shutdown_trigger=asyncio.Event().wait, mode="asgi"))  # type: ignore[arg-type]
+    uvloop.run(serve(app, config, shutdown_trigger=asyncio.Event().wait, mode="asgi"))  # type: ignore[arg-type] # Event.wait answers True, the trigger is typed to answer nothing
 
 
 if __name__ == "__main__":
