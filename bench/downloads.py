@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audiostore import open_store
-from audiostore.batch import batch_end_ms, batch_metadata, batch_start_ms, write_batch
+from audiostore.batch import batch_end_ms, batch_file, batch_start_ms
 from audiostore.names import CONTENT_TYPE, BatchName
 from bench import bare_libopus, speech
 from bench.figure import Figure
@@ -109,8 +109,8 @@ async def _fill(root: Path, count: int) -> None:
     store = open_store(f"file://{root}")
     for batch in speech.batches(CID, START_MS, START_MS, count):
         name = BatchName(UID, CID, batch_start_ms(batch), batch_end_ms(batch)).path
-        data = write_batch(batch)
-        await store.put(name, data, content_type=CONTENT_TYPE, metadata=batch_metadata(batch, data))
+        file = batch_file(batch)
+        await store.put(name, file.data, content_type=CONTENT_TYPE, metadata=file.metadata)
     await store.close()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from audiobus import Conversation
-from audiostore.batch import Batch, batch_metadata, write_batch
+from audiostore.batch import Batch, batch_file
 from bench import backlog, speech
 from bench.figure import Figure
 from bench.process import BenchError
@@ -37,13 +37,13 @@ def measure(scale: Scale) -> Iterator[Figure]:
             ours.append(_drain(workbench, pusher, f"round-{number}", scale.batches))
             bare.append(_bare(batches))
             copied.append(_copy(workbench.folder / f"copies-{number}", batches))
-    size = len(write_batch(batches[0])) // 1000
+    size = len(batch_file(batches[0]).data) // 1000
     notes = (
         f"{scale.batches} conversations with a full batch each (60 chunks, {size} kB as a file) a round",
         "user and system time of the pusher's process, so `a CPU second` is a second of one core; Redis is not counted",
     )
     baselines = {
-        "bare build: write_batch and its metadata, from packets in memory": bare,
+        "bare build: file and metadata, from packets in memory": bare,
         "plain copy: the same files written with fsync": copied,
     }
     for name, baseline in baselines.items():
@@ -79,12 +79,12 @@ def _drain(workbench: Workbench, pusher: Service, name: str, count: int) -> floa
 def _bare(batches: list[Batch]) -> float:
     began = time.thread_time()
     for batch in batches:
-        batch_metadata(batch, write_batch(batch))
+        batch_file(batch)
     return len(batches) / (time.thread_time() - began)
 
 
 def _copy(folder: Path, batches: list[Batch]) -> float:
-    files = [write_batch(batch) for batch in batches]
+    files = [batch_file(batch).data for batch in batches]
     folder.mkdir()
     began = time.thread_time()
     for index, data in enumerate(files):

@@ -24,7 +24,7 @@ from audiocodec import Encoder
 from audiocodec.packet import packet_facts
 from audiocodec.span import Span, join, preroll_after
 from audiostore import open_store
-from audiostore.batch import Batch, batch_end_ms, batch_metadata, batch_start_ms, fill, write_batch
+from audiostore.batch import Batch, batch_end_ms, batch_file, batch_start_ms, fill
 from audiostore.names import CONTENT_TYPE, BatchName
 from audiostore.store import Store
 from servicekit.auth import UserTokens
@@ -161,8 +161,8 @@ class Tape:
                 self.conversation.cid, chunk.source, chunk.sample_rate, chunk.channels, preroll, tuple(group)
             )
             name = BatchName(*self.conversation, batch_start_ms(batch), batch_end_ms(batch)).path
-            data = write_batch(batch)
-            await self.store.put(name, data, content_type=CONTENT_TYPE, metadata=batch_metadata(batch, data))
+            file = batch_file(batch)
+            await self.store.put(name, file.data, content_type=CONTENT_TYPE, metadata=file.metadata)
             names.append(name)
         return names
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from audiocodec.errors import CodecError
 from audiocodec.ogg import OggOpusWriter, read_ogg_opus
-from audiocodec.packet import packet_facts
 from audiostore import facts as facts_of
 from audiostore.errors import BatchFormatError
 from audiostore.facts import HEAD_BYTES, BatchFacts, batch_facts
@@ -27,9 +26,10 @@ __all__ = [
     "MAX_RUNS",
     "Batch",
     "BatchFacts",
+    "BatchFile",
     "batch_end_ms",
     "batch_facts",
-    "batch_metadata",
+    "batch_file",
     "batch_start_ms",
     "fill",
     "read_batch",
@@ -57,6 +57,16 @@ class Batch:
     """In order of time, joined (`audiocodec.span.join`); between any two `fill` is not None."""
 
 
+@dataclass(frozen=True, slots=True)
+class BatchFile:
+    """A batch as it is stored."""
+
+    data: bytes
+    """The plain file."""
+    metadata: dict[str, str]
+    """Of the object that holds it, also where it is sealed."""
+
+
 def batch_start_ms(batch: Batch) -> int:
     """First played sample, unix ms, rounded down: what the name begins with."""
     return batch.spans[0].start_ms
@@ -68,23 +78,24 @@ def batch_end_ms(batch: Batch) -> int:
 
 
 def write_batch(batch: Batch) -> bytes:
-    """The file. The same batch always gives the same bytes. Raises BatchFormatError where the batch breaks a rule of the format."""
+    """The bytes of `batch_file`."""
+    return batch_file(batch).data
+
+
+def batch_file(batch: Batch) -> BatchFile:
+    """The file and its metadata. The same batch always gives the same bytes. Raises BatchFormatError where the batch breaks a rule of the format."""
     layout = lay_out(batch.preroll, batch.spans, batch.channels)
     facts = _facts(batch, layout)
     try:
         head, tags = facts_of.head_and_tags(facts)
         writer = OggOpusWriter(head, tags, _serial(facts))
         pages = [writer.start()]
-        pages += [writer.packet(packet, packet_facts(packet).samples) for packet in _packets(batch, layout)]
+        pages += map(writer.packet, layout.packets, layout.samples)
         pages.append(writer.finish(layout.trim))
     except CodecError as error:
         raise BatchFormatError(f"batch from {facts.start_ms} ms: {error}") from error
-    return b"".join(pages)
-
-
-def batch_metadata(batch: Batch, data: bytes) -> dict[str, str]:
-    """Object metadata for `data`, which is what `write_batch(batch)` gave (the plain file, also where it is sealed later)."""
-    return facts_of.metadata(_facts(batch, lay_out(batch.preroll, batch.spans, batch.channels)), data)
+    data = b"".join(pages)
+    return BatchFile(data, facts_of.metadata(facts, data))
 
 
 def read_batch(data: bytes) -> Batch:
@@ -100,14 +111,14 @@ def read_batch(data: bytes) -> Batch:
     preroll, silences, spans = _parted(ogg.packets, facts)
     layout = lay_out(preroll, spans, facts.channels)
     batch = Batch(facts.conversation_id, facts.source, facts.sample_rate, facts.channels, preroll, spans)
-    if silences != layout.silences or ogg.packets != _packets(batch, layout):
+    if silences != layout.silences or ogg.packets != layout.packets:
         raise BatchFormatError(
             "batch file: around the runs lies something else than the silence of their gaps"
         )
-    if (ogg.head.pre_skip, ogg.end_granule) != (layout.pre_skip, layout.total - layout.trim):
+    end = sum(layout.samples) - layout.trim
+    if (ogg.head.pre_skip, ogg.end_granule) != (layout.pre_skip, end):
         raise BatchFormatError(
-            f"batch file: pre-skip {ogg.head.pre_skip} and end {ogg.end_granule}, where the tags want {layout.pre_skip} and "
-            f"{layout.total - layout.trim}"
+            f"batch file: pre-skip {ogg.head.pre_skip} and end {ogg.end_granule}, where the tags want {layout.pre_skip} and {end}"
         )
     return batch
 
@@ -137,14 +148,6 @@ def _facts(batch: Batch, layout: Layout) -> BatchFacts:
     if not readable:
         raise BatchFormatError("batch: its tags would not say what it holds")
     return facts
-
-
-def _packets(batch: Batch, layout: Layout) -> list[bytes]:
-    """All packets in file order."""
-    packets = [*layout.lead_in, *batch.preroll]
-    for silence, span in zip(layout.silences, batch.spans, strict=True):
-        packets += [*silence, *span.packets]
-    return [*packets, *layout.tail]
 
 
 def _parted(packets: list[bytes], facts: BatchFacts) -> tuple[Packets, tuple[Packets, ...], tuple[Span, ...]]:

@@ -40,14 +40,13 @@ class Layout:
 
     pre_skip: int
     """Samples: lead-in packet, pre-roll and the lead of the first span."""
-    lead_in: tuple[bytes, ...]
-    """One silent packet before everything else, where pre-roll and lead are shorter than a pre-skip may be; else empty."""
+    packets: list[bytes]
+    """All packets of the file in its order. One silent packet stands before everything else where pre-roll and lead are
+    shorter than a pre-skip may be, and one after everything else where there would be nothing to play otherwise."""
+    samples: list[int]
+    """What each of `packets` lasts."""
     silences: tuple[tuple[bytes, ...], ...]
     """Silent packets before each span; the first entry is always empty."""
-    tail: tuple[bytes, ...]
-    """One silent packet after everything else, where there would be nothing to play otherwise; else empty."""
-    total: int
-    """Samples of all packets of the file."""
     trim: int
     """Samples of padding that the last granule position leaves out."""
 
@@ -66,16 +65,16 @@ def lay_out(preroll: Sequence[bytes], spans: Sequence[Span], channels: int) -> L
     """The layout of a file of these spans, in order, after this pre-roll. Raises BatchFormatError where they cannot be one file."""
     _check(preroll, spans)
     first = spans[0]
-    before = duration(preroll)
-    lead_in = (
-        tuple(silent_packets(STEP_SAMPLES, channels)) if before + first.lead < MIN_PRE_SKIP_SAMPLES else ()
-    )
-    pre_skip = duration(lead_in) + before + first.lead
+    before = durations(preroll)
+    packets, samples = [*preroll], before
+    if sum(before) + first.lead < MIN_PRE_SKIP_SAMPLES:
+        packets, samples = [*silent_packets(STEP_SAMPLES, channels), *preroll], [STEP_SAMPLES, *before]
+    position = sum(samples)  # in the file, of the end of the packets so far
+    pre_skip = position + first.lead
     if pre_skip > MAX_PRE_SKIP_SAMPLES:
         raise BatchFormatError(
             f"batch: pre-roll and lead of {pre_skip} samples; {MAX_PRE_SKIP_SAMPLES} are the most"
         )
-    position = pre_skip - first.lead  # in the file, of the end of the packets so far
     clock = first.start_48k - pre_skip  # of the file's very first sample
     silences = []
     for number, span in enumerate(spans):
@@ -85,9 +84,12 @@ def lay_out(preroll: Sequence[bytes], spans: Sequence[Span], channels: int) -> L
             # Rounding may have put the file up to 1.25 ms ahead of the clock.
             silence = tuple(silent_packets(max(0, span.start_48k - span.lead - clock - position), channels))
         silences.append(silence)
-        position += duration(silence) + _duration(number, span)
+        packets += [*silence, *span.packets]
+        added = [*durations(silence), *_durations(number, span)]
+        samples += added
+        position += sum(added)
     tail, trim = _end(position - pre_skip, spans[-1].trim, channels)
-    return Layout(pre_skip, lead_in, tuple(silences), tail, position + duration(tail), trim)
+    return Layout(pre_skip, [*packets, *tail], [*samples, *durations(tail)], tuple(silences), trim)
 
 
 def _end(heard: int, trim: int, channels: int) -> tuple[tuple[bytes, ...], int]:
@@ -99,10 +101,10 @@ def _end(heard: int, trim: int, channels: int) -> tuple[tuple[bytes, ...], int]:
     return tuple(silent_packets(STEP_SAMPLES, channels)), trim + STEP_SAMPLES - MIN_PLAYED_SAMPLES
 
 
-def duration(packets: Iterable[bytes]) -> int:
-    """Samples that the packets last together. Raises BatchFormatError where one is no Opus packet."""
+def durations(packets: Iterable[bytes]) -> list[int]:
+    """Samples that each of the packets lasts. Raises BatchFormatError where one is no Opus packet."""
     try:
-        return sum(packet_facts(packet).samples for packet in packets)
+        return [packet_facts(packet).samples for packet in packets]
     except BadPacketError as error:
         raise BatchFormatError(f"batch: holds what is no Opus packet: {error}") from error
 
@@ -129,11 +131,12 @@ def _check_neighbours(number: int, previous: Span, span: Span) -> None:
         )
 
 
-def _duration(number: int, span: Span) -> int:
-    samples = duration(span.packets)
+def _durations(number: int, span: Span) -> list[int]:
+    each = durations(span.packets)
+    samples = sum(each)
     if min(span.samples, span.lead, span.trim) < 0 or samples != span.samples + span.lead + span.trim:
         raise BatchFormatError(
             f"batch: run {number} has packets of {samples} samples, but says {span.samples} played, {span.lead} lead, "
             f"{span.trim} trim"
         )
-    return samples
+    return each

@@ -11,7 +11,7 @@ from audiocodec.ogg import read_ogg_opus
 from audiocodec.ogg.page import checksum
 from audiocodec.packet import packet_facts
 from audiocodec.silence import silent_packets
-from audiostore.batch import batch_end_ms, batch_metadata, batch_start_ms, read_batch, write_batch
+from audiostore.batch import batch_end_ms, batch_file, batch_start_ms, read_batch, write_batch
 from audiostore.errors import BatchFormatError
 
 
@@ -20,9 +20,9 @@ def test_reading_is_the_inverse_of_writing(batch):
 
 
 def test_the_same_batch_gives_the_same_bytes(batch):
-    data = write_batch(batch)
-    assert write_batch(replace(batch)) == data == write_batch(read_batch(data))
-    assert batch_metadata(batch, data) == batch_metadata(read_batch(data), data)
+    file = batch_file(batch)
+    assert batch_file(replace(batch)) == file == batch_file(read_batch(file.data))
+    assert write_batch(batch) == file.data
 
 
 def test_the_head_is_true(batch):
@@ -156,7 +156,7 @@ def test_the_golden_file_reads_as_it_always_did_and_is_written_the_same_again():
     batch = read_batch(data)
     assert write_batch(batch) == data
     assert (batch_start_ms(batch), batch_end_ms(batch)) == (1_732_147_204_116, 1_732_147_208_449)
-    assert batch_metadata(batch, data) == {
+    assert batch_file(batch).metadata == {
         "tapedeck-version": "1",
         "tapedeck-conversation": "0198c0de-0000-7000-8000-000000000001",
         "tapedeck-runs": "1732147200123:9534-14827@1732147204116+2007;1732147200132:0-5156@1732147206456+1993",

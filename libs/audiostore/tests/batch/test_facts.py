@@ -5,7 +5,7 @@ import pytest
 
 from audiocodec import Span, join, preroll_after
 from audiocodec.ogg import OpusTags, read_ogg_headers
-from audiostore.batch import Batch, batch_metadata, write_batch
+from audiostore.batch import Batch, batch_file
 from audiostore.errors import BatchFormatError
 from audiostore.facts import HEAD_BYTES, BatchFacts, batch_facts, head_and_tags, metadata
 from audiostore.layout import MAX_RUNS
@@ -73,11 +73,11 @@ def test_the_first_bytes_of_an_object_are_enough(speech):
     (before,) = join(speech.spans[:4])
     (span,) = join(speech.spans[4:])
     batch = Batch(span.conversation, "pcm16", 16_000, 1, preroll_after((), before), (span,))
-    data = write_batch(batch)
-    facts = batch_facts(read_ogg_headers(data[:HEAD_BYTES]))
+    file = batch_file(batch)
+    facts = batch_facts(read_ogg_headers(file.data[:HEAD_BYTES]))
     assert facts.spans == (replace(span, packets=()),)
     assert facts.packets == ((len(batch.preroll), len(span.packets)),)
-    assert batch_facts(batch_metadata(batch, data)) == replace(facts, sha256=hashlib.sha256(data).hexdigest())
+    assert batch_facts(file.metadata) == replace(facts, sha256=hashlib.sha256(file.data).hexdigest())
 
 
 def test_the_longest_facts_fit():

@@ -13,7 +13,7 @@ from audiostore.layout import (
     MAX_PRE_SKIP_SAMPLES,
     MAX_RUNS,
     MIN_PLAYED_SAMPLES,
-    duration,
+    durations,
     fill,
     lay_out,
 )
@@ -46,10 +46,11 @@ def test_pre_skip_is_preroll_and_lead():
 
 def test_a_pre_skip_is_never_under_120():
     bare = lay_out([], [span()], 2)
-    assert (bare.pre_skip, bare.lead_in) == (120, tuple(silent_packets(120, 2)))
+    assert (bare.pre_skip, bare.packets) == (120, [*silent_packets(120, 2), *span().packets])
     assert lay_out([], [span(lead=119)], 1).pre_skip == 239
-    assert lay_out([], [span(lead=120)], 1).lead_in == ()
-    assert lay_out(silent_packets(120, 1), [span()], 1).lead_in == ()
+    assert lay_out([], [span(lead=120)], 1).packets == [*span().packets]
+    preroll = silent_packets(120, 1)
+    assert lay_out(preroll, [span()], 1).packets == [*preroll, *span().packets]
 
 
 def test_a_gap_must_hold_padding_and_lead_in():
@@ -81,25 +82,27 @@ def test_rounding_never_adds_up(runs):
         spans.append(span(at + (gap + lead if number else 0), packets, min(lead, packets * 960 - trim), trim))
         at = spans[-1].end_48k + trim
     layout = lay_out([], spans, 1)
-    position = duration(layout.lead_in)
+    assert layout.samples == durations(layout.packets)
+    total = sum(layout.samples)
+    position = layout.pre_skip - spans[0].lead
     zero = spans[0].start_48k - layout.pre_skip
     for one, silence in zip(spans, layout.silences, strict=True):
-        position += duration(silence)
+        position += sum(durations(silence))
         assert abs(zero + position + one.lead - one.start_48k) <= 60
-        position += duration(one.packets)
-    assert layout.total == position + duration(layout.tail)
-    played = layout.total - layout.trim - layout.pre_skip
+        position += sum(durations(one.packets))
+    assert total - position in (0, 120)
+    played = total - layout.trim - layout.pre_skip
     assert played > 0
     assert abs(played - (spans[-1].end_48k - spans[0].start_48k)) <= 120
 
 
 def test_there_is_always_something_to_play():
     padded = lay_out([], [span(packets=1, lead=312, trim=648)], 1)
-    assert (padded.tail, padded.trim) == ((), 648 - MIN_PLAYED_SAMPLES)
+    assert (padded.samples, padded.trim) == ([960], 648 - MIN_PLAYED_SAMPLES)
     bare = lay_out([], [span(packets=1, lead=960)], 1)
-    assert (bare.tail, bare.trim) == (tuple(silent_packets(120, 1)), 120 - MIN_PLAYED_SAMPLES)
+    assert (bare.packets[1:], bare.trim) == (silent_packets(120, 1), 120 - MIN_PLAYED_SAMPLES)
     scarce = lay_out([], [span(packets=1, lead=950, trim=10)], 1)
-    assert scarce.total - scarce.trim - scarce.pre_skip == MIN_PLAYED_SAMPLES
+    assert sum(scarce.samples) - scarce.trim - scarce.pre_skip == MIN_PLAYED_SAMPLES
 
 
 def test_limits():
@@ -127,4 +130,4 @@ def test_a_gap_of_years_is_refused_before_it_is_filled():
 
 def test_what_is_no_packet_is_named():
     with pytest.raises(BatchFormatError, match="no Opus packet"):
-        duration([b""])
+        durations([b""])

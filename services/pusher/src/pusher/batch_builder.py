@@ -10,7 +10,7 @@ from audiobus.cut import Stored
 from audiobus.state import PreRoll
 from audiocodec.errors import CodecError
 from audiocodec.span import Span, join, preroll_after
-from audiostore.batch import Batch, batch_metadata, write_batch
+from audiostore.batch import Batch, BatchFile, batch_file
 from audiostore.errors import BatchFormatError
 from pusher.arrived import Arrived
 from pusher.errors import BuildError
@@ -45,14 +45,13 @@ def build(
     """
     try:
         batch, after = _assemble(conversation_id, arrived, preroll, exclude)
-        data = write_batch(batch) if batch else b""
-        metadata = batch_metadata(batch, data) if batch else {}
+        file = batch_file(batch) if batch else BatchFile(b"", {})
     except (BatchFormatError, CodecError) as error:
         raise BuildError(f"entries {arrived[0].id} to {arrived[-1].id}: {error}") from error
     ends: dict[int, int] = {}
     for one in arrived:
         ends[one.id.epoch] = max(one.id.offset, ends.get(one.id.epoch, 0))
-    return Built(batch, data, metadata, after, sum(one.samples for one in arrived), ends)
+    return Built(batch, file.data, file.metadata, after, sum(one.samples for one in arrived), ends)
 
 
 def _assemble(
