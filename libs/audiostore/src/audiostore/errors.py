@@ -9,7 +9,11 @@ AudiostoreError
 │   ├── ChecksumError              bytes or checksum differ from what was sent or stored
 │   ├── TransientStoreError        the store is away, slow, full or asks for patience
 │   └── StoreConfigurationError    an operator has to act: address, bucket, permission, file system
-└── BatchFormatError               bytes, tags or metadata that are no batch, or spans that cannot be one
+├── BatchFormatError               bytes, tags or metadata that are no batch, or spans that cannot be one
+├── SealError                      a file cannot be sealed or opened
+│   ├── UnknownKeyError            it was sealed with a key that the ring does not have
+│   └── TamperedError              it is not what was sealed for this user: changed, cut short, rearranged, or no sealed file
+└── KeyRingError                   a text or file is no key ring, or no key is there to seal with
 
 `retryable` says whether the same call can succeed later without anybody's doing. This module must not import anything: errors
 of libraries are translated where the library is called.
@@ -70,3 +74,23 @@ class StoreConfigurationError(StoreError):
 
 class BatchFormatError(AudiostoreError):
     """Bytes, tags or metadata are no batch, or spans cannot share one file; names the structure and the defect."""
+
+
+class SealError(AudiostoreError):
+    """A file cannot be sealed or opened; the text never has key material or plaintext in it."""
+
+
+class UnknownKeyError(SealError):
+    """The ring has no key of this id (`key_id`): an operator has to add it, and what it sealed opens again."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"sealed file: sealed with the key {key_id!r}, which is not in the key ring")
+        self.key_id = key_id
+
+
+class TamperedError(SealError):
+    """The bytes are not what was sealed for this user: names the structure and the defect. Trying again changes nothing."""
+
+
+class KeyRingError(AudiostoreError):
+    """A text or file is no key ring, or none of its keys can be used; names the entry by its number, never what stands there."""

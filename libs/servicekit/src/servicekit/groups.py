@@ -11,6 +11,7 @@ import msgspec
 
 from servicekit.bind import Bind
 from servicekit.parsers import existing_file, key_url, number, one_of, text, url, whole
+from servicekit.secret import Secret
 from servicekit.settings import Setting
 
 MIN_SECRET_BYTES: Final = 32  # HS256 wants a key at least as long as its hash (RFC 7518 §3.2)
@@ -66,6 +67,49 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
             "the bucket: gs://bucket/prefix, file:///directory, memory:",
         ),
     ]
+
+
+class EncryptionSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys of sealed objects. What a ring looks like is audiostore's to know: services check it with `audiostore.key_ring`."""
+
+    keys: Annotated[
+        Secret | None,
+        Setting(
+            "TAPEDECK_ENCRYPTION_KEYS",
+            Secret,
+            "keys of sealed objects, id:base64,id:base64: the first seals, all open",
+            secret=True,
+        ),
+    ] = None
+    keys_file: Annotated[
+        Path | None,
+        Setting(
+            "TAPEDECK_ENCRYPTION_KEYS_FILE",
+            existing_file,
+            "a file with those keys instead; read again when it changes",
+        ),
+    ] = None
+    legacy_secret: Annotated[
+        Secret | None,
+        Setting(
+            "TAPEDECK_LEGACY_SECRET",
+            Secret,
+            "the secret that older sealed objects were made with: reads them",
+            secret=True,
+        ),
+    ] = None
+
+    @property
+    def keys_text(self) -> str | None:
+        """The text of the ring itself, for `audiostore.key_ring.KeySource`."""
+        return self.keys.reveal() if self.keys else None
+
+    def mistakes(self, unknown: frozenset[str]) -> Iterator[str]:
+        """Two sources of keys: nobody could say which one is meant."""
+        if not unknown and self.keys is not None and self.keys_file is not None:
+            yield (
+                "TAPEDECK_ENCRYPTION_KEYS and TAPEDECK_ENCRYPTION_KEYS_FILE are set: the keys have one source, set one of them"
+            )
 
 
 class AdminSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,43 @@
+"""What a sealed batch says of itself, read from its first bytes. Pure: bytes in, facts out.
+
+Owns the last rule of sealing, which needs both the file and its name: an object that says another start than its name was moved to
+another time, and is refused. Whoever opens a whole object checks it with `check_start` too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from audiocodec.errors import CodecError
+from audiocodec.ogg import read_ogg_headers
+from audiostore.errors import BatchFormatError, TamperedError
+from audiostore.facts import HEAD_BYTES, BatchFacts, batch_facts
+from audiostore.names import timestamp
+from audiostore.sealing import open_head
+
+if TYPE_CHECKING:
+    from audiostore.key_ring import KeyRing
+    from audiostore.names import BatchName
+
+
+def sealed_facts(prefix: bytes, ring: KeyRing, name: BatchName) -> BatchFacts:
+    """The facts of the sealed batch of this name, from the first `sealing.HEAD_BYTES` of its object.
+
+    Raises UnknownKeyError, TamperedError (also where it says another start than its name) or BatchFormatError (what was sealed is no
+    batch).
+    """
+    plain = open_head(prefix, ring, name.uid)
+    try:
+        facts = batch_facts(read_ogg_headers(plain[:HEAD_BYTES]))
+    except CodecError as error:
+        raise BatchFormatError(f"sealed batch: {error}") from error
+    check_start(facts, name)
+    return facts
+
+
+def check_start(facts: BatchFacts, name: BatchName) -> None:
+    """Nothing, if the batch starts when its name says. Raises TamperedError."""
+    if facts.start_ms != name.start_ms:
+        raise TamperedError(
+            f"sealed batch: it starts at {timestamp(facts.start_ms)}, its name says {timestamp(name.start_ms)}: it was moved"
+        )
