@@ -5,14 +5,15 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 
-from bench import codec, downloads, listen_cpu, machine, pusher_batches, redis_commands
+from bench import build, codec, cores, downloads, listen_cpu, machine, pusher_batches, redis_commands
 from bench.figure import Figure
 from bench.process import BenchError
 from bench.scale import FULL, QUICK, Scale
 from bench.table import table
 
 PARTS: dict[str, Callable[[Scale], Iterator[Figure]]] = {
-    module.PART: module.measure for module in (codec, listen_cpu, redis_commands, pusher_batches, downloads)
+    module.PART: module.measure
+    for module in (codec, cores, build, listen_cpu, redis_commands, pusher_batches, downloads)
 }
 
 
