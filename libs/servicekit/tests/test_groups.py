@@ -6,12 +6,14 @@ from servicekit.errors import SettingsError
 from servicekit.groups import (
     AdminSettings,
     AuthSettings,
+    EncryptionSettings,
     ProcessSettings,
     RedisSettings,
     StoreSettings,
     read_secret,
 )
-from servicekit.settings import load
+from servicekit.secret import Secret
+from servicekit.settings import describe, load, usage
 
 
 class Everything(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,3 +113,32 @@ def test_unknown_modes_and_missing_files(environ):
         "TAPEDECK_AUTH",
         "TAPEDECK_SERVICE_TOKENS_FILE",
     ]
+
+
+def test_keys_come_from_one_place(tmp_path):
+    (tmp_path / "keys").write_text("k1:hush")
+    ring, file = "k1:hush-hush", str(tmp_path / "keys")
+    nothing = load(EncryptionSettings, {})
+    assert (nothing.keys_text, nothing.keys_file, nothing.legacy_secret) == (None, None, None)
+    assert load(EncryptionSettings, {"TAPEDECK_ENCRYPTION_KEYS": ring}).keys_text == ring
+    assert load(EncryptionSettings, {"TAPEDECK_ENCRYPTION_KEYS_FILE": file}).keys_file == tmp_path / "keys"
+    both = {"TAPEDECK_ENCRYPTION_KEYS": ring, "TAPEDECK_ENCRYPTION_KEYS_FILE": file}
+    with pytest.raises(SettingsError, match="one source") as caught:
+        load(EncryptionSettings, both)
+    assert "hush" not in str(caught.value)
+    with pytest.raises(SettingsError) as caught:
+        load(EncryptionSettings, {**both, "TAPEDECK_ENCRYPTION_KEYS_FILE": "/nowhere"})
+    (mistake,) = caught.value.mistakes
+    assert mistake.startswith("TAPEDECK_ENCRYPTION_KEYS_FILE must name a file")
+
+
+def test_secrets_are_shown_nowhere():
+    environ = {"TAPEDECK_ENCRYPTION_KEYS": "k1:hush", "TAPEDECK_LEGACY_SECRET": "hush-hush"}
+    settings = load(EncryptionSettings, environ)
+    assert settings.legacy_secret == Secret("hush-hush")
+    assert "hush" not in repr(settings) + str(describe(EncryptionSettings)) + usage("it", EncryptionSettings)
+    for variable in environ:
+        with pytest.raises(SettingsError) as caught:
+            load(EncryptionSettings, {variable: "hush\udc80"})
+        assert "hush" not in str(caught.value)
+        assert "must be UTF-8" in str(caught.value)
