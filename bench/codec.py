@@ -2,15 +2,18 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from audiocodec import Decoder, Encoder
-from bench import bare_libopus, speech
+from bench import bare_libopus, libraries, speech
+from bench.bare_libopus import Settings
 from bench.figure import Figure, Goal
 from bench.scale import Scale
 
 PART = "codec"
 BITRATE, COMPLEXITY = 24_000, 10
 RATE = speech.SAMPLE_RATE
+SETTINGS = Settings(RATE, bitrate=BITRATE, complexity=COMPLEXITY)
 DECODED_TIMES = 10
 """Decoding is that much faster."""
 MESSAGE_FRAMES = 5
@@ -45,6 +48,28 @@ def measure(scale: Scale) -> Iterator[Figure]:
             better="more",
             goal=Goal("ratio", "at least", 0.9),
         )
+    yield from _versions(frames, scale)
+
+
+def _versions(frames: Sequence[bytes], scale: Scale) -> Iterator[Figure]:
+    """The library that is used against each other one that is here."""
+    used, *others = libraries.found()
+    newest = used.version >= max((other.version for other in others), default=())
+    for other in others:
+        ours, theirs = (partial(bare_libopus.encode, frames, SETTINGS, one.path) for one in (used, other))
+        rounds = [(_rate(ours, len(frames)), _rate(theirs, len(frames))) for _ in range(scale.rounds)]
+        yield Figure(
+            part=PART,
+            what=f"encoding by {used}, which is used",
+            unit="20 ms frames a CPU second",
+            ours=tuple(pair[0] for pair in rounds),
+            baseline_name=f"{other}, which is there too",
+            baseline=tuple(pair[1] for pair in rounds),
+            better="more",
+            notes=(
+                f"the library that is used is {used.path}, {'the newest' if newest else 'NOT the newest'} found",
+            ),
+        )
 
 
 def _encode(messages: Sequence[bytes]) -> list[bytes]:
@@ -53,7 +78,7 @@ def _encode(messages: Sequence[bytes]) -> list[bytes]:
 
 
 def _bare_encode(frames: Sequence[bytes]) -> list[bytes]:
-    return bare_libopus.encode(frames, RATE, bitrate=BITRATE, complexity=COMPLEXITY)
+    return bare_libopus.encode(frames, SETTINGS)
 
 
 def _decode(packets: Sequence[bytes]) -> list[bytes]:
