@@ -10,6 +10,7 @@ AudiostoreError
 │   ├── TransientStoreError        the store is away, slow, full or asks for patience
 │   └── StoreConfigurationError    an operator has to act: address, bucket, permission, file system
 ├── BatchFormatError               bytes, tags or metadata that are no batch, or spans that cannot be one
+├── LegacyFormatError              bytes that are none of the older formats, damaged, or sealed with another secret
 ├── SealError                      a file cannot be sealed or opened
 │   ├── UnknownKeyError            it was sealed with a key that the ring does not have
 │   └── TamperedError              it is not what was sealed for this user: changed, cut short, rearranged, or no sealed file
@@ -74,6 +75,10 @@ class StoreConfigurationError(StoreError):
 
 class BatchFormatError(AudiostoreError):
     """Bytes, tags or metadata are no batch, or spans cannot share one file; names the structure and the defect."""
+
+
+class LegacyFormatError(AudiostoreError):
+    """An object in one of the older formats cannot be read; names the structure and the defect, never what stands there."""
 
 
 class SealError(AudiostoreError):

@@ -98,6 +98,11 @@ def parse_conversation_prefix(prefix: str) -> tuple[str, str] | None:
     return parts[1], parts[2]
 
 
+def valid_id(text: str) -> bool:
+    """Whether this can be a uid or a conversation id in a name."""
+    return _ID.fullmatch(text) is not None
+
+
 def _check_id(kind: str, text: str) -> str:
     """The id itself, where it can be a part of a name. Services check at their doors; a name is the last door."""
     if not _ID.fullmatch(text):
