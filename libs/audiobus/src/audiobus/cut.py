@@ -10,7 +10,7 @@ from audiobus.errors import BadEntryError
 VERSION: Final = 1
 
 
-class Stored(msgspec.Struct, frozen=True, array_like=True):
+class Stored(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Bytes of a session that lie in the bucket already: `[first_offset, end_offset)`."""
 
     epoch: int

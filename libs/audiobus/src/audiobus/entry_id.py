@@ -1,6 +1,10 @@
 """The id of a stream entry: `<epoch>-<end offset>`, so an entry says by its id which bytes it ends with."""
 
-from typing import NamedTuple
+import re
+from typing import Final, NamedTuple
+
+# As Redis writes them: two numbers of 64 bits, without leading zeros.
+_ID: Final = re.compile(r"(0|[1-9][0-9]{0,19})-(0|[1-9][0-9]{0,19})", re.ASCII)
 
 
 class EntryId(NamedTuple):
@@ -22,13 +26,13 @@ class EntryId(NamedTuple):
         """The id written as `epoch-offset`.
 
         Raises:
-            ValueError: not two decimal numbers with a hyphen between them.
+            ValueError: not two decimal numbers, as Redis writes them, with a hyphen between them.
         """
         raw = text.decode("ascii") if isinstance(text, bytes) else text
-        epoch, hyphen, offset = raw.partition("-")
-        if not (hyphen and epoch.isdigit() and offset.isdigit()):
-            raise ValueError(f"{raw!r} is not epoch-offset")
-        return cls(int(epoch), int(offset))
+        match = _ID.fullmatch(raw)
+        if match is None:
+            raise ValueError(f"{raw[:60]!r} is not epoch-offset")
+        return cls(int(match[1]), int(match[2]))
 
     @classmethod
     def parse_or_none(cls, text: str | bytes | None) -> "EntryId | None":

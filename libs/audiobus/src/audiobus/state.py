@@ -15,7 +15,7 @@ STATE_FIELDS: Final = (
 """The fields of one `HMGET`, in the order of `ConversationState.from_values`."""
 
 
-class PreRoll(msgspec.Struct, frozen=True, array_like=True):
+class PreRoll(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """The last packets before the settled id, for the batch that goes on after them. `finish` is its only writer."""
 
     epoch: int

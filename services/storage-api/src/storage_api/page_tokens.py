@@ -33,7 +33,7 @@ def read_page_token(path: str, query: Mapping[str, str], token: str, position: t
             raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
             if raw[:_DIGEST_BYTES] == _digest(path, query):
                 return msgspec.msgpack.decode(raw[_DIGEST_BYTES:], type=position)
-        except (binascii.Error, msgspec.DecodeError):
+        except (binascii.Error, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # told below, with every other token that is none
     raise ProblemError(
         400, "bad_page_token", "page_token is not one that this very request gave; begin again without it"
