@@ -1,6 +1,8 @@
 """A real Redis, real stores, and a device that records: what the pusher's tests are made of."""
 
 import asyncio
+import base64
+import hashlib
 import itertools
 import time
 import uuid
@@ -21,7 +23,9 @@ from audiocodec.span import Span, join
 from audiostore import open_store
 from audiostore.batch import Batch, read_batch
 from audiostore.errors import StoreError
+from audiostore.key_ring import KeyRing, KeySource
 from audiostore.names import conversation_prefix, parse_name
+from audiostore.sealing import open_sealed
 from pusher.arrived import Arrived
 from pusher.cutter import Limits
 from pusher.metrics import PusherMetrics
@@ -270,16 +274,40 @@ def new_worker(bus, clock, metrics):
     return make
 
 
+def keys_of(*ids: str) -> KeySource:
+    """A source of a key for each id, the first sealing; the same id has the same key everywhere."""
+    entries = ((one, hashlib.sha256(one.encode()).digest()) for one in ids)
+    return KeySource(",".join(f"{one}:{base64.b64encode(key).decode()}" for one, key in entries) or None)
+
+
 @pytest.fixture
-def batches(conversation):
+def new_keys() -> Callable[..., KeySource]:
+    return keys_of
+
+
+@pytest.fixture
+def keys() -> KeySource:
+    """Two keys; the first seals."""
+    return keys_of("k2", "k1")
+
+
+@pytest.fixture
+def ring() -> KeyRing:
+    """All keys that tests seal with."""
+    return keys_of("k3", "k2", "k1").ring()
+
+
+@pytest.fixture
+def batches(conversation, ring):
     """Reads everything that a store holds of a conversation, and checks each object against its name."""
 
     async def read(store, conversation=conversation) -> list[Batch]:
         found = []
         async for info in store.list(conversation_prefix(*conversation)):
-            batch = read_batch(await store.get(info.name))
             name = parse_name(info.name)
             assert name is not None
+            data = await store.get(info.name)
+            batch = read_batch(open_sealed(data, ring, name.uid) if name.sealed else data)
             assert name.start_ms == batch.spans[0].start_ms
             assert name.end_ms >= batch.spans[-1].end_ms
             found.append(batch)

@@ -3,6 +3,7 @@
 import pytest
 
 from audiobus.cut import Stored
+from audiostore.key_ring import KeySource
 from audiostore.names import CONTENT_TYPE, BatchName
 from pusher.already_stored import AlreadyStored
 from pusher.batch_builder import build
@@ -30,7 +31,7 @@ def put(store, new_session, clock, conversation):
 async def test_it_finds_what_lies_in_that_time(store, put, conversation, clock):
     epoch = clock()
     times = [await put() for _ in range(4)]
-    already = AlreadyStored(store)
+    already = AlreadyStored(store, KeySource())
     # Objects that only touch that time are looked at, too.
     assert await already.between(conversation, "r", times[1][0] + 5, times[2][1] - 5) == (
         Stored(epoch, 5_000 * 10, 15_000 * 10),
@@ -40,7 +41,7 @@ async def test_it_finds_what_lies_in_that_time(store, put, conversation, clock):
 
 
 async def test_it_is_known_once_everything_there_is_passed(store, put, conversation):
-    already = AlreadyStored(store)
+    already = AlreadyStored(store, KeySource())
     start, end = await put()
     assert not already.known(conversation, "r", start)
     await already.between(conversation, "r", start, end)
@@ -55,7 +56,7 @@ async def test_it_is_known_once_everything_there_is_passed(store, put, conversat
 
 
 async def test_a_new_conversation_is_listed_once(store, conversation):
-    already = AlreadyStored(store)
+    already = AlreadyStored(store, KeySource())
     assert await already.between(conversation, "r", 5, 10) == ()
     assert already.known(conversation, "r", 5)
 
@@ -65,19 +66,19 @@ async def test_other_objects_are_passed_over(store, put, conversation):
     for name in (f"{start / 1000:.3f}.opus", f"{start / 1000:.3f}-{end / 1000 + 1:.3f}.batch.bin", "readme"):
         path = f"chunks/{conversation.uid}/{conversation.cid}/{name}"
         await store.put(path, b"older", content_type="audio/ogg", metadata={})
-    assert len(await AlreadyStored(store).between(conversation, "r", start, end)) == 1
+    assert len(await AlreadyStored(store, KeySource()).between(conversation, "r", start, end)) == 1
 
 
 async def test_what_was_merged_in_from_elsewhere_is_not_this_conversations(store, put, conversation):
     start, end = await put()
     target = conversation._replace(cid="target")
     await store.copy(BatchName(*conversation, start, end).path, BatchName(*target, start, end).path)
-    assert await AlreadyStored(store).between(target, "r", start, end) == ()
+    assert await AlreadyStored(store, KeySource()).between(target, "r", start, end) == ()
 
 
 async def test_only_so_many_are_remembered(store, conversation, monkeypatch):
     monkeypatch.setattr("pusher.already_stored.REMEMBERED", 2)
-    already = AlreadyStored(store)
+    already = AlreadyStored(store, KeySource())
     others = [conversation._replace(cid=f"c{number}") for number in range(3)]
     for one in others:
         await already.between(one, "r", 5, 10)

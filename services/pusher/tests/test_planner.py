@@ -3,16 +3,27 @@
 import pytest
 
 from audiobus import Conversation
+from audiostore.sealing import open_sealed
 from pusher.already_stored import AlreadyStored
 from pusher.cutter import Limits, Wait
-from pusher.errors import SealingNotBuiltError
+from pusher.errors import NoKeyError
+from pusher.maker import Maker
 from pusher.planner import LookAgain, Planned, Planner, phase_of
 from pusher.unstored import Unstored
 
 
 @pytest.fixture
-def planner(bus, memory_store, metrics):
-    return Planner(bus, AlreadyStored(memory_store), Unstored(), metrics, Limits())
+def new_planner(bus, memory_store, metrics):
+    def make(keys):
+        already_stored = AlreadyStored(memory_store, keys)
+        return Planner(bus, already_stored, Unstored(), metrics, Limits(), Maker(keys))
+
+    return make
+
+
+@pytest.fixture
+def planner(new_planner, keys):
+    return new_planner(keys)
 
 
 async def test_it_plans_without_writing_anything_down(device, bus, planner, clock, state_of):
@@ -49,17 +60,41 @@ async def test_an_empty_buffer_waits(device, planner, clock, new_state):
     assert await planner.plan(device.conversation, new_state(), clock()) == Wait(None)
 
 
-@pytest.mark.parametrize("level", ["enhanced", "something new"])
-async def test_what_must_be_sealed_is_not_planned(device, bus, planner, clock, state_of, level, metrics):
+@pytest.mark.parametrize(("level", "ids"), [("enhanced", ()), ("something new", ("k1",))])
+async def test_what_cannot_be_sealed_is_not_planned(
+    device, bus, new_planner, new_keys, clock, state_of, level, ids
+):
+    planner = new_planner(new_keys(*ids))
     await device.open()
     await device.say(3)
     await bus.command("HSET", bus.keys.user(device.conversation.uid), "protection", level)
     # Nothing to cut yet: nothing to complain about.
     assert isinstance(await planner.plan(device.conversation, await state_of(), clock()), Wait)
     await bus.ask(device.conversation, "end")
-    with pytest.raises(SealingNotBuiltError):
+    with pytest.raises(NoKeyError):
         await planner.plan(device.conversation, await state_of(), clock())
-    assert metrics.unsealed._value.get() == 1
+
+
+async def test_what_is_sealed_has_a_name_that_says_so(device, bus, planner, clock, state_of, ring):
+    await device.open()
+    await device.say(3)
+    await bus.command("HSET", bus.keys.user(device.conversation.uid), "protection", "enhanced")
+    await bus.ask(device.conversation, "end")
+    planned = await planner.plan(device.conversation, await state_of(), clock())
+    assert planned.cut.protection == "enhanced"
+    assert planned.cut.name.endswith(".batch.enc")
+    assert open_sealed(planned.built.data, ring, device.conversation.uid).startswith(b"OggS")
+
+
+async def test_where_there_is_nothing_to_put_no_key_is_missed(
+    device, bus, new_planner, new_keys, clock, state_of
+):
+    planner = new_planner(new_keys())
+    await device.open()
+    await bus.command("HSET", bus.keys.user(device.conversation.uid), "protection", "enhanced")
+    await bus.ask(device.conversation, "end")
+    planned = await planner.plan(device.conversation, await state_of(), clock())
+    assert (planned.cut.name, planned.cut.protection) == ("", "enhanced")
 
 
 async def test_what_cannot_be_built_goes_to_the_dead_letters_alone(

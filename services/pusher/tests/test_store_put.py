@@ -5,6 +5,7 @@ import pytest
 from audiobus import Cut
 from audiobus.cut import VERSION
 from audiostore.errors import TransientStoreError
+from audiostore.key_ring import KeyRing
 from audiostore.names import BatchName
 from pusher.batch_builder import build
 from pusher.store_put import Outcome, Prepared, store_then_finish
@@ -41,7 +42,7 @@ async def prepared(device, bus, conversation):
     epoch = entries[0].id.epoch
     cut = Cut(VERSION, f"{epoch}-0", str(entries[-1].id), name, "standard", "end")
     await bus.cut(conversation, cut, settled=None)
-    return Prepared(conversation, cut, cut.encode(), built)
+    return Prepared(conversation, cut, cut.encode(), built, KeyRing.empty)
 
 
 async def test_the_entries_go_only_after_the_object_is_there(bus, store, prepared, clock, packets_of):
@@ -62,7 +63,7 @@ async def test_a_failed_put_settles_nothing(bus, memory_store, prepared, clock, 
 
 
 async def test_the_same_object_is_success_another_is_not(bus, store, prepared, clock):
-    other = Prepared(prepared.conversation, prepared.cut, prepared.raw, prepared.built)
+    other = Prepared(prepared.conversation, prepared.cut, prepared.raw, prepared.built, KeyRing.empty)
     await store.put(
         prepared.cut.name, prepared.built.data, content_type="audio/ogg", metadata=prepared.built.metadata
     )
@@ -92,6 +93,6 @@ async def test_nothing_to_put_is_settled_without_the_store(bus, device, conversa
     cut = Cut(VERSION, f"{epoch}-0", f"{epoch}-0", "", "standard", "idle")
     await bus.cut(conversation, cut, settled=None)
     built = build(conversation.cid, [device.session.begin(epoch)], None)
-    prepared = Prepared(conversation, cut, cut.encode(), built)
+    prepared = Prepared(conversation, cut, cut.encode(), built, KeyRing.empty)
     assert await store_then_finish(bus, None, prepared, clock()) is Outcome.NOTHING_TO_PUT
     assert (await bus.state(conversation)).settled == cut.last_id

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from audiostore.key_ring import KeyRing
 
 MAGIC = b"TDSEAL01"
+CONTENT_TYPE = "application/octet-stream"  # of the object: it plays nowhere, and its name says what it is
 RECORD_BYTES = 65_536  # plaintext of every record but the last
 MAX_UID_BYTES = 1024
 

@@ -104,6 +104,11 @@ class EncryptionSettings(msgspec.Struct, frozen=True, kw_only=True):
         """The text of the ring itself, for `audiostore.key_ring.KeySource`."""
         return self.keys.reveal() if self.keys else None
 
+    @property
+    def keys_variable(self) -> str:
+        """The variable that the ring comes from, for what is said about it."""
+        return "TAPEDECK_ENCRYPTION_KEYS_FILE" if self.keys_file else "TAPEDECK_ENCRYPTION_KEYS"
+
     def mistakes(self, unknown: frozenset[str]) -> Iterator[str]:
         """Two sources of keys: nobody could say which one is meant."""
         if not unknown and self.keys is not None and self.keys_file is not None:

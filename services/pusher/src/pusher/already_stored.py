@@ -10,6 +10,7 @@ from typing import Final
 
 from audiobus.conversation import Conversation
 from audiobus.cut import Stored
+from audiostore.key_ring import KeySource
 from audiostore.names import conversation_prefix, parse_name, timestamp
 from audiostore.store import Store
 from pusher.object_facts import object_facts
@@ -24,8 +25,9 @@ REMEMBERED: Final = 50_000
 class AlreadyStored:
     """Looks into the bucket, as seldom as it can."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, keys: KeySource) -> None:
         self._store = store
+        self._keys = keys
         # Conversation -> (replication id, end of the last object that was there when it was first listed, unix ms).
         self._passed: OrderedDict[Conversation, tuple[str, int]] = OrderedDict()
 
@@ -44,6 +46,7 @@ class AlreadyStored:
 
         Raises:
             StoreError: the bucket cannot be asked; nothing may be cut then.
+            CannotTellError: nor without the key of an object of that time that only its content tells of.
         """
         prefix = conversation_prefix(conversation.uid, conversation.cid)
         found: list[Stored] = []
@@ -56,7 +59,7 @@ class AlreadyStored:
             last_ms = max(last_ms, name.end_ms)
             if name.start_ms > end_ms or name.end_ms < start_ms:
                 continue
-            facts = await object_facts(self._store, info)
+            facts = await object_facts(self._store, info, self._keys.ring())
             if facts is not None and facts.conversation_id == conversation.cid:
                 found += [Stored(span.epoch, span.first_offset, span.end_offset) for span in facts.spans]
         before = self._passed.get(conversation)

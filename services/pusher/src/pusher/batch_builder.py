@@ -12,6 +12,7 @@ from audiocodec.errors import CodecError
 from audiocodec.span import Span, join, preroll_after
 from audiostore.batch import Batch, BatchFile, batch_file
 from audiostore.errors import BatchFormatError
+from audiostore.names import CONTENT_TYPE
 from pusher.arrived import Arrived
 from pusher.errors import BuildError
 from pusher.stored_ranges import covers
@@ -24,9 +25,11 @@ class Built:
     batch: Batch | None
     """None where nothing is to be put: only session openings, empty chunks, or what is stored already."""
     data: bytes
-    """The file; empty without a batch."""
+    """The object: the file, or, made by `maker`, the sealed file; empty without a batch."""
+    content_type: str
+    """Of the object."""
     metadata: dict[str, str]
-    """Of the object; empty without a batch."""
+    """Of the object; empty without a batch. Of a sealed one it says the same as of a plain one."""
     preroll: PreRoll | None
     """What the next batch may go on from."""
     samples: int
@@ -51,7 +54,9 @@ def build(
     ends: dict[int, int] = {}
     for one in arrived:
         ends[one.id.epoch] = max(one.id.offset, ends.get(one.id.epoch, 0))
-    return Built(batch, file.data, file.metadata, after, sum(one.samples for one in arrived), ends)
+    return Built(
+        batch, file.data, CONTENT_TYPE, file.metadata, after, sum(one.samples for one in arrived), ends
+    )
 
 
 def _assemble(

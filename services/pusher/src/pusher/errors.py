@@ -1,7 +1,10 @@
 """The errors of the pusher, one tree.
 
 PusherError
-├── SealingNotBuiltError    the user's audio must be sealed, which this build cannot do: it waits
+├── KeptBackError           a key is missing: the audio waits in Redis until an operator acts
+│   ├── NoKeyError          it must be sealed, and there is no key, or no way that this build knows
+│   └── CannotTellError     an object in the way can only be opened with a key that is not there
+├── UnsealedError           a defect: the object must be sealed and is not; it was not put
 └── BuildError              entries that cannot become a file, although each of them parses
 
 Errors of Redis and of the bucket come as `audiobus` and `audiostore` raise them.
@@ -14,8 +17,20 @@ class PusherError(Exception):
     retryable = False
 
 
-class SealingNotBuiltError(PusherError):
-    """The batch must not be put in the clear. It waits in Redis for a build that can seal."""
+class KeptBackError(PusherError):
+    """Nothing was put. The text says which key is missing and what to do; it names no user and no conversation."""
+
+
+class NoKeyError(KeptBackError):
+    """The batch must not be put in the clear, and nothing is there to seal it with."""
+
+
+class CannotTellError(KeptBackError):
+    """Whether this audio lies in the bucket already cannot be known without that key: it is neither stored again nor given up."""
+
+
+class UnsealedError(PusherError):
+    """The last look before the put found a file in the clear where a sealed one must be."""
 
 
 class BuildError(PusherError):

@@ -79,5 +79,5 @@ class PusherMetrics:
         self.ready_lag = metrics.gauge("ready_lag", "Hints that nobody has followed yet, over all partitions")
         self.retrying = metrics.gauge("retrying_conversations", "Conversations whose last try failed")
         self.unsealed = metrics.counter(
-            "unsealed_waits_total", "Times that a batch was kept back because it must be sealed"
+            "unsealed_waits_total", "Times that a batch was kept back because a key was missing"
         )

@@ -2,24 +2,45 @@
 
 from audiocodec.errors import CodecError
 from audiocodec.ogg import read_ogg_headers
+from audiostore import sealing
 from audiostore.batch import HEAD_BYTES, Batch, BatchFacts, batch_facts
-from audiostore.errors import BatchFormatError, NotFoundError
+from audiostore.errors import BatchFormatError, NotFoundError, TamperedError, UnknownKeyError
+from audiostore.key_ring import KeyRing
+from audiostore.names import BatchName, parse_name
+from audiostore.sealed_batch import sealed_facts
 from audiostore.store import ObjectInfo, Store
+from pusher.errors import CannotTellError
 
 
-async def object_facts(store: Store, info: ObjectInfo) -> BatchFacts | None:
+async def object_facts(store: Store, info: ObjectInfo, ring: KeyRing) -> BatchFacts | None:
     """Its facts; None where there is no such object any more, or one that is no batch of ours.
 
     Raises:
+        CannotTellError: only a key that is missing could tell.
         StoreError: it could not be looked at.
     """
     try:
         if info.metadata and "tapedeck-runs" in info.metadata:
             return batch_facts(info.metadata)
+        name = parse_name(info.name)
+        if name is not None and name.sealed:
+            return await _opened(store, name, ring)
         return batch_facts(read_ogg_headers(await store.get_range(info.name, 0, HEAD_BYTES)))
-    except (NotFoundError, BatchFormatError, CodecError):
-        # An older format, or somebody else's file: whatever it is, it does not hold runs that we could name.
+    except (NotFoundError, BatchFormatError, CodecError, TamperedError):
+        # An older format, or somebody else's file, or one that nobody can open any more: whatever it is, it does not hold runs that
+        # could ever be played.
         return None
+
+
+async def _opened(store: Store, name: BatchName, ring: KeyRing) -> BatchFacts:
+    try:
+        return sealed_facts(await store.get_range(name.path, 0, sealing.HEAD_BYTES), ring, name)
+    except UnknownKeyError as error:
+        # Taken for other audio it might be stored twice, taken for the same it might be lost. So it waits.
+        raise CannotTellError(
+            f"an object of the same time is sealed with the key {error.key_id!r}, which is not in the key ring: nobody can tell whether "
+            "it holds this audio, which waits in Redis; put the key back"
+        ) from error
 
 
 def same_runs(facts: BatchFacts | None, batch: Batch) -> bool:

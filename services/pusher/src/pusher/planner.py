@@ -7,7 +7,6 @@ nothing down; what it plans counts only once `bus.cut` has taken it.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
@@ -16,16 +15,16 @@ from audiobus.state import ConversationState
 from audiostore.names import BatchName
 from pusher.already_stored import AlreadyStored
 from pusher.arrived import Arrived
-from pusher.batch_builder import Built, build
+from pusher.batch_builder import Built
 from pusher.buffer import Buffer
 from pusher.cutter import Limits, ReadOn, Take, Wait, decide, oldest_ms
-from pusher.errors import BuildError, SealingNotBuiltError
+from pusher.errors import BuildError
+from pusher.maker import Maker
 from pusher.metrics import DEAD_UNBUILDABLE, DEAD_UNREADABLE, PusherMetrics
+from pusher.protection import STANDARD, must_seal
 from pusher.replication_id import replication_id
 from pusher.stored_ranges import covers
 from pusher.unstored import Unstored
-
-STANDARD: Final = "standard"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +50,14 @@ class Planner:
         unstored: Unstored,
         metrics: PusherMetrics,
         limits: Limits,
+        maker: Maker,
     ) -> None:
         self._bus = bus
         self._already_stored = already_stored
         self._unstored = unstored
         self._metrics = metrics
         self._limits = limits
+        self._maker = maker
 
     async def plan(
         self, conversation: Conversation, state: ConversationState, now_ms: int
@@ -64,7 +65,7 @@ class Planner:
         """What to do with the buffer of a conversation that has no standing cut.
 
         Raises:
-            SealingNotBuiltError: there is something to cut, and it must be sealed.
+            KeptBackError: there is something to cut, and a key is missing: to seal it, or to see whether it is stored already.
             StoreError: the bucket could not be asked what it has.
             BusUnavailableError: Redis does not answer.
         """
@@ -78,9 +79,10 @@ class Planner:
                 return decided
             take, exclude = decided
             protection = await self._protection(conversation)
+            sealed = must_seal(protection)
             entries = buffer.arrived[: take.count]
             try:
-                built = build(conversation.cid, entries, state.preroll, exclude)
+                built = await self._maker.make(conversation, entries, state.preroll, exclude, sealed=sealed)
             except BuildError as error:
                 # One of these entries is at fault: fewer and fewer are tried until it stands alone.
                 if take.count > 1:
@@ -88,7 +90,7 @@ class Planner:
                     continue
                 await self._bury(buffer, str(error), now_ms)
                 return LookAgain()
-            name = _name(conversation, take) if built.batch else ""
+            name = _name(conversation, take, sealed=sealed) if built.batch else ""
             cut = Cut(VERSION, str(take.first), str(take.last), name, protection, take.reason.value, exclude)
             return Planned(cut, built)
 
@@ -135,12 +137,7 @@ class Planner:
 
     async def _protection(self, conversation: Conversation) -> str:
         settings = await self._bus.user_settings(conversation.uid)
-        if settings.get("protection", STANDARD) == STANDARD:
-            return STANDARD
-        self._metrics.unsealed.inc()
-        raise SealingNotBuiltError(
-            "the user's audio must be sealed, which this build cannot do: it waits in Redis"
-        )
+        return settings.get("protection", STANDARD)
 
     async def _read_page(self, buffer: Buffer, now_ms: int) -> bool:
         return await buffer.read_page(now_ms, on_buried=lambda: self._count_dead(DEAD_UNREADABLE))
@@ -161,10 +158,10 @@ def phase_of(conversation: Conversation) -> float:
     return int.from_bytes(digest, "big") / 0xFFFFFFFF
 
 
-def _name(conversation: Conversation, take: Take) -> str:
+def _name(conversation: Conversation, take: Take, *, sealed: bool) -> str:
     if take.start_ms is None or take.end_ms is None:
         return ""
-    return BatchName(conversation.uid, conversation.cid, take.start_ms, take.end_ms).path
+    return BatchName(conversation.uid, conversation.cid, take.start_ms, take.end_ms, sealed=sealed).path
 
 
 def _needed(exclude: Sequence[Stored], arrived: Sequence[Arrived]) -> tuple[Stored, ...]:

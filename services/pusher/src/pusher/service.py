@@ -14,10 +14,13 @@ from audiobus.errors import BusError
 from audiobus.hints import Hints
 from audiobus.redis_settings import complaints
 from audiostore import open_store
-from audiostore.errors import AudiostoreError
+from audiostore.errors import AudiostoreError, KeyRingError
+from audiostore.key_ring import KeySource
 from audiostore.store import Store
 from pusher.cutter import Limits
 from pusher.dispatch import Dispatch
+from pusher.kept_back import KeptBack
+from pusher.maker import Maker
 from pusher.metrics import PusherMetrics
 from pusher.reader import BLOCK_MS, Reader
 from pusher.scheduler import Scheduler
@@ -26,18 +29,23 @@ from pusher.worker import Worker, unix_ms
 from servicekit.admin import serve_admin
 from servicekit.bind import bind_socket, bound_to
 from servicekit.ending import end
+from servicekit.errors import KeySourceError
+from servicekit.groups import EncryptionSettings
 from servicekit.health import Health
 from servicekit.stop import Stop
 
 log = logging.getLogger(__name__)
 
 OPEN_AGAIN_S = 5.0
+KEYS_EVERY_S = 5.0
+"""How often what is wrong about keys is brought to `/readyz`."""
 LAST_WORDS_S = 1.0
 """Of the drain time: kept for closing what the work has used."""
 
 
 async def start(settings: PusherSettings, stop: Stop) -> None:
     """Runs until `stop`, and then to an orderly end."""
+    keys = _keys(settings.encryption)
     metrics = PusherMetrics()
     health = Health("redis", "store")
     bound = bind_socket(settings.admin.bind)
@@ -52,22 +60,38 @@ async def start(settings: PusherSettings, stop: Stop) -> None:
             partitions=settings.redis.partitions,
             wait_replicas=settings.redis.wait_replicas,
         )
+        maker = Maker(keys)
         try:
             async with bus:
-                await _serve(settings, stop, bus, store, metrics, health)
+                await _serve(settings, stop, bus, store, maker, metrics, health)
         finally:
+            await maker.close()
             await store.close()
 
 
 async def _serve(
-    settings: PusherSettings, stop: Stop, bus: Bus, store: Store, metrics: PusherMetrics, health: Health
+    settings: PusherSettings,
+    stop: Stop,
+    bus: Bus,
+    store: Store,
+    maker: Maker,
+    metrics: PusherMetrics,
+    health: Health,
 ) -> None:
     hints = Hints(bus)
     lease_ms = int(settings.lease_seconds * 1000)
     batch_ms = int(settings.batch_seconds * 1000)
     limits = Limits(batch_ms=batch_ms, age_ms=batch_ms, idle_ms=int(settings.idle_seconds * 1000))
     worker = Worker(
-        bus, hints, store, metrics, settings.consumer, limits, stopping=stop.is_set, lease_ms=lease_ms
+        bus,
+        hints,
+        store,
+        metrics,
+        settings.consumer,
+        limits,
+        stopping=stop.is_set,
+        lease_ms=lease_ms,
+        maker=maker,
     )
     scheduler = Scheduler(bus, hints, metrics, worker.unstored, lease_ms, batch_ms, unix_ms)
     blocking = open_client(settings.redis.url, blocking_s=BLOCK_MS / 1000)
@@ -78,6 +102,15 @@ async def _serve(
                 background.create_task(
                     health.advise("redis settings", lambda: complaints(bus), away=BusError),
                     name="redis settings",
+                ),
+                background.create_task(
+                    health.advise(
+                        "keys",
+                        lambda: _about_keys(maker.keys, worker.kept_back),
+                        away=KeyRingError,
+                        every_s=KEYS_EVERY_S,
+                    ),
+                    name="keys",
                 ),
             ]
             async with asyncio.TaskGroup() as work:
@@ -94,6 +127,21 @@ async def _serve(
             await end(watching)
     finally:
         await blocking.aclose()
+
+
+def _keys(settings: EncryptionSettings) -> KeySource:
+    try:
+        return KeySource(settings.keys_text, settings.keys_file)
+    except KeyRingError as error:
+        # It was a ring when the settings were read: the file has changed since.
+        raise KeySourceError(f"{settings.keys_variable}: {error}") from error
+
+
+async def _about_keys(keys: KeySource, kept_back: KeptBack) -> list[str]:
+    """What an operator must hear about keys; nothing where all is well, or no user wants sealing."""
+    await asyncio.to_thread(keys.ring)  # it may read the file
+    found = kept_back.complaints(unix_ms())
+    return [f"the keys stay as they were: {keys.complaint}", *found] if keys.complaint else found
 
 
 async def _open_store(url: str, health: Health, stop: Stop) -> Store | None:

@@ -2,11 +2,20 @@
 
 import os
 import socket
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
 
-from servicekit.groups import AdminSettings, ProcessSettings, RedisSettings, StoreSettings
+from audiostore.errors import KeyRingError
+from audiostore.key_ring import KeySource
+from servicekit.groups import (
+    AdminSettings,
+    EncryptionSettings,
+    ProcessSettings,
+    RedisSettings,
+    StoreSettings,
+)
 from servicekit.parsers import number, text, whole
 from servicekit.settings import Setting
 
@@ -16,6 +25,7 @@ class PusherSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     redis: RedisSettings
     store: StoreSettings
+    encryption: EncryptionSettings
     admin: AdminSettings
     process: ProcessSettings
     name: Annotated[
@@ -49,6 +59,15 @@ class PusherSettings(msgspec.Struct, frozen=True, kw_only=True):
             "after so long a dead pusher's work is taken over",
         ),
     ] = 30.0
+
+    def mistakes(self, unknown: frozenset[str]) -> Iterator[str]:
+        """What is wrong with the key ring itself."""
+        if "encryption" in unknown:
+            return
+        try:
+            KeySource(self.encryption.keys_text, self.encryption.keys_file)
+        except KeyRingError as error:
+            yield f"{self.encryption.keys_variable}: {error}"
 
     @property
     def consumer(self) -> str:

@@ -13,10 +13,13 @@ from audiobus.bus import Bus
 from audiobus.conversation import Conversation
 from audiobus.cut import Cut
 from audiostore.errors import AlreadyExistsError, NotFoundError
-from audiostore.names import CONTENT_TYPE
+from audiostore.key_ring import KeyRing
+from audiostore.sealing import MAGIC
 from audiostore.store import Store
 from pusher.batch_builder import Built
+from pusher.errors import UnsealedError
 from pusher.object_facts import object_facts, same_runs
+from pusher.protection import sealed_by
 
 
 class Outcome(Enum):
@@ -45,6 +48,8 @@ class Prepared:
     raw: bytes
     """The cut as it stands in Redis, byte for byte."""
     built: Built
+    ring: KeyRing
+    """Opens an object that has the name already."""
 
 
 async def store_then_finish(bus: Bus, store: Store, prepared: Prepared, now_ms: int) -> Outcome:
@@ -52,6 +57,7 @@ async def store_then_finish(bus: Bus, store: Store, prepared: Prepared, now_ms: 
 
     Raises:
         StoreError: it is not known to be stored; nothing was settled.
+        CannotTellError: something lies there under that name that only a missing key can open; nothing was settled.
         BusUnavailableError: it may be settled or not; do the same again.
     """
     outcome = await _store(bus, store, prepared)
@@ -75,16 +81,21 @@ async def _store(bus: Bus, store: Store, prepared: Prepared) -> Outcome:
     batch, name = prepared.built.batch, prepared.cut.name
     if batch is None or not name:
         return Outcome.NOTHING_TO_PUT
+    if sealed_by(prepared.cut) and not prepared.built.data.startswith(MAGIC):
+        raise UnsealedError(f"the object {name.rpartition('/')[2]} must be sealed and is not")
     if await bus.tombstone(prepared.conversation):
         return Outcome.DELETED
     outcome = Outcome.STORED
     try:
         await store.put(
-            name, prepared.built.data, content_type=CONTENT_TYPE, metadata=prepared.built.metadata
+            name,
+            prepared.built.data,
+            content_type=prepared.built.content_type,
+            metadata=prepared.built.metadata,
         )
     except AlreadyExistsError:
         try:
-            lies_there = await object_facts(store, await store.head(name))
+            lies_there = await object_facts(store, await store.head(name), prepared.ring)
         except NotFoundError:
             lies_there = None
         if not same_runs(lies_there, batch):

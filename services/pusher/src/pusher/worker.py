@@ -16,7 +16,7 @@ import msgspec
 from audiobus.answers import ConversationGone, CutStands, OtherCutStands, SettledMoved
 from audiobus.bus import QUIET_MS, Bus
 from audiobus.conversation import Conversation
-from audiobus.cut import decode_cut
+from audiobus.cut import Cut, decode_cut
 from audiobus.errors import BadEntryError, BusContractError
 from audiobus.hints import Hints
 from audiobus.state import ConversationState
@@ -24,14 +24,17 @@ from audiostore.errors import AudiostoreError
 from audiostore.names import parse_name
 from audiostore.store import Store
 from pusher.already_stored import AlreadyStored
-from pusher.batch_builder import Built, build
+from pusher.batch_builder import Built
 from pusher.buffer import Buffer
 from pusher.cutter import Limits, Wait
-from pusher.errors import PusherError, SealingNotBuiltError
+from pusher.errors import KeptBackError, PusherError
+from pusher.kept_back import KeptBack
 from pusher.lease import LEASE_MS, holding
+from pusher.maker import Maker
 from pusher.metrics import FAILED, PUT_OUTCOMES, PusherMetrics
 from pusher.next_look import ACTIVE_MS, LONGEST_MS, moved, next_look_ms
-from pusher.planner import STANDARD, Planned, Planner
+from pusher.planner import Planned, Planner
+from pusher.protection import sealed_by
 from pusher.reason import Reason
 from pusher.retries import Retries
 from pusher.store_put import Outcome, Prepared, store_then_finish
@@ -68,10 +71,15 @@ class Worker:
     lease_ms: int = LEASE_MS
     retries: Retries = field(default_factory=Retries)
     unstored: Unstored = field(default_factory=Unstored)
+    kept_back: KeptBack = field(default_factory=KeptBack)
+    maker: Maker = field(default_factory=Maker)
     _planner: Planner = field(init=False)
 
     def __post_init__(self) -> None:
-        self._planner = Planner(self.bus, AlreadyStored(self.store), self.unstored, self.metrics, self.limits)
+        already_stored = AlreadyStored(self.store, self.maker.keys)
+        self._planner = Planner(
+            self.bus, already_stored, self.unstored, self.metrics, self.limits, self.maker
+        )
 
     async def drain(self, conversation: Conversation) -> None:
         """Stores what is to be stored now. When it returns, the conversation is on `due` as it should be: acknowledge the hint.
@@ -96,6 +104,9 @@ class Worker:
             await self._drain(conversation)
         except _TROUBLE as error:
             # Everything stays where it is, for as long as it takes.
+            if isinstance(error, KeptBackError):
+                self.metrics.unsealed.inc()
+                self.kept_back.waits(conversation, str(error), self.now_ms())
             at_ms = self.retries.failed(conversation, self.now_ms())
             level = logging.WARNING if getattr(error, "retryable", False) else logging.CRITICAL
             log.log(
@@ -106,6 +117,7 @@ class Worker:
             await self.hints.push_due(conversation, at_ms)
         else:
             self.retries.worked(conversation)
+            self.kept_back.goes_on(conversation)
         self.metrics.retrying.set(len(self.retries))
 
     async def _drain(self, conversation: Conversation) -> None:
@@ -130,8 +142,9 @@ class Worker:
             return True
         match await self.bus.cut(conversation, planned.cut, settled=state.settled):
             case CutStands():
-                prepared = Prepared(conversation, planned.cut, planned.cut.encode(), planned.built)
-                return await self._store(prepared, state)
+                return await self._store(
+                    conversation, state, planned.cut, planned.cut.encode(), planned.built
+                )
             case ConversationGone():
                 return await self._deleted(conversation)
             case OtherCutStands() | SettledMoved():
@@ -140,26 +153,29 @@ class Worker:
     async def _carry_out(self, conversation: Conversation, state: ConversationState, raw: bytes) -> bool:
         """Makes the object of a cut that stands already, exactly as whoever wrote it down would have."""
         cut = decode_cut(raw)
-        if cut.protection != STANDARD:
-            self.metrics.unsealed.inc()
-            raise SealingNotBuiltError("the batch that was cut must be sealed, which this build cannot do")
+        sealed = sealed_by(cut)
         buffer = Buffer(self.bus, conversation, state)
         while buffer.more:
             await buffer.read_page(self.now_ms(), last=cut.last_id)
         if buffer.arrived:
-            built = build(conversation.cid, buffer.arrived, state.preroll, cut.exclude)
+            built = await self.maker.make(
+                conversation, buffer.arrived, state.preroll, cut.exclude, sealed=sealed
+            )
         else:
             # Its entries are gone although it stands: Redis was changed by hand. There is nothing left to store.
             log.error("a cut has no entries", extra={"first": cut.first, "last": cut.last})
-            built = Built(None, b"", {}, state.preroll, 0, {cut.last_id.epoch: cut.last_id.offset})
-        return await self._store(Prepared(conversation, cut, raw, built), state)
+            built = Built(None, b"", "", {}, state.preroll, 0, {cut.last_id.epoch: cut.last_id.offset})
+        return await self._store(conversation, state, cut, raw, built)
 
-    async def _store(self, prepared: Prepared, state: ConversationState) -> bool:
+    async def _store(
+        self, conversation: Conversation, state: ConversationState, cut: Cut, raw: bytes, built: Built
+    ) -> bool:
         """Stores and settles. False where the conversation is deleted."""
+        prepared = Prepared(conversation, cut, raw, built, self.maker.keys.ring())
         begun = time.perf_counter()
         try:
             outcome = await store_then_finish(self.bus, self.store, prepared, self.now_ms())
-        except AudiostoreError:
+        except (AudiostoreError, PusherError):
             self._count_put(FAILED, begun)
             raise
         if (name := PUT_OUTCOMES.get(outcome)) is not None:
@@ -168,10 +184,11 @@ class Worker:
             case Outcome.TAKEN:
                 return await self._rename(prepared, state)
             case Outcome.DELETED:
-                return await self._deleted(prepared.conversation)
+                return await self._deleted(conversation)
             case Outcome.OVERTAKEN:
                 return True
-        self.retries.worked(prepared.conversation)
+        self.retries.worked(conversation)
+        self.kept_back.goes_on(conversation)
         self._count_batch(prepared)
         return True
 

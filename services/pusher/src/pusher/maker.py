@@ -1,0 +1,72 @@
+"""The maker: builds and seals objects in threads of its own, so that the event loop goes on meanwhile.
+
+Owns the threads and the way to the keys. What a file holds is `batch_builder`'s business, how it is sealed `audiostore.sealing`'s. Both
+are short (milliseconds) and hold Python's lock for most of it: more threads than these would only slow the loop down.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from audiobus.conversation import Conversation
+from audiobus.cut import Stored
+from audiobus.state import PreRoll
+from audiostore import sealing
+from audiostore.key_ring import KeySource
+from pusher.arrived import Arrived
+from pusher.batch_builder import Built, build
+from pusher.errors import NoKeyError
+
+THREADS: Final = 2
+
+_R = TypeVar("_R")
+
+
+class Maker:
+    """Makes objects. `keys`: where the ring comes from that seals them; asked anew for each object."""
+
+    def __init__(self, keys: KeySource | None = None) -> None:
+        self.keys = keys or KeySource()
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="maker")
+
+    async def make(
+        self,
+        conversation: Conversation,
+        arrived: Sequence[Arrived],
+        preroll: PreRoll | None,
+        exclude: Sequence[Stored],
+        *,
+        sealed: bool,
+    ) -> Built:
+        """What `build` makes of these entries; with `sealed` its data are the sealed file, another one each time.
+
+        Raises:
+            BuildError: no file can be made of them.
+            NoKeyError: it must be sealed, and there is no key.
+        """
+        entries = tuple(arrived)  # the buffer may grow meanwhile
+
+        def work() -> Built:
+            built = build(conversation.cid, entries, preroll, exclude)
+            return self._seal(conversation, built) if sealed and built.batch else built
+
+        return await self._run(work)
+
+    async def close(self) -> None:
+        """Waits for what is being made."""
+        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
+
+    def _seal(self, conversation: Conversation, built: Built) -> Built:
+        ring = self.keys.ring()
+        if not ring:
+            raise NoKeyError(
+                "the audio must be sealed and there is no key: it waits in Redis; set TAPEDECK_ENCRYPTION_KEYS or "
+                "TAPEDECK_ENCRYPTION_KEYS_FILE (`tapedeck keys new` makes an entry)"
+            )
+        data = sealing.seal(built.data, ring, conversation.uid)
+        return replace(built, data=data, content_type=sealing.CONTENT_TYPE)
+
+    async def _run(self, work: Callable[[], _R]) -> _R:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
