@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from bench import build, codec, cores, downloads, listen_cpu, machine, pusher_batches, redis_commands
 from bench.figure import Figure
 from bench.process import BenchError
+from bench.quality import command as quality
 from bench.scale import FULL, QUICK, Scale
 from bench.table import table
 
@@ -20,6 +21,8 @@ PARTS: dict[str, Callable[[Scale], Iterator[Figure]]] = {
 def main() -> int:
     """Exit code 0 when everything was measured, whatever the figures say; 1 when something could not be."""
     arguments = _arguments()
+    if arguments.only == [quality.PART]:
+        return _quality(arguments)
     about = machine.facts()
     figures: list[Figure] = []
     failed = 0
@@ -39,16 +42,42 @@ def main() -> int:
     return failed
 
 
+def _quality(arguments: argparse.Namespace) -> int:
+    try:
+        print(quality.main(arguments.audio, quick=arguments.quick, write=arguments.write))
+    except BenchError as error:
+        print(f"quality could not be measured: {error}", file=sys.stderr, flush=True)
+        return 1
+    return 0
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench", description="Each figure beside a named baseline measured in the same run."
     )
     parser.add_argument(
-        "--only", action="append", choices=PARTS, help="this part; may be given several times"
+        "--only",
+        action="append",
+        choices=[*PARTS, quality.PART],
+        help=f"this part; may be given several times. `{quality.PART}` is never in `everything`, and goes alone",
+    )
+    parser.add_argument(
+        "--audio", metavar="FILE", help=f"with `--only {quality.PART}`: other speech than the bundled"
+    )
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help=f"with `--only {quality.PART}`: put the tables into docs/quality.md",
     )
     parser.add_argument("--quick", action="store_true", help="small sizes: shows that it works, not how fast")
     parser.add_argument("--json", action="store_true", help="everything that was measured, for programs")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    alone = arguments.only == [quality.PART]
+    if quality.PART in (arguments.only or []) and not alone:
+        parser.error(f"`--only {quality.PART}` goes alone: it makes tables of its own")
+    if (arguments.audio or arguments.write) and not alone:
+        parser.error(f"--audio and --write go with `--only {quality.PART}`")
+    return arguments
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from typing import Literal
 
 from audiocodec import libopus
 
-APPLICATIONS = {"voip": 2048, "audio": 2049}
+Application = Literal["voip", "audio"]
+APPLICATIONS: dict[Application, int] = {"voip": 2048, "audio": 2049}
 SET_BITRATE = 4002
 SET_COMPLEXITY = 4010
 SET_INBAND_FEC = 4012
@@ -33,7 +34,7 @@ class Settings:
     bitrate: int = 24_000
     """bit/s, of all channels together."""
     complexity: int = 10
-    application: Literal["voip", "audio"] = "voip"
+    application: Application = "voip"
     fec_loss_percent: int = 0
     """In-band FEC for so much loss; 0: none."""
     dtx: bool = False

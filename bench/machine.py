@@ -19,7 +19,7 @@ def facts() -> dict[str, str]:
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": sys.version.split()[0],
-        "libopus": f"{'.'.join(map(str, opus.version))} ({opus.source})",
+        "libopus": f"{'.'.join(map(str, opus.version))} ({opus.source}: {opus.path})",
         "redis": f"{redis.major} ({redis.path.name}), AOF everysec",
         "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
         "load average before": load_average(),
