@@ -111,8 +111,11 @@ class Resampler:
         rest = _samples(self._stream.resample_chunk(np.zeros((0, self._channels), np.float32), last=True))
         # soxr's own count is the same but for its rounding of exact halves, down.
         due = (2 * self._taken * self._rate_out + self._rate_in) // (2 * self._rate_in) - self._given
-        missing = due * self._frame_bytes - len(rest)
-        return rest[: due * self._frame_bytes] if missing <= 0 else rest + bytes(missing)
+        missing = due - len(rest) // self._frame_bytes
+        return (
+            rest[: due * self._frame_bytes]
+            + (rest[-self._frame_bytes :] or bytes(self._frame_bytes)) * missing
+        )
 
     def _pieces(self, pcm: bytes) -> list[bytes]:
         import numpy as np  # noqa: PLC0415 - see `load`
