@@ -3,14 +3,16 @@
 import pytest
 
 from audiobus.cut import Stored
-from audiostore.key_ring import KeySource
+from audiostore import open_store
 from audiostore.names import CONTENT_TYPE, BatchName
+from audiostore.sealing import seal
 from pusher.already_stored import AlreadyStored
 from pusher.batch_builder import build
+from pusher.errors import CannotTellError
 
 
-@pytest.fixture
-def put(store, new_session, clock, conversation):
+@pytest.fixture(params=[False, True], ids=["plain", "sealed"])
+def put(request, keys, store, new_session, clock, conversation):
     """Puts batches of ten seconds each, one after the other; gives their times."""
     session = new_session()
     session.begin(clock())
@@ -21,17 +23,18 @@ def put(store, new_session, clock, conversation):
         built = build(conversation.cid, list(session.speech(10)), preroll)
         preroll = built.preroll
         start, end = built.batch.spans[0].start_ms, built.batch.spans[-1].end_ms
-        name = BatchName(*conversation, start, end).path
-        await store.put(name, built.data, content_type=CONTENT_TYPE, metadata=built.metadata)
+        name = BatchName(*conversation, start, end, sealed=request.param).path
+        data = seal(built.data, keys.ring(), conversation.uid) if request.param else built.data
+        await store.put(name, data, content_type=CONTENT_TYPE, metadata=built.metadata)
         return start, end
 
     return one
 
 
-async def test_it_finds_what_lies_in_that_time(store, put, conversation, clock):
+async def test_it_finds_what_lies_in_that_time(store, put, conversation, clock, keys):
     epoch = clock()
     times = [await put() for _ in range(4)]
-    already = AlreadyStored(store, KeySource())
+    already = AlreadyStored(store, keys)
     # Objects that only touch that time are looked at, too.
     assert await already.between(conversation, "r", times[1][0] + 5, times[2][1] - 5) == (
         Stored(epoch, 5_000 * 10, 15_000 * 10),
@@ -40,8 +43,8 @@ async def test_it_finds_what_lies_in_that_time(store, put, conversation, clock):
     assert await already.between(conversation, "r", times[3][1] + 1, 10**13) == ()
 
 
-async def test_it_is_known_once_everything_there_is_passed(store, put, conversation):
-    already = AlreadyStored(store, KeySource())
+async def test_it_is_known_once_everything_there_is_passed(store, put, conversation, keys):
+    already = AlreadyStored(store, keys)
     start, end = await put()
     assert not already.known(conversation, "r", start)
     await already.between(conversation, "r", start, end)
@@ -55,31 +58,55 @@ async def test_it_is_known_once_everything_there_is_passed(store, put, conversat
     assert already.known(conversation, "r", later + 5)
 
 
-async def test_a_new_conversation_is_listed_once(store, conversation):
-    already = AlreadyStored(store, KeySource())
+async def test_a_new_conversation_is_listed_once(store, conversation, keys):
+    already = AlreadyStored(store, keys)
     assert await already.between(conversation, "r", 5, 10) == ()
     assert already.known(conversation, "r", 5)
 
 
-async def test_other_objects_are_passed_over(store, put, conversation):
+async def test_other_objects_are_passed_over(store, put, conversation, keys):
     start, end = await put()
     for name in (f"{start / 1000:.3f}.opus", f"{start / 1000:.3f}-{end / 1000 + 1:.3f}.batch.bin", "readme"):
         path = f"chunks/{conversation.uid}/{conversation.cid}/{name}"
         await store.put(path, b"older", content_type="audio/ogg", metadata={})
-    assert len(await AlreadyStored(store, KeySource()).between(conversation, "r", start, end)) == 1
+    assert len(await AlreadyStored(store, keys).between(conversation, "r", start, end)) == 1
 
 
-async def test_what_was_merged_in_from_elsewhere_is_not_this_conversations(store, put, conversation):
+async def test_what_was_merged_in_from_elsewhere_is_not_this_conversations(store, put, conversation, keys):
     start, end = await put()
     target = conversation._replace(cid="target")
-    await store.copy(BatchName(*conversation, start, end).path, BatchName(*target, start, end).path)
-    assert await AlreadyStored(store, KeySource()).between(target, "r", start, end) == ()
+    (source,) = [info.name async for info in store.list("chunks/")]
+    await store.copy(source, source.replace(conversation.cid, target.cid))
+    assert await AlreadyStored(store, keys).between(target, "r", start, end) == ()
 
 
-async def test_only_so_many_are_remembered(store, conversation, monkeypatch):
+async def test_only_so_many_are_remembered(store, conversation, keys, monkeypatch):
     monkeypatch.setattr("pusher.already_stored.REMEMBERED", 2)
-    already = AlreadyStored(store, KeySource())
+    already = AlreadyStored(store, keys)
     others = [conversation._replace(cid=f"c{number}") for number in range(3)]
     for one in others:
         await already.between(one, "r", 5, 10)
     assert [already.known(one, "r", 5) for one in others] == [False, True, True]
+
+
+async def test_without_the_key_nobody_says_what_a_folder_holds(
+    tmp_path, new_session, clock, conversation, new_keys
+):
+    session = new_session()
+    epoch = session.begin(clock()).id.epoch
+    built = build(conversation.cid, list(session.speech(10)), None)
+    start, end = built.batch.spans[0].start_ms, built.batch.spans[-1].end_ms
+    folder = open_store(f"file://{tmp_path}/folder")
+    data = seal(built.data, new_keys("k1").ring(), conversation.uid)
+    name = BatchName(*conversation, start, end, sealed=True).path
+    await folder.put(name, data, content_type=CONTENT_TYPE, metadata={})
+    rotated = AlreadyStored(folder, new_keys("k2"))
+    for _ in range(2):
+        with pytest.raises(CannotTellError):
+            await rotated.between(conversation, "r", start, end)
+        assert not rotated.known(conversation, "r", start)
+    # Another time needs no key; with the key all is known.
+    assert await rotated.between(conversation, "r", end + 1, end + 2) == ()
+    back = AlreadyStored(folder, new_keys("k2", "k1"))
+    assert await back.between(conversation, "r", start, end) == (Stored(epoch, 0, 50_000),)
+    await folder.close()

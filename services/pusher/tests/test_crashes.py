@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from audiostore import open_store
+from pusher.maker import Maker
 
 
 class Crash(Exception):  # noqa: N818 - not an error of the code under test: the process is gone
@@ -63,9 +64,9 @@ MOST_STEPS = 200
 def dies(bus, new_worker):
     """Drains with a worker that dies at the n-th step; False if it got to the end before."""
 
-    async def drain(conversation, store, at: int, *, after: bool) -> bool:
+    async def drain(conversation, store, at: int, *, after: bool, **fields) -> bool:
         steps = Steps(at, after)
-        worker = new_worker(Stepped(store, steps, STORE), bus=Stepped(bus, steps, BUS))
+        worker = new_worker(Stepped(store, steps, STORE), bus=Stepped(bus, steps, BUS), **fields)
         try:
             await worker.drain(conversation)
         except Crash:
@@ -96,6 +97,37 @@ async def test_it_may_die_at_every_step(after, bus, new_device, new_worker, dies
         assert due is not None
         await store.close()
         if not died:
+            break
+    else:
+        pytest.fail("more steps than were tried")
+    assert at > 15
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the step", "after the step"])
+async def test_it_may_die_at_every_step_of_a_sealed_conversation(
+    *, after, bus, new_device, new_worker, new_keys, dies, packets_of, state_of, tmp_path
+):
+    """In a folder, which keeps no metadata; whoever picks up has other keys, and the user is no longer an enhanced one."""
+    user = bus.keys.user("alice")
+    for at in range(1, MOST_STEPS):
+        store = open_store(f"file://{tmp_path}/store")
+        device = new_device(conversation=f"c{at}-{after}")
+        await bus.command("HSET", user, "protection", "enhanced")
+        await device.open()
+        await device.say(62)
+        await device.say(3, end=True)
+        await bus.ask(device.conversation, "end")
+        died = await dies(device.conversation, store, at, after=after, maker=Maker(new_keys("k1")))
+        stands = (await state_of(device.conversation)).cut is not None
+        await bus.command("HSET", user, "protection", "standard")
+        await new_worker(store, maker=Maker(new_keys("k2", "k1"))).drain(device.conversation)
+        assert await packets_of(store, device.conversation) == device.sent, f"died at step {at}"
+        assert (await state_of(device.conversation)).waiting_samples == 0
+        names = [info.name async for info in store.list(f"chunks/alice/{device.conversation.cid}/")]
+        assert not stands or any(name.endswith(".enc") for name in names)
+        await store.close()
+        if not died:
+            assert all(name.endswith(".enc") for name in names)
             break
     else:
         pytest.fail("more steps than were tried")

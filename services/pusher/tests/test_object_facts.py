@@ -4,9 +4,12 @@ import dataclasses
 
 import pytest
 
+from audiostore import open_store, sealing
 from audiostore.key_ring import KeyRing
+from audiostore.names import BatchName
 from audiostore.store import ObjectInfo
 from pusher.batch_builder import build
+from pusher.errors import CannotTellError
 from pusher.object_facts import object_facts, same_runs
 
 
@@ -54,3 +57,64 @@ async def test_damaged_metadata_is_not_believed(memory_store, built):
     metadata = {**built.metadata, "tapedeck-runs": "nonsense"}
     await memory_store.put("chunks/u/c/x", built.data, content_type="audio/ogg", metadata=metadata)
     assert await object_facts(memory_store, await memory_store.head("chunks/u/c/x"), KeyRing.empty) is None
+
+
+# Sealed objects. A folder keeps no metadata: only the sealed head can tell.
+
+
+@pytest.fixture
+async def folder(tmp_path):
+    store = open_store(f"file://{tmp_path}/folder")
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def sealed_name(built, conversation):
+    return BatchName(*conversation, built.batch.spans[0].start_ms, built.batch.spans[-1].end_ms, sealed=True)
+
+
+async def put(store, name, data, metadata):
+    await store.put(name.path, data, content_type=sealing.CONTENT_TYPE, metadata=metadata)
+    return await store.head(name.path)
+
+
+async def test_a_sealed_objects_runs_are_known_on_every_backend(store, built, sealed_name, keys):
+    data = sealing.seal(built.data, keys.ring(), sealed_name.uid)
+    info = await put(store, sealed_name, data, built.metadata)
+    assert same_runs(await object_facts(store, info, keys.ring()), built.batch)
+
+
+async def test_metadata_tells_without_the_key_where_it_is_kept(memory_store, built, sealed_name, keys):
+    data = sealing.seal(built.data, keys.ring(), sealed_name.uid)
+    info = await put(memory_store, sealed_name, data, built.metadata)
+    assert same_runs(await object_facts(memory_store, info, KeyRing.empty), built.batch)
+
+
+async def test_where_only_a_missing_key_could_tell_nobody_guesses(folder, built, sealed_name, keys, new_keys):
+    data = sealing.seal(built.data, new_keys("k1").ring(), sealed_name.uid)
+    info = await put(folder, sealed_name, data, built.metadata)
+    with pytest.raises(CannotTellError, match=r"'k1'.*put the key back"):
+        await object_facts(folder, info, new_keys("k2").ring())
+    assert same_runs(await object_facts(folder, info, keys.ring()), built.batch)
+
+
+async def test_what_nobody_can_open_any_more_has_no_facts(folder, built, sealed_name, keys, conversation):
+    ring = keys.ring()
+    good = sealing.seal(built.data, ring, sealed_name.uid)
+    broken = [
+        good[:-1] + bytes([good[-1] ^ 1]),
+        good[:100],
+        b"",
+        b"OggS" + bytes(100),
+        bytes(200),  # as an older format begins
+        sealing.seal(built.data, ring, "bob"),
+        sealing.seal(b"no batch", ring, sealed_name.uid),
+    ]
+    for number, data in enumerate(broken):
+        name = dataclasses.replace(sealed_name, end_ms=sealed_name.end_ms + number)
+        assert await object_facts(folder, await put(folder, name, data, {}), ring) is None
+    moved = dataclasses.replace(sealed_name, start_ms=sealed_name.start_ms + 1)
+    assert await object_facts(folder, await put(folder, moved, good, {}), ring) is None
+    gone = ObjectInfo(dataclasses.replace(sealed_name, start_ms=5).path, 1, None, None)
+    assert await object_facts(folder, gone, ring) is None

@@ -29,3 +29,28 @@ def test_redis_and_a_store_are_required():
     with pytest.raises(SettingsError) as error:
         load(PusherSettings, {})
     assert len(error.value.mistakes) == 2
+
+
+KEY = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
+
+
+def test_a_key_ring_is_checked_before_anything_starts(tmp_path):
+    assert load(PusherSettings, REQUIRED).encryption.keys_text is None
+    environ = {**REQUIRED, "TAPEDECK_ENCRYPTION_KEYS": f"k1:{KEY}"}
+    settings = load(PusherSettings, environ)
+    assert settings.encryption.keys_text == f"k1:{KEY}"
+    assert KEY not in repr(settings)
+    (tmp_path / "keys").write_text(f"k1:{KEY}\n")
+    load(PusherSettings, {**REQUIRED, "TAPEDECK_ENCRYPTION_KEYS_FILE": str(tmp_path / "keys")})
+
+
+@pytest.mark.parametrize("text", [KEY, f"k1:{KEY},k1:{KEY}", f"k 1:{KEY}", f"k1:{KEY[:-2]}", "\n"])
+def test_what_is_no_ring_is_told_without_showing_it(text, tmp_path):
+    (tmp_path / "keys").write_text(text)
+    wrong = [{"TAPEDECK_ENCRYPTION_KEYS_FILE": str(tmp_path / "keys")}]
+    wrong += [{"TAPEDECK_ENCRYPTION_KEYS": text}] if text.strip() else []
+    for environ in wrong:
+        with pytest.raises(SettingsError) as error:
+            load(PusherSettings, {**REQUIRED, **environ, "TAPEDECK_BATCH_SECONDS": "x"})
+        assert [mistake.split(": ")[0] for mistake in error.value.mistakes][1] == next(iter(environ))
+        assert KEY[:-2] not in str(error.value)

@@ -37,7 +37,7 @@ from servicekit.stop import Stop
 log = logging.getLogger(__name__)
 
 OPEN_AGAIN_S = 5.0
-KEYS_EVERY_S = 5.0
+KEYS_EVERY_S = 2.0
 """How often what is wrong about keys is brought to `/readyz`."""
 LAST_WORDS_S = 1.0
 """Of the drain time: kept for closing what the work has used."""
