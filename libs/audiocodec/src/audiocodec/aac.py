@@ -82,6 +82,9 @@ class AacDecoder:
             decoded = codec.decode(av.Packet(data))
         except av.FFmpegError:
             return []
+        # What is in the bits may make up other layouts. PyAV reads past the list of planes where there are 8 or more.
+        if any(block.layout.nb_channels > 2 for block in decoded):
+            return []
         return [block.to_ndarray().mean(axis=0) for block in decoded]
 
     def _codec_for(self, frame: AdtsFrame) -> Any:
@@ -101,14 +104,21 @@ class AacDecoder:
 def audio_specific_config(frame: AdtsFrame, *, sbr: bool) -> bytes:
     """AudioSpecificConfig (ISO/IEC 14496-3 §1.6.2.1) for frames like this one, with SBR told to be there or not."""
     rate = SAMPLE_RATES.index(frame.sample_rate)
-    channels = 7 if frame.channels == 8 else frame.channels
     general = (frame.object_type, 5), (0, 3)  # GASpecificConfig: 1,024 samples, no core coder, no extension
     fields: tuple[tuple[int, int], ...]
     if sbr:
         double = SAMPLE_RATES.index(2 * frame.sample_rate)
-        fields = (_SBR, 5), (rate, 4), (channels, 4), (double, 4), *general
+        fields = (_SBR, 5), (rate, 4), (frame.channels, 4), (double, 4), *general
     else:
-        fields = general[0], (rate, 4), (channels, 4), general[1], (_SYNC_EXTENSION, 11), (_SBR, 5), (0, 1)
+        fields = (
+            general[0],
+            (rate, 4),
+            (frame.channels, 4),
+            general[1],
+            (_SYNC_EXTENSION, 11),
+            (_SBR, 5),
+            (0, 1),
+        )
     bits = "".join(f"{value:0{width}b}" for value, width in fields)
     bits += "0" * (-len(bits) % 8)
     return int(bits, 2).to_bytes(len(bits) // 8, "big")

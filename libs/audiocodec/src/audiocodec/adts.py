@@ -17,20 +17,11 @@ MAX_FRAME_BYTES = 8_191
 """What the header's 13 bits can say."""
 BLOCK_SAMPLES = 1_024
 """Samples in a raw data block, at the header's rate."""
+MAX_BLOCK_BYTES = 768
+"""Of a raw data block, for each channel: the 6,144 bits of a decoder's input buffer (ISO/IEC 13818-7 §8.2.2)."""
 SAMPLE_RATES = (
-    96_000,
-    88_200,
-    64_000,
-    48_000,
-    44_100,
-    32_000,
-    24_000,
-    22_050,
-    16_000,
-    12_000,
-    11_025,
-    8_000,
-    7_350,
+    *(96_000, 88_200, 64_000, 48_000, 44_100, 32_000),
+    *(24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350),
 )
 """Hz, in the order of the header's index (ISO/IEC 14496-3 table 1.18)."""
 
@@ -38,6 +29,7 @@ _SSR = 2  # as the header counts profiles, from 0
 _HEADER_BYTES = 7
 _CRC_BYTES = 2
 _POSITION_BYTES = 2
+_MAX_HEADER_BYTES = _HEADER_BYTES + 3 * _POSITION_BYTES + _CRC_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +39,7 @@ class AdtsFrame:
     sample_rate: int
     """Hz, as the header has it; HE-AAC plays at twice that."""
     channels: int
-    """1 to 6 or 8; parametric stereo counts as 1."""
+    """1 or 2; parametric stereo counts as 1."""
     samples: int
     """Per channel, at `sample_rate`: 1,024 a raw data block, 1 to 4 of them."""
     size: int
@@ -61,8 +53,8 @@ class AdtsFrame:
 def adts_frames(message: bytes) -> tuple[AdtsFrame, ...]:
     """The frames that make up the whole message, 1 to MAX_FRAMES.
 
-    BadAdtsError names the frame, its place and the defect: no sync word, a reserved value, a profile or layout that
-    no decoder here knows (SSR, channels told inside the audio), cut short, or bytes left over.
+    BadAdtsError names the frame, its place and the defect: no sync word, a reserved value, profile SSR, other
+    channels than mono and stereo, cut short, or bytes left over.
     """
     if len(message) > MAX_FRAMES * MAX_FRAME_BYTES:
         raise BadAdtsError(
@@ -97,14 +89,16 @@ def _frame(message: bytes, at: int) -> AdtsFrame:
         raise BadAdtsError(f"{where}: profile SSR, which cannot be decoded")
     if rate_index >= len(SAMPLE_RATES):
         raise BadAdtsError(f"{where}: sampling frequency index {rate_index}, which is reserved")
-    if not configuration:
-        raise BadAdtsError(f"{where}: channel configuration 0, 1 to 7 are possible")
+    if configuration not in (1, 2):
+        raise BadAdtsError(f"{where}: channel configuration {configuration}, 1 and 2 are possible")
     size, blocks = header >> 13 & 0x1FFF, (header & 3) + 1
     if size > len(message) - at:
         raise BadAdtsError(f"{where}: cut short, {len(message) - at} bytes of {size}")
+    if size > _MAX_HEADER_BYTES + blocks * (_CRC_BYTES + configuration * MAX_BLOCK_BYTES):
+        raise BadAdtsError(f"{where}: {size} bytes, too long for {blocks} raw data blocks")
     return AdtsFrame(
         sample_rate=SAMPLE_RATES[rate_index],
-        channels=8 if configuration == 7 else configuration,
+        channels=configuration,
         samples=BLOCK_SAMPLES * blocks,
         size=size,
         object_type=profile + 1,
