@@ -1,8 +1,10 @@
 """The script open: epochs, owners, resuming, refusals."""
 
+from dataclasses import replace
+
 import pytest
 
-from audiobus import Appended, Position, Replaced
+from audiobus import Appended, Lag, Position, Replaced
 from audiobus.bus import ENDS_KEPT_MS, RESUMABLE_MS
 from audiobus.errors import (
     BusContractError,
@@ -72,6 +74,15 @@ async def test_resuming_answers_offset_and_position(recorder, another, now_ms):
     assert resumed.position == Position(now_ms, 4800)
 
 
+@pytest.mark.parametrize(
+    "position", [Position(5, 4_800, (Lag(17), Lag(None))), Position(5, 0, (Lag(-7, b"x"),)), Position(5, 1)]
+)
+async def test_a_position_comes_back_as_it_was_kept(recorder, another, position):
+    opened = await recorder.open()
+    await recorder.bus.append(replace(recorder.request(100), position=position))
+    assert (await another().open(resume=opened.epoch)).position == position
+
+
 async def test_a_session_with_no_audio_yet_can_be_resumed(recorder, another):
     opened = await recorder.open()
     resumed = await another().open(resume=opened.epoch)
@@ -109,10 +120,21 @@ async def test_an_unknown_session_has_no_former_end(recorder):
     assert opened.previous_offset is None
 
 
-async def test_a_session_resumes_only_in_its_own_format(recorder, bus, conversation, now_ms):
+@pytest.mark.parametrize("other", ["opus:16000:1:312", "pcm16:48000:1:312", "pcm16:16000:2:312"])
+async def test_a_session_resumes_only_with_its_codec_rate_and_channels(
+    recorder, bus, conversation, now_ms, other
+):
     opened = await recorder.open()
-    with pytest.raises(FormatMismatchError, match="pcm16:16000"):
-        await bus.open(conversation, owner="x", format="opus:48000:1:312", now_ms=now_ms, resume=opened.epoch)
+    with pytest.raises(FormatMismatchError, match="pcm16:16000:1:312"):
+        await bus.open(conversation, owner="x", format=other, now_ms=now_ms, resume=opened.epoch)
+
+
+async def test_another_pre_skip_keeps_no_session_from_being_resumed(recorder, bus, conversation, now_ms):
+    opened = await recorder.open()
+    again = await bus.open(
+        conversation, owner="x", format="pcm16:16000:1:400", now_ms=now_ms, resume=opened.epoch
+    )
+    assert again.resumed
 
 
 async def test_a_tombstone_refuses(recorder, bus, conversation):

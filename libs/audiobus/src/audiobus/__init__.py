@@ -24,7 +24,8 @@ from audiobus.cut import Cut, Stored, decode_cut
 from audiobus.entry_id import EntryId
 from audiobus.hints import Hint, Hints
 from audiobus.keys import Keys
-from audiobus.state import ConversationState, Position, PreRoll
+from audiobus.position import Lag, Position
+from audiobus.state import ConversationState, PreRoll
 from audiobus.writer import Writer
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "Hint",
     "Hints",
     "Keys",
+    "Lag",
     "Misplaced",
     "Opened",
     "OtherCutStands",

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from audiobus.entry_id import EntryId
-from audiobus.state import Position
+from audiobus.position import Position
 
 
 @dataclass(frozen=True, slots=True)

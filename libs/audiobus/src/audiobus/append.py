@@ -9,8 +9,8 @@ from audiobus.conversation import Conversation
 from audiobus.entry_id import EntryId
 from audiobus.errors import BusContractError, ConversationDeletedError
 from audiobus.keys import Keys
+from audiobus.position import Position
 from audiobus.script import Argument
-from audiobus.state import Position
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,8 +34,9 @@ from audiobus.errors import (
     StaleSocketError,
 )
 from audiobus.keys import Keys
+from audiobus.position import Position
 from audiobus.script import Argument, script
-from audiobus.state import STATE_FIELDS, ConversationState, Position, PreRoll
+from audiobus.state import STATE_FIELDS, ConversationState, PreRoll
 
 RESUMABLE_MS: Final = 24 * 3_600_000
 """A session is resumable this long after its last byte."""
@@ -127,7 +128,7 @@ class Bus:
         Args:
             conversation: what to record into.
             owner: a name that no other socket has.
-            format: `source:sample_rate:channels:pre_skip`.
+            format: `source:sample_rate:channels:pre_skip`; who resumes must agree in all but the last.
             now_ms: unix ms.
             resume: epoch of a session to go on with.
             own: the socket opens its own session again, however long it was silent.
@@ -135,7 +136,7 @@ class Bus:
 
         Raises:
             ConversationDeletedError, MergingError: nothing may be recorded into it.
-            FormatMismatchError: `resume` was recorded in another format.
+            FormatMismatchError: `resume` was recorded with another codec, rate or channels.
             StaleSocketError: a socket that arrived later owns the conversation.
         """
         keys = [self.keys.conv(conversation), self.keys.audio(conversation), self.keys.tomb(conversation)]

@@ -7,6 +7,7 @@ import msgspec
 
 from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError
+from audiobus.position import Position
 
 STATE_FIELDS: Final = (
     "owner", "newest", "format", "settled", "cut", "preroll", "pos",
@@ -34,31 +35,13 @@ _PREROLL_ENCODER = msgspec.msgpack.Encoder()
 _PREROLL_DECODER = msgspec.msgpack.Decoder(PreRoll)
 
 
-class Position(msgspec.Struct, frozen=True):
-    """Where the newest entry's audio ends on the timeline."""
-
-    run_start_ms: int
-    next_sample: int
-
-    def __str__(self) -> str:
-        return f"{self.run_start_ms}:{self.next_sample}"
-
-    @classmethod
-    def parse_or_none(cls, text: bytes | None) -> Self | None:
-        """The position written as `run_start_ms:next_sample`; None before the first audio."""
-        if not text:
-            return None
-        start, _, sample = text.partition(b":")
-        return cls(int(start), int(sample))
-
-
 class ConversationState(msgspec.Struct, frozen=True):
     """One conversation's state; None where a field is missing."""
 
     owner: str | None
     newest: EntryId | None
     format: str | None
-    """`source:sample_rate:channels:pre_skip` of the newest session."""
+    """`source:sample_rate:channels:pre_skip` of the newest session; all but the last must agree for it to be resumed."""
     settled: EntryId | None
     """Everything up to here is in the bucket (or was nothing to store)."""
     cut: bytes | None

@@ -12,6 +12,9 @@ if h[5] then return {'merging', h[5]} end
 -- A request may be executed long after its socket is gone: it must not displace one that came later.
 if h[9] and h[9] ~= owner and h[10] and tonumber(h[10]) > tonumber(ARGV[8]) then return {'stale', h[9]} end
 
+-- What a session keeps for life is codec, rate and channels; its pre-skip may differ.
+local function kept(text) return string.match(text or '', '^[^:]*:[^:]*:[^:]*') end
+
 local epoch, offset
 if h[1] then epoch, offset = string.match(h[1], '^(%d+)-(%d+)$') end
 -- The stream's own last id: above `newest` only if somebody else wrote into it. Nothing can be appended below it.
@@ -37,7 +40,7 @@ if resume ~= '' then
     former = offset
     local age = now - tonumber(h[4] or '0')
     if h[3] ~= resume and not strayed and (ARGV[5] == '1' or age <= tonumber(ARGV[6])) then
-      if h[2] ~= format then return {'format', h[2]} end
+      if kept(h[2]) ~= kept(format) then return {'format', h[2]} end
       redis.call('HSET', conv, 'owner', owner, 'owner_at', ARGV[8], 'last_ms', ARGV[2])
       redis.call('PERSIST', conv)
       return {'resumed', epoch, offset, h[6] or '', h[7] or '0', h[8] or ''}
