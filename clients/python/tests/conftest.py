@@ -21,8 +21,22 @@ class HeldSession:
     conversation_id: str
     audio: bytearray = field(default_factory=bytearray)
     messages: list[bytes] = field(default_factory=list)
+    parts: list[tuple[int, bytes]] = field(default_factory=list)  # (channel, payload)
     marks: list[tuple[int, int]] = field(default_factory=list)  # (offset, unix ms)
     over: bool = False
+
+    def channel(self, number: int) -> bytes:
+        """One channel's audio."""
+        return b"".join(payload for channel, payload in self.parts if channel == number)
+
+    def lose(self, size: int) -> None:
+        """Forget the newest bytes, as a server does that had not stored them yet."""
+        self.audio = self.audio[: max(0, len(self.audio) - size)]
+        while self.parts and size > 0:
+            channel, payload = self.parts.pop()
+            if len(payload) > size:
+                self.parts.append((channel, payload[:-size]))
+            size -= len(payload)
 
 
 @dataclass
@@ -41,6 +55,7 @@ class ListenStandIn:
         default_factory=list
     )  # at this session offset: code, text before
     ack_lag: int = 0  # bytes of the newest audio that are not acked before a flush
+    forgets: int = 0  # bytes of the newest audio that a resuming client must send again
     acking: bool = True
     unknown_sessions: bool = False  # nothing can be resumed, and nothing is known about it
     stores: bool = True
@@ -69,6 +84,7 @@ class _Socket:
         extra = {}
         if former is not None and not former.over and not self.held.unknown_sessions:
             self.session = asked
+            former.lose(self.held.forgets)
             extra["resume_offset"] = len(former.audio)
         else:
             if former is not None and not self.held.unknown_sessions:
@@ -109,8 +125,9 @@ class _Socket:
 
     async def on_audio(self, message: bytes) -> bool:
         """Whether the socket goes on; after a cut, what it still had received is not taken."""
-        payload = message[1:] if self.query["channels"] == "2" else message
+        channel, payload = (message[0], message[1:]) if self.query["channels"] == "2" else (0, message)
         self.now.audio += payload
+        self.now.parts.append((channel, payload))
         self.now.messages.append(message)
         await self.ack()
         if self.held.cuts and len(self.now.audio) >= self.held.cuts[0][0]:

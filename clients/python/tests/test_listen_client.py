@@ -57,6 +57,34 @@ async def test_after_each_code_that_is_no_fault_of_ours_it_resumes_from_the_offs
     assert [q.get("session") for q in listen_stand_in.queries] == [None, "1732147200000", "1732147200000"]
 
 
+@pytest.mark.parametrize("forgets", [500, 1234, 3001])
+async def test_two_channels_resume_in_the_middle_of_a_message_and_stay_apart(listen_stand_in, forgets):
+    listen_stand_in.cuts = [(n, 1006, None) for n in (10_000, 30_000, 50_000)]
+    listen_stand_in.ack_lag = listen_stand_in.forgets = forgets
+    near, far = SPEECH[:32_000], SPEECH[32_000:]
+    audio = AudioFormat("pcm16", 44100, channels=2)
+    async with ListenClient(listen_stand_in.url, "t", audio, ListenOptions(**FAST)) as client:
+        for one, other in zip(pieces(near, 1001), pieces(far, 1001), strict=True):
+            await client.send(one, 1)
+            await client.send(other, 2)
+    (session,) = listen_stand_in.sessions.values()
+    assert client.progress.resumed == 3
+    assert (session.channel(1), session.channel(2)) == (near, far)
+    assert client.progress.acked_bytes == len(SPEECH)  # the channel byte never counts
+
+
+async def test_packets_of_two_channels_are_sent_again_whole(listen_stand_in):
+    listen_stand_in.cuts = [(n, 1006, None) for n in (700, 2100, 3500)]
+    listen_stand_in.ack_lag = listen_stand_in.forgets = 90
+    packets = [bytes([0x48, n % 256]) * 15 for n in range(150)]
+    audio = AudioFormat("opus", 16000, channels=2, pre_skip=312)
+    async with ListenClient(listen_stand_in.url, "t", audio, ListenOptions(**FAST)) as client:
+        for number, packet in enumerate(packets):
+            await client.send(packet, 1 + number % 2)
+    (session,) = listen_stand_in.sessions.values()
+    assert session.parts == [(1 + number % 2, packet) for number, packet in enumerate(packets)]
+
+
 async def test_packets_come_whole_and_once_in_order(listen_stand_in):
     listen_stand_in.cuts = [(n, 1006, None) for n in range(700, 6000, 700)]
     packets = [bytes([0x48, n % 256]) * (20 + n % 7) for n in range(150)]

@@ -139,3 +139,31 @@ def test_a_session_that_takes_anothers_place_begins_with_a_mark_even_if_its_audi
     box.mark_next()
     box.add(bytes(320), 0, 0)
     assert take_all(box)[0].mark_ms == 1011  # 10.3 ms later, rounded up
+
+
+def test_with_two_channels_every_message_holds_whole_samples():
+    box = outbox(AudioFormat("pcm16", 16000, channels=2))
+    for channel, payload in ((1, b"abc"), (2, b"A"), (1, b"d"), (2, b"BC"), (2, b"D")):
+        box.add(payload, channel, 0)
+    assert [(m.channel, m.payload) for m in take_all(box)] == [(1, b"ab"), (1, b"cd"), (2, b"AB"), (2, b"CD")]
+    assert box.end == 8
+
+
+def test_half_a_sample_before_a_hole_is_dropped():
+    box = outbox(AudioFormat("pcm16", 16000, channels=2))
+    box.add(b"abc", 1, 0)
+    box.mark(5000)
+    box.add(b"xy", 1, 0)
+    assert [m.payload for m in take_all(box)] == [b"ab", b"xy"]
+
+
+def test_a_message_cut_by_a_rewind_keeps_its_channel_and_its_clock():
+    box = outbox(AudioFormat("pcm16", 16000, channels=2))
+    box.mark(1000)
+    for channel in (1, 2):
+        box.add(bytes([channel]) * 3200, channel, 0)
+    take_all(box)
+    box.settle(acked=4000, stored=0)
+    box.rewind(4000)
+    (rest,) = take_all(box)
+    assert (rest.position, rest.channel, rest.payload, rest.captured_ms) == (4000, 2, b"\2" * 2400, 1025)

@@ -1,4 +1,4 @@
-"""Any audio file as s16le mono PCM at an Opus rate, piece by piece; through PyAV.
+"""Any audio file as s16le PCM, piece by piece, at its own rate and with its own one or two channels; through PyAV.
 
 Must not do: send, or hold a whole file.
 """
@@ -7,16 +7,19 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import av
 from av.audio.resampler import AudioResampler
 
+from audiocodec.errors import BadPcmError
+from audiocodec.resampler import Resampler
+from tapedeck.audio_format import MAX_RATE, MIN_RATE
 from tapedeck.errors import AudioFileError
 
-OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
-"""Hz; what the encoder takes (RFC 6716 §2)."""
 PIECE_BYTES = 8192
+RAW_RATE = 16_000
+"""Hz, of raw PCM where nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +33,15 @@ class AudioSource:
     """None where it can't be known before the end."""
     path: Path | None
     """None: standard input, which holds raw PCM."""
+    channels: int = 1
+    """1; or 2, interleaved: near is left, far is right."""
+    own_rate: int | None = None
+    """Hz, of what is read; None: the same."""
 
     def pieces(self, piece_bytes: int = PIECE_BYTES) -> Iterator[bytes]:
-        """The audio, in pieces of that many bytes (s16le mono); the last is shorter. AudioFileError where it is damaged."""
-        source = _raw(sys.stdin.buffer) if self.path is None else _decoded(self.path, self.sample_rate)
+        """The audio, in pieces of that many bytes (s16le); the last is shorter. AudioFileError where it is damaged."""
         held = bytearray()
-        for part in source:
+        for part in self._resampled():
             held += part
             while len(held) >= piece_bytes:
                 yield bytes(held[:piece_bytes])
@@ -43,40 +49,61 @@ class AudioSource:
         if held:
             yield bytes(held)
 
+    def _resampled(self) -> Iterator[bytes]:
+        own_rate = self.own_rate if self.own_rate is not None else self.sample_rate
+        layout: Literal["mono", "stereo"] = "mono" if self.channels == 1 else "stereo"
+        source = (
+            _raw(sys.stdin.buffer, 2 * self.channels)
+            if self.path is None
+            else _decoded(self.path, AudioResampler(format="s16", layout=layout, rate=own_rate))
+        )
+        try:
+            rate = Resampler(own_rate, self.sample_rate, self.channels)
+        except BadPcmError as error:
+            raise AudioFileError(f"{self.name} can't be resampled: {error}") from error
+        for part in source:
+            yield rate.process(part)
+        yield rate.finish()
 
-def open_source(name: str, sample_rate: int | None) -> AudioSource:
-    """A file's audio, or with `-` that of standard input (raw PCM, 16 kHz if not said otherwise).
 
-    A file is resampled to `sample_rate`; without one to its own rate, or the next Opus rate above it. AudioFileError.
+def open_source(name: str, sample_rate: int | None = None, channels: int | None = None) -> AudioSource:
+    """A file's audio, or with `-` that of standard input (raw PCM, 16 kHz mono if not said otherwise).
+
+    A file keeps its rate, or is resampled to `sample_rate`, or to the nearest that can be sent. It keeps its channels if they are one or
+    two, or is mixed down to `channels`; more than two become one. AudioFileError: no audio, or fewer channels than asked for.
     """
     if name == "-":
-        return AudioSource("-", sample_rate if sample_rate is not None else 16000, None, None)
+        return AudioSource("-", sample_rate or RAW_RATE, None, None, channels or 1, sample_rate or RAW_RATE)
     path = Path(name)
     try:
         with av.open(str(path)) as container:
             if not container.streams.audio:
                 raise AudioFileError(f"{path} has no audio")
             own_rate = container.streams.audio[0].rate
+            own_channels = container.streams.audio[0].codec_context.channels
             seconds = container.duration / av.time_base if container.duration else None
     except (OSError, av.error.FFmpegError, ValueError) as error:
         raise AudioFileError(
             f"{path} can't be read: {error}", hint="give any audio file, or - for raw PCM"
         ) from error
-    rate = (
-        sample_rate
-        if sample_rate is not None
-        else next((r for r in OPUS_RATES if r >= own_rate), OPUS_RATES[-1])
-    )
-    return AudioSource(path.name, rate, seconds, path)
+    if channels is None:
+        channels = 2 if own_channels == 2 else 1
+    if channels > own_channels:
+        raise AudioFileError(
+            f"{path} has one channel, not two", hint="leave --channels out: it is sent as it is"
+        )
+    rate = sample_rate if sample_rate is not None else min(max(own_rate, MIN_RATE), MAX_RATE)
+    return AudioSource(path.name, rate, seconds, path, channels, own_rate)
 
 
-def _raw(stream: BinaryIO) -> Iterator[bytes]:
+def _raw(stream: BinaryIO, frame_bytes: int) -> Iterator[bytes]:
+    """Whole sample frames; what is none at the very end is left out."""
     while part := stream.read(PIECE_BYTES):
-        yield part
+        yield part[: len(part) // frame_bytes * frame_bytes]
 
 
-def _decoded(path: Path, sample_rate: int) -> Iterator[bytes]:
-    resampler = AudioResampler(format="s16", layout="mono", rate=sample_rate)
+def _decoded(path: Path, resampler: AudioResampler) -> Iterator[bytes]:
+    """The samples as FFmpeg brings them to 16 bits and to the channels wanted; their rate stays."""
     try:
         with av.open(str(path)) as container:
             for frame in container.decode(audio=0):

@@ -6,13 +6,26 @@ Must not do: I/O. The parameters are those of docs/listen-protocol ("Opening").
 from dataclasses import dataclass
 from typing import Literal
 
+from audiocodec.adts import SAMPLE_RATES as ADTS_RATES
+from audiocodec.adts import adts_frames
 from audiocodec.errors import CodecError
 from audiocodec.packet import packet_facts
+from audiocodec.pcm import SAMPLE_RATES as OPUS_RATES
 
 Codec = Literal["pcm8", "pcm16", "opus", "opus_fs320", "aac"]
 
-AAC_FRAME_SAMPLES = 1024
-"""Samples a channel in one ADTS frame (ISO/IEC 14496-3, 4.5.1.1; the 960 variant is not taken by the server)."""
+MIN_RATE, MAX_RATE = 8_000, 48_000
+"""Hz; what the server takes."""
+
+
+def codec_rate(codec: Codec, sample_rate: int) -> int:
+    """The rate at which audio of this rate goes over the wire: its own, or the next above that the codec has, in Hz."""
+    if codec in ("pcm8", "pcm16"):
+        return min(max(sample_rate, MIN_RATE), MAX_RATE)
+    rates = ADTS_RATES if codec == "aac" else OPUS_RATES
+    return min(
+        (rate for rate in rates if MIN_RATE <= rate <= MAX_RATE and rate >= sample_rate), default=MAX_RATE
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +67,9 @@ class AudioFormat:
         """How long a payload lasts; 0 for what is no packet (the server counts it and leaves it out)."""
         if self.divisible:
             return len(payload) / self.frame_bytes / self.sample_rate * 1000
-        if self.codec == "aac":
-            return AAC_FRAME_SAMPLES / self.sample_rate * 1000
         try:
+            if self.codec == "aac":
+                return sum(frame.samples / frame.sample_rate for frame in adts_frames(payload)) * 1000
             return packet_facts(payload).samples / 48
         except CodecError:
             return 0.0

@@ -50,6 +50,9 @@ class Outbox:
         self._mark_ms: int | None = None
         self._origin_ms: float | None = None  # the last mark, or when the very first byte was captured
         self._clock_ms: dict[int, float] = {}  # channel: when its next byte is captured, since the origin
+        self._halves: dict[
+            int, bytes
+        ] = {}  # channel, where there are two: the first byte of a sample to come
         self._kept_bytes = 0
         self._mark_wanted = False
         self.end = 0
@@ -79,12 +82,26 @@ class Outbox:
         self._mark_ms = at_ms
         self._origin_ms = float(at_ms)
         self._clock_ms.clear()
+        self._halves.clear()  # a hole follows: their other halves never come
 
     def add(self, payload: bytes, channel: int, now_ms: float) -> None:
         """Take a payload. `now_ms` starts the client's clock where no mark did."""
+        if self._audio.channels > 1:
+            payload = self._whole(payload, channel)
         step = MAX_MESSAGE_BYTES if self._audio.divisible else max(1, len(payload))
         for start in range(0, len(payload), step):
             self._add_one(payload[start : start + step], channel, now_ms)
+
+    def _whole(self, payload: bytes, channel: int) -> bytes:
+        """Whole samples; half a one is kept until the channel's next payload.
+
+        So with two channels any even position lies between samples of both, and a fresh session can begin there.
+        """
+        payload = self._halves.pop(channel, b"") + payload
+        odd = len(payload) % self._audio.frame_bytes
+        if odd:
+            self._halves[channel] = payload[-odd:]
+        return payload[: len(payload) - odd]
 
     def _add_one(self, payload: bytes, channel: int, now_ms: float) -> None:
         duration_ms = self._audio.duration_ms(payload)

@@ -1,4 +1,4 @@
-"""One recording sent from a file: encoded if wanted, at full speed or in real time.
+"""One recording sent from a file: encoded if wanted, in one channel or two, at full speed or in real time.
 
 Owns the order: mark, audio, finalize, close. Shows nothing: `watch` is told where it stands.
 """
@@ -7,19 +7,17 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
-from audiocodec.encoder import Encoder
 from tapedeck.audio_file import AudioSource
-from tapedeck.audio_format import AudioFormat
+from tapedeck.audio_format import AudioFormat, codec_rate
 from tapedeck.errors import ListenError
 from tapedeck.listen_client import ListenClient
 from tapedeck.listen_options import ListenOptions, Progress, Token
+from tapedeck.payloads import Payloads, SendCodec
 
-SendCodec = Literal["pcm16", "opus"]
 PIECE_MS = 100
-"""Of PCM in one message."""
+"""Of PCM in one message, and how far two channels are apart on the wire: the server fills one that is 200 ms behind with silence."""
 
 Watch = Callable[[Progress], None]
 
@@ -33,6 +31,7 @@ class Sent:
     session: str
     codec: SendCodec
     sample_rate: int
+    channels: int
     seconds: float
     messages: int
     sent_bytes: int
@@ -60,9 +59,10 @@ class Job:
 
 async def send(url: str, token: Token, job: Job, watch: Watch) -> Sent:
     """Send it all and wait until it is stored (at most 15 s) and safe. Raises ListenError and AudioFileError."""
-    rate = job.source.sample_rate
-    encoder = Encoder(rate) if job.codec == "opus" else None
-    audio = AudioFormat(job.codec, rate, pre_skip=encoder.lookahead if encoder is not None else None)
+    rate, channels = codec_rate(job.codec, job.source.sample_rate), job.source.channels
+    source = replace(job.source, sample_rate=rate)
+    payloads = Payloads(job.codec, rate, channels)
+    audio = AudioFormat(job.codec, rate, channels, payloads.pre_skip)
     options = ListenOptions(
         conversation_id=job.conversation_id,
         patience_s=job.patience_s,
@@ -74,13 +74,13 @@ async def send(url: str, token: Token, job: Job, watch: Watch) -> Sent:
         try:
             await client.mark(job.start_ms if job.start_ms is not None else time.time_ns() // 1_000_000)
             began = time.monotonic()
-            for piece, payloads in _payloads(job.source, encoder):
-                for payload in payloads:
-                    await client.send(payload)
+            for pcm, tagged in _pieces(source, payloads):
+                for channel, payload in tagged:
+                    await client.send(payload, channel)
                     messages += 1
-                pcm_bytes += len(piece)
+                pcm_bytes += len(pcm)
                 if job.realtime:
-                    ahead_s = pcm_bytes / 2 / rate - (time.monotonic() - began)
+                    ahead_s = pcm_bytes / (2 * channels * rate) - (time.monotonic() - began)
                     await asyncio.sleep(max(0.0, ahead_s))
                 else:
                     await asyncio.sleep(
@@ -104,7 +104,8 @@ async def send(url: str, token: Token, job: Job, watch: Watch) -> Sent:
         session=session,
         codec=job.codec,
         sample_rate=rate,
-        seconds=pcm_bytes / 2 / rate,
+        channels=channels,
+        seconds=pcm_bytes / (2 * channels * rate),
         messages=messages,
         sent_bytes=progress.sent_bytes,
         acked_bytes=progress.acked_bytes,
@@ -114,14 +115,11 @@ async def send(url: str, token: Token, job: Job, watch: Watch) -> Sent:
     )
 
 
-def _payloads(source: AudioSource, encoder: Encoder | None) -> Iterator[tuple[bytes, list[bytes]]]:
-    """The audio in pieces, and what is sent for each."""
-    piece_bytes = source.sample_rate * PIECE_MS // 1000 * 2
-    for piece in source.pieces(piece_bytes):
-        yield piece, [piece] if encoder is None else encoder.encode(piece[: len(piece) // 2 * 2])
-    if encoder is not None:
-        packets, _ = encoder.finish()
-        yield b"", packets
+def _pieces(source: AudioSource, payloads: Payloads) -> Iterator[tuple[bytes, list[tuple[int, bytes]]]]:
+    """The audio in pieces, and the messages for each with their channels."""
+    for pcm in source.pieces(source.sample_rate * PIECE_MS // 1000 * 2 * source.channels):
+        yield pcm, payloads.encode(pcm)
+    yield b"", payloads.finish()
 
 
 async def _watch(client: ListenClient, watch: Watch) -> None:

@@ -13,6 +13,7 @@ def sent(**changes):
         "session": "1",
         "codec": "pcm16",
         "sample_rate": 16000,
+        "channels": 1,
         "seconds": 1.0,
         "messages": 1,
         "sent_bytes": 100,

@@ -19,7 +19,8 @@ from tapedeck.commands.terminal import (
     print_json,
     print_table,
 )
-from tapedeck.sending import Job, SendCodec, Sent
+from tapedeck.payloads import SendCodec
+from tapedeck.sending import Job, Sent
 from tapedeck.sending import send as send_one
 from tapedeck.system import System
 
@@ -29,7 +30,7 @@ FIRST_PATIENCE_S = 10.0
 
 def send(  # noqa: PLR0913 - options of a command
     *,
-    files: Annotated[list[str], typer.Argument(help="Any audio files; - is raw PCM (s16le, mono) on stdin.")],
+    files: Annotated[list[str], typer.Argument(help="Any audio files; - is raw PCM (s16le) on stdin.")],
     codec: Annotated[SendCodec, typer.Option(help="What goes over the wire.")] = "pcm16",
     realtime: Annotated[
         bool, typer.Option("--realtime/--fast", help="As slowly as it plays, or at once.")
@@ -40,6 +41,14 @@ def send(  # noqa: PLR0913 - options of a command
     sample_rate: Annotated[
         int | None, typer.Option(min=8000, max=48000, help="Hz to send at [default: the file's; 16000 for -]")
     ] = None,
+    channels: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=2,
+            help="2: near is left, far is right [default: the file's, 1 if it has more; 1 for -]",
+        ),
+    ] = None,
     user: UserOption = None,
     url: UrlOption = None,
     token: TokenOption = None,
@@ -47,7 +56,7 @@ def send(  # noqa: PLR0913 - options of a command
 ) -> None:
     """Record audio files into conversations; reconnects and resumes."""
     system = System(url, token, user)
-    sources = [open_source(name, sample_rate) for name in files]
+    sources = [open_source(name, sample_rate, channels) for name in files]
     sent = asyncio.run(_send_all(system, _jobs(sources, codec, conversation, realtime=realtime)))
     if json:
         print_json({"user": system.uid, "recordings": sent})
@@ -126,7 +135,7 @@ class _Bar:
         job = self._jobs[number]
         total = None
         if job.source.seconds and job.codec == "pcm16":
-            total = job.source.seconds * job.source.sample_rate * 2
+            total = job.source.seconds * job.source.sample_rate * 2 * job.source.channels
         self._task = self._progress.add_task(job.source.name, total=total, state="connecting")
 
     def show(self, now: listen_options.Progress) -> None:

@@ -23,7 +23,8 @@ from tapedeck.demo.proof import (
     size_line,
     sound_lines,
 )
-from tapedeck.sending import Job, SendCodec, Sent, send
+from tapedeck.payloads import SendCodec
+from tapedeck.sending import Job, Sent, send
 from tapedeck.storage_client import AudioRequest, StorageClient
 from tapedeck.storage_types import Chunk
 
