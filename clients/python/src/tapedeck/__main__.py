@@ -12,6 +12,7 @@ from tapedeck.commands.send import send
 from tapedeck.commands.token import token
 from tapedeck.commands.up import up
 from tapedeck.errors import TapedeckError
+from tapedeck.operators import keys
 
 app = typer.Typer(
     help="Tapedeck records conversations: run it, record into it, read what was recorded.",
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 for command in (up, send, ls, get, token):
     app.command()(command)
+app.add_typer(keys.app, name="keys")
 
 
 def main() -> NoReturn:

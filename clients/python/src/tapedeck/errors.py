@@ -15,6 +15,8 @@ TapedeckError
 ├── TokenError                a token can't be minted or read
 ├── SystemNotFoundError       no ready file, no address: there is no system to speak to
 ├── AudioFileError            an audio file can't be read
+├── BucketError               an operator's command can't look into the bucket
+├── KeysError                 the keys of sealed objects can't be read or made
 └── UpError                   `tapedeck up` can't run
     ├── AlreadyRunningError   another `up` holds the data directory
     ├── PortTakenError        a port belongs to somebody else
@@ -96,6 +98,14 @@ class SystemNotFoundError(TapedeckError):
 
 class AudioFileError(TapedeckError):
     """An audio file can't be read."""
+
+
+class BucketError(TapedeckError):
+    """The bucket can't be looked into."""
+
+
+class KeysError(TapedeckError):
+    """The keys of sealed objects can't be read or made; never says what they are."""
 
 
 class UpError(TapedeckError):

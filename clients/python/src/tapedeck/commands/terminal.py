@@ -16,7 +16,7 @@ OUT = Console(soft_wrap=True)
 """Tables; tells programs apart from terminals by itself."""
 ERR = Console(stderr=True, soft_wrap=True)
 
-NUMBERS = {"seconds", "stored", "bytes", "chunks", "size", "sent", "acked"}
+NUMBERS = {"seconds", "stored", "bytes", "chunks", "objects", "size", "sent", "acked"}
 """Columns that stand to the right."""
 
 FAILED, NO_SYSTEM, NOT_FOUND, INTERRUPTED = 1, 3, 4, 130

@@ -17,6 +17,11 @@ from tapedeck.up.child import ChildSpec
 from tapedeck.up.data_dir import DataDir
 from tapedeck.up.ports import LOOPBACK, HeldPort, free_port, hold
 
+SEALING_SETTINGS = frozenset(
+    {"TAPEDECK_ENCRYPTION_KEYS", "TAPEDECK_ENCRYPTION_KEYS_FILE", "TAPEDECK_LEGACY_SECRET"}
+)
+"""For those who open or seal objects; listen and Redis have no use for them, so they are not given them."""
+
 MODULES = {"listen": "listen", "pusher": "pusher", "storage_api": "storage_api"}
 
 
@@ -62,6 +67,7 @@ class Plan:
 def make_plan(options: UpOptions, folder: DataDir, lock_fd: int, environ: Mapping[str, str]) -> Plan:
     """Raises PortTakenError and RedisBinaryError."""
     kept = _unlike(folder.kept_ports())
+    no_keys = {name: value for name, value in environ.items() if name not in SEALING_SETTINGS}
     listen = hold(LOOPBACK, options.listen_port, kept.get("listen"))
     storage = hold(LOOPBACK, options.storage_port, kept.get("storage_api"))
     names = {
@@ -81,7 +87,7 @@ def make_plan(options: UpOptions, folder: DataDir, lock_fd: int, environ: Mappin
     if redis_url is None:
         redis_port = free_port(LOOPBACK, kept.get("redis"))
         redis_url = f"redis://{LOOPBACK}:{redis_port}/0"
-        redis = _redis(folder, redis_port, lock_fd, environ)
+        redis = _redis(folder, redis_port, lock_fd, no_keys)
     store = options.store if options.store is not None else folder.store_url
     shared, service_token, jwt_secret = _shared_settings(folder, redis_url, store, environ)
     services = []
@@ -101,7 +107,7 @@ def make_plan(options: UpOptions, folder: DataDir, lock_fd: int, environ: Mappin
                     name=name,
                     component=component,
                     command=(sys.executable, "-P", "-m", options.modules[component]),
-                    environ={**environ, **shared, **settings},
+                    environ={**(no_keys if component == "listen" else environ), **shared, **settings},
                     log=folder.log_path(name),
                     admin_url=f"http://{admin[name].bind}",
                 )

@@ -1,0 +1,143 @@
+"""`tapedeck keys`: what an operator does with the ring of keys that objects are sealed with."""
+
+import asyncio
+import base64
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tapedeck import ready_file
+from tapedeck.commands.terminal import ERR, FAILED, JsonOption, print_json, print_table
+from tapedeck.errors import BucketError, KeysError
+
+if TYPE_CHECKING:
+    from audiostore.key_ring import KeyRing
+    from tapedeck.operators.key_report import Report
+    from tapedeck.operators.key_usage import KeyUsage
+
+app = typer.Typer(help="The keys that objects are sealed with.", no_args_is_help=True)
+
+RING_HINT = "set TAPEDECK_ENCRYPTION_KEYS or TAPEDECK_ENCRYPTION_KEYS_FILE as the services have it"
+
+
+@app.command()
+def check(
+    *,
+    store: Annotated[
+        str | None,
+        typer.Option(envvar="TAPEDECK_STORE_URL", help="The bucket; else the one of the ready file."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Say which keys the bucket still needs. Exit code 1 where the ring lacks one of them."""
+    from tapedeck.operators.key_report import report  # noqa: PLC0415 - not needed for --help
+
+    ring, older_secret = _at_hand(os.environ)
+    found = report(_usage(_store_url(store)), ring, older_secret=older_secret)
+    if json:
+        print_json(found)
+    else:
+        _show(found)
+    if not found.ok:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def new(
+    *,
+    key_id: Annotated[
+        str | None, typer.Option("--id", help="Its id; else one is made from the date.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Print a fresh entry of the ring. Put it first, and it seals from then on."""
+    from audiostore.key_ring import KEY_BYTES, MAX_KEY_ID_BYTES, valid_key_id  # noqa: PLC0415 - see the package
+
+    if key_id is None:
+        key_id = f"k{time.strftime('%Y%m%d', time.gmtime())}-{secrets.token_hex(2)}"
+    if not valid_key_id(key_id):
+        raise KeysError(
+            "a key cannot have this id",
+            hint=f"use 1 to {MAX_KEY_ID_BYTES} printable ASCII characters, no comma, colon or space",
+        )
+    entry = f"{key_id}:{base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()}"
+    if json:
+        print_json({"id": key_id, "entry": entry})
+    else:
+        typer.echo(entry)
+
+
+def _store_url(given: str | None) -> str:
+    """Raises SystemNotFoundError, BucketError."""
+    url = given or ready_file.read(ready_file.chosen_path()).store
+    if url == "memory:":
+        raise BucketError(
+            "a store in memory cannot be seen from outside", hint="say which bucket with --store"
+        )
+    return url
+
+
+def _at_hand(environ: Mapping[str, str]) -> "tuple[KeyRing, bool]":
+    """The ring that the environment gives, and whether there is a secret for the older formats. Raises KeysError."""
+    from audiostore.errors import KeyRingError  # noqa: PLC0415 - see the package
+    from audiostore.key_ring import KeySource  # noqa: PLC0415 - see the package
+    from servicekit.errors import SettingsError  # noqa: PLC0415 - not needed for --help
+    from servicekit.groups import EncryptionSettings  # noqa: PLC0415 - not needed for --help
+    from servicekit.settings import load  # noqa: PLC0415 - not needed for --help
+
+    try:
+        settings = load(EncryptionSettings, environ)
+        ring = KeySource(settings.keys_text, settings.keys_file).ring()
+    except (SettingsError, KeyRingError) as error:
+        raise KeysError(f"the keys cannot be read: {error}", hint=RING_HINT) from error
+    return ring, settings.legacy_secret is not None
+
+
+def _usage(url: str) -> "KeyUsage":
+    """Raises BucketError."""
+    from audiostore import open_store  # noqa: PLC0415 - see the package
+    from audiostore.errors import AudiostoreError  # noqa: PLC0415 - see the package
+    from tapedeck.operators.key_usage import look  # noqa: PLC0415 - not needed for --help
+
+    async def walk() -> "KeyUsage":
+        store = open_store(url)  # it may block for a second; nothing else runs yet
+        try:
+            if not ERR.is_terminal:
+                return await look(store, lambda _count: None)
+            with ERR.status("looking at sealed objects") as status:
+                return await look(store, lambda count: status.update(f"{count} sealed objects so far"))
+        finally:
+            await store.close()
+
+    try:
+        return asyncio.run(walk())
+    except AudiostoreError as error:
+        raise BucketError(
+            f"the bucket cannot be read: {error}", hint="is TAPEDECK_STORE_URL the one of the services?"
+        ) from error
+
+
+def _show(found: "Report") -> None:
+    older = found.older
+    rows = [[row.id, str(row.objects), row.state, row.oldest, row.newest] for row in found.keys]
+    if older.objects:
+        state = "opens" if older.secret_set else "NOT SET"
+        rows.append(["TAPEDECK_LEGACY_SECRET", str(older.objects), state, older.oldest, older.newest])
+    columns = ["key", "objects", "", "oldest", "newest"]
+    print_table(columns, rows, empty="no object is sealed, and the ring is empty")
+    for name in found.damaged_objects:
+        _say(f"damaged, its header names no key: {name}")
+    if found.damaged > len(found.damaged_objects):
+        _say(f"and {found.damaged - len(found.damaged_objects)} more like it")
+    if found.missing:
+        _say(f"the ring lacks {', '.join(found.missing)}: what they sealed cannot be opened; {RING_HINT}")
+    if older.objects and not older.secret_set:
+        _say("TAPEDECK_LEGACY_SECRET is not set: sealed objects of the older formats cannot be opened")
+
+
+def _say(line: str) -> None:
+    ERR.print(line, style="red", markup=False, highlight=False)
