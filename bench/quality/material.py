@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import soxr  # type: ignore[import-untyped]  # it ships no types
 from numpy.typing import NDArray
 
+from audiocodec.resampler import resample
 from tapedeck import sample
 from tapedeck.audio_file import open_source
 
@@ -39,7 +39,7 @@ class Material:
         """The audio at another rate; nothing is above half of the source's."""
         mono = self.mono
         if sample_rate != self.sample_rate:
-            mono = np.asarray(soxr.resample(mono, self.sample_rate, sample_rate), np.int16)
+            mono = samples(resample(mono.astype("<i2").tobytes(), self.sample_rate, sample_rate))
         if voices == "one":
             return mono[:, np.newaxis]
         # The far end says the same half a recording later, a little softer.
@@ -52,7 +52,11 @@ class Material:
 
 def load(path: str | None) -> Material:
     """A file at its own rate, in mono; without one the speech that comes with the client. AudioFileError where it cannot be read."""
-    source = open_source(str(path if path is not None else sample.PATH), None)
-    pcm = b"".join(source.pieces())
+    source = open_source(str(path if path is not None else sample.PATH), None, 1)
     name = source.name if path is not None else "the bundled sample"
-    return Material(name, source.sample_rate, np.frombuffer(pcm[: len(pcm) // 2 * 2], "<i2").astype(np.int16))
+    return Material(name, source.sample_rate, samples(b"".join(source.pieces())))
+
+
+def samples(pcm: bytes) -> NDArray[np.int16]:
+    """s16le as an array."""
+    return np.frombuffer(pcm, "<i2").astype(np.int16)

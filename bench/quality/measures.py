@@ -10,9 +10,9 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-import soxr  # type: ignore[import-untyped]  # it ships no types
 from numpy.typing import NDArray
 
+from audiocodec.resampler import resample
 from bench.process import BenchError
 
 Channel = NDArray[np.float64]
@@ -97,7 +97,9 @@ def library(name: str) -> Any:
 
 
 def _at(x: Channel, sample_rate: int, rate: int) -> Channel:
-    return x if sample_rate == rate else np.asarray(soxr.resample(x, sample_rate, rate), np.float64)
+    if sample_rate == rate:
+        return x
+    return np.frombuffer(resample(x.astype("<i2").tobytes(), sample_rate, rate), "<i2").astype(np.float64)
 
 
 def _rows(x: Channel, size: int, step: int) -> Channel:

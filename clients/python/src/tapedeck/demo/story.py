@@ -3,9 +3,7 @@
 Owns the order and what is printed; what is good enough is decided in `proof`.
 """
 
-import io
 import time
-import wave
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -13,6 +11,7 @@ from rich.console import Console
 from audiocodec.encoder import Encoder
 from audiocodec.ogg import read_ogg_opus
 from audiocodec.packet import packet_facts
+from audiocodec.wav import read_wav
 from tapedeck import sample
 from tapedeck.audio_file import AudioSource, open_source
 from tapedeck.demo.proof import (
@@ -68,7 +67,7 @@ async def demonstrate(place: Place, console: Console) -> bool:
     stored_bytes = sum(chunk.size or 0 for chunk in chunks["pcm16"])
     decoded = sum(packet_facts(packet).samples for packet in read_ogg_opus(audio["pcm16", "ogg"]).packets)
     lines = [line for sent in recordings for line in sending_lines(sent)]
-    lines += sound_lines("pcm16", samples_of(pcm), samples_of(_pcm_of(audio["pcm16", "wav"])))
+    lines += sound_lines("pcm16", samples_of(pcm), samples_of(read_wav(audio["pcm16", "wav"]).pcm))
     lines.append(size_line(stored_bytes, len(pcm)))
     lines.append(
         ProofLine(
@@ -79,7 +78,7 @@ async def demonstrate(place: Place, console: Console) -> bool:
     )
     lines.append(packet_line(packets, back))
     lines += sound_lines(
-        "opus", samples_of(pcm), samples_of(_pcm_of(audio["opus", "wav"])), extra_samples=padding
+        "opus", samples_of(pcm), samples_of(read_wav(audio["opus", "wav"]).pcm), extra_samples=padding
     )
     _show_lines(lines, console)
     return all(line.ok for line in lines)
@@ -107,12 +106,6 @@ def _packets(source: AudioSource, pcm: bytes) -> tuple[list[bytes], int]:
     packets += last
     played = sum(packet_facts(packet).samples for packet in packets) - encoder.lookahead
     return packets, played * source.sample_rate // 48000 - len(pcm) // 2
-
-
-def _pcm_of(wav: bytes) -> bytes:
-    with wave.open(io.BytesIO(wav)) as file:
-        frames: bytes = file.readframes(file.getnframes())
-        return frames
 
 
 def _show_objects(chunks: list[Chunk], console: Console) -> None:
