@@ -7,8 +7,11 @@ export UV_PYTHON_DOWNLOADS := never
 
 SYNC = PATH="$$PATH:$(CURDIR)/$(BIN)" uv sync --frozen --inexact --quiet
 
+FUZZ_SECONDS ?= 20
+FUZZ_TARGETS ?=
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint fmt types tools bench clean
+.PHONY: help setup run test fuzz lint fmt types tools bench clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-8s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +32,10 @@ run: setup ## Start everything, send real speech through it, prove that it came 
 test: setup ## Run the tests, with the real servers that are found
 	@$(BIN)/pytest
 
+fuzz: setup ## Fuzz the parsers: FUZZ_SECONDS for each, FUZZ_TARGETS for some of them (tests/fuzz/README.md)
+	@$(SYNC) --group fuzz
+	@PYTHONPATH=tests/fuzz $(BIN)/python -m tapedeck_fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
 lint: setup ## ruff and import-linter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -39,7 +46,7 @@ fmt: setup ## ruff format, and the fixes that ruff makes itself
 	@$(BIN)/ruff check --fix .
 
 types: setup ## mypy, strict
-	@$(BIN)/mypy libs/*/src services/*/src clients/python/src tests/support bench
+	@$(BIN)/mypy libs/*/src services/*/src clients/python/src tests/support tests/fuzz/tapedeck_fuzz bench
 
 tools: ## Build the Go tools that checks use into .tools/bin, where Go is there
 	@if command -v go >/dev/null 2>&1; then GOBIN="$(CURDIR)/.tools/bin" go -C tools install tool; \
