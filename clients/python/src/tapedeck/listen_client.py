@@ -1,7 +1,7 @@
 """A client of the listen service: records into a conversation over whatever sockets it takes.
 
-Owns the socket, the waiting and the pauses between sockets; what is sent, and what follows from what the server
-says, is decided in `listen_recording` and `listen_verdict`.
+Owns the socket and the waiting; what is sent, what follows from what the server says, and how long to pause between
+sockets is decided in `listen_recording`, `listen_verdict` and `listen_patience`.
 
     async with ListenClient(url, token, AudioFormat("pcm16", 16000)) as client:
         await client.mark(now_ms)
@@ -11,23 +11,22 @@ says, is decided in `listen_recording` and `listen_verdict`.
 
 import asyncio
 import contextlib
-import math
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.client import backoff
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 from websockets.typing import Subprotocol
 
 from tapedeck import listen_messages as wire
 from tapedeck.addresses import is_loopback, listen_address
 from tapedeck.audio_format import AudioFormat
-from tapedeck.errors import ListenError, NotAcceptedError, ProtocolError, UnreachableError
+from tapedeck.errors import ListenError, NotAcceptedError, ProtocolError
 from tapedeck.listen_options import ListenOptions, Progress, Token
+from tapedeck.listen_patience import Patience
 from tapedeck.listen_recording import Message, Recording
 from tapedeck.listen_verdict import (
     Again,
@@ -75,16 +74,11 @@ class ListenClient:
         self._going_away: wire.GoingAway | None = None
         self._used_token: str | None = None
         self._refused_token: str | None = None
-        self._why = "no answer"  # why the last socket could not be opened, or closed
-        self._unreachable: str | None = None
-        self._nobody_there = False  # the very first attempt was refused, and no session was opened since
-        self._reconnects = 0
-        self._pauses = self._new_pauses()
-        self._last_open = time.monotonic()
+        self._patience = Patience(url, self._options, time.monotonic())
 
     async def __aenter__(self) -> Self:
         """Open the first socket in the background; `ready` waits for it."""
-        self._last_open = time.monotonic()
+        self._patience.begin(time.monotonic())
         self._task = asyncio.create_task(self._run(), name="tapedeck-listen-client")
         return self
 
@@ -110,10 +104,10 @@ class ListenClient:
             acked_bytes=recording.outbox.acked,
             stored_bytes=recording.outbox.stored,
             connected=self._connected,
-            unreachable=self._unreachable,
+            unreachable=self._patience.unreachable,
             buffering=self._buffering,
             usage=self._usage,
-            reconnects=self._reconnects,
+            reconnects=self._patience.reconnects,
             resumed=recording.resumed,
             begun_anew=recording.begun_anew,
             lost_bytes=recording.lost_bytes,
@@ -242,21 +236,9 @@ class ListenClient:
             if isinstance(self._token, str):
                 raise unauthorized(self._last_error)
             self._refused_token = self._used_token
-        patience_s = self._options.patience_s
-        if self._nobody_there and self._options.first_patience_s is not None:
-            patience_s = min(self._options.first_patience_s, patience_s or math.inf)
-        away_s = time.monotonic() - self._last_open
-        if patience_s is not None and away_s >= patience_s:
-            raise UnreachableError(
-                f"{self._url} could not be reached for {away_s:.0f} s ({self._why})",
-                hint="is it running? `tapedeck up` starts everything; `--url` or TAPEDECK_LISTEN_URL says where it is",
-            )
-        pause_s = verdict.after_s if isinstance(verdict, Again) else None
-        if pause_s is None:
-            pause_s = next(self._pauses) * random.uniform(0.5, 1)  # noqa: S311 - jitter, no secret
-        if patience_s is not None:
-            pause_s = min(pause_s, patience_s - away_s)
-        self._reconnects += 1
+        asked_s = verdict.after_s if isinstance(verdict, Again) else None
+        jitter = random.uniform(0.5, 1)  # noqa: S311 - jitter, no secret
+        pause_s = self._patience.pause_s(asked_s, time.monotonic(), jitter)
         self._notify()
         await asyncio.sleep(pause_s)
 
@@ -286,16 +268,15 @@ class ListenClient:
             )
         except InvalidStatus as error:
             response = error.response
-            self._why = f"HTTP {response.status_code}"
+            status = f"HTTP {response.status_code}"
             detail = refusal_detail(bytes(response.body or b""))
             verdict = of_refusal(response.status_code, response.headers.get("Retry-After"), detail)
+            self._patience.why = status
             if isinstance(verdict, Again) and not verdict.new_token:
-                self._unreachable = f"{self._why}: {detail}" if detail else self._why
+                self._patience.failed(f"{status}: {detail}" if detail else status)
             return verdict
         except (OSError, InvalidHandshake, TimeoutError) as error:
-            self._unreachable = self._why = str(error) or type(error).__name__
-            if self._reconnects == 0:
-                self._nobody_there = nobody_listens(error)
+            self._patience.failed(str(error) or type(error).__name__, nobody_listens=nobody_listens(error))
             return Again()
 
     async def _serve(self, socket: ClientConnection) -> Verdict:
@@ -307,7 +288,7 @@ class ListenClient:
             if not useful:
                 return Again(0.0)
             self._connected, self._buffering = True, False
-            self._unreachable, self._nobody_there = None, False
+            self._patience.opened()
             self._wake.set()
             self._notify()
             while True:
@@ -316,11 +297,11 @@ class ListenClient:
             # The code is on the socket, whichever task saw it first; 1006 where the peer sent none.
             code = socket.close_code
             said = f": {self._last_error.message}" if self._last_error is not None else ""
-            self._why = f"closed with {code}{said}"
+            self._patience.why = f"closed with {code}{said}"
             return of_close(code, self._last_error, self._going_away)
         finally:
             if self._connected:
-                self._last_open = time.monotonic()
+                self._patience.closed(time.monotonic())
             sender.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await sender
@@ -339,7 +320,7 @@ class ListenClient:
                 self._recording.on_ready(message)
             case wire.Ack():
                 self._recording.on_ack(message)
-                self._pauses = self._new_pauses()  # audio goes through: the next trouble is another one
+                self._patience.calm()
             case wire.Finalized():
                 self._recording.on_finalized(message)
             case wire.Status(state):
@@ -383,10 +364,6 @@ class ListenClient:
     def _next(self) -> Message | None:
         """What to send; nothing more to a server that is about to leave: it would only have to be sent again."""
         return None if self._going_away is not None else self._recording.next()
-
-    def _new_pauses(self) -> Iterator[float]:
-        first_s, longest_s = self._options.first_pause_s, self._options.longest_pause_s
-        return backoff(initial_delay=first_s, min_delay=first_s, max_delay=longest_s)
 
 
 def _text(message: str | bytes) -> str:
