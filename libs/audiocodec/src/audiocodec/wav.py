@@ -53,11 +53,12 @@ class Wav:
 def wav_header(sample_rate: int, channels: int, data_bytes: int) -> bytes:
     """The header before `data_bytes` of s16le: 44 bytes, or 80 where the file's size needs RF64.
 
-    BadPcmError: no whole number of samples, a rate that is not 1 to 2**31 Hz, channels not 1 to 255.
+    BadPcmError: no whole number of samples, a rate that is not 1 to 2**31 Hz, channels not 1 to 255, or 4 GiB a second.
     """
-    if not (0 < sample_rate < 1 << 31 and 0 < channels < 256):
-        raise BadPcmError(f"WAV of {sample_rate} Hz and {channels} channels")
     block = 2 * channels
+    # The header has 32 bits for the bytes of a second.
+    if not (0 < sample_rate < 1 << 31 and 0 < channels < 256 and sample_rate * block < 1 << 32):
+        raise BadPcmError(f"WAV of {sample_rate} Hz and {channels} channels")
     if data_bytes < 0 or data_bytes % block:
         raise BadPcmError(f"WAV of {data_bytes} bytes of PCM: not a multiple of {block}")
     fmt = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, channels, sample_rate, sample_rate * block, block, 16)
