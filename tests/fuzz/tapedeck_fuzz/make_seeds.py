@@ -15,10 +15,11 @@ from audiobus.cut import Stored
 from audiobus.state import STATE_FIELDS, PreRoll
 from audiocodec import OggOpusWriter, OpusHead, OpusTags, Span, read_ogg_headers
 from audiocodec.packet import packet_facts
+from audiocodec.wav import wav_header
 from audiostore.batch import write_batch
 from audiostore.facts import batch_facts, head_and_tags, metadata
 from storage_api.page_tokens import write_page_token
-from tapedeck_fuzz import adts_by_hand, fields, records_by_hand, sealed_by_hand
+from tapedeck_fuzz import adts_by_hand, fields, records_by_hand, sealed_by_hand, wav_by_hand
 from tapedeck_fuzz.recordings import CONVERSATION, EPOCH, START_MS, adts_messages, batches, recorded, speech
 from tapedeck_fuzz.target import SEEDS, target_names
 from tapedeck_fuzz.targets import http_query, older_object, sealed_file
@@ -259,6 +260,26 @@ def aac() -> Seeds:
         yield f"{layout}-{rate}", fields.join(adts_messages(rate, layout)[2:5])
 
 
+def wav() -> Seeds:
+    pcm = speech(0.02)
+    sound = wav_by_hand.Chunk(b"data", pcm)
+    for name, form, more in (
+        ("mono", wav_by_hand.form(16_000, 1, 16), []),
+        ("stereo", wav_by_hand.form(44_100, 2, 16), [wav_by_hand.Chunk(b"LIST", b"INFO")]),
+        (
+            "extensible",
+            wav_by_hand.form(48_000, 2, 16, extensible=True),
+            [wav_by_hand.Chunk(b"fact", bytes(5))],
+        ),
+    ):
+        yield name, wav_by_hand.join([wav_by_hand.Chunk(b"fmt ", form), *more, sound])
+    yield (
+        "rf64",
+        wav_by_hand.join([wav_by_hand.Chunk(b"fmt ", wav_by_hand.form(16_000, 1, 16)), sound], rf64=True),
+    )
+    yield "empty", wav_header(8_000, 1, 0)
+
+
 MAKERS: dict[str, Callable[[], Seeds]] = {
     "aac": aac,
     "adts": adts,
@@ -280,6 +301,7 @@ MAKERS: dict[str, Callable[[], Seeds]] = {
     "packet": packet,
     "sealed_file": sealed_file_records,
     "sealed_head": sealed_head_plain,
+    "wav": wav,
 }
 
 
