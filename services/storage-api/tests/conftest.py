@@ -36,7 +36,9 @@ from servicekit.service_tokens import ServiceTokens
 from storage_api.access import Access
 from storage_api.app import build_app
 from storage_api.bucket import Bucket
+from storage_api.keys import Keys
 from storage_api.metrics import StorageMetrics
+from storage_api.older_stream import Encoding
 from storage_api.services import Downloads, Services
 from storage_api.workers import Workers
 
@@ -217,7 +219,7 @@ class Api:
 
 
 @asynccontextmanager
-async def serve_api(bus: Bus, store: Store, folder: Path) -> AsyncIterator[Api]:
+async def serve_api(bus: Bus, store: Store, folder: Path, keys: Keys | None = None) -> AsyncIterator[Api]:
     """The service over these, on a free port."""
     secret, tokens = folder / "secret", folder / "tokens.json"
     secret.write_text(SECRET)
@@ -231,11 +233,12 @@ async def serve_api(bus: Bus, store: Store, folder: Path) -> AsyncIterator[Api]:
     workers = Workers()
     services = Services(
         bus,
-        Bucket(store, metrics, workers),
+        Bucket(store, metrics, workers, keys),
         Access(users, ServiceTokens(tokens)),
         metrics,
         workers,
         Downloads(metrics),
+        Encoding(complexity=1),
     )
     bound = bind_socket(Bind("127.0.0.1", 0))
     url = bound_to(bound).url()

@@ -104,26 +104,27 @@ async def test_reads_are_tried_again_and_then_given_up(bucket, counting, tape, p
     assert counting.asked == ["get_range"] * 3
     counting.failures = 3
     with pytest.raises(StoreError):
-        await bucket.batch(stored.info)
+        await bucket.batch(stored)
 
 
 async def test_what_cannot_be_read_is_a_row_with_its_reason_and_counted(bucket, store, metrics):
     folder = "chunks/user-1/conv-1/"
     for name, data in (
-        ("1.000-2.000.batch.bin", b"raw PCM of an older format"),
-        ("3.000-4.000.batch.enc", b"TDSEAL01"),
-        ("5.000-6.000.batch.bin", b""),
+        ("1.000-2.000.batch.bin", b"OggS, and then nothing of ours"),
+        ("3.000-4.000.batch.enc", b"TDSEAL01\2k1" + bytes(100)),
+        ("5.000-6.000.batch.enc", b"TDSEAL01"),
+        ("7.000-8.000.batch.bin", b""),
+        ("9.000-9.500.batch.enc", b"sealed in an older format"),
         ("notes.txt", b"no audio at all"),
-        ("7.000.opus", b"a later build reads it"),
     ):
         await store.put(folder + name, data, content_type="x/y", metadata={})
     rows = await bucket.objects("user-1", "conv-1")
-    assert [row.reason for row in rows] == ["not_a_batch", "sealed", "not_a_batch"]
+    assert [row.reason for row in rows] == ["not_a_batch", "no_key", "damaged", "damaged", "no_key"]
     assert (rows[0].start_48k, rows[0].end_48k) == (48_000, 96_000)
-    assert [row.pieces for row in rows] == [[], [], []]
-    assert metrics.unreadable["not_a_batch"]._value.get() == 2
+    assert not any(row.pieces for row in rows)
+    assert metrics.unreadable["no_key"]._value.get() == 2
     await bucket.objects("user-1", "conv-1")
-    assert metrics.unreadable["sealed"]._value.get() == 1
+    assert metrics.unreadable["no_key"]._value.get() == 2
 
 
 async def test_a_broken_body_is_remembered_and_its_time_stays_known(bucket, tape, pcm_tone, tmp_path):
@@ -134,7 +135,7 @@ async def test_a_broken_body_is_remembered_and_its_time_stays_known(bucket, tape
     (stored,) = await bucket.objects("user-1", "conv-1")
     assert stored.reason is None
     with pytest.raises(UnreadableError) as caught:
-        await bucket.batch(stored.info)
+        await bucket.batch(stored)
     assert caught.value.reason == "not_a_batch"
     (again,) = await bucket.objects("user-1", "conv-1")
     assert (again.reason, again.start_48k, again.end_48k) == ("not_a_batch", stored.start_48k, stored.end_48k)
@@ -143,14 +144,14 @@ async def test_a_broken_body_is_remembered_and_its_time_stays_known(bucket, tape
 async def test_what_was_found_broken_stays_so_however_much_is_looked_at_since(
     bucket, tape, pcm_tone, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("storage_api.bucket.REMEMBERED_OBJECTS", 2)
+    monkeypatch.setattr("storage_api.verdicts.REMEMBERED_OBJECTS", 2)
     await tape.record(pcm_tone(4))
     names = [name for number in range(4) for name in await tape.put(number, number + 1)]
     path = tmp_path / "store" / names[0]
     path.write_bytes(path.read_bytes()[:-10])
     rows = await bucket.objects("user-1", "conv-1")
     with pytest.raises(UnreadableError):
-        await bucket.batch(rows[0].info)
+        await bucket.batch(rows[0])
     # Another request that had begun to look at its head before comes to its end now.
     assert (await bucket._look(rows[0].name, rows[0].info)).reason == "not_a_batch"
     for _ in range(2):
@@ -164,7 +165,7 @@ async def test_what_is_gone_says_so(bucket, tape, pcm_tone):
     (stored,) = await bucket.objects("user-1", "conv-1")
     await tape.store.delete(name)
     with pytest.raises(SourceGoneError):
-        await bucket.batch(stored.info)
+        await bucket.batch(stored)
     assert await bucket.objects("user-1", "conv-1") == []
 
 
@@ -174,7 +175,7 @@ async def test_requests_to_the_bucket_are_counted(bucket, metrics, tape, pcm_ton
     (stored,) = await bucket.objects("user-1", "conv-1")
     await tape.store.delete(name)
     with pytest.raises(SourceGoneError):
-        await bucket.batch(stored.info)
+        await bucket.batch(stored)
     counted = {
         labels: metrics.bucket_requests[labels]._value.get()
         for labels in (("list", "ok"), ("get_range", "ok"), ("get", "not_found"))
@@ -183,12 +184,12 @@ async def test_requests_to_the_bucket_are_counted(bucket, metrics, tape, pcm_ton
 
 
 async def test_the_memory_of_facts_is_bounded(bucket, tape, pcm_tone, monkeypatch):
-    monkeypatch.setattr("storage_api.bucket.REMEMBERED_OBJECTS", 2)
+    monkeypatch.setattr("storage_api.verdicts.REMEMBERED_OBJECTS", 2)
     await tape.record(pcm_tone(4))
     for number in range(4):
         await tape.put(number, number + 1)
     assert len(await bucket.objects("user-1", "conv-1")) == 4
-    assert len(bucket._known) == 2
+    assert len(bucket._verdicts._known) == 2
     assert len(await bucket.objects("user-1", "conv-1")) == 4
 
 

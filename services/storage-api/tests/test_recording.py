@@ -132,8 +132,8 @@ async def test_what_cannot_be_read_is_counted_and_its_time_is_a_gap(
     path.write_bytes(data)
     sealed = f"chunks/{conversation.uid}/{conversation.cid}/1700000100.000-1700000101.000.batch.enc"
     await store.put(sealed, b"TDSEAL01 and more", content_type="application/octet-stream", metadata={})
-    older = f"chunks/{conversation.uid}/{conversation.cid}/1700000200.000-1700000201.000.batch.bin"
-    await store.put(older, bytes(32_000), content_type=CONTENT_TYPE, metadata={})
+    other = f"chunks/{conversation.uid}/{conversation.cid}/1700000200.000-1700000201.000.batch.bin"
+    await store.put(other, b"OggS" + bytes(32_000), content_type=CONTENT_TYPE, metadata={})
 
     # From the first sample to the end of what is named, whether it can be read or not, at the first look as at later ones.
     for _ in range(2):
@@ -152,7 +152,7 @@ async def test_what_cannot_be_read_is_counted_and_its_time_is_a_gap(
     answer = await api.get(conversation, "/audio", strict="true")
     assert (answer.status_code, answer.json()["code"], answer.json()["missing"]) == (502, "incomplete", 3)
     listed = (await api.get(conversation, "/chunks")).json()["chunks"]
-    assert [chunk["unreadable"] for chunk in listed] == [None, "not_a_batch", None, "sealed", "not_a_batch"]
+    assert [chunk["unreadable"] for chunk in listed] == [None, "not_a_batch", None, "damaged", "not_a_batch"]
     assert [chunk["protection"] for chunk in listed][3] == "enhanced"
     # A stretch, or a chunk, of which nothing can be read is silence, and says so.
     for query in ({"start": 1_700_000_012, "end": 1_700_000_013}, {"timestamps": "1700000100.5"}):

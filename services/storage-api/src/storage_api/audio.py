@@ -9,7 +9,6 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from audiobus import Conversation
 from audiocodec.pcm import SAMPLE_RATES
 from audiocodec.wav import wav_header
 from servicekit.problem import ProblemError
@@ -29,6 +28,9 @@ from storage_api.recording import Recording
 from storage_api.services import LIVE_HEADER, MISSING_HEADER, Services
 
 PARAMETERS: Final = ("format", "start", "end", "timestamps", "fill_gaps", "sample_rate", "channels", "strict")
+
+MAX_PLANS: Final = 3
+"""How often an answer is planned anew because objects turned out to be unreadable. After that they are only left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +55,12 @@ async def audio(request: Request) -> Response:
     wanted = read_query(request)
     with ExitStack() as held:
         held.enter_context(services.downloads.slot())
-        recording = await services.recordings.find(conversation)
+        recording, audio_plan = await _plan(services, await services.recordings.find(conversation), wanted)
         loader = Loader(services.recordings, recording, services.workers)
-        audio_plan = await _plan(recording, wanted, loader)
         headers = await _headers(services, recording, wanted, audio_plan)
         stream = AudioStream(audio_plan, loader, services.workers)
         if wanted.format == "ogg":
-            body, status = _ogg(conversation, recording, wanted, audio_plan, stream), 200
+            body, status = _ogg(services, recording, wanted, audio_plan, stream), 200
             headers["Accept-Ranges"] = "none"
         else:
             body, status = _pcm(request, pcm_form(recording, wanted), wanted, audio_plan, stream, headers)
@@ -96,15 +97,22 @@ def read_query(request: Request) -> Wanted:
     return wanted
 
 
-async def _plan(recording: Recording, wanted: Wanted, loader: Loader) -> AudioPlan:
-    selected = Selection.of(recording)
-    if wanted.timestamps_ms:
-        selected = _selected(recording, wanted.timestamps_ms)
-    drafted = plan(selected, wanted.start_48k, wanted.end_48k, fill_gaps=wanted.fill_gaps)
-    sizes = {stored.info.name: stored.info.size for stored in recording.objects}
-    audio_plan = await look_ahead(drafted, loader, sizes, whole=wanted.strict)
+async def _plan(services: Services, recording: Recording, wanted: Wanted) -> tuple[Recording, AudioPlan]:
+    """The plan, and the recording as it is known by then: what turns out to be unreadable, others may hold as well."""
+    plans = 0
+    while True:
+        plans += 1
+        selected = Selection.of(recording)
+        if wanted.timestamps_ms:
+            selected = _selected(recording, wanted.timestamps_ms)
+        drafted = plan(selected, wanted.start_48k, wanted.end_48k, fill_gaps=wanted.fill_gaps)
+        loader = Loader(services.recordings, recording, services.workers)
+        audio_plan = await look_ahead(drafted, loader, whole=wanted.strict)
+        if audio_plan.missing == drafted.missing or plans == MAX_PLANS:
+            break
+        recording = await services.recordings.judged_again(recording)
     check(audio_plan, strict=wanted.strict, live_known=recording.tail is not None)
-    return audio_plan
+    return recording, audio_plan
 
 
 def _selected(recording: Recording, timestamps_ms: tuple[int, ...]) -> Selection:
@@ -147,13 +155,14 @@ async def _headers(
 
 
 def _ogg(
-    conversation: Conversation,
+    services: Services,
     recording: Recording,
     wanted: Wanted,
     audio_plan: AudioPlan,
     stream: AudioStream,
 ) -> Callable[[], AsyncGenerator[bytes]]:
     rate, channels = recording.first_form
+    conversation = recording.conversation
     rendering = OggRendering(
         channels=channels,
         sample_rate=rate,
@@ -165,6 +174,7 @@ def _ogg(
         ],
         serial=zlib.crc32(f"{conversation.tag}@{audio_plan.start_48k}".encode()),
         fill_gaps=wanted.fill_gaps,
+        encoding=services.encoding,
     )
     return lambda: stream.ogg(rendering)
 

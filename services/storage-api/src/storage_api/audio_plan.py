@@ -10,16 +10,16 @@ from typing import Final
 
 from audiostore.errors import StoreError
 from servicekit.problem import ProblemError
-from storage_api.bucket import StoredObject
 from storage_api.errors import BrokenAnswerError, UnreadableError
-from storage_api.loading import Loader
-from storage_api.passage import Passage, Sound, passages
+from storage_api.loading import Loaded, Loader
+from storage_api.passage import Passage, passages
 from storage_api.recording import Recording, extent_48k, store_unavailable
 from storage_api.services import MISSING_HEADER
-from storage_api.timeline import Live, Timeline
+from storage_api.stored_object import StoredObject
+from storage_api.timeline import Timeline
 
 AHEAD_BYTES: Final = 2 * 1024 * 1024
-"""Objects that are fetched before the first byte, and kept until they are played: about ten minutes of speech."""
+"""Audio that is fetched before the first byte, and kept until it is played: about ten minutes of speech, or one of older audio."""
 AHEAD_AT_ONCE: Final = 8
 MAX_FILLED_SAMPLES: Final = 24 * 3600 * 48_000
 """The longest answer with gaps filled: a day."""
@@ -31,8 +31,8 @@ class Planned:
 
     passage: Passage
     position_48k: int
-    sounds: tuple[Sound, ...] | None = None
-    """Its packets, where they were fetched already."""
+    sounds: tuple[Loaded, ...] | None = None
+    """Its packets or PCM, where they were fetched already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class AudioPlan:
         """Length of the answer at 48 kHz."""
         if self.fill_gaps:
             return self.end_48k - self.start_48k
-        return sum(play.samples for part in self.parts for play in part.passage.plays)
+        return sum(part.passage.samples for part in self.parts)
 
 
 def plan(selected: Selection, start_48k: int | None, end_48k: int | None, *, fill_gaps: bool) -> AudioPlan:
@@ -85,7 +85,7 @@ def plan(selected: Selection, start_48k: int | None, end_48k: int | None, *, fil
         detail = "more than 24 hours with gaps filled: give start and end, or fill_gaps=false"
         raise ProblemError(422, "too_long", detail)
     window = selected.timeline.window(start, end)
-    missing = sum(1 for bad in selected.unreadable if bad.start_48k < end and bad.end_48k > start)
+    missing = sum(1 for bad in selected.unreadable if _touches(bad, start_48k, end_48k))
     parts = tuple(Planned(passage, 0) for passage in passages(window.plays))
     return _placed(AudioPlan(parts, start, end, fill_gaps, missing + selected.bad_entries))
 
@@ -104,7 +104,14 @@ def check(audio: AudioPlan, *, strict: bool, live_known: bool) -> None:
         raise ProblemError(404, "no_audio", detail, headers={MISSING_HEADER: str(audio.missing)})
 
 
-async def look_ahead(audio: AudioPlan, loader: Loader, sizes: dict[str, int], *, whole: bool) -> AudioPlan:
+def _touches(bad: StoredObject, start_48k: int | None, end_48k: int | None) -> bool:
+    """Whether it has any of this time. Of one whose length nobody knows the start counts."""
+    if end_48k is not None and bad.start_48k >= end_48k:
+        return False
+    return start_48k is None or bad.end_48k > start_48k or bad.start_48k >= start_48k
+
+
+async def look_ahead(audio: AudioPlan, loader: Loader, *, whole: bool) -> AudioPlan:
     """The plan with its first objects fetched, and without those that cannot be read; `whole` tries every object.
 
     ProblemError 503 where the bucket does not answer.
@@ -120,13 +127,13 @@ async def look_ahead(audio: AudioPlan, loader: Loader, sizes: dict[str, int], *,
             if sounds is None:
                 missing += 1
                 continue
-            left -= 0 if isinstance(part.passage.source, Live) else sizes[part.passage.source.name]
+            left -= sum(sound.bytes_in_memory for sound in sounds)
             parts.append(replace(part, sounds=sounds if left > 0 else None))
     return _placed(replace(audio, parts=tuple(parts), missing=audio.missing + missing))
 
 
-async def _fetched(loader: Loader, group: tuple[Planned, ...]) -> list[tuple[Sound, ...] | None]:
-    async def fetch(passage: Passage) -> tuple[Sound, ...] | None:
+async def _fetched(loader: Loader, group: tuple[Planned, ...]) -> list[tuple[Loaded, ...] | None]:
+    async def fetch(passage: Passage) -> tuple[Loaded, ...] | None:
         try:
             return tuple(await loader.load(passage))
         except UnreadableError:
@@ -153,5 +160,5 @@ def _placed(audio: AudioPlan) -> AudioPlan:
         plays = part.passage.plays
         at = plays[0].start_48k - audio.start_48k if audio.fill_gaps else position
         parts.append(replace(part, position_48k=at))
-        position += sum(play.samples for play in plays)
+        position += part.passage.samples
     return replace(audio, parts=tuple(parts))

@@ -12,9 +12,8 @@ from typing import Final, TypeVar
 
 from storage_api.audio_plan import AudioPlan, Planned
 from storage_api.errors import BrokenAnswerError
-from storage_api.loading import Loader
+from storage_api.loading import Loaded, Loader
 from storage_api.ogg_rendering import OggRendering
-from storage_api.passage import Sound
 from storage_api.pcm_rendering import Block, PcmForm, pcm_block, silence
 from storage_api.workers import Workers
 
@@ -23,7 +22,9 @@ T = TypeVar("T")
 PASSAGES_AHEAD: Final = 3
 """Passages that are fetched and decoded while one is sent."""
 BLOCK_BYTES: Final = 256 * 1024
-"""Pages are sent in pieces of about this size."""
+"""Pages are sent in pieces of about this size, or of as many pages:"""
+BLOCK_PAGES: Final = 32
+"""A page is a second mostly. Where packets must be encoded first, no thread is taken for longer than 0.3 s at a time."""
 
 
 class AudioStream:
@@ -45,7 +46,7 @@ class AudioStream:
         if audio.fill_gaps:
             async for block in self._blocks(rendering.silence_until(audio.start_48k, audio.end_48k)):
                 yield block
-        yield rendering.finish()
+        yield await self._workers.run(rendering.finish)
 
     async def pcm(self, form: PcmForm, first_byte: int, end_byte: int) -> AsyncGenerator[bytes]:
         """Bytes `first_byte` to `end_byte`, excluded, of the PCM. Errors as with `ogg`."""
@@ -68,16 +69,14 @@ class AudioStream:
 
     def _touches(self, part: Planned, form: PcmForm, first_byte: int, end_byte: int) -> bool:
         plays = part.passage.plays
-        if self._audio.fill_gaps:
-            samples = plays[-1].end_48k - plays[0].start_48k
-        else:
-            samples = sum(play.samples for play in plays)
+        filled = plays[-1].end_48k - plays[0].start_48k
+        samples = filled if self._audio.fill_gaps else part.passage.samples
         first = form.frames(part.position_48k) * form.frame_bytes
         end = form.frames(part.position_48k + samples) * form.frame_bytes
         return first < end_byte and end > first_byte
 
-    def _load(self, part: Planned) -> Callable[[], Awaitable[Iterable[Sound]]]:
-        async def load() -> Iterable[Sound]:
+    def _load(self, part: Planned) -> Callable[[], Awaitable[Iterable[Loaded]]]:
+        async def load() -> Iterable[Loaded]:
             return part.sounds if part.sounds is not None else await self._loader.load(part.passage)
 
         return load
@@ -90,15 +89,14 @@ class AudioStream:
 
         return decode
 
-    def _pcm_blocks(self, part: Planned, sounds: list[Sound], form: PcmForm) -> list[Block]:
+    def _pcm_blocks(self, part: Planned, sounds: list[Loaded], form: PcmForm) -> list[Block]:
         blocks, position = [], part.position_48k
         for sound in sounds:
             if self._audio.fill_gaps:
-                position = sound.span.start_48k - self._audio.start_48k
+                position = sound.start_48k - self._audio.start_48k
             blocks.append(pcm_block(sound, position, form))
-            position += sound.span.samples
-        promised = sum(play.samples for play in part.passage.plays)
-        if not self._audio.fill_gaps and position != part.position_48k + promised:
+            position += sound.samples
+        if not self._audio.fill_gaps and position != part.position_48k + part.passage.samples:
             raise BrokenAnswerError("audio went away while it was sent")
         return blocks
 
@@ -113,7 +111,7 @@ def _gather(pages: Iterator[bytes]) -> bytes:
     for page in pages:
         gathered.append(page)
         size += len(page)
-        if size >= BLOCK_BYTES:
+        if size >= BLOCK_BYTES or len(gathered) >= BLOCK_PAGES:
             break
     return b"".join(gathered)
 

@@ -13,9 +13,11 @@ import msgspec
 from audiobus import Bus, Conversation
 from audiobus.errors import BusUnavailableError
 from audiostore.errors import StoreError
+from audiostore.legacy import SAMPLE_RATE, AudioName, samples_by_size
 from storage_api.bucket import Bucket
 from storage_api.live_tail import absorbed, parse_entries
 from storage_api.recording import store_unavailable
+from storage_api.stored_object import MAX_NAMED_MS
 
 FIRST_ENTRIES: Final = 8
 """Entries of a buffer that are read to learn when its audio begins: the openings of a few sessions, and a chunk."""
@@ -39,7 +41,7 @@ class Entry:
     objects: int = 0
     bytes: int = 0
     named_ms: int = 0
-    """Sum of the objects' lengths by their names, gaps inside them included."""
+    """Sum of the objects' lengths by their names and sizes, gaps inside them included."""
     buffered: bool = False
 
     @property
@@ -79,13 +81,25 @@ async def read_catalogue(bus: Bus, bucket: Bucket, uid: str) -> Catalogue:
         catalogue.live_known = False
     try:
         async for name, info in bucket.names(uid):
-            entry = catalogue.add(name.conversation_id, name.start_ms, name.end_ms)
+            named_ms = told_ms(name, info.size)
+            entry = catalogue.add(name.conversation_id, name.start_ms, name.start_ms + named_ms)
             entry.objects += 1
             entry.bytes += info.size
-            entry.named_ms += name.end_ms - name.start_ms
+            entry.named_ms += named_ms
     except StoreError as error:
         raise store_unavailable(error) from error
     return catalogue
+
+
+def told_ms(name: AudioName, size: int) -> int:
+    """How long the object lasts, as far as its name and its size tell without looking at it.
+
+    A second time in the name is the end of ours, and less than that of an older batch; without one the object is older, and of raw
+    PCM its size tells. Of an Opus blob nothing does.
+    """
+    if name.last_ms is not None:
+        return min(max(0, name.last_ms - name.start_ms), MAX_NAMED_MS)
+    return (samples_by_size(name, size) or 0) * 1000 // SAMPLE_RATE
 
 
 async def _add_live(catalogue: Catalogue, bus: Bus, uid: str) -> None:

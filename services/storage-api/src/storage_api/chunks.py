@@ -1,6 +1,7 @@
 """`GET …/{cid}/chunks`: every object and every entry that waits, in order of time, and the gaps between them."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 from starlette.requests import Request
@@ -8,7 +9,6 @@ from starlette.responses import Response
 
 from storage_api import wire
 from storage_api.access import conversation_of
-from storage_api.bucket import StoredObject
 from storage_api.conversations import live_headers
 from storage_api.live_tail import LiveChunk
 from storage_api.moments import rfc3339_ms, unix_seconds
@@ -16,7 +16,11 @@ from storage_api.page_tokens import read_page_token, write_page_token
 from storage_api.parameters import Parameters
 from storage_api.recording import Recording
 from storage_api.services import Services
+from storage_api.stored_object import OlderFacts, StoredObject
 from storage_api.timeline import Gap, Live, Source
+
+OLDER_FORMATS: Final = {"pcm": "pcm_s16le", "opus": "opus"}
+"""What the two kinds of content of the older formats are called: raw PCM, and Opus packets that lie in no Ogg."""
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
@@ -100,14 +104,21 @@ def _stored(stored: StoredObject, overlapped: frozenset[Source]) -> Row:
         duration_ms=end_ms - start_ms,
         path=stored.info.name,
         size=stored.info.size,
-        is_batch=True,
-        format="unknown" if stored.verdict.facts is None else "ogg_opus",
+        is_batch=stored.name.is_batch,
+        format=_format(stored),
         protection="enhanced" if stored.name.sealed else "standard",
         state="stored",
         overlapped=bool(sources & overlapped),
         unreadable=stored.reason,
     )
     return Row(start_ms, end_ms, stored.info.name, sources, chunk)
+
+
+def _format(stored: StoredObject) -> str:
+    facts = stored.verdict.facts
+    if isinstance(facts, OlderFacts):
+        return OLDER_FORMATS[facts.codec]
+    return "unknown" if facts is None else "ogg_opus"
 
 
 def _live(live: LiveChunk, source: Live, protection: wire.Protection, *, overlapped: bool) -> Row:
@@ -130,9 +141,9 @@ def _live(live: LiveChunk, source: Live, protection: wire.Protection, *, overlap
 
 
 def _within(row: Row, start_48k: int | None, end_48k: int | None) -> bool:
-    return (start_48k is None or row.end_ms * 48 > start_48k) and (
-        end_48k is None or row.start_ms * 48 < end_48k
-    )
+    # Of a row without a length, nothing is known but its start.
+    after = start_48k is None or row.end_ms * 48 > start_48k or row.start_ms * 48 >= start_48k
+    return after and (end_48k is None or row.start_ms * 48 < end_48k)
 
 
 def _gap_within(gap: Gap, start_48k: int | None, end_48k: int | None) -> bool:

@@ -11,8 +11,12 @@
 import re
 from typing import Final
 
-REASONS: Final = ("sealed", "not_a_batch", "too_large", "other")
-"""Why an object cannot be read: a closed set, also the label of a metric."""
+REASONS: Final = ("no_key", "damaged", "not_a_batch", "too_large", "other")
+"""Why an object cannot be read: a closed set, also the label of a metric.
+
+`no_key`: sealed, and its key (or the secret of older objects) is not known here. `damaged`: it does not authenticate, is cut short, was
+moved to another time, or does not parse. `not_a_batch`: Ogg, but no batch of ours.
+"""
 
 
 class StorageApiError(Exception):
@@ -35,6 +39,7 @@ class UnreadableError(StorageApiError):
         self.name = name
         self.reason = reason
         """One of REASONS."""
+        self.detail = detail
 
 
 class BrokenAnswerError(StorageApiError):

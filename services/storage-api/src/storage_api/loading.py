@@ -1,23 +1,28 @@
-"""From a passage to its packets, wherever they are by now.
+"""From a passage to its packets, or to its PCM where older objects hold it, wherever they are by now.
 
 Owns the fetch of one passage, and the second look: an object that is gone when it is fetched was merged or deleted since it was
 listed, so the conversation is looked at again and the same stretch of time taken from what is there now.
 """
 
+import asyncio
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from audiobus.errors import BusUnavailableError
 from audiocodec.span import preroll_after
 from audiostore.batch import Batch
 from storage_api.errors import BrokenAnswerError, SourceGoneError
+from storage_api.older_sound import OlderSound, cut_out, join, stretches
 from storage_api.passage import Passage, Sound, narrow, passages
 from storage_api.recording import Recording, Recordings
-from storage_api.timeline import Live, Stored
+from storage_api.timeline import Live, Older, Play, Stored
 from storage_api.workers import Workers
 
 MAX_LOOKS: Final = 3
 """How often a stretch is looked for again before the answer breaks."""
+
+
+Loaded: TypeAlias = Sound | OlderSound
 
 
 class Loader:
@@ -28,10 +33,10 @@ class Loader:
         self._recording = recording
         self._workers = workers
 
-    async def load(self, passage: Passage, looks: int = MAX_LOOKS) -> list[Sound]:
+    async def load(self, passage: Passage, looks: int = MAX_LOOKS) -> list[Loaded]:
         """The sounds of the passage, in order.
 
-        UnreadableError: its object does not parse. BrokenAnswerError: it keeps moving. StoreError. ProblemError where a second look
+        UnreadableError: its object cannot be read. BrokenAnswerError: it keeps moving. StoreError. ProblemError where a second look
         finds the conversation deleted.
         """
         try:
@@ -41,8 +46,10 @@ class Loader:
                 raise BrokenAnswerError(f"{error}, at every look") from error
             return await self._look_again(passage, looks - 1)
 
-    async def _load(self, passage: Passage) -> list[Sound]:
+    async def _load(self, passage: Passage) -> list[Loaded]:
         source = passage.source
+        if isinstance(source, Older):
+            return [await self._older(passage)]
         if isinstance(source, Live):
             tail = self._recording.tail
             assert tail is not None  # noqa: S101 - only where there is a tail are there plays in it
@@ -50,21 +57,38 @@ class Loader:
                 spans = await tail.load(self._recordings.bus, self._recording.conversation, passage)
             except BusUnavailableError as error:
                 raise BrokenAnswerError(f"the live tail cannot be read any more: {error}") from error
-            return await self._workers.run(tail.sounds, passage, spans)
-        info = self._recording.by_name[source.name].info
-        batch = await self._recordings.bucket.batch(info)
+            return [*await self._workers.run(tail.sounds, passage, spans)]
+        stored = self._recording.by_name[source.name]
+        batch = await self._recordings.bucket.batch(stored)
         sounds = await self._workers.run(stored_sounds, batch, passage)
         if sounds is None:
-            raise self._recordings.bucket.refuse(
-                info, "not_a_batch", "its packets are not those its facts tell of"
-            )
-        return sounds
+            detail = "its packets are not those its facts tell of"
+            raise self._recordings.bucket.refuse(stored.info, "not_a_batch", detail)
+        return [*sounds]
 
-    async def _look_again(self, passage: Passage, looks: int) -> list[Sound]:
+    async def _older(self, passage: Passage) -> OlderSound:
+        """Its objects side by side, each read once; of each only what is needed stays."""
+        wanted: dict[str, list[Play]] = {}
+        for play in stretches(passage):
+            assert isinstance(play.piece.source, Older)  # noqa: S101 - `passages` never mixes sources
+            wanted.setdefault(play.piece.source.name, []).append(play)
+
+        async def pieces(name: str, plays: list[Play]) -> dict[Play, bytes]:
+            pcm = await self._recordings.bucket.older(self._recording.by_name[name])
+            return {play: cut_out(play, pcm) for play in plays}
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                reading = [tasks.create_task(pieces(name, plays)) for name, plays in wanted.items()]
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+        return join(passage, {play: pcm for task in reading for play, pcm in task.result().items()})
+
+    async def _look_again(self, passage: Passage, looks: int) -> list[Loaded]:
         recording = await self._recordings.look(self._recording.conversation)
         now = recording.timeline.window(passage.plays[0].start_48k, passage.plays[-1].end_48k)
         loader = Loader(self._recordings, recording, self._workers)
-        sounds = []
+        sounds: list[Loaded] = []
         for part in passages(now.plays):
             sounds += await loader.load(part, looks)
         return sounds

@@ -1,10 +1,13 @@
-"""One clean Ogg Opus stream out of many spans: packets are copied, nothing is decoded (RFC 7845).
+"""One clean Ogg Opus stream out of many sounds: packets are copied, and only older audio, which is PCM, is encoded (RFC 7845).
 
-Pure: spans in, pages out. Each packet comes once and in order; the pre-roll only before the very first, under pre-skip. Ogg can skip
+Pure: sounds in, pages out. Each packet comes once and in order; the pre-roll only before the very first, under pre-skip. Ogg can skip
 at its start and at its end, to the sample, and nowhere else: what a later span would drop (an encoder's lead-in, its padding) stays
 in. It is taken from the gap, which is exact to 1.25 ms (silence has no finer step) and by which nothing adds up. Where gaps are left
 out, or where one is shorter than that, each encoder that follows another makes the file longer by it: 20 ms mostly, for an encoder
-that was flushed after whole frames. All sample counts are at 48 kHz.
+that was flushed after whole frames.
+
+Older audio that follows one another is one encoder's stream, exact to the sample, and begins exactly where a gap or the file begins. All
+sample counts are at 48 kHz.
 """
 
 import functools
@@ -14,6 +17,8 @@ from typing import Final
 from audiocodec.ogg import OggOpusWriter, OpusHead, OpusTags
 from audiocodec.packet import packet_facts
 from audiocodec.silence import STEP_SAMPLES, silent_packets
+from storage_api.older_sound import STEP_48K, OlderSound, nearest
+from storage_api.older_stream import Encoding, OlderStream
 from storage_api.passage import Sound
 
 MIN_PRE_SKIP_SAMPLES: Final = 120
@@ -21,6 +26,8 @@ SILENT_START_SAMPLES: Final = 960
 """The packet that goes first where a stream would begin with less pre-skip than players like."""
 SILENCE_STEP_SAMPLES: Final = 60 * 48_000
 """Silence is made in pieces of this length, so that a gap of a day costs no memory."""
+SHORT_GAP_SAMPLES: Final = 9_600
+"""200 ms: over a gap of older audio up to this long the encoder goes on, through silence; a new one would have no room for its lead-in."""
 
 
 def packet_samples(packet: bytes) -> int:
@@ -60,24 +67,35 @@ class OggRendering:
         comments: list[tuple[str, str]],
         serial: int,
         fill_gaps: bool,
+        encoding: Encoding | None = None,
     ) -> None:
         self._channels = channels
         self._sample_rate = sample_rate
         self._comments = comments
         self._serial = serial
         self._fill_gaps = fill_gaps
+        self._encoding = encoding or Encoding()
+        self._older: OlderStream | None = None
+        """The encoder that older audio goes into; None before and after."""
+        self._beyond = 0
+        """By how much the newest sample that went into it reaches beyond the newest sound."""
         self._writer: OggOpusWriter | None = None
         self._clock = 0
         """Unix time, at 48 kHz, that the output of the next packet begins at."""
         self._padding = 0
         """How much of what was written last is no sound, and may be trimmed."""
 
-    def sound(self, sound: Sound, from_48k: int) -> Iterator[bytes]:
-        """The pages that are full after these packets. `from_48k` is where the file begins, for the first sound of all."""
+    def sound(self, sound: Sound | OlderSound, from_48k: int) -> Iterator[bytes]:
+        """The pages that are full after this sound. `from_48k` is where the file begins, for the first sound of all."""
+        if isinstance(sound, OlderSound):
+            yield from self._encoded(sound, from_48k)
+            return
+        yield from self._end_older()
         span = sound.span
         begins = span.start_48k - span.lead
         if self._writer is None:
-            yield self._begin_with(sound, begins, from_48k if self._fill_gaps else span.start_48k)
+            first = from_48k if self._fill_gaps else span.start_48k
+            yield self._begin_with(sound.preroll, begins, first)
         if self._fill_gaps:
             yield from self._silence(_nearest_step(begins - self._clock))
         yield from self._packets(span.packets)
@@ -86,6 +104,7 @@ class OggRendering:
 
     def silence_until(self, from_48k: int, end_48k: int) -> Iterator[bytes]:
         """Silence up to the end of the file, where it ends in a gap (and begins at `from_48k`, if it is nothing else)."""
+        yield from self._end_older()
         if self._writer is None:
             yield self._begin(SILENT_START_SAMPLES, self._silent_start())
             self._clock = from_48k
@@ -94,10 +113,45 @@ class OggRendering:
         self._padding = min(self._padding, max(0, self._clock - end_48k))
 
     def finish(self) -> bytes:
-        """The last page. OggError where nothing was written."""
-        return self._open().finish(self._padding)
+        """The last pages. OggError where nothing was written."""
+        pages = b"".join(self._end_older())
+        return pages + self._open().finish(self._padding)
 
-    def _begin_with(self, sound: Sound, begins: int, from_48k: int) -> bytes:
+    def _encoded(self, sound: OlderSound, from_48k: int) -> Iterator[bytes]:
+        """The pages that are full after older audio; what fills no packet waits in the encoder."""
+        start = nearest(sound.start_48k) * STEP_48K
+        stream = self._older
+        gap = start - stream.next_48k if stream else 0
+        if stream is None or (self._fill_gaps and not 0 <= gap <= SHORT_GAP_SAMPLES):
+            yield from self._end_older()
+            stream = OlderStream(self._encoding, start)
+            begins = start - stream.lead
+            if self._writer is None:
+                yield self._begin_with((), begins, from_48k if self._fill_gaps else start)
+            gap = 0
+            if self._fill_gaps:
+                missing = max(0, begins - self._clock)
+                gap = (
+                    missing % STEP_SAMPLES
+                )  # what silence has no step for is encoded: the first sample comes exactly in time
+                yield from self._silence(missing - gap)
+            stream.next_48k -= gap
+            self._older = stream
+        if self._fill_gaps:
+            yield from self._packets(stream.silence(gap))
+        yield from self._packets(stream.take(sound.played))
+        # A cut lies between two samples of older audio mostly: what the last one is too long by may be trimmed as well.
+        self._beyond = max(0, nearest(sound.end_48k) * STEP_48K - sound.end_48k)
+
+    def _end_older(self) -> Iterator[bytes]:
+        """What is left in the encoder of older audio, if there is one."""
+        if self._older is not None:
+            packets, padding = self._older.finish()
+            self._older = None
+            yield from self._packets(packets)
+            self._padding = padding + self._beyond
+
+    def _begin_with(self, preroll: tuple[bytes, ...], begins: int, from_48k: int) -> bytes:
         """The headers, and what a decoder needs to play from `from_48k`; the first packet's output begins at `begins`."""
         early = from_48k - begins  # so much of the packets' output comes before the file's first sample
         if early < 0:
@@ -106,7 +160,7 @@ class OggRendering:
             pages = self._begin(SILENT_START_SAMPLES + over, self._silent_start())
             self._clock = from_48k - over
             return pages
-        before = sound.preroll
+        before = preroll
         pre_skip = early + sum(packet_samples(packet) for packet in before)
         if pre_skip < MIN_PRE_SKIP_SAMPLES:
             before = (*self._silent_start(), *before)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from audiocodec.span import decode
+from storage_api.older_sound import OlderSound
 from storage_api.passage import Sound
 
 SILENCE_BYTES: Final = 64 * 1024
@@ -43,13 +44,16 @@ class Block:
     pcm: bytes
 
 
-def pcm_block(sound: Sound, position_48k: int, form: PcmForm) -> Block:
-    """The sound decoded; `position_48k` counts samples since the answer's first.
+def pcm_block(sound: Sound | OlderSound, position_48k: int, form: PcmForm) -> Block:
+    """The sound decoded, or resampled; `position_48k` counts samples since the answer's first.
 
     CodecError: packets that do not decode.
     """
     first = form.frames(position_48k)
-    wanted = (form.frames(position_48k + sound.span.samples) - first) * form.frame_bytes
+    frames = form.frames(position_48k + sound.samples) - first
+    if isinstance(sound, OlderSound):
+        return Block(first, sound.at_rate(form.sample_rate, form.channels, position_48k, first, frames))
+    wanted = frames * form.frame_bytes
     pcm = b"".join(decode(sound.span, sound.preroll, form.sample_rate, form.channels))
     if len(pcm) < wanted:
         # Less than a frame was rounded away at each end: the last one stands for it.

@@ -14,10 +14,11 @@ from audiobus import Bus, Conversation
 from audiobus.errors import BusUnavailableError
 from audiostore.errors import StoreError
 from servicekit.problem import ProblemError
-from storage_api.bucket import Bucket, StoredObject
+from storage_api.bucket import Bucket
 from storage_api.errors import log_text
 from storage_api.live_tail import LiveTail, read_live_tail
-from storage_api.timeline import Source, Stored, Timeline, timeline
+from storage_api.stored_object import StoredObject
+from storage_api.timeline import Live, Source, Timeline, timeline
 
 UNKNOWN_FORM: Final = (16_000, 1)
 """Hz and channels of silence for a recording of which nothing can be read: what speech mostly is."""
@@ -74,13 +75,13 @@ class Recording:
 
     def form(self, source: Source) -> tuple[int, int]:
         """Sample rate in Hz and channels of what lies there."""
-        if isinstance(source, Stored):
-            facts = self.by_name[source.name].verdict.facts
-            assert facts is not None  # noqa: S101 - only readable objects are in the timeline
-            return facts.sample_rate, facts.channels
-        assert self.tail is not None  # noqa: S101 - as above
-        live = self.tail.chunks[source.index]
-        return live.sample_rate, live.channels
+        if isinstance(source, Live):
+            assert self.tail is not None  # noqa: S101 - only where there is a tail are there plays in it
+            live = self.tail.chunks[source.index]
+            return live.sample_rate, live.channels
+        facts = self.by_name[source.name].verdict.facts
+        assert facts is not None  # noqa: S101 - only readable objects are in the timeline
+        return facts.sample_rate, facts.channels
 
 
 def extent_48k(readable: Timeline, unreadable: Iterable[StoredObject]) -> tuple[int, int]:
@@ -119,6 +120,16 @@ class Recordings:
         except StoreError as error:
             raise store_unavailable(error) from error
         return Recording(conversation, tail, tuple(objects))
+
+    async def judged_again(self, recording: Recording) -> Recording:
+        """The same recording, with what was found out about its objects since. ProblemError where the bucket cannot be read."""
+        try:
+            objects = await self.bucket.with_facts(
+                [(stored.name, stored.info) for stored in recording.objects]
+            )
+        except StoreError as error:
+            raise store_unavailable(error) from error
+        return Recording(recording.conversation, recording.tail, tuple(objects))
 
     async def _tail(self, conversation: Conversation) -> LiveTail | None:
         try:

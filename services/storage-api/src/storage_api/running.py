@@ -20,7 +20,9 @@ from servicekit.stop import Stop
 from storage_api.access import Access
 from storage_api.app import build_app
 from storage_api.bucket import Bucket
+from storage_api.keys import Keys
 from storage_api.metrics import StorageMetrics
+from storage_api.older_stream import Encoding
 from storage_api.services import Downloads, Services
 from storage_api.settings import StorageSettings
 from storage_api.workers import Workers
@@ -45,8 +47,10 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
     store = await asyncio.to_thread(open_store, settings.store.url)
     workers = Workers()
     bus = Bus(settings.redis.url, prefix=settings.redis.prefix, partitions=settings.redis.partitions)
-    bucket = Bucket(store, families, workers)
-    services = Services(bus, bucket, Access(users, tokens), families, workers, Downloads(families))
+    keys = Keys.of(settings.encryption)
+    bucket = Bucket(store, families, workers, keys)
+    encoding = Encoding(settings.opus_bitrate, settings.opus_complexity)
+    services = Services(bus, bucket, Access(users, tokens), families, workers, Downloads(families), encoding)
     try:
         async with serve_admin(admin, health, metrics), users, asyncio.TaskGroup() as tasks:
             watching = [

@@ -13,6 +13,7 @@ from servicekit.problem import ProblemError
 from storage_api.access import Access
 from storage_api.bucket import Bucket
 from storage_api.metrics import StorageMetrics
+from storage_api.older_stream import Encoding
 from storage_api.recording import Recordings
 from storage_api.wire import Protection
 from storage_api.workers import Workers
@@ -56,6 +57,7 @@ class Services:
     metrics: StorageMetrics
     workers: Workers
     downloads: Downloads
+    encoding: Encoding = field(default_factory=Encoding)
     hints: Hints = field(init=False)
     recordings: Recordings = field(init=False)
 

@@ -1,11 +1,22 @@
 """The settings of storage-api, read from the environment once."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
 
+from audiostore.errors import KeyRingError
+from audiostore.key_ring import KeySource
 from servicekit.bind import Bind
-from servicekit.groups import AdminSettings, AuthSettings, ProcessSettings, RedisSettings, StoreSettings
+from servicekit.groups import (
+    AdminSettings,
+    AuthSettings,
+    EncryptionSettings,
+    ProcessSettings,
+    RedisSettings,
+    StoreSettings,
+)
+from servicekit.parsers import whole
 from servicekit.settings import Setting
 
 
@@ -14,6 +25,7 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     redis: RedisSettings
     store: StoreSettings
+    encryption: EncryptionSettings
     auth: AuthSettings
     admin: AdminSettings
     process: ProcessSettings
@@ -26,3 +38,21 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
             default_in_dev=Bind("127.0.0.1", 8081),
         ),
     ] = Bind("0.0.0.0", 8081)  # noqa: S104 - clients come from other machines
+    opus_bitrate: Annotated[
+        int,
+        Setting(
+            "TAPEDECK_OPUS_BITRATE", whole(6_000, 128_000), "bit/s for older audio that is asked for as ogg"
+        ),
+    ] = 24_000
+    opus_complexity: Annotated[
+        int, Setting("TAPEDECK_OPUS_COMPLEXITY", whole(0, 10), "0 (fast) to 10 (best), for the same")
+    ] = 10
+
+    def mistakes(self, unknown: frozenset[str]) -> Iterator[str]:
+        """What is wrong with the key ring itself."""
+        if "encryption" in unknown:
+            return
+        try:
+            KeySource(self.encryption.keys_text, self.encryption.keys_file)
+        except KeyRingError as error:
+            yield f"{self.encryption.keys_variable}: {error}"

@@ -5,13 +5,13 @@ Pure: facts in, plays out. Knows neither bucket nor Redis, reads no packets. All
 
 The identity of a recorded byte is (conversation it was recorded into, epoch, offset). Where one lies in the live tail and in
 the bucket (a cut that is put but not finished), or in two objects, it is played once. Where two recordings overlap in time,
-the one that starts earlier is played.
+the one that starts earlier is played. An older object has no session: it is one of its own, called after the object.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from audiocodec.span import Span
 
@@ -33,7 +33,15 @@ class Live:
     """Which of the tail's spans."""
 
 
-Source: TypeAlias = Stored | Live
+@dataclass(frozen=True, slots=True)
+class Older:
+    """In an object of an older format."""
+
+    name: str
+    index: ClassVar[int] = 0
+
+
+Source: TypeAlias = Stored | Live | Older
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +129,15 @@ class Timeline:
         return replace(self, plays=tuple(play for play in self.plays if play.piece.source in sources))
 
 
+def older_piece(name: str, start_ms: int, samples: int, rank: int) -> Piece:
+    """The one piece of an older object; `samples` at 48 kHz.
+
+    No conversation is called like an object, so its session is like no other. Of sessions that begin together the one with the lower
+    epoch is played, and epochs are times: as an epoch, `rank` puts the best of several objects first.
+    """
+    return Piece(Span(name, rank, 0, samples, start_ms, 0, samples, 0, 0, True, ()), Older(name))
+
+
 def timeline(pieces: Iterable[Piece]) -> Timeline:
     """The timeline of these pieces, which may come in any order, twice, and cut differently at each place."""
     runs = [run for session in _sessions(pieces) for run in _runs(_once(session))]
@@ -149,7 +166,7 @@ def _sessions(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
 
     def place(piece: Piece) -> tuple[int, int, bool, str, int]:
         source, span = piece.source, piece.span
-        name = source.name if isinstance(source, Stored) else ""
+        name = "" if isinstance(source, Live) else source.name
         return span.first_offset, -span.end_offset, isinstance(source, Live), name, source.index
 
     ordered = sorted(pieces, key=lambda piece: (session(piece), place(piece)))

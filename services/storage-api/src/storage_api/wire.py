@@ -49,7 +49,8 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     size: int | None
     is_batch: bool
     format: str
-    """`ogg_opus` or `opus` (packets that wait); `unknown` where it cannot be read."""
+    """`ogg_opus`; `opus`: packets without Ogg, that wait or lie in an older object; `pcm_s16le`: raw, in an older one; `unknown` where
+    nothing tells."""
     protection: Protection
     state: Literal["stored", "live"]
     overlapped: bool

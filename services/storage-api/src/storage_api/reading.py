@@ -1,0 +1,101 @@
+"""From an object's bytes to what it holds, and from what goes wrong on the way to one of our reasons.
+
+Pure; it takes time: for a thread. Owns which format is read how, with which key, and that a batch starts when its name says: one that
+was moved to another time is refused, sealed or not.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from audiocodec.errors import CodecError
+from audiocodec.ogg import read_ogg_headers
+from audiostore import sealing
+from audiostore.batch import HEAD_BYTES, Batch, BatchFacts, batch_facts, batch_start_ms, read_batch
+from audiostore.errors import BatchFormatError, LegacyFormatError, SealError, UnknownKeyError
+from audiostore.key_ring import KeyRing
+from audiostore.legacy import MAGIC_BYTES, AudioName, is_ours, read_legacy, told_samples
+from audiostore.names import timestamp
+from storage_api.errors import UnreadableError
+from storage_api.keys import Keys
+from storage_api.stored_object import OlderFacts, Verdict
+
+SEALED_HEAD_BYTES: Final = sealing.HEAD_BYTES
+PLAIN_HEAD_BYTES: Final = max(HEAD_BYTES, MAGIC_BYTES)
+
+
+def facts_in_metadata(name: AudioName, metadata: Mapping[str, str] | None) -> BatchFacts | None:
+    """What the metadata of a `.batch.*` says; None where it is not a batch's: then the object decides. UnreadableError: it was moved."""
+    if not metadata:
+        return None
+    try:
+        told = batch_facts(metadata)
+    except BatchFormatError:
+        return None  # another writer's, or an older one's
+    check_start(name, told.start_ms)
+    return told
+
+
+def head_bytes(name: AudioName, told: BatchFacts | None) -> int:
+    """So many first bytes of a `.batch.*` must be looked at: all that its facts may take, or its key's id where they are told already."""
+    if not name.sealed:
+        return PLAIN_HEAD_BYTES
+    return SEALED_HEAD_BYTES if told is None else sealing.HEADER_BYTES
+
+
+def judge_head(name: AudioName, head: bytes, told: BatchFacts | None, keys: Keys) -> Verdict | None:
+    """What the first bytes of a `.batch.*` say; None where it is one of the older formats. UnreadableError: ours, and it cannot be read."""
+    if not is_ours(name, head):
+        return None
+    try:
+        if not name.sealed:
+            told = batch_facts(read_ogg_headers(head))
+        elif told is None:
+            plain = sealing.open_head(head, keys.ring, name.uid)
+            told = batch_facts(read_ogg_headers(plain[:HEAD_BYTES]))
+        else:
+            keys.ring.key(sealing.sealed_key_id(head))
+    except (CodecError, BatchFormatError, SealError) as error:
+        raise _unreadable(name, error) from error
+    check_start(name, told.start_ms)
+    return Verdict(told)
+
+
+def open_batch(name: AudioName, data: bytes, ring: KeyRing) -> Batch:
+    """The batch in a whole object of ours. UnreadableError."""
+    try:
+        batch = read_batch(sealing.open_sealed(data, ring, name.uid) if name.sealed else data)
+    except (BatchFormatError, SealError) as error:
+        raise _unreadable(name, error) from error
+    check_start(name, batch_start_ms(batch))
+    return batch
+
+
+def check_start(name: AudioName, start_ms: int) -> None:
+    """Nothing, if the batch starts when its name says. UnreadableError."""
+    if start_ms != name.start_ms:
+        detail = f"it starts at {timestamp(start_ms)}, and its name says another time: it was moved"
+        raise UnreadableError(name.path, "damaged", detail)
+
+
+def judge_older(name: AudioName, data: bytes, secret: str) -> tuple[Verdict, str]:
+    """What a whole object in an older format holds, and what is wrong with it; nothing, where it can be read."""
+    try:
+        audio = read_legacy(name, data, secret)
+    except LegacyFormatError as error:
+        return Verdict(OlderFacts.of(name, told_samples(name, data)), "damaged"), str(error)
+    return Verdict(OlderFacts.of(name, audio.pcm_bytes // 2)), ""
+
+
+def older_pcm(name: AudioName, data: bytes, secret: str) -> bytes:
+    """The PCM of a whole object in an older format, s16le mono at 16 kHz. UnreadableError."""
+    try:
+        return read_legacy(name, data, secret).pcm()
+    except LegacyFormatError as error:
+        raise UnreadableError(name.path, "damaged", str(error)) from error
+
+
+def _unreadable(name: AudioName, error: CodecError | BatchFormatError | SealError) -> UnreadableError:
+    if isinstance(error, UnknownKeyError):
+        return UnreadableError(name.path, "no_key", str(error))
+    reason = "damaged" if isinstance(error, SealError) else "not_a_batch"
+    return UnreadableError(name.path, reason, str(error))

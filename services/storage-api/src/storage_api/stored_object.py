@@ -1,0 +1,88 @@
+"""One object of the bucket as far as it is known: its name, what it holds, and whether it can be read.
+
+Pure. Owns what follows from these for the timeline: where the object begins and ends, and its pieces.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Final, TypeAlias
+
+from audiostore.batch import BatchFacts
+from audiostore.legacy import SAMPLE_RATE, AudioName
+from audiostore.store import ObjectInfo
+from storage_api.timeline import Piece, Stored, older_piece
+
+MAX_NAMED_MS: Final = 3_600_000
+"""An object that cannot be read is believed to last so long at most, whatever its name says: one of them must not make a whole
+conversation longer than what can be asked for."""
+_SAMPLE_48K: Final = 48_000 // SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class OlderFacts:
+    """What an object in an older format holds."""
+
+    sample_rate: ClassVar[int] = SAMPLE_RATE
+    channels: ClassVar[int] = 1
+    codec: str
+    """`pcm` or `opus`."""
+    samples: int
+    """At 48 kHz. Of one that cannot be read what it still tells; 0 where that is nothing."""
+
+    @classmethod
+    def of(cls, name: AudioName, samples_16k: int) -> "OlderFacts":
+        """Those of an object that holds so many samples at 16 kHz."""
+        return cls(name.codec, samples_16k * _SAMPLE_48K)
+
+
+Facts: TypeAlias = BatchFacts | OlderFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is known of an object: what it holds, and whether it can be read."""
+
+    facts: Facts | None = None
+    """None where not even its head can be read."""
+    reason: str | None = None
+    """Why it cannot be read: one of `errors.REASONS`; None where nothing speaks against it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One object of a conversation whose name says that it is audio."""
+
+    info: ObjectInfo
+    name: AudioName
+    verdict: Verdict
+
+    @property
+    def reason(self) -> str | None:
+        """Why it cannot be read; None where it can."""
+        return self.verdict.reason
+
+    @property
+    def start_48k(self) -> int:
+        """Its first sample: exact where its facts are known, else as its name says."""
+        facts = self.verdict.facts
+        return facts.spans[0].start_48k if isinstance(facts, BatchFacts) else self.name.start_ms * 48
+
+    @property
+    def end_48k(self) -> int:
+        """The moment after its last sample, likewise; the start where nothing tells."""
+        facts = self.verdict.facts
+        if isinstance(facts, BatchFacts):
+            return facts.spans[-1].end_48k
+        start_ms = self.name.start_ms
+        if facts is not None:
+            return start_ms * 48 + facts.samples
+        return min(max(start_ms, self.name.last_ms or 0), start_ms + MAX_NAMED_MS) * 48
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """For the timeline; none where it cannot be read."""
+        facts = self.verdict.facts
+        if facts is None or self.reason is not None:
+            return []
+        if isinstance(facts, OlderFacts):
+            return [older_piece(self.info.name, self.name.start_ms, facts.samples, self.name.rank)]
+        return [Piece(span, Stored(self.info.name, index)) for index, span in enumerate(facts.spans)]
