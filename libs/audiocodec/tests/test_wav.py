@@ -73,6 +73,7 @@ def test_ffprobe_reads_rf64(program, tmp_path):
         (16_000, 0, 0),
         (16_000, 256, 0),
         (1 << 31, 1, 0),
+        (1 << 30, 2, 0),
     ],
 )
 def test_refused(rate, channels, data_bytes):
