@@ -26,7 +26,26 @@ def test_before_the_first_audio_there_is_none():
 
 
 @pytest.mark.parametrize(
-    "text", [b"5", b"a:1", b"5:", b"5:1:", b"5:1:x", b"5:1:1,", b"5:1:1.0", b"5:1:1:1", b"5:1:\xff"]
+    "text",
+    [
+        b"5",
+        b"a:1",
+        b"5:",
+        b"5:1:",
+        b"5:1:x",
+        b"5:1:1,",
+        b"5:1:1.0",
+        b"5:1:1:1",
+        b"5:1:\xff",
+        b"05:1",
+        b"5:1_0",
+        b"5: 1",
+        "５:1".encode(),
+        b"5:1:1,1,1",
+        b"5:1:0.0a0b",
+        b"5:1:+1",
+        b"9" * 5000,
+    ],
 )
 def test_what_no_position_is_written_like(text):
     with pytest.raises(ValueError):  # noqa: PT011 - the builtin parsers' own words

@@ -4,11 +4,16 @@ The scripts store it as it is and never look into it. A lag, one a channel (near
 was silent; `.` and two hex digits follow where the channel stands in the middle of a sample. No lags mean 0 for each channel.
 """
 
+import re
 from typing import Final, Self
 
 import msgspec
 
 SILENT: Final = "*"
+
+_NUMBER: Final = r"(0|-?[1-9][0-9]{0,18})"
+_LAG: Final = re.compile(rf"(?:\*|{_NUMBER})(?:\.([0-9a-f]{{2}}))?", re.ASCII)
+_POSITION: Final = re.compile(rf"{_NUMBER}:{_NUMBER}(?::([^,:]+(?:,[^,:]+)?))?", re.ASCII)
 
 
 class Lag(msgspec.Struct, frozen=True):
@@ -28,8 +33,10 @@ class Lag(msgspec.Struct, frozen=True):
     @classmethod
     def parse(cls, text: str) -> Self:
         """ValueError: nothing that `str` makes."""
-        ticks, _, odd = text.partition(".")
-        return cls(None if ticks == SILENT else int(ticks), bytes.fromhex(odd))
+        match = _LAG.fullmatch(text)
+        if match is None:
+            raise ValueError(f"{text[:60]!r} is no lag of a channel")
+        return cls(None if match[1] is None else int(match[1]), bytes.fromhex(match[2] or ""))
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -54,7 +61,8 @@ class Position(msgspec.Struct, frozen=True):
         """
         if not text:
             return None
-        start, sample, *lags = text.decode().split(":", 2)
-        return cls(
-            int(start), int(sample), tuple(Lag.parse(lag) for lag in lags[0].split(",")) if lags else ()
-        )
+        match = _POSITION.fullmatch(text.decode("ascii"))
+        if match is None:
+            raise ValueError(f"{text[:60]!r} is no position")
+        lags = match[3].split(",") if match[3] else ()
+        return cls(int(match[1]), int(match[2]), tuple(map(Lag.parse, lags)))
