@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from audiobus import Chunk, Cut
+from audiobus import Chunk, Cut, Lag, Position
 from audiobus.cut import Stored
 from audiobus.state import STATE_FIELDS, PreRoll
 from audiocodec import OggOpusWriter, OpusHead, OpusTags, Span, read_ogg_headers
@@ -70,7 +70,7 @@ def conversation_state() -> Seeds:
     yield "missing", fields.join(values.values())
     values |= {
         "owner": b"5f7c8ec7c33c6c004bbafe82", "newest": f"{EPOCH}-96000".encode(), "format": b"pcm16:16000:1:312",
-        "settled": f"{EPOCH}-32000".encode(), "preroll": preroll().encode(), "pos": f"{START_MS}:144000".encode(),
+        "settled": f"{EPOCH}-32000".encode(), "preroll": preroll().encode(), "pos": str(Position(START_MS, 144_000, (Lag(17), Lag(None)))).encode(),
         "in": b"144000", "out": b"48000", "dead": b"0", "last_ms": str(START_MS).encode(),
     }  # fmt: skip
     yield "recording", fields.join(values.values())
@@ -79,6 +79,12 @@ def conversation_state() -> Seeds:
         "closed": str(EPOCH).encode(),
     }  # fmt: skip
     yield "every-field", fields.join(values.values())
+
+
+def position() -> Seeds:
+    yield "plain", str(Position(START_MS, 144_000)).encode()
+    yield "lag", str(Position(START_MS, 144_000, (Lag(-312 * 48_000),))).encode()
+    yield "two", str(Position(START_MS, 0, (Lag(0, b"\x0f"), Lag(None)))).encode()
 
 
 def packet() -> Seeds:
@@ -299,6 +305,7 @@ MAKERS: dict[str, Callable[[], Seeds]] = {
     "ogg": ogg,
     "ogg_tags": ogg_tags,
     "packet": packet,
+    "position": position,
     "sealed_file": sealed_file_records,
     "sealed_head": sealed_head_plain,
     "wav": wav,
