@@ -17,8 +17,9 @@ MAX_FRAME_BYTES = 8_191
 """What the header's 13 bits can say."""
 BLOCK_SAMPLES = 1_024
 """Samples in a raw data block, at the header's rate."""
-MAX_BLOCK_BYTES = 768
-"""Of a raw data block, for each channel: the 6,144 bits of a decoder's input buffer (ISO/IEC 13818-7 §8.2.2)."""
+MAX_BLOCK_BYTES = 1_536
+"""Of a raw data block, for each channel: twice a decoder's input buffer of 6,144 bits (ISO/IEC 13818-7 §8.2.2), which
+ffmpeg's encoder oversteps by a tenth."""
 SAMPLE_RATES = (
     *(96_000, 88_200, 64_000, 48_000, 44_100, 32_000),
     *(24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350),
