@@ -11,6 +11,7 @@ from audiostore.batch import Batch, batch_file, read_batch
 from audiostore.errors import BatchFormatError
 from audiostore.facts import BatchFacts, batch_facts, head_and_tags
 from tapedeck_fuzz import edits, ogg_by_hand
+from tapedeck_fuzz.decoding import check_decoding
 from tapedeck_fuzz.target import Raw, Target, demand
 
 
@@ -25,6 +26,9 @@ def check(data: bytes) -> int | None:
     demand(read_batch(written.data) == batch, "written and read again it is another batch")
     facts = batch_facts(written.metadata)
     demand(len(facts.spans) == len(batch.spans), "the metadata name other runs")
+    if len(data) % 16 == 0:  # decoding costs many times what parsing does
+        for number, span in enumerate(batch.spans):
+            check_decoding(span, () if number else batch.preroll, batch.sample_rate, batch.channels)
     return sum(map(len, batch.preroll)) + sum(len(packet) for span in batch.spans for packet in span.packets)
 
 

@@ -7,6 +7,7 @@ import msgspec
 from audiobus.chunk import decode_chunk
 from audiobus.errors import BadEntryError
 from tapedeck_fuzz import msgpack_by_hand, opus_by_the_rfc
+from tapedeck_fuzz.decoding import check_decoding
 from tapedeck_fuzz.target import Raw, Target, demand
 
 
@@ -26,6 +27,8 @@ def check(data: bytes) -> int | None:
     demand(total == chunk.samples + chunk.lead + chunk.trim, f"packets of {total} samples")
     span = chunk.span("c", 1, chunk.first_offset)
     demand(span.end_48k - span.start_48k == chunk.samples, "the span is as long as the chunk")
+    if len(data) % 16 == 0:  # decoding costs many times what parsing does
+        check_decoding(span, chunk.packets[:2], chunk.sample_rate, chunk.channels)
     return sum(map(len, chunk.packets)) + len(chunk.source)
 
 
