@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import functools
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ import pytest
 
 from audiocodec import Encoder, Span
 from audiocodec.adts import SAMPLE_RATES
+from audiocodec.native import bound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,3 +89,64 @@ def _adts_header(payload_bytes: int, rate: int, channels: int) -> bytes:
     """MPEG-4, LC, no CRC (ISO/IEC 13818-7 §6.2.1)."""
     value = 0xFFF << 44 | 1 << 40 | 1 << 38 | SAMPLE_RATES.index(rate) << 34 | channels << 30
     return (value | payload_bytes + 7 << 13 | 0x7FF << 2).to_bytes(7, "big")
+
+
+_CONTROLS = {
+    "bitrate": 4002,
+    "vbr": 4006,
+    "in_band_fec": 4012,
+    "packet_loss_percent": 4014,
+    "dtx": 4016,
+    "force_channels": 4022,
+    "bandwidth": 4008,
+    "mode": 11002,
+}
+"""Requests of opus_encoder_ctl (opus_defines.h, and opus_private.h for the mode)."""
+
+
+@dataclass(frozen=True)
+class OpusStream:
+    """What an encoder that is not ours made."""
+
+    packets: tuple[bytes, ...]
+    lead: int
+    """The encoder's lookahead, samples at 48 kHz."""
+
+
+@pytest.fixture(scope="session")
+def encode_opus() -> Callable[..., OpusStream]:
+    """A device's encoder, with settings that ours has not.
+
+    Takes PCM, rate, channels, frame length in ms, the application, settings by name, and those to change by frame.
+    """
+    return _encode_opus
+
+
+def _encode_opus(
+    pcm: bytes,
+    rate: int,
+    channels: int,
+    frame_ms: float,
+    application: int = 2048,
+    changes: Callable[[int], dict[str, int]] = lambda _: {},
+    **settings: int,
+) -> OpusStream:
+    lib, opus = bound(), bound().opuslib
+    state = opus.api.encoder.create_state(rate, channels, application)
+
+    def control(changed: dict[str, int]) -> None:
+        for name, value in changed.items():
+            assert lib.encoder_ctl(state, _CONTROLS[name], ctypes.c_int(value)) == 0, name
+
+    control(settings)
+    lookahead = ctypes.c_int()
+    lib.encoder_ctl(state, opus.GET_LOOKAHEAD_REQUEST, ctypes.byref(lookahead))
+    samples = int(rate * frame_ms / 1000)
+    size, out, packets = 2 * channels * samples, ctypes.create_string_buffer(8_000), []
+    for number, at in enumerate(range(0, len(pcm) - size + 1, size)):
+        control(changes(number))
+        length = lib.encode(state, pcm[at : at + size], samples, out, len(out))
+        assert length > 0
+        packets.append(out.raw[:length])
+    opus.api.encoder.destroy(state)
+    return OpusStream(tuple(packets), lookahead.value * 48_000 // rate)
