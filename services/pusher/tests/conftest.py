@@ -38,8 +38,8 @@ _numbers = itertools.count()
 
 
 def packet() -> bytes:
-    """A valid Opus packet of 20 ms (SILK wide-band, one mono frame) unlike any other."""
-    return b"\x48" + next(_numbers).to_bytes(8, "big")
+    """A valid Opus packet of 20 ms (CELT wide-band, one mono frame of silence) unlike any other."""
+    return b"\xb8\xff\xfe" + next(_numbers).to_bytes(8, "big")
 
 
 @pytest.fixture

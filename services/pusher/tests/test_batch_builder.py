@@ -13,6 +13,7 @@ from audiobus.state import PreRoll
 from audiocodec.packet import packet_facts
 from audiocodec.span import PREROLL_SAMPLES, Span, join
 from audiostore.batch import read_batch
+from pusher.arrived import Arrived
 from pusher.batch_builder import build
 from pusher.cutter import Limits, ReadOn, Take, Wait, decide
 from pusher.errors import BuildError
@@ -49,10 +50,10 @@ def test_what_goes_on_begins_with_the_packets_before_it(session, conversation):
         session.run_start_ms,
         3 * 48_000 - 312,
         15_000,
-        tuple(packet for _, packet in session.sent[134:150]),
+        tuple(packet for _, packet in session.sent[90:150]),
     )
     second = build(conversation.cid, entries[3:], first.preroll)
-    assert second.batch.preroll == first.preroll.packets
+    assert second.batch.preroll == first.preroll.packets[-16:]
     assert second.batch.spans[0].start_48k == first.batch.spans[0].end_48k
 
 
@@ -66,13 +67,38 @@ def test_the_preroll_reaches_over_short_chunks_and_short_batches(session, conver
         preroll = built.preroll
 
 
-def test_nothing_goes_on_from_another_run(session, conversation, clock):
+def test_nothing_goes_on_from_another_encoder(session, conversation, clock):
     first = build(conversation.cid, list(session.speech(1)), None)
     session.begin_run()
     assert build(conversation.cid, list(session.speech(1)), first.preroll).batch.preroll == ()
-    # Nor over a hole.
-    session.next_sample += 960
+    # Nor over missing bytes.
+    session.newest = EntryId(session.newest.epoch, session.newest.offset + 1)
     assert build(conversation.cid, list(session.speech(1)), first.preroll).batch.preroll == ()
+
+
+def test_an_encoder_goes_on_over_a_gap(session, conversation, clock):
+    first = build(conversation.cid, list(session.speech(1)), None)
+    clock.pass_s(100)
+    session.begin_run()
+    session.starts = False
+    (one,) = session.speech(1)
+    later = msgspec.structs.replace(one.chunk, lead=100, samples=one.chunk.samples - 100)
+    span = later.span(conversation.cid, one.id.epoch, one.id.offset)
+    batch = build(conversation.cid, [Arrived(one.id, later, span)], first.preroll).batch
+    assert batch.preroll == tuple(packet for _, packet in session.sent[34:50])
+    assert (batch.spans[0].lead, batch.spans[0].start_ms) == (100, later.run_start_ms)
+
+
+def test_the_pre_roll_leaves_room_for_a_long_lead(session, conversation):
+    first = build(conversation.cid, list(session.speech(1)), None)
+    session.starts = False
+    (one,) = session.speech(2, chunk_s=2)
+    for lead, packets in ((65_535, 0), (65_535 - 120 - 959, 0), (65_535 - 120 - 960, 1), (60_000, 5)):
+        later = msgspec.structs.replace(one.chunk, lead=lead, samples=96_000 - lead, run_start_ms=1)
+        span = later.span(conversation.cid, one.id.epoch, one.id.offset)
+        built = build(conversation.cid, [Arrived(one.id, later, span)], first.preroll)
+        assert len(built.batch.preroll) == packets
+        assert read_batch(built.data) == built.batch
 
 
 def test_only_openings_and_empty_chunks_make_nothing_and_keep_the_preroll(session, conversation, clock):

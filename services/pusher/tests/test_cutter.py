@@ -1,9 +1,13 @@
 """The cutter: every rule of where and when a batch ends, without a server or a clock."""
 
+import random
+import struct
+
 import pytest
 
 from audiobus.cut import Stored
 from audiobus.entry_id import EntryId
+from audiocodec import Encoder
 from pusher.cutter import Limits, ReadOn, Take, Wait, decide
 from pusher.reason import Reason
 
@@ -247,3 +251,56 @@ def test_it_takes_something_always(ask, session, clock):
     decision = ask(entries, phase=0.0, last_ms=clock())
     assert isinstance(decision, Take)
     assert decision.count == 1
+
+
+# -- where a decoder would be heard to begin anew ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def talk(session):
+    """Chunks of a second: real packets, and in some of them none (DTX), where decoders make up noise of their own."""
+    chance = random.Random(7)
+    pcm = struct.pack("<16000h", *(int(chance.gauss(0, 2000)) for _ in range(16_000)))
+    voice = tuple(Encoder(16_000, complexity=0).encode(pcm))
+
+    def make(kinds):
+        for kind in kinds:
+            session.clock.pass_s(1)
+            yield session.chunk(voice if kind == "v" else (voice[0][:1],) * 50)
+
+    return make
+
+
+def test_a_batch_ends_where_a_decoder_can_go_on(ask, talk):
+    entries = list(talk("v" * 57 + "-----"))
+    # Nobody could within silence, nor where it begins.
+    assert ask(entries, more=True).count == 56
+    assert ask(entries[:60], more=False).count == 56
+    # What was asked for is cut just there.
+    assert ask(entries[:60], flush=entries[59].id, flush_reason="flush").count == 60
+    # A shorter batch by more than a quarter is none.
+    assert ask(list(talk("v" * 10 + "-" * 52)), more=True).count == 60
+
+
+def test_a_chunk_stays_back_where_what_follows_it_is_not_known(ask, talk, clock):
+    entries = list(talk("v" * 60))
+    assert (ask(entries).reason, ask(entries).count) == (Reason.SIZE, 59)
+    assert ask([*entries, *talk("v")]).count == 60
+    few = entries[:5]
+    clock.ms = few[0].chunk.at_ms + 60_000
+    assert (ask(few, last_ms=clock()).reason, ask(few, last_ms=clock()).count) == (Reason.AGE, 4)
+    assert ask(few[:1], last_ms=clock()).count == 1
+
+
+def test_an_encoder_that_ends_leaves_no_seam(ask, talk, session, clock):
+    entries = list(talk("v" * 58))
+    entries += session.speech(1, end=True)
+    assert ask([*entries, *talk("vvv")]).count == 59
+    entries = list(talk("v" * 59))
+    entries.append(session.begin(clock()))
+    assert ask([*entries, *talk("vvv")], more=True).count == 60
+
+
+def test_only_so_many_places_are_looked_at(ask, talk):
+    entries = list(talk("v" * 40 + "-" * 22))
+    assert ask(entries, more=True).count == 60

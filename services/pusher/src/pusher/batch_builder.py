@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from audiobus.cut import Stored
 from audiobus.state import PreRoll
 from audiocodec.errors import CodecError
-from audiocodec.span import Span, join, preroll_after
+from audiocodec.silence import STEP_SAMPLES
+from audiocodec.span import Span, join
 from audiostore.batch import Batch, BatchFile, batch_file
 from audiostore.errors import BatchFormatError
+from audiostore.layout import MAX_PRE_SKIP_SAMPLES
 from audiostore.names import CONTENT_TYPE
 from pusher.arrived import Arrived
 from pusher.errors import BuildError
+from pusher.lineage import goes_on, heard
+from pusher.seam import CONTEXT_SAMPLES, LONGEST_SAMPLES, preroll_for
 from pusher.stored_ranges import covers
 
 
@@ -39,15 +43,21 @@ class Built:
 
 
 def build(
-    conversation_id: str, arrived: Sequence[Arrived], preroll: PreRoll | None, exclude: Sequence[Stored] = ()
+    conversation_id: str,
+    arrived: Sequence[Arrived],
+    preroll: PreRoll | None,
+    exclude: Sequence[Stored] = (),
+    *,
+    context_samples: int = LONGEST_SAMPLES,
 ) -> Built:
-    """The batch of these entries, after `preroll`.
+    """The batch of these entries, after `preroll`, and at least `context_samples` for the next one to choose its pre-roll from.
 
     Raises:
         BuildError: no file can be made of them.
     """
     try:
-        batch, after = _assemble(conversation_id, arrived, preroll, exclude)
+        batch = _assemble(conversation_id, arrived, preroll, exclude)
+        after = heard(arrived, preroll, context_samples)
         file = batch_file(batch) if batch else BatchFile(b"", {})
     except (BatchFormatError, CodecError) as error:
         raise BuildError(f"entries {arrived[0].id} to {arrived[-1].id}: {error}") from error
@@ -59,70 +69,35 @@ def build(
     )
 
 
+def _before(span: Span, kept: PreRoll | None) -> tuple[bytes, ...]:
+    """The packets before `span` that a decoder of it should have heard, if any."""
+    return kept.packets if kept is not None and goes_on(span, kept) else ()
+
+
 def _assemble(
     conversation_id: str, arrived: Sequence[Arrived], preroll: PreRoll | None, exclude: Sequence[Stored]
-) -> tuple[Batch | None, PreRoll | None]:
+) -> Batch | None:
     entering: list[Span] = []
     first: Arrived | None = None
     before: tuple[bytes, ...] = ()
-    tail = preroll
-    for one in arrived:
+    for index, one in enumerate(arrived):
         span = one.span
-        if span is None:
+        if span is None or (span.packets and covers(exclude, span)):
             continue
-        goes_on = tail is not None and span.continues(_end_of(conversation_id, tail))
-        if not span.packets:
-            # A few bytes that held no packet: the run, if it has begun, goes on after them.
-            if goes_on and tail is not None:
-                tail = _after(span, tail.packets)
-                entering.append(span)
-            continue
-        packets = tail.packets if goes_on and tail is not None else ()
-        if not covers(exclude, span):
-            if first is None:
-                first, before = one, packets
-            entering.append(span)
-        tail = _after(span, packets)
+        # One without packets, a few bytes that held none, belongs to the run that goes on over it.
+        entering.append(span)
+        if span.packets and first is None:
+            first, before = one, _before(span, heard(arrived[:index], preroll, CONTEXT_SAMPLES))
     if first is None or first.chunk is None:
-        return None, tail
+        return None
     spans = tuple(span for span in join(entering) if span.packets)
-    batch = Batch(
+    channels = first.chunk.channels
+    room = MAX_PRE_SKIP_SAMPLES - STEP_SAMPLES - spans[0].lead
+    return Batch(
         conversation_id=conversation_id,
         source=first.chunk.source,
         sample_rate=first.chunk.sample_rate,
-        channels=first.chunk.channels,
-        preroll=before,
+        channels=channels,
+        preroll=preroll_for(before, spans[0].packets, channels, room),
         spans=spans,
-    )
-    return batch, tail
-
-
-def _end_of(conversation_id: str, tail: PreRoll) -> Span:
-    """The moment after the tail as a span without packets, for `Span.continues`."""
-    return Span(
-        conversation=conversation_id,
-        epoch=tail.epoch,
-        first_offset=tail.next_offset,
-        end_offset=tail.next_offset,
-        run_start_ms=tail.run_start_ms,
-        first_sample=tail.next_sample,
-        samples=0,
-        lead=0,
-        trim=0,
-        starts=False,
-        packets=(),
-    )
-
-
-def _after(span: Span, packets: Sequence[bytes]) -> PreRoll | None:
-    """What a batch may begin with that goes on after `span`; None where nothing can, because the encoder was flushed."""
-    kept = preroll_after(packets, span)
-    if not kept:
-        return None
-    return PreRoll(
-        epoch=span.epoch,
-        run_start_ms=span.run_start_ms,
-        next_sample=span.first_sample + span.samples,
-        next_offset=span.end_offset,
-        packets=kept,
     )

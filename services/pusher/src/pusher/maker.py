@@ -18,6 +18,8 @@ from audiostore.key_ring import KeySource
 from pusher.arrived import Arrived
 from pusher.batch_builder import Built, build
 from pusher.errors import NoKeyError
+from pusher.reason import Reason
+from pusher.seam import context_samples
 
 THREADS: Final = 2
 
@@ -39,8 +41,9 @@ class Maker:
         exclude: Sequence[Stored],
         *,
         sealed: bool,
+        reason: str = Reason.SIZE,
     ) -> Built:
-        """What `build` makes of these entries; with `sealed` its data are the sealed file, another one each time.
+        """What `build` makes of these entries; with `sealed` its data are the sealed file, another one each time. `reason`: the cut's.
 
         Raises:
             BuildError: no file can be made of them.
@@ -49,7 +52,9 @@ class Maker:
         entries = tuple(arrived)  # the buffer may grow meanwhile
 
         def work() -> Built:
-            built = build(conversation.cid, entries, preroll, exclude)
+            built = build(
+                conversation.cid, entries, preroll, exclude, context_samples=context_samples(reason)
+            )
             return self._seal(conversation, built) if sealed and built.batch else built
 
         return await self._run(work)

@@ -82,7 +82,9 @@ class Planner:
             sealed = must_seal(protection)
             entries = buffer.arrived[: take.count]
             try:
-                built = await self._maker.make(conversation, entries, state.preroll, exclude, sealed=sealed)
+                built = await self._maker.make(
+                    conversation, entries, state.preroll, exclude, sealed=sealed, reason=take.reason
+                )
             except BuildError as error:
                 # One of these entries is at fault: fewer and fewer are tried until it stands alone.
                 if take.count > 1:

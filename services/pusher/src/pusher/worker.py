@@ -159,7 +159,7 @@ class Worker:
             await buffer.read_page(self.now_ms(), last=cut.last_id)
         if buffer.arrived:
             built = await self.maker.make(
-                conversation, buffer.arrived, state.preroll, cut.exclude, sealed=sealed
+                conversation, buffer.arrived, state.preroll, cut.exclude, sealed=sealed, reason=cut.reason
             )
         else:
             # Its entries are gone although it stands: Redis was changed by hand. There is nothing left to store.

@@ -1,0 +1,142 @@
+"""Seams: whether a decoder that begins anew at a batch gives what one that runs through gives, and how much it must hear before.
+
+Owns the judgement of one place between two packets, by decoding it. Pure but for libopus. 320 ms of packets are enough nearly always, but
+not always: a decoder of SILK never becomes bit-exact with another, and where speech falls silent or sets in, what is left between the
+two may be heard of by a meter (docs/decisions/0005). Two decoders that began at different packets differ there from each other as
+much as from one that ran through, which nobody has at hand. So their difference tells.
+"""
+
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+from audiocodec.decoder import Decoder
+from audiocodec.errors import CodecError
+from audiocodec.packet import packet_facts
+from audiocodec.span import PREROLL_SAMPLES
+from pusher.reason import Reason
+
+LONGEST_SAMPLES: Final = 57_600
+"""1.2 s at 48 kHz: the longest pre-roll. With a packet more, and a lead, a pre-skip holds it (RFC 7845 §5.1)."""
+CONTEXT_SAMPLES: Final = 480_000
+"""10 s: by then a decoder is, measured, as good as one that ran through."""
+SETTLED_DB: Final = 44.0
+"""Where decoders that heard 320 ms and 1.2 s agree to this, none of 14,000 was less than 35 dB from one that ran through."""
+STEP_SAMPLES: Final = 1_920
+"""40 ms: how far apart the beginnings lie that are tried where 320 ms are not enough."""
+
+_RATE: Final = 16_000
+"""Hz of the comparison: what SILK codes lies below 8 kHz. CELT has settled after 320 ms always."""
+_HEARD_SAMPLES: Final = 960
+"""20 ms at 48 kHz: what is compared, right after the seam."""
+
+_CHOSEN: Final = (Reason.SIZE, Reason.AGE, Reason.BOUNDARY)
+"""Cuts whose place the cutter chose, or after which nothing goes on."""
+
+_Pcm: TypeAlias = memoryview
+
+
+def context_samples(reason: str) -> int:
+    """How many samples of packets to keep after a cut, for the next batch to choose its pre-roll from.
+
+    Where somebody asked for the cut it had to be made just there, and the choice matters; and nothing else of the conversation is in
+    Redis then.
+    """
+    return LONGEST_SAMPLES if reason in _CHOSEN else CONTEXT_SAMPLES
+
+
+def last_packets(packets: Sequence[bytes], samples: int) -> tuple[bytes, ...]:
+    """As many packets from the end as last at least `samples` at 48 kHz; all where they are fewer."""
+    have, at = 0, len(packets)
+    while at and have < samples:
+        at -= 1
+        have += packet_facts(packets[at]).samples
+    return tuple(packets[at:])
+
+
+def always_settles(before: Sequence[bytes]) -> bool:
+    """Whether 320 ms are enough whatever follows: CELT forgets (RFC 6716 §4.3), and SILK begins anew after it (§4.5)."""
+    return all(packet_facts(packet).mode == "celt" for packet in last_packets(before, PREROLL_SAMPLES))
+
+
+def is_settled(before: Sequence[bytes], after: Sequence[bytes], channels: int) -> bool:
+    """Whether 320 ms of pre-roll are enough between these packets.
+
+    Args:
+        before: the packets before the seam: LONGEST_SAMPLES, or all since the encoder began.
+        after: those after it: at least 20 ms, else what there is.
+        channels: of the recording.
+    """
+    long, short = last_packets(before, LONGEST_SAMPLES), last_packets(before, PREROLL_SAMPLES)
+    if len(short) == len(long) or always_settles(short):
+        return True
+    if _is_absent(after[0]) or all(_is_absent(packet) for packet in short):
+        # Where the device sends nothing (DTX) a decoder makes up noise, each its own, out of what it heard before.
+        return False
+    try:
+        one, other = _heard(short, after, channels), _heard(long, after, channels)
+    except CodecError:
+        return True  # what no decoder takes sounds the same after any pre-roll
+    return _difference(one, other) <= _tolerance(other)
+
+
+def preroll_for(
+    before: Sequence[bytes], after: Sequence[bytes], channels: int, room: int
+) -> tuple[bytes, ...]:
+    """The pre-roll of a batch that begins with `after`: 320 ms, or more where they are not enough.
+
+    Args:
+        before: the packets before the seam: the more (up to CONTEXT_SAMPLES), the better the choice.
+        after: the packets of the batch.
+        channels: of the recording.
+        room: most samples at 48 kHz that the pre-roll may last.
+    """
+    short = _at_most(last_packets(before, PREROLL_SAMPLES), room)
+    if is_settled(before, after, channels):
+        return short
+    tried = [
+        _at_most(last_packets(before, samples), room)
+        for samples in range(PREROLL_SAMPLES, LONGEST_SAMPLES + 1, STEP_SAMPLES)
+    ]
+    try:
+        through = _heard(before, after, channels)
+        off = {packets: _difference(_heard(packets, after, channels), through) for packets in tried}
+    except CodecError:
+        return short
+    return min(off, key=lambda packets: off[packets])
+
+
+def _is_absent(packet: bytes) -> bool:
+    """Whether no frame of the packet holds more than a byte: such a frame counts as lost (RFC 6716 §3.4, "DTX")."""
+    return len(packet) - 2 <= packet_facts(packet).frames
+
+
+def _heard(before: Sequence[bytes], after: Sequence[bytes], channels: int) -> _Pcm:
+    """The first 20 ms of `after`, s16, as a new decoder gives them after `before`."""
+    decoder = Decoder(_RATE, channels)
+    for packet in before:
+        decoder.decode(packet)
+    pcm, samples = b"", 0
+    for packet in after:
+        pcm += decoder.decode(packet)
+        samples += packet_facts(packet).samples
+        if samples >= _HEARD_SAMPLES:
+            break
+    return memoryview(pcm[: _HEARD_SAMPLES * _RATE // 48_000 * 2 * channels]).cast("h")
+
+
+def _difference(one: _Pcm, other: _Pcm) -> int:
+    return sum((a - b) ** 2 for a, b in zip(one, other, strict=True))
+
+
+def _tolerance(pcm: _Pcm) -> float:
+    """The greatest difference from this that counts as agreement: SETTLED_DB below it, or a step of 16 bits, on average."""
+    return max(len(pcm), sum(value * value for value in pcm) / 10 ** (SETTLED_DB / 10))
+
+
+def _at_most(packets: tuple[bytes, ...], samples: int) -> tuple[bytes, ...]:
+    """As many packets from the end as last no longer than `samples`."""
+    have, at = 0, len(packets)
+    while at and have + packet_facts(packets[at - 1]).samples <= samples:
+        at -= 1
+        have += packet_facts(packets[at]).samples
+    return packets[at:]

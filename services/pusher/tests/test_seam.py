@@ -1,0 +1,96 @@
+"""Seams: what 320 ms of pre-roll are enough for, and what is taken where they are not."""
+
+import random
+import struct
+
+import pytest
+
+from audiocodec import Encoder
+from audiocodec.packet import packet_facts
+from audiocodec.silence import silent_packets
+from pusher import seam
+from pusher.reason import Reason
+
+ROOM = 65_415
+
+
+def noise(seconds: float, channels: int = 1, level: float = 3000.0) -> bytes:
+    chance = random.Random(5)
+    count = int(seconds * 16_000) * channels
+    return struct.pack(f"<{count}h", *(int(chance.gauss(0, level)) for _ in range(count)))
+
+
+@pytest.fixture(scope="module")
+def packets() -> list[bytes]:
+    """Twelve seconds of SILK."""
+    made = Encoder(16_000, complexity=0).encode(noise(12))
+    assert packet_facts(made[0]).mode == "silk"
+    return made
+
+
+def absent(packets: list[bytes], count: int) -> list[bytes]:
+    """What a device sends while nobody speaks (DTX): decoders make up noise, each its own."""
+    return [packets[0][:1]] * count
+
+
+def samples(packets) -> int:
+    return sum(packet_facts(packet).samples for packet in packets)
+
+
+def test_the_last_packets_last_at_least_as_long(packets):
+    assert seam.last_packets(packets, 1) == (packets[-1],)
+    assert seam.last_packets(packets, 960 * 3) == tuple(packets[-3:])
+    assert seam.last_packets(packets, 960 * 3 + 1) == tuple(packets[-4:])
+    assert seam.last_packets(packets[:2], 10_000) == tuple(packets[:2])
+    assert seam.last_packets(packets, 0) == ()
+
+
+def test_noise_is_settled_after_320_ms(packets):
+    assert seam.is_settled(packets[:500], packets[500:], 1)
+    assert seam.preroll_for(packets[:500], packets[500:], 1, ROOM) == tuple(packets[484:500])
+
+
+def test_an_encoder_that_began_within_320_ms_is_always_settled(packets):
+    assert seam.is_settled([], packets, 1)
+    assert seam.is_settled(absent(packets, 16), packets, 1)
+    assert seam.preroll_for(packets[:3], packets[3:], 1, ROOM) == tuple(packets[:3])
+
+
+def test_where_a_decoder_would_have_to_make_up_noise_more_is_taken(packets):
+    before = [*packets[:500], *absent(packets, 20)]
+    after = absent(packets, 5)
+    # After 320 ms of nothing a decoder has nothing to make noise of.
+    assert not seam.is_settled(before, after, 1)
+    assert not seam.is_settled([*before, *absent(packets, 100)], packets, 1)
+    assert seam.is_settled([*before, *packets[:50]], packets[50:], 1)
+    taken = seam.preroll_for(before, after, 1, ROOM)
+    assert taken == tuple(before[-len(taken) :])
+    assert 20 < len(taken) <= 62
+
+
+def test_the_longest_pre_roll_fits_into_a_pre_skip(packets):
+    long = [bytes([packets[0][0] | 3, 0x80 | 6, *[2] * 5, *([0x55] * 13)])]  # six frames of 20 ms
+    assert packet_facts(long[0]).samples == 5_760
+    for before in ([*packets[:300], *absent(packets, 17)], [*packets[:300], *long * 2, *absent(packets, 17)]):
+        assert samples(seam.preroll_for(before, absent(packets, 5), 1, ROOM)) <= ROOM
+        assert samples(seam.preroll_for(before, absent(packets, 5), 1, 20_000)) <= 20_000
+    assert seam.preroll_for(packets[:100], packets[100:], 1, -5) == ()
+
+
+def test_celt_forgets(packets):
+    assert seam.always_settles(silent_packets(48_000, 1))
+    assert seam.always_settles([*packets[:100], *silent_packets(15_360, 1)])
+    assert not seam.always_settles([*packets[:100], *silent_packets(9_600, 1)])
+    assert not seam.always_settles(packets[:100])
+
+
+def test_two_channels_are_compared_as_two():
+    stereo = Encoder(16_000, 2, complexity=0).encode(noise(4, 2))
+    assert seam.is_settled(stereo[:150], stereo[150:], 2)
+
+
+def test_more_is_kept_after_a_cut_that_somebody_asked_for():
+    for reason in (Reason.SIZE, Reason.AGE, Reason.BOUNDARY):
+        assert seam.context_samples(reason) == seam.context_samples(reason.value) == seam.LONGEST_SAMPLES
+    for reason in (Reason.IDLE, Reason.FINALIZE, Reason.FLUSH, Reason.END, Reason.SWITCH, "of a later build"):
+        assert seam.context_samples(reason) == seam.CONTEXT_SAMPLES
