@@ -48,9 +48,14 @@ fmt: setup ## ruff format, and the fixes that ruff makes itself
 types: setup ## mypy, strict
 	@$(BIN)/mypy libs/*/src services/*/src clients/python/src tests/support tests/fuzz/tapedeck_fuzz bench
 
-tools: ## Build the Go tools that checks use into .tools/bin, where Go is there
+tools: .tools/azurite/.ready ## Fetch the servers that checks use into .tools, where Go and npm are there
 	@if command -v go >/dev/null 2>&1; then GOBIN="$(CURDIR)/.tools/bin" go -C tools install tool; \
-	else echo "make tools: no Go here; checks that need fake-gcs-server look for it on PATH"; fi
+	else echo "make tools: no Go here; checks that need fake-gcs-server or versitygw look for them on PATH"; fi
+
+.tools/azurite/.ready: tools/package-lock.json
+	@if command -v npm >/dev/null 2>&1; then mkdir -p $(@D) && cp tools/package.json tools/package-lock.json tools/.npmrc $(@D)/ && \
+		npm ci --prefix $(@D) --ignore-scripts --loglevel=error >/dev/null && touch $@; \
+	else echo "make tools: no npm here; checks that need azurite-blob look for it on PATH"; fi
 
 bench: setup ## Measure, each figure against its baseline in the same run
 	@$(BIN)/python -m bench

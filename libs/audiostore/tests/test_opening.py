@@ -4,14 +4,17 @@ import sys
 import pytest
 
 from audiostore import open_store
+from audiostore.az_store import AzStore
 from audiostore.errors import StoreConfigurationError
 from audiostore.file_store import FileStore
 from audiostore.gcs_store import GcsStore
 from audiostore.memory_store import MemoryStore
+from audiostore.s3_store import S3Store
 
 
-async def test_each_address_opens_its_store(tmp_path, monkeypatch):
+async def test_each_address_opens_its_store(tmp_path, no_settings, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9")
     for url, kind in {
         "memory:": MemoryStore,
@@ -19,6 +22,9 @@ async def test_each_address_opens_its_store(tmp_path, monkeypatch):
         "file://./relative/store": FileStore,
         "gs://a-bucket": GcsStore,
         "gs://a-bucket/with/prefix/": GcsStore,
+        "s3://a-bucket": S3Store,
+        "s3://a-bucket/with/prefix/": S3Store,
+        "az://a-container/prefix": AzStore,
     }.items():
         store = open_store(url)
         assert isinstance(store, kind)
@@ -43,8 +49,11 @@ async def test_each_address_opens_its_store(tmp_path, monkeypatch):
         "gs:bucket",
         "gs://UPPER",
         "gs://bucket/a/../b",
-        "s3://bucket",
-        "az://container",
+        "s3://",
+        "s3:bucket",
+        "az://UPPER",
+        "az://container/a//b",
+        "s3://key:secret@bucket/x",
         "http://user:secret@host/",
     ],
 )
@@ -52,13 +61,20 @@ def test_other_addresses_say_what_to_write(url):
     with pytest.raises(StoreConfigurationError) as caught:
         open_store(url)
     assert "secret" not in str(caught.value)
-    assert "gs://bucket" in str(caught.value) or "file:///folder" in str(caught.value)
+    assert (
+        "://bucket" in str(caught.value)
+        or "file:///folder" in str(caught.value)
+        or "between slashes" in str(caught.value)
+    )
 
 
-def test_googles_library_is_imported_only_for_gs():
+def test_libraries_of_clouds_are_imported_only_for_their_stores():
     code = (
         "import sys, audiostore, audiostore.batch, audiostore.names\n"
         "audiostore.open_store('memory:')\n"
-        "assert not [name for name in sys.modules if name.startswith('google.cloud') or name == 'requests']\n"
+        "heavy = ('google.cloud', 'requests', 'obstore')\n"
+        "assert not [name for name in sys.modules if name.startswith(heavy)]\n"
+        "audiostore.open_store('s3://a-bucket')\n"
+        "assert 'obstore' in sys.modules and 'google.cloud' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

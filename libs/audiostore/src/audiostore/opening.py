@@ -13,14 +13,15 @@ from audiostore.errors import BadNameError, StoreConfigurationError
 from audiostore.store import Store, check_name
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", re.ASCII)
-_KNOWN = "file:///folder, file://./folder, memory: and gs://bucket[/prefix] are"
+_KNOWN = "file:///folder, file://./folder, memory:, and gs://, s3:// and az://bucket[/prefix] are"
 
 
 def open_store(url: str) -> Store:
     """The store at `url`.
 
     `file:///folder` (or `file://./folder`, relative to where the process runs; it is made where it is missing), `memory:` (empty and
-    private), `gs://bucket[/prefix]` (credentials as Google's libraries find them; none where STORAGE_EMULATOR_HOST is set).
+    private), `gs://bucket[/prefix]` (credentials as Google's libraries find them; none where STORAGE_EMULATOR_HOST is set),
+    `s3://bucket[/prefix]` and `az://container[/prefix]` (settings from AWS_… and AZURE_… in the environment: docs/stores.md).
     May block for a second or two. Raises StoreConfigurationError for an address or credentials that cannot work.
     """
     scheme, _colon, rest = url.partition(":")
@@ -37,6 +38,16 @@ def open_store(url: str) -> Store:
         from audiostore.gcs_store import GcsStore  # noqa: PLC0415 — this import takes a second
 
         return GcsStore(bucket, prefix)
+    if scheme == "s3":
+        bucket, prefix = _bucket(url, rest)
+        from audiostore.s3_store import S3Store  # noqa: PLC0415 — backends are imported when opened
+
+        return S3Store(bucket, prefix)
+    if scheme == "az":
+        bucket, prefix = _bucket(url, rest)
+        from audiostore.az_store import AzStore  # noqa: PLC0415 — backends are imported when opened
+
+        return AzStore(bucket, prefix)
     raise StoreConfigurationError(f"store address {_shown(url)}: this kind of store is not known; {_KNOWN}")
 
 
@@ -54,7 +65,9 @@ def _bucket(url: str, rest: str) -> tuple[str, str]:
     bucket, _slash, prefix = rest.removeprefix("//").partition("/")
     prefix = prefix.strip("/")
     if not rest.startswith("//") or not _BUCKET.fullmatch(bucket):
-        raise StoreConfigurationError(f"store address {_shown(url)}: write gs://bucket or gs://bucket/prefix")
+        raise StoreConfigurationError(
+            f"store address {_shown(url)}: write {url.partition(':')[0]}://bucket or {url.partition(':')[0]}://bucket/prefix"
+        )
     if not prefix:
         return bucket, ""
     try:

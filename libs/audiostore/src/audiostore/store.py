@@ -6,6 +6,7 @@ translate nothing: every method raises only errors of `audiostore.errors` (Store
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,19 +17,33 @@ if TYPE_CHECKING:
 
 MAX_NAME_BYTES = 1024  # what Google Cloud Storage allows
 MAX_SEGMENT_BYTES = 255  # what file systems allow between two slashes
-MAX_METADATA_BYTES = 8192  # what Google Cloud Storage allows, keys and values together
+MAX_METADATA_BYTES = (
+    8192  # what Google Cloud Storage and Azure allow, keys and values together; S3 keeps 2048
+)
 MAX_OBJECT_BYTES = (
     64 * 1024 * 1024
 )  # what `get` reads in one piece; a minute of anything we store is far below
 PAGE_OBJECTS = 1000  # objects a listing fetches at once
+CONTENT_CRC32C = "content-crc32c"
+METADATA_LEFT_OUT = "metadata-left-out"
+RESERVED_METADATA = frozenset({CONTENT_CRC32C, METADATA_LEFT_OUT})
+"""Metadata that backends without a CRC32C of their own write for themselves; callers neither give nor see it."""
+
+# Metadata travels in HTTP headers, whose names know no case and whose edges and double spaces are not kept; Azure allows identifiers only,
+# into which these keys can be turned and back.
+_METADATA_KEY = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", re.ASCII)
+_METADATA_VALUE = re.compile(r"[!-~]+( [!-~]+)*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
     """What a store says about an object without its bytes.
 
-    `crc32c`: of the whole content; None where a listing would have to read the file to know it (`head` knows it).
-    `metadata`: what `put` was given; None where the backend keeps none (file://: read it from the tags in the file).
+    `crc32c`: of the whole content; None where a listing would have to open the object to know it (`head` knows it), and where another
+    program wrote the object and the backend keeps no CRC32C.
+    `metadata`: all that `put` was given, or None, never a part of it: None where the backend keeps none (file://), where a listing would
+    have to open the object to know it (s3://, az://: `head` knows it), and where it was more than the backend keeps. Who needs it then
+    reads the tags in the object.
     """
 
     name: str
@@ -47,8 +62,9 @@ class Store(Protocol):
     async def put(
         self, name: str, data: bytes, *, content_type: str, metadata: Mapping[str, str]
     ) -> ObjectInfo:
-        """Create the object, whole or not at all, and compare its CRC32C with what was sent.
+        """Create the object, whole or not at all, and see to it that what lies there has the CRC32C of what was sent.
 
+        Metadata that the backend cannot keep is left out: `metadata` of the answer, and of `head`, is then None.
         Raises AlreadyExistsError where the name is taken, whatever lies there; of several calls at once exactly one creates. A
         reply lost on the way is made good inside: one's own object is never reported as a conflict. Raises TooLargeError.
         """
@@ -108,12 +124,18 @@ def check_prefix(prefix: str) -> str:
 
 
 def check_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
-    """A copy of the metadata, if every backend that keeps metadata can keep it. Raises BadNameError."""
+    """A copy of the metadata, if it is such that every backend gives back what it keeps. Raises BadNameError."""
     size = 0
     for key, value in metadata.items():
-        if not key or not key.isascii() or not key.isprintable() or key != key.lower():
-            raise BadNameError(f"metadata key {key[:100]!r} is not lower-case printable ASCII")
-        size += len(key) + len(value.encode())
+        if not _METADATA_KEY.fullmatch(key) or key in RESERVED_METADATA:
+            raise BadNameError(
+                f"metadata key {key[:100]!r} is reserved, or not lower-case letters and digits parted by hyphens"
+            )
+        if not _METADATA_VALUE.fullmatch(value):
+            raise BadNameError(
+                f"the value of metadata key {key[:100]!r} is empty, no printable ASCII, or has spaces that no header keeps"
+            )
+        size += len(key) + len(value)
     if size > MAX_METADATA_BYTES:
         raise BadNameError(
             f"{size} bytes of metadata are more than the {MAX_METADATA_BYTES} that an object can carry"
