@@ -16,7 +16,7 @@ from servicekit.settings import Setting
 
 MIN_SECRET_BYTES: Final = 32  # HS256 wants a key at least as long as its hash (RFC 7518 §3.2)
 
-STORE_SCHEMES: Final = ("gs", "file", "memory")
+STORE_SCHEMES: Final = ("gs", "s3", "az", "file", "memory")
 
 
 class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,7 +64,7 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
         Setting(
             "TAPEDECK_STORE_URL",
             url(*STORE_SCHEMES),
-            "the bucket: gs://bucket/prefix, file:///directory, memory:",
+            "the bucket: gs://, s3:// or az://bucket/prefix, file:///directory, memory:",
         ),
     ]
 
