@@ -1,6 +1,7 @@
 """`audiostore.key_ring.KeyRing.parse`: what an operator writes into a setting or a file."""
 
 import base64
+import re
 from random import Random
 
 from audiostore.errors import KeyRingError, UnknownKeyError
@@ -29,6 +30,10 @@ def check(data: bytes) -> int | None:
             demand(not leaks, "the error quotes a key")
         return None
     demand(0 < len(ring.ids) <= MAX_KEYS, f"{len(ring.ids)} keys")
+    demand(
+        all(re.fullmatch(r"[!-+\--9;-~]{1,64}", key_id) for key_id in ring.ids),
+        f"ids that cannot be: {ring.ids}",
+    )
     keys = [ring.key(key_id) for key_id in ring.ids]
     demand(all(len(key) == KEY_BYTES for key in keys), "a key of another length")
     demand(len(set(keys)) == len(keys), "one key under two ids")

@@ -22,14 +22,19 @@ def check(data: bytes) -> int | None:
         )
         return None
     demand(headers == (stream.head, stream.tags), "other headers than those of its first bytes")
+    pages = ogg_by_hand.split(data)
+    demand(ogg_by_hand.join(pages) == data, "a wrong checksum, or bytes that are no page")
+    demand(ogg_by_hand.in_order(pages) == pages, "pages out of order, or flags that are not theirs")
+    if len(pages) > 1 and pages[1].lacing[-1:] != b"\xff":  # headers of two pages, as most have
+        demand(ogg_by_hand.timed(pages)[:-1] == pages[:-1], "a granule position that the packets do not make")
     samples = [packet_facts(packet).samples for packet in stream.packets]
     trim = sum(samples) - stream.end_granule
     demand(0 <= trim <= samples[-1], f"a trim of {trim} samples")
     writer = OggOpusWriter(stream.head, stream.tags, 1)
-    pages = [writer.start()]
-    pages += [writer.packet(packet, size) for packet, size in zip(stream.packets, samples, strict=True)]
-    pages.append(writer.finish(trim))
-    demand(read_ogg_opus(b"".join(pages)) == stream, "written and read again it is another stream")
+    again = [writer.start()]
+    again += [writer.packet(packet, size) for packet, size in zip(stream.packets, samples, strict=True)]
+    again.append(writer.finish(trim))
+    demand(read_ogg_opus(b"".join(again)) == stream, "written and read again it is another stream")
     return sum(map(len, stream.packets))
 
 

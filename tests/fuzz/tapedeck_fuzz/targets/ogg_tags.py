@@ -1,5 +1,6 @@
 """`OpusHead.parse` and `OpusTags.parse`: the two header packets of Ogg Opus, without the pages around them."""
 
+import re
 from random import Random
 
 from audiocodec.errors import OggError
@@ -22,6 +23,11 @@ def check(data: bytes) -> int | None:
     except OggError as error:
         demand(str(error).startswith("OpusTags"), f"names no structure: {error}")
         return size
+    for name, _ in tags.comments:
+        demand(
+            re.fullmatch(r"[ -<>-}]+", name) is not None,
+            f"{name!r} is no name of a comment (Vorbis comment, RFC 7845 §5.2)",
+        )
     raw = tags.encode()
     demand(data.startswith(raw), "other bytes are written than were read; only padding may be missing")
     demand(OpusTags.parse(raw) == tags, "written and read again they are other tags")
