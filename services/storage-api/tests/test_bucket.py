@@ -1,13 +1,17 @@
 """The bucket as a reader sees it."""
 
+import base64
+
 import pytest
 
-from audiostore import open_store
+from audiostore import open_store, sealing
 from audiostore.errors import StoreError, TransientStoreError
+from audiostore.key_ring import KeySource
 from audiostore.names import CONTENT_TYPE
 from servicekit.metrics import Metrics
 from storage_api.bucket import Bucket
 from storage_api.errors import SourceGoneError, UnreadableError, log_text
+from storage_api.keys import Keys
 from storage_api.metrics import StorageMetrics
 from storage_api.workers import Workers
 
@@ -191,6 +195,176 @@ async def test_the_memory_of_facts_is_bounded(bucket, tape, pcm_tone, monkeypatc
     assert len(await bucket.objects("user-1", "conv-1")) == 4
     assert len(bucket._verdicts._known) == 2
     assert len(await bucket.objects("user-1", "conv-1")) == 4
+
+
+FOLDER = "chunks/user-1/conv-1/"
+
+
+async def test_raw_pcm_needs_no_look_and_a_batch_one_at_its_head(bucket, counting, store):
+    for name in ("1.000.bin", "2.000.bin", "3.000-4.000.batch.bin", "9.000.batch.bin"):
+        await store.put(FOLDER + name, bytes(32_000), content_type="x/y", metadata={})
+    rows = await bucket.objects("user-1", "conv-1")
+    assert [(row.reason, row.end_48k - row.start_48k) for row in rows] == [(None, 48_000)] * 4
+    assert counting.asked == ["get_range"] * 2
+    assert await bucket.older(rows[0]) == bytes(32_000)
+    assert counting.asked == ["get_range"] * 2 + ["get"]
+
+
+async def test_other_older_objects_are_read_once_to_know_them(bucket, counting, store):
+    for name in ("1.000.opus", "2.000.opus"):
+        await store.put(FOLDER + name, b"\1\0\0\0\x80\2\0\0\1\0\x48", content_type="x/y", metadata={})
+    for _ in range(2):
+        rows = await bucket.objects("user-1", "conv-1")
+        assert [(row.reason, row.end_48k - row.start_48k) for row in rows] == [(None, 960)] * 2
+        assert counting.asked == ["get"] * 2
+    assert await bucket.older(rows[0]) == bytes(640)
+
+
+async def test_a_store_that_is_away_is_no_damage(bucket, counting, store):
+    await store.put(FOLDER + "1.000.opus", b"\1\0\0\0\x80\2\0\0\1\0\x48", content_type="x/y", metadata={})
+    counting.failures = 3
+    with pytest.raises(TransientStoreError):
+        await bucket.objects("user-1", "conv-1")
+    (row,) = await bucket.objects("user-1", "conv-1")
+    assert row.reason is None
+    counting.failures = 3
+    with pytest.raises(TransientStoreError):
+        await bucket.older(row)
+    assert await bucket.older(row) == bytes(640)
+
+
+async def test_an_older_object_that_is_gone_is_no_row(bucket, store, counting):
+    await store.put(FOLDER + "1.000.opus", b"x", content_type="x/y", metadata={})
+    listed = [(name, info) async for name, info in bucket.names("user-1")]
+    await store.delete(FOLDER + "1.000.opus")
+    assert await bucket.with_facts(listed) == []
+
+
+async def test_too_large_for_one_piece_is_said_and_its_length_stays_known(
+    store, metrics, workers, monkeypatch
+):
+    monkeypatch.setattr("audiostore.store.MAX_OBJECT_BYTES", 1_000)
+    await store.put(FOLDER + "1.000.enc", bytes(900), content_type="x/y", metadata={})
+    monkeypatch.setattr("audiostore.store.MAX_OBJECT_BYTES", 800)
+    bucket = Bucket(store, metrics, workers, Keys(legacy_secret="secret"))
+    (row,) = await bucket.objects("user-1", "conv-1")
+    assert (row.reason, row.end_48k - row.start_48k) == ("too_large", 868 // 2 * 3)
+    assert metrics.unreadable["too_large"]._value.get() == 1
+
+
+async def test_large_older_objects_are_read_one_after_another(store, metrics, workers, monkeypatch):
+    monkeypatch.setattr("storage_api.bucket.LARGE_BYTES", 10)
+    at_once = most = 0
+
+    class Slow(Counting):
+        async def get(self, name):
+            nonlocal at_once, most
+            at_once += 1
+            most = max(most, at_once)
+            data = await super().get(name)
+            at_once -= 1
+            return data
+
+    for number in range(4):
+        await store.put(f"{FOLDER}{number}.000.opus", bytes(20), content_type="x/y", metadata={})
+    await Bucket(Slow(store), metrics, workers).objects("user-1", "conv-1")
+    assert most == 1
+
+
+class Sealed:
+    """Sealed objects of ours, and a ring that can be changed."""
+
+    def __init__(self, store, tape, pcm_tone, folder) -> None:
+        self.store, self.tape, self.pcm_tone = store, tape, pcm_tone
+        self.path = folder / "ring"
+        self.keep("k1")
+        self.clock = 0.0
+        self.source = KeySource(path=self.path, clock=lambda: self.clock)
+
+    def keep(self, *ids: str) -> None:
+        keys = {"k1": bytes(range(32)), "k2": bytes(range(1, 33))}
+        self.path.write_text(",".join(f"{one}:{base64.b64encode(keys[one]).decode()}" for one in ids))
+
+    async def put(self, *, with_metadata: bool) -> str:
+        """A batch of 2 s, sealed with the ring's first key."""
+        await self.tape.record(self.pcm_tone(2))
+        plain = open_store("memory:")
+        self.tape.store = plain
+        (name,) = await self.tape.put(0, 3)
+        info = await plain.head(name)
+        data = sealing.seal(await plain.get(name), self.source.ring(), "user-1")
+        sealed = name.replace(".bin", ".enc")
+        metadata = info.metadata if with_metadata else {}
+        await self.store.put(sealed, data, content_type=sealing.CONTENT_TYPE, metadata=metadata)
+        return sealed
+
+
+@pytest.mark.parametrize("with_metadata", [False, True])
+async def test_ours_sealed_is_known_by_its_head_and_opened_whole(
+    tape, pcm_tone, metrics, workers, tmp_path, with_metadata
+):
+    memory = Counting(open_store("memory:"))
+    sealed = Sealed(memory, tape, pcm_tone, tmp_path)
+    await sealed.put(with_metadata=with_metadata)
+    bucket = Bucket(memory, metrics, workers, Keys(sealed.source))
+    (row,) = await bucket.objects("user-1", "conv-1")
+    assert (row.reason, row.verdict.facts.samples) == (None, 2 * 48_000)
+    batch = await bucket.batch(row)
+    assert [span.samples for span in batch.spans] == [2 * 48_000]
+    assert memory.asked == ["get_range", "get"]
+
+
+@pytest.mark.parametrize("with_metadata", [False, True])
+async def test_what_had_no_key_opens_once_the_ring_has_it(
+    tape, pcm_tone, metrics, workers, tmp_path, with_metadata
+):
+    memory = open_store("memory:")
+    sealed = Sealed(memory, tape, pcm_tone, tmp_path)
+    await sealed.put(with_metadata=with_metadata)
+    sealed.keep("k2")
+    sealed.clock += 10
+    bucket = Bucket(memory, metrics, workers, Keys(sealed.source))
+    for _ in range(2):
+        (row,) = await bucket.objects("user-1", "conv-1")
+        assert row.reason == "no_key"
+        assert row.end_48k - row.start_48k == 2 * 48_000
+    assert metrics.unreadable["no_key"]._value.get() == 1
+    sealed.keep("k2", "k1")
+    sealed.clock += 10
+    (row,) = await bucket.objects("user-1", "conv-1")
+    assert row.reason is None
+    assert (await bucket.batch(row)).spans
+
+
+async def test_a_sealed_object_that_was_changed_or_moved_is_damaged(
+    tape, pcm_tone, metrics, workers, tmp_path
+):
+    memory = open_store("memory:")
+    sealed = Sealed(memory, tape, pcm_tone, tmp_path)
+    name = await sealed.put(with_metadata=False)
+    data = await memory.get(name)
+    moved = FOLDER + "1700000300.000-1700000302.000.batch.enc"
+    await memory.put(moved, data, content_type="x/y", metadata={})
+    await memory.delete(name)
+    await memory.put(name, data[:-1] + bytes((data[-1] ^ 1,)), content_type="x/y", metadata={})
+    bucket = Bucket(memory, metrics, workers, Keys(sealed.source))
+    rows = await bucket.objects("user-1", "conv-1")
+    assert [row.reason for row in rows] == ["damaged", "damaged"]
+    assert rows[1].start_48k == 1_700_000_300_000 * 48
+
+
+async def test_a_plain_batch_that_was_moved_is_damaged_too(bucket, store, tape, pcm_tone):
+    await tape.record(pcm_tone(2))
+    (name,) = await tape.put(0, 3)
+    memory = open_store("memory:")
+    tape.store = memory
+    await tape.put(0, 3)
+    data, metadata = await memory.get(name), (await memory.head(name)).metadata
+    await store.put(
+        FOLDER + "1700000300.000-1700000302.000.batch.bin", data, content_type="x/y", metadata=metadata
+    )
+    rows = await bucket.objects("user-1", "conv-1")
+    assert [row.reason for row in rows] == [None, "damaged"]
 
 
 def test_a_users_id_stays_out_of_the_logs():

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from audiocodec import BadPacketError, read_ogg_opus
+from audiocodec import BadPacketError, Decoder, read_ogg_opus
 from audiocodec.packet import packet_facts
 from audiocodec.span import Span
 from storage_api.ogg_rendering import OggRendering, packet_samples
+from storage_api.older_sound import OlderSound, nearest
+from storage_api.older_stream import Encoding
 from storage_api.passage import Sound, narrow
 from storage_api.timeline import Piece, Stored, timeline
 
@@ -23,13 +25,20 @@ def span_at(first: int, count: int, *, lead: int = 0, trim: int = 0, starts: boo
     return Span("c", T0, 0, 1, T0, first, count * 960 - lead - trim, lead, trim, starts, packets)
 
 
-def render(sounds: list[Sound], *, start: int = START, end: int | None = None, fill_gaps: bool = True):
+def render(
+    sounds: list[Sound | OlderSound], *, start: int = START, end: int | None = None, fill_gaps: bool = True
+):
     rendering = OggRendering(
-        channels=1, sample_rate=16_000, comments=[("A", "b")], serial=7, fill_gaps=fill_gaps
+        channels=1,
+        sample_rate=16_000,
+        comments=[("A", "b")],
+        serial=7,
+        fill_gaps=fill_gaps,
+        encoding=Encoding(complexity=0),
     )
     pages = [page for sound in sounds for page in rendering.sound(sound, start)]
     if fill_gaps:
-        last = end if end is not None else sounds[-1].span.end_48k
+        last = end if end is not None else sounds[-1].start_48k + sounds[-1].samples
         pages += rendering.silence_until(start, last)
     return read_ogg_opus(b"".join([*pages, rendering.finish()]))
 
@@ -189,3 +198,111 @@ def test_durations_are_read_off_any_packet_as_the_codec_reads_them():
             except BadPacketError:
                 continue
             assert packet_samples(packet) == wanted
+
+
+CLICK = 400  # samples at 16 kHz of a tone burst by which a moment is found again
+
+
+def older_at(first: int, samples: int) -> OlderSound:
+    """Older audio at `first` (samples at 48 kHz after START): a burst at its start, and then silence."""
+    begins = nearest(START + first)
+    count = max(1, nearest(START + first + samples) - begins)
+    burst = b"".join(
+        int(20_000 * (-1) ** (at // 8)).to_bytes(2, "little", signed=True) for at in range(CLICK)
+    )
+    return OlderSound(START + first, samples, (burst + bytes(2 * count))[: 2 * count], begins)
+
+
+def bursts(ogg, start: int) -> list[int]:
+    """The times, at 48 kHz after `start`, at which a player of the file hears bursts begin, to a few samples."""
+    decoder = Decoder(16_000, 1)
+    pcm = memoryview(b"".join(decoder.decode(packet) for packet in ogg.packets)).cast("h")
+    found, quiet_until = [], 0
+    for at, value in enumerate(pcm):
+        if abs(value) > 6_000:
+            if at >= quiet_until:
+                found.append(at * 3 - ogg.head.pre_skip)
+            quiet_until = at + 1_000
+    return found
+
+
+def test_older_audio_alone_is_exact_from_its_first_to_its_last_sample():
+    sounds = [older_at(0, 48_000), older_at(48_000, 9_600), older_at(57_600, 4_803)]
+    ogg = render(sounds)
+    assert ogg.head.pre_skip == 312
+    assert played(ogg) == 62_403
+    assert [round(at / 48) for at in bursts(ogg, START)] == pytest.approx([0, 1_000, 1_200], abs=1)
+    # One stream: as many packets as its samples and the lookahead take.
+    assert len(ogg.packets) == -(-(62_403 + 312) // 960)
+
+
+@pytest.mark.parametrize("gap", [3, 48, 300, 312, 960, 9_600, 9_603, 48_003, 100_000])
+def test_after_a_gap_older_audio_begins_exactly_in_time(gap):
+    ogg = render([older_at(0, 30_000), older_at(30_000 + gap, 30_000)])
+    assert played(ogg) == 60_000 + gap
+    first, second = bursts(ogg, START)
+    assert abs(second - first - 30_000 - gap) <= 6
+
+
+@pytest.mark.parametrize("before", [1, 100, 312, 313, 400, 432, 959, 5_000])
+def test_a_file_may_begin_in_the_gap_before_older_audio(before):
+    ogg = render([older_at(0, 30_000)], start=START - before)
+    assert played(ogg) == 30_000 + before
+    assert ogg.head.pre_skip >= 120
+    assert abs(bursts(ogg, START)[0] - before) <= 6
+
+
+@pytest.mark.parametrize("beyond", [0, 1, 2, 3, 119, 647, 700, 5_000])
+@pytest.mark.parametrize("cut", [0, 1, 2])
+def test_an_end_after_older_audio_is_exact(beyond, cut):
+    sound = older_at(0, 30_000 - cut)
+    assert played(render([sound], end=START + 30_000 - cut + beyond)) == 30_000 - cut + beyond
+
+
+def test_left_out_gaps_of_older_audio_leave_no_seam():
+    ogg = render([older_at(0, 30_000), older_at(499_200, 30_000)], fill_gaps=False)
+    assert played(ogg) == 60_000
+    first, second = bursts(ogg, START)
+    assert abs(second - first - 30_000) <= 6
+
+
+def test_older_audio_between_ours_lies_in_the_gaps():
+    before = span_at(0, 50, lead=312, trim=200, starts=True)
+    after = span_at(200_000, 50, lead=312, starts=True)
+    ogg = render([Sound(before, ()), older_at(100_000, 30_000), Sound(after, ())])
+    (heard,) = [at for at in bursts(ogg, START) if 90_000 < at < 110_000]
+    assert abs(heard - 100_000) <= 6
+    assert abs(clock_of(ogg, after.packets[0], START) - (START + 200_000 - 312)) <= 60
+    assert abs(played(ogg) - (after.end_48k - START)) <= 60
+
+
+def test_where_older_audio_follows_ours_without_a_gap_the_next_gap_makes_it_good():
+    before = span_at(0, 50, lead=312, trim=648, starts=True)
+    ogg = render([Sound(before, ()), older_at(before.samples, 30_000), older_at(100_000, 30_000)])
+    first, second = (at for at in bursts(ogg, START) if at > 40_000)
+    assert 0 <= first - before.samples - (648 + 312) <= 6
+    assert abs(second - 100_000) <= 6
+    assert played(ogg) == 130_000
+
+
+def test_ours_right_after_older_audio_is_late_by_what_must_stay():
+    after = span_at(30_000, 50, lead=312, starts=True)
+    ogg = render([older_at(0, 30_000), Sound(after, ())])
+    late = clock_of(ogg, after.packets[0], START) - (after.start_48k - 312)
+    assert 0 <= late <= 960 + 312
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 20_000), st.integers(1, 30_000)), min_size=1, max_size=6),
+    st.integers(0, 30_000),
+)
+def test_any_older_audio_lasts_as_long_as_the_clock_says(stretches, cut):
+    sounds, at = [], 0
+    for number, (gap, samples) in enumerate(stretches):
+        at += gap // 48 * 48 if number else 0
+        sounds.append(older_at(at, samples // 3 * 3 or 3))
+        at += sounds[-1].samples
+    end = min(cut, at) or at
+    sounds = [sound for sound in sounds if sound.start_48k + sound.samples <= START + end] or sounds[:1]
+    ogg = render(sounds, end=max(START + end, sounds[-1].end_48k))
+    assert played(ogg) == max(end, sounds[-1].end_48k - START)

@@ -1,14 +1,15 @@
 """Which packets a stretch needs: arithmetic over packets that are never decoded."""
 
 import itertools
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from audiocodec.packet import packet_facts
 from audiocodec.span import Span
-from storage_api.passage import last_packets, narrow, passages
-from storage_api.timeline import Live, Piece, Play, Stored
+from storage_api.passage import AROUND_SAMPLES, MAX_OLDER_SAMPLES, last_packets, narrow, passages
+from storage_api.timeline import Live, Piece, Play, Stored, older_piece, timeline
 
 T0 = 1_700_000_000_000
 NUMBERS = itertools.count()
@@ -110,3 +111,59 @@ def test_what_is_fetched_together_is_one_passage():
     assert [len(passage.plays) for passage in found] == [2, 1, 60, 10, 1]
     assert [one for passage in found for one in passage.plays] == plays
     assert found[0].source == Stored("a", 0)
+
+
+def older(*stretches_ms: tuple[int, int]):
+    """Passages of older objects, each from a time (ms after T0), for so many ms."""
+    pieces = [
+        older_piece(f"o{number}", T0 + start, length * 48, 3)
+        for number, (start, length) in enumerate(stretches_ms)
+    ]
+    return list(passages(timeline(pieces).plays))
+
+
+def test_older_objects_that_follow_one_another_are_one_passage_up_to_two_minutes():
+    found = older(*((number * 50_000, 50_000) for number in range(5)), (300_000, 1_000))
+    assert [[play.piece.source.name for play in passage.plays] for passage in found] == [
+        ["o0", "o1"], ["o2", "o3"], ["o4"], ["o5"],
+    ]  # fmt: skip
+
+
+def test_a_long_older_object_is_several_passages():
+    found = older((0, 300_000))
+    assert [passage.samples for passage in found] == [MAX_OLDER_SAMPLES, MAX_OLDER_SAMPLES, 60 * 48_000]
+    assert [play.start_48k - T0 * 48 for passage in found for play in passage.plays] == [
+        0,
+        5_760_000,
+        11_520_000,
+    ]
+
+
+def test_older_passages_know_what_lies_around_them():
+    first, second, third = older((0, 100_000), (100_000, 100_000), (201_000, 1_000))
+    assert first.before is None
+    assert (first.after.piece.source.name, first.after.samples) == ("o1", AROUND_SAMPLES)
+    assert first.after.start_48k == second.plays[0].start_48k
+    assert (second.before.piece.source.name, second.before.end_48k) == ("o0", second.plays[0].start_48k)
+    assert second.after is None
+    assert (third.before, third.after) == (None, None)
+
+
+def test_what_was_cut_off_an_older_object_lies_around_it():
+    pieces = [older_piece("o", T0, 48_000, 3)]
+    (passage,) = passages(timeline(pieces).window(T0 * 48 + 1_000, T0 * 48 + 40_000).plays)
+    assert (passage.before.start_48k, passage.before.end_48k) == (T0 * 48, T0 * 48 + 1_000)
+    assert (passage.after.start_48k, passage.after.samples) == (T0 * 48 + 40_000, AROUND_SAMPLES)
+    assert passage.before.piece.source.name == "o"
+
+
+def test_older_audio_and_ours_are_never_one_passage():
+    span = span_of([960] * 10)
+    pieces = [
+        older_piece("o", T0 + 200, 48_000, 3),
+        Piece(span, Stored("o", 0)),
+        Piece(replace(span_of([960], first=200_000), epoch=T0 + 1), Live(0)),
+    ]
+    found = list(passages(timeline(pieces).plays))
+    assert [type(passage.source).__name__ for passage in found] == ["Stored", "Older", "Live"]
+    assert found[1].before is None

@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiocodec.span import Span
-from storage_api.timeline import Gap, Live, Piece, Source, Stored, Timeline, timeline
+from storage_api.timeline import (
+    Gap,
+    Live,
+    Older,
+    Piece,
+    Source,
+    Stored,
+    Timeline,
+    older_piece,
+    timeline,
+)
 
 T0 = 1_700_000_000_000
 TICK = 960  # samples of one packet
@@ -183,3 +193,70 @@ def test_windows_side_by_side_are_the_whole(sessions, chance, begin_ms, length_m
     first, second = (T0 + begin_ms) * 48, (T0 + begin_ms + length_ms) * 48
     parts = [line.window(None, first), line.window(first, second), line.window(second, None)]
     assert sum(part.samples for part in parts) == line.samples
+
+
+def older(start_ms: int, length_ms: int, rank: int = 3, name: str = "") -> Piece:
+    return older_piece(name or f"{start_ms}.{rank}", T0 + start_ms, length_ms * 48, rank)
+
+
+def played(line: Timeline) -> list[tuple[str, int, int]]:
+    """What is played from where, in ms since T0."""
+    return [
+        (play.piece.source.name, play.start_48k // 48 - T0, play.end_48k // 48 - T0) for play in line.plays
+    ]
+
+
+def test_of_older_objects_that_overlap_the_earlier_wins_to_the_sample():
+    line = timeline([older(4_500, 5_000), older(0, 5_000), older(9_500, 100), older(9_550, 10)])
+    assert played(line) == [("0.3", 0, 5_000), ("4500.3", 5_000, 9_500), ("9500.3", 9_500, 9_600)]
+    assert line.overlapped == {Older("4500.3"), Older("9550.3")}
+    assert line.gaps == ()
+
+
+def test_of_older_objects_that_start_together_the_best_is_played():
+    pieces = [older(0, 5_000, rank) for rank in (3, 1, 0, 2)]
+    line = timeline(pieces)
+    assert played(line) == [("0.0", 0, 5_000)]
+    assert line.overlapped == {Older("0.1"), Older("0.2"), Older("0.3")}
+    # What the best does not hold any more is not lost.
+    line = timeline([older(0, 4_000, 0), older(0, 5_000, 3), older(4_500, 1_000)])
+    assert played(line) == [("0.0", 0, 4_000), ("0.3", 4_000, 5_000), ("4500.3", 5_000, 5_500)]
+
+
+def test_older_and_newer_recordings_of_one_time():
+    newer = Piece(span(0, 100), at(0))
+    assert played(timeline([older(-500, 1_000), newer])) == [("-500.3", -500, 500), ("o", 500, 2_000)]
+    assert played(timeline([older(1_500, 1_000), newer])) == [("o", 0, 2_000), ("1500.3", 2_000, 2_500)]
+    assert played(timeline([older(500, 1_000), newer])) == [("o", 0, 2_000)]
+
+
+OLDER = st.lists(
+    st.tuples(st.integers(0, 3_000), st.integers(1, 1_000), st.sampled_from([0, 1, 2, 3])), max_size=8
+)
+
+
+@given(OLDER, SESSIONS, st.randoms(use_true_random=False))
+def test_each_moment_that_any_object_holds_is_played_once_and_from_the_first_that_began(
+    objects, sessions, chance
+):
+    pieces = [older(start, length, rank, f"{number}") for number, (start, length, rank) in enumerate(objects)]
+    newer = cut_anyhow(whole_runs(sessions), chance)
+    both = pieces + newer
+    chance.shuffle(both)
+    line = timeline(both)
+    times = [(play.start_48k, play.end_48k) for play in line.plays]
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(times))
+    assert all(start < end for start, end in times)
+    # Nothing that was recorded is missing, and nothing is played that was not.
+    held = [(piece.span.start_48k, piece.span.end_48k) for piece in both]
+    edges = sorted({edge for pair in (*held, *times) for edge in pair})
+    for low, high in itertools.pairwise(edges):
+        there = any(start <= low and high <= end for start, end in held)
+        assert there == any(start <= low and high <= end for start, end in times)
+    # Of older objects alone, the one that plays at any moment began no later than any other that holds it.
+    alone = timeline(pieces)
+    for play in alone.plays:
+        for piece in pieces:
+            if piece.span.start_48k < play.end_48k and piece.span.end_48k > play.start_48k:
+                key = (piece.span.start_48k, piece.span.epoch)
+                assert key >= (play.piece.span.start_48k, play.piece.span.epoch)

@@ -1,0 +1,58 @@
+"""What is remembered of objects."""
+
+import pytest
+
+from audiostore.store import ObjectInfo
+from servicekit.metrics import Metrics
+from storage_api.metrics import StorageMetrics
+from storage_api.stored_object import OlderFacts, Verdict
+from storage_api.verdicts import Verdicts
+
+ONE, OTHER = (ObjectInfo(name, 1, None, None) for name in ("one", "other"))
+GOOD = Verdict(OlderFacts("pcm", 48))
+
+
+@pytest.fixture
+def metrics():
+    return StorageMetrics(Metrics("storage-api", "test"))
+
+
+@pytest.fixture
+def verdicts(metrics):
+    return Verdicts(metrics)
+
+
+def test_what_is_remembered_is_recalled_of_that_very_object(verdicts):
+    assert verdicts.recall(ONE) is None
+    assert verdicts.remember(ONE, GOOD) == GOOD
+    assert verdicts.recall(ONE) == GOOD
+    assert verdicts.recall(OTHER) is None
+    assert verdicts.recall(ObjectInfo("one", 2, None, None)) is None
+
+
+def test_what_was_refused_stays_so_and_is_counted_once(verdicts, metrics):
+    bad = Verdict(None, "damaged")
+    verdicts.remember(ONE, bad)
+    assert verdicts.remember(ONE, GOOD) == bad
+    assert verdicts.recall(ONE) == bad
+    assert metrics.unreadable["damaged"]._value.get() == 1
+
+
+def test_other_keys_may_open_what_had_no_key(verdicts):
+    verdicts.keys_are(("k1",))
+    verdicts.remember(ONE, Verdict(None, "no_key"))
+    verdicts.remember(OTHER, Verdict(None, "damaged"))
+    verdicts.keys_are(("k1",))
+    assert verdicts.recall(ONE) is not None
+    verdicts.keys_are(("k2", "k1"))
+    assert verdicts.recall(ONE) is None
+    assert verdicts.recall(OTHER) is not None
+
+
+def test_memory_is_bounded(verdicts, monkeypatch):
+    monkeypatch.setattr("storage_api.verdicts.REMEMBERED_OBJECTS", 3)
+    for number in range(10):
+        verdicts.remember(ObjectInfo(f"good {number}", 1, None, None), GOOD)
+        verdicts.remember(ObjectInfo(f"bad {number}", 1, None, None), Verdict(None, "damaged"))
+    assert len(verdicts._known) == len(verdicts._refused) == 3
+    assert verdicts.recall(ObjectInfo("bad 9", 1, None, None)) is not None
