@@ -50,3 +50,5 @@ def test_what_an_entry_claims_to_hold_is_counted_where_it_can_be_read(entry):
     assert claimed_samples(Entry(EntryId(1, 1), {b"c": msgspec.msgpack.encode({"a": 1})})) == 0
     assert claimed_samples(entry(samples=-1)) == 0
     assert claimed_samples(entry(samples=10**12)) == 0
+    nested = b"\x9d\x01\x01" + b"\x91" * 4000 + b"\xc0"  # more lists within lists than a stack holds
+    assert claimed_samples(Entry(EntryId(1, 1), {b"c": nested})) == 0

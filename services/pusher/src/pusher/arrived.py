@@ -66,7 +66,7 @@ def claimed_samples(entry: Entry) -> int:
     """
     try:
         fields = msgspec.msgpack.decode(entry.chunk or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return 0
     if not isinstance(fields, list) or len(fields) <= _CLAIMED_SAMPLES:
         return 0
