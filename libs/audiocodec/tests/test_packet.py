@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from audiocodec.decoder import Decoder
 from audiocodec.errors import BadPacketError
-from audiocodec.packet import MAX_PACKET_BYTES, PacketFacts, packet_facts
+from audiocodec.packet import MAX_PACKET_BYTES, PacketFacts, packet_durations, packet_facts
 
 
 @pytest.mark.parametrize(
@@ -139,3 +139,18 @@ def test_facts_agree_with_the_decoder(data):
 def test_facts_of_our_own_packets(speech_span):
     facts = {packet_facts(packet).samples for packet in speech_span.packets}
     assert facts == {960}
+
+
+@given(st.lists(st.binary(min_size=1, max_size=60) | structured, max_size=20))
+def test_durations_of_many_are_those_of_each(packets):
+    good = [packet for packet in packets if frames_by_the_rfc(packet)]
+    assert packet_durations(good) == [packet_facts(packet).samples for packet in good]
+    if len(good) < len(packets):
+        with pytest.raises(BadPacketError):
+            packet_durations(packets)
+
+
+@pytest.mark.parametrize("data", [b"", b"\xf8" + bytes(1276)])
+def test_durations_refuse_what_the_facts_refuse(data):
+    with pytest.raises(BadPacketError):
+        packet_durations([b"\xf8x", data])

@@ -2,6 +2,8 @@ import subprocess
 import wave
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from audiocodec.errors import OggError
 from audiocodec.ogg import OggOpusWriter, OpusHead, OpusTags, read_ogg_opus
@@ -78,6 +80,34 @@ def test_packets_at_the_edges_of_lacing(size):
     packet = padded(size)
     assert (len(packet), packet_facts(packet).samples) == (size, 960)
     assert read_ogg_opus(write([packet, SILENCE, packet])).packets == [packet, SILENCE, packet]
+
+
+@given(
+    pieces=st.lists(
+        st.lists(
+            st.tuples(
+                st.sampled_from([1, 3, 254, 255, 300, 1_275, 9_000]), st.sampled_from([120, 960, 5_760])
+            )
+        ),
+        max_size=4,
+    )
+)
+def test_many_at_once_make_the_same_file_as_one_by_one(pieces):
+    single, many = (OggOpusWriter(OpusHead(1, 0, 16_000), TAGS, 7) for _ in range(2))
+    one_by_one, at_once = [single.start()], [many.start()]
+    for piece in pieces:
+        packets, durations = [b"x" * size for size, _ in piece], [samples for _, samples in piece]
+        one_by_one += map(single.packet, packets, durations)
+        at_once.append(many.packets(packets, durations))
+    if any(pieces):
+        one_by_one.append(single.finish(7))
+        at_once.append(many.finish(7))
+    assert b"".join(one_by_one) == b"".join(at_once)
+
+
+def test_many_packets_want_as_many_durations(writer):
+    with pytest.raises(ValueError, match="zip"):
+        writer.packets([SILENCE], [960, 960])
 
 
 def test_what_is_written_is_read(speech_span):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from audiocodec.errors import OggError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
 MAX_SEGMENTS = 255
 """Segments in a page, each of up to 255 bytes: a page is never longer than 65,307 bytes."""
@@ -54,23 +54,17 @@ def checksum(data: bytes) -> int:
     return int.from_bytes(mirrored.to_bytes(4, "little").translate(_REVERSED), "big")
 
 
-def segments_of(packet: bytes) -> int:
-    """How many segments a whole packet takes."""
-    return len(packet) // 255 + 1
-
-
-def write_page(flags: int, granule: int, serial: int, sequence: int, packets: Iterable[bytes]) -> bytes:
+def write_page(flags: int, granule: int, serial: int, sequence: int, packets: Sequence[bytes]) -> bytes:
     """A page of whole packets. OggError where they take more than MAX_SEGMENTS."""
-    lacing = bytearray()
-    body = []
-    for packet in packets:
-        lacing += b"\xff" * (len(packet) // 255)
-        lacing.append(len(packet) % 255)
-        body.append(packet)
+    sizes = [len(packet) for packet in packets]
+    if max(sizes, default=0) < 255:
+        lacing = bytes(sizes)
+    else:
+        lacing = b"".join([b"\xff" * (size // 255) + bytes((size % 255,)) for size in sizes])
     if len(lacing) > MAX_SEGMENTS:
         raise OggError(f"page {sequence}: {len(lacing)} segments, {MAX_SEGMENTS} are possible")
     header = _HEADER.pack(b"OggS", 0, flags, granule, serial, sequence, 0, len(lacing))
-    page = b"".join((header, lacing, *body))
+    page = b"".join((header, lacing, *packets))
     crc = checksum(page).to_bytes(4, "little")
     return page[:_CRC_AT] + crc + page[_CRC_AT + 4 :]
 

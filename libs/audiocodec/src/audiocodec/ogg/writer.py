@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from audiocodec.errors import OggError
-from audiocodec.ogg.page import FIRST, LAST, MAX_SEGMENTS, segments_of, write_page
+from audiocodec.ogg.page import FIRST, LAST, MAX_SEGMENTS, write_page
 from audiocodec.packet import MAX_PACKET_BYTES, MAX_PACKET_SAMPLES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from audiocodec.ogg.headers import OpusHead, OpusTags
 
 PAGE_SAMPLES = 48_000
@@ -51,25 +53,35 @@ class OggOpusWriter:
 
         OggError: an empty or too long packet, or no possible duration.
         """
+        return self.packets((data,), (samples,))
+
+    def packets(self, packets: Sequence[bytes], durations: Sequence[int]) -> bytes:
+        """Takes packets and how long each is, in samples at 48 kHz, as one by one; gives the pages that are full.
+
+        OggError: one that is empty or too long, or has no possible duration. The stream is of no use after that.
+        """
         self._expect("open")
-        if not 0 < len(data) <= MAX_PACKET_BYTES:
-            raise OggError(f"packet of {len(data)} bytes: 1 to {MAX_PACKET_BYTES} are possible")
-        if not 0 < samples <= MAX_PACKET_SAMPLES:
-            raise OggError(f"packet of {samples} samples: 1 to {MAX_PACKET_SAMPLES} are possible")
-        segments = segments_of(data)
-        page = b""
-        full = self._page_samples + samples > PAGE_SAMPLES or self._segments + segments > MAX_SEGMENTS
-        if self._packets and full:
-            page = self._page(0, self._granule, self._packets)
-            self._packets = []
-            self._segments = 0
-            self._page_samples = 0
-        self._packets.append(data)
-        self._segments += segments
-        self._page_samples += samples
+        pages = []
+        kept, segments, page_samples = self._packets, self._segments, self._page_samples
+        samples = self._last_samples
+        for data, samples in zip(packets, durations, strict=True):
+            size = len(data)
+            if not (0 < size <= MAX_PACKET_BYTES and 0 < samples <= MAX_PACKET_SAMPLES):
+                raise OggError(
+                    f"packet of {size} bytes and {samples} samples: 1 to {MAX_PACKET_BYTES} and "
+                    f"1 to {MAX_PACKET_SAMPLES} are possible"
+                )
+            page_samples += samples
+            segments += size // 255 + 1
+            if page_samples > PAGE_SAMPLES or segments > MAX_SEGMENTS:
+                if kept:
+                    self._granule += page_samples - samples
+                    pages.append(self._page(0, self._granule, kept))
+                kept, segments, page_samples = [], size // 255 + 1, samples
+            kept.append(data)
+        self._packets, self._segments, self._page_samples = kept, segments, page_samples
         self._last_samples = samples
-        self._granule += samples
-        return page
+        return b"".join(pages)
 
     def finish(self, trim: int = 0) -> bytes:
         """The last page, whose granule position drops `trim` samples at the end.
@@ -84,7 +96,7 @@ class OggOpusWriter:
             raise OggError(
                 f"trim of {trim} samples: 0 to {self._last_samples}, the last packet, are possible"
             )
-        end = self._granule - trim
+        end = self._granule + self._page_samples - trim
         if end < self._head.pre_skip:
             raise OggError(f"a stream of {end} samples is shorter than its pre-skip of {self._head.pre_skip}")
         self._state = "finished"
