@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import pytest
 
-from audiobus import Position, decode_chunk
+from audiobus import Lag, Position, decode_chunk
 from audiocodec.packet import packet_facts
 from listen.audio_format import AudioFormat
 from listen.chunker import CHUNK_BYTES_LIMIT, Chunker
@@ -18,14 +18,15 @@ def chunker() -> Chunker:
 
 @pytest.fixture
 def fill(chunker: Chunker, packets: list[bytes], now_ms: int) -> Callable[[int], int]:
-    """Adds so many packets of 20 ms; answers the offset after them."""
+    """Adds so many packets of 20 ms, as a lane does; answers the offset after them."""
     offset = 0
 
     def run(count: int) -> int:
         nonlocal offset
         for packet in packets[:count]:
             offset += len(packet)
-            chunker.add(packet, 960, offset, now_ms)
+            if chunker.add(packet, 960, offset, now_ms):
+                chunker.close(now_ms)
         return offset
 
     return run
@@ -68,15 +69,17 @@ def test_a_lead_longer_than_a_chunk_goes_on_in_the_next(now_ms):
     chunker = Chunker(OPUS, 100, 0)
     chunker.begin(now_ms, 0, lead=7_000, starts=True, now_ms=now_ms)
     for index in range(80):
-        chunker.add(CELT_2_5_MS, packet_facts(CELT_2_5_MS).samples, 11 * (index + 1), now_ms)
+        if chunker.add(CELT_2_5_MS, packet_facts(CELT_2_5_MS).samples, 11 * (index + 1), now_ms):
+            chunker.close(now_ms)
     first, second = (decode_chunk(ready.chunk.encode()) for ready in chunker.take())
     assert (first.lead, first.samples, first.starts) == (4_800, 0, True)
     assert (second.lead, second.samples, second.starts, second.first_sample) == (2_200, 2_600, False, 0)
 
 
-def test_trim_closes_the_chunk(chunker, packets, now_ms):
+def test_padding_at_the_end_is_not_played(chunker, packets, now_ms):
     chunker.begin(now_ms, 0, lead=312, starts=True, now_ms=now_ms)
-    chunker.add(packets[0], 960, 10, now_ms, trim=600)
+    chunker.add(packets[0], 960, 10, now_ms)
+    chunker.close(now_ms, trim=600)
     (ready,) = chunker.take()
     assert decode_chunk(ready.chunk.encode()).samples == 960 - 312 - 600
 
@@ -127,11 +130,44 @@ def test_nothing_is_closed_that_moves_no_offset(chunker, now_ms):
     assert not chunker.holds
 
 
+def test_packets_of_which_no_byte_counts_yet_wait_for_one_that_does(chunker, packets, now_ms):
+    chunker.begin(now_ms, 0, lead=312, starts=True, now_ms=now_ms)
+    chunker.add(packets[0], 960, 0, now_ms)
+    chunker.close(now_ms)
+    chunker.tick(now_ms + 5_000)
+    assert chunker.take() == []
+    assert chunker.holds
+    chunker.add(packets[1], 960, 7, now_ms)
+    chunker.close(now_ms)
+    (ready,) = chunker.take()
+    assert (ready.chunk.packets, ready.end_offset) == ((packets[0], packets[1]), 7)
+    assert not chunker.holds
+
+
+def test_a_position_says_what_its_lane_says_of_the_bytes_that_come(chunker, packets, now_ms):
+    chunker.begin(now_ms, 0, lead=312, starts=True, now_ms=now_ms)
+    chunker.add(packets[0], 960, 7, now_ms)
+    chunker.lags = (Lag(5),)
+    chunker.close(now_ms)
+    (ready,) = chunker.take()
+    assert ready.position == Position(now_ms, 960 - 312, (Lag(5),))
+
+
+def test_a_session_that_goes_on_keeps_its_position_though_its_first_bytes_are_none(now_ms):
+    position = Position(now_ms, 960, (Lag(5),))
+    chunker = Chunker(OPUS, 1_000, 40, position)
+    chunker.leave_out(47, now_ms)
+    chunker.close(now_ms)
+    (ready,) = chunker.take()
+    assert (ready.chunk.first_offset, ready.end_offset, ready.position) == (40, 47, position)
+
+
 def test_large_packets_close_a_chunk_early(chunker, now_ms):
     packet = bytes([0b11111_0_11, 1]) + bytes(60_000)
     chunker.begin(now_ms, 0, lead=0, starts=True, now_ms=now_ms)
     for index in range(5):
-        chunker.add(packet, 960, (index + 1) * len(packet), now_ms)
+        if chunker.add(packet, 960, (index + 1) * len(packet), now_ms):
+            chunker.close(now_ms)
     (ready,) = chunker.take()
     assert CHUNK_BYTES_LIMIT <= sum(map(len, ready.chunk.packets)) < CHUNK_BYTES_LIMIT + len(packet)
 

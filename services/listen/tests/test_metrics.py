@@ -10,6 +10,7 @@ def test_every_family_of_the_operators_page_is_there_and_zero():
         "tapedeck_connections 0.0",
         'tapedeck_messages_received_total{codec="opus"} 0.0',
         'tapedeck_messages_rejected_total{reason="bad_audio"} 0.0',
+        "tapedeck_messages_spoiled_total 0.0",
         'tapedeck_closes_total{code="4409"} 0.0',
         'tapedeck_resumes_total{outcome="resumed"} 0.0',
         'tapedeck_backpressure_total{action="paused"} 0.0',

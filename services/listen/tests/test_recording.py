@@ -3,8 +3,8 @@
 import pytest
 
 from audiobus import Position
-from audiocodec.errors import BadPacketError
 from listen.audio_format import AudioFormat
+from listen.errors import BadAudioError
 from listen.recording import Recording
 
 PCM8 = AudioFormat("pcm8", 8_000)
@@ -18,10 +18,10 @@ def plain() -> Recording:
 
 def runs(recording: Recording, now_ms: int) -> list[tuple[int, int]]:
     """Start and ms of what has been taken, run by run, as jobs would be made of it."""
-    recording.flush(now_ms, ends=True)
+    recording.flush(now_ms, "nothing")
     found: dict[int, int] = {}
     for stretch in recording._lane._stretches:
-        found[stretch.run_start_ms] = found.get(stretch.run_start_ms, 0) + len(stretch.pcm) // 8
+        found[stretch.run_start_ms] = found.get(stretch.run_start_ms, 0) + len(stretch.feeds[0].pcm) // 8
     return list(found.items())
 
 
@@ -89,7 +89,7 @@ def test_a_resumed_session_goes_on_in_its_run(now_ms):
     recording.take(bytes(80), now_ms + 5_000)
     assert recording.taken == 8_080
     stretch = recording._lane._stretches[0]
-    assert (stretch.run_start_ms, stretch.first_sample, stretch.first_offset) == (
+    assert (stretch.run_start_ms, stretch.first_sample, stretch.ledger.offset) == (
         now_ms - 1_000,
         48_000,
         8_000,
@@ -145,10 +145,10 @@ def test_in_plain_a_mark_in_mid_stream_is_nothing(now_ms):
 def test_a_packet_that_is_none_counts_and_is_left_out(now_ms, packets):
     recording = Recording(OPUS, dialect="v1", chunk_ms=1_000)
     recording.take(packets[0], now_ms)
-    with pytest.raises(BadPacketError):
+    with pytest.raises(BadAudioError):
         recording.take(b"\xff\xff\xff", now_ms)
     recording.take(packets[1], now_ms)
-    covered = recording.flush(now_ms, ends=True)
+    covered = recording.flush(now_ms, "nothing")
     (ready,) = recording.chunks()
     assert covered == ready.end_offset == len(packets[0]) + 3 + len(packets[1])
     assert ready.chunk.packets == (packets[0], packets[1])
@@ -160,7 +160,7 @@ def test_compressed_audio_that_resumes_has_no_lead(now_ms, packets):
         OPUS, dialect="v1", chunk_ms=1_000, offset=100, position=Position(now_ms - 1_000, 47_688)
     )
     recording.take(packets[7], now_ms)
-    recording.flush(now_ms, ends=False)
+    recording.flush(now_ms, "more")
     (ready,) = recording.chunks()
     assert (ready.chunk.lead, ready.chunk.starts, ready.chunk.first_sample) == (0, False, 47_688)
     assert ready.chunk.first_offset == 100
@@ -172,7 +172,7 @@ def test_compressed_audio_after_a_hole_drops_what_belongs_before_it(now_ms, pack
     recording.take(packets[0], now_ms)
     recording.mark(now_ms + 10_000, now_ms + 10_000)
     recording.take(packets[1], now_ms)
-    recording.flush(now_ms, ends=False)
+    recording.flush(now_ms, "more")
     first, second = recording.chunks()
     assert (first.chunk.run_start_ms, first.chunk.lead, first.chunk.starts) == (now_ms, 312, True)
     assert (second.chunk.run_start_ms, second.chunk.first_sample) == (now_ms + 10_000, 0)

@@ -99,7 +99,7 @@ class Count:
     """Something for the metrics."""
 
     what: str
-    """`appended_samples`, `lost_samples`, `rejected`, `backpressure`, `opened`."""
+    """`appended_samples`, `lost_samples`, `rejected`, `spoiled`, `backpressure`, `opened`."""
     amount: int
     label: str = ""
 

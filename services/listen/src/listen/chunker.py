@@ -1,14 +1,14 @@
 """Packets in, chunks out: about `chunk_ms` of packets that follow one another, with their place in run and session.
 
-Owns lead, trim, first_sample and the offsets of a chunk. A chunk is closed when it holds its audio, when it has waited
-`chunk_ms` since its first packet, where a run or an encoder begins, and when it is flushed. Must not encode, and must
-not know epochs: the outbox does.
+Owns lead, trim, first_sample and the offsets of a chunk. A chunk is closed when its lane says so, when it has waited
+`chunk_ms` since its first packet, and where a run or an encoder begins; never before its offset has moved, as an
+entry's id is made of it. Must not encode, and must not know epochs: the outbox does.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
-from audiobus import Chunk, Position
+from audiobus import Chunk, Lag, Position
 from audiobus.chunk import VERSION
 from listen.audio_format import AudioFormat
 
@@ -23,26 +23,24 @@ class ReadyChunk:
     chunk: Chunk
     end_offset: int
     """Payload bytes of the session up to its end: with the epoch, its entry id."""
-    timed: bool = True
-    """Whether the session had audio by its end: before that no time can be given to it."""
-
-    @property
-    def position(self) -> Position | None:
-        """Where the run stands after it; None before the first audio of the session."""
-        if not self.timed:
-            return None
-        return Position(self.chunk.run_start_ms, self.chunk.first_sample + self.chunk.samples)
+    position: Position | None = None
+    """Where the session stands after it; None before its first audio, when no time can be given to it."""
 
 
 class Chunker:
     """One session's chunks, in order."""
 
-    def __init__(self, audio_format: AudioFormat, chunk_ms: int, offset: int) -> None:
+    def __init__(
+        self, audio_format: AudioFormat, chunk_ms: int, offset: int = 0, position: Position | None = None
+    ) -> None:
+        """Chunks of a fresh session, or of one that goes on at byte `offset`, after `position`."""
         self._format = audio_format
         self._chunk_ms = chunk_ms
-        self._run_start_ms: int | None = None
-        self._first_sample = 0
+        self._run_start_ms: int | None = None if position is None else position.run_start_ms
+        self._first_sample = 0 if position is None else position.next_sample
         """Of the open chunk."""
+        self.lags: tuple[Lag, ...] = () if position is None else position.lags
+        """What lies between the end of the newest packet and the session's byte after it; the lane says so."""
         self._lead_left = 0
         """Samples of the encoder's lead-in that are still to come."""
         self._starts = False
@@ -62,6 +60,11 @@ class Chunker:
         if self._first_at_ms is None or self._run_start_ms is None:
             return None
         return self._first_at_ms + self._chunk_ms
+
+    @property
+    def offset(self) -> int:
+        """The session's byte up to which chunks were closed."""
+        return self._closed_offset
 
     @property
     def holds(self) -> bool:
@@ -89,24 +92,19 @@ class Chunker:
         self._lead_left = lead
         self._starts = starts
 
-    def add(self, packet: bytes, samples: int, end_offset: int, now_ms: int, *, trim: int = 0) -> None:
-        """One packet that lasts `samples` and ends with the session's byte `end_offset`.
-
-        With `trim`, that many samples at its end are padding, and the chunk is closed: the encoder was flushed.
-        """
+    def add(self, packet: bytes, samples: int, end_offset: int, now_ms: int) -> bool:
+        """One packet that lasts `samples` and ends with the session's byte `end_offset`. Whether the chunk is full."""
         if self._first_at_ms is None:
             self._first_at_ms = now_ms
         self._packets.append(packet)
         self._samples += samples
         self._bytes += len(packet)
         self._offset = end_offset
-        if (
-            trim
-            or self._samples >= self._chunk_ms * 48
+        return (
+            self._samples >= self._chunk_ms * 48
             or self._bytes >= CHUNK_BYTES_LIMIT
             or len(self._packets) >= CHUNK_PACKETS_LIMIT
-        ):
-            self.close(now_ms, trim=trim)
+        )
 
     def leave_out(self, end_offset: int, now_ms: int) -> None:
         """Bytes up to `end_offset` that were no audio: they only move the offset."""
@@ -121,10 +119,14 @@ class Chunker:
             self.close(now_ms)
 
     def close(self, now_ms: int, *, trim: int = 0) -> None:
-        """Closes the open chunk, if it holds or moves anything."""
+        """Closes the open chunk, if it moves the offset: `trim` samples at its end are padding, as the encoder was flushed.
+
+        Packets of which no byte counts yet wait for one that does. An entry with the id before it would be taken for that
+        one's repeat.
+        """
         if self._offset == self._closed_offset:
-            # A message without a byte; an entry with the id before it would be taken for that one's repeat.
-            self._first_at_ms = None
+            if not self._packets:
+                self._first_at_ms = None  # a message without a byte
             return
         # Bytes that were no audio, before any: the entry needs a time, the session has none yet.
         timed = self._run_start_ms is not None
@@ -146,8 +148,9 @@ class Chunker:
             first_offset=self._closed_offset,
             packets=tuple(self._packets),
         )
-        self._ready.append(ReadyChunk(chunk, self._offset, timed))
         self._first_sample += played
+        position = Position(run_start_ms, self._first_sample, self.lags) if timed else None
+        self._ready.append(ReadyChunk(chunk, self._offset, position))
         self._lead_left -= lead
         self._starts = self._starts and not self._packets
         self._packets = []

@@ -219,6 +219,8 @@ class Connection:
                 log.error("Redis lost what it had confirmed", extra={"about_seconds": count.amount / 48_000})
             case "rejected":
                 metrics.rejected[count.label].inc(count.amount)
+            case "spoiled":
+                metrics.spoiled.inc(count.amount)
             case "opened":
                 metrics.resumes[count.label].inc()
             case "backpressure":

@@ -1,7 +1,9 @@
 """The errors of listen, one tree.
 
 ListenError
-└── RefusedError    a handshake that is not taken: HTTP status, code, close code, and when to try again
+├── RefusedError      a handshake that is not taken: HTTP status, code, close code, and when to try again
+├── BadAudioError     a message that is no audio of the codec, or of no channel: counted, left out
+└── WrongRateError    AAC of another rate than the client said: the socket ends
 """
 
 from listen.messages import ErrorCode
@@ -9,6 +11,14 @@ from listen.messages import ErrorCode
 
 class ListenError(Exception):
     """The root of this package's errors."""
+
+
+class BadAudioError(ListenError):
+    """A binary message that is not what it should be. The session goes on without it."""
+
+
+class WrongRateError(ListenError):
+    """AAC whose header names a rate that does not go with `sample_rate`. No sample of it could be given its time."""
 
 
 _CLOSE_CODES = {400: 4400, 401: 4401, 403: 4403, 429: 4429, 503: 1013}

@@ -2,7 +2,7 @@
 
 from typing import Final, get_args
 
-from listen.audio_format import KNOWN_CODECS
+from listen.audio_format import CODECS
 from listen.messages import ErrorCode
 from servicekit.metrics import OTHER, Metrics
 
@@ -19,9 +19,7 @@ class ListenMetrics:
     def __init__(self, metrics: Metrics) -> None:
         codes = get_args(ErrorCode)
         self.connections = metrics.gauge("connections", "Open sockets")
-        self.received = metrics.counters(
-            "messages_received_total", "Binary messages, by codec", codec=KNOWN_CODECS
-        )
+        self.received = metrics.counters("messages_received_total", "Binary messages, by codec", codec=CODECS)
         self.rejected = metrics.counters(
             "messages_rejected_total", "Messages that were left out, by reason", reason=[*codes, OTHER]
         )
@@ -40,6 +38,10 @@ class ListenMetrics:
         )
         self.backpressure = metrics.counters(
             "backpressure_total", "Sockets that were not read for a while", action=["paused", "resumed"]
+        )
+        self.spoiled = metrics.counter(
+            "messages_spoiled_total",
+            "Packets and frames that did not decode: silence of their length is stored",
         )
         self.append_seconds = metrics.histogram(
             "append_seconds", "From handing a chunk over to Redis' answer"

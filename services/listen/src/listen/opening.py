@@ -1,14 +1,21 @@
 """The query of a handshake, checked: what the client sends and what it records into.
 
-Pure. Raises RefusedError; what is in the spec but not built yet is refused as the protocol refuses what is not supported.
+Pure. Raises RefusedError.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from audiocodec.pcm import SAMPLE_RATES
-from listen.audio_format import CODECS, ENCODER_LOOKAHEAD, KNOWN_CODECS, PACKET_CODECS, AudioFormat
+from listen.audio_format import (
+    AAC_PRE_SKIP,
+    CODECS,
+    ENCODER_LOOKAHEAD,
+    PACKET_CODECS,
+    RATE_LEAST,
+    RATE_MOST,
+    AudioFormat,
+)
 from listen.errors import RefusedError
 from listen.messages import BAD_CONVERSATION_ID
 from listen.recording import Dialect
@@ -16,6 +23,7 @@ from servicekit.ids import valid_id
 
 DEFAULTS: Final[dict[Dialect, tuple[str, str]]] = {"v1": ("pcm16", "16000"), "plain": ("pcm8", "8000")}
 PRE_SKIP_LEAST: Final = 120
+"""Of Opus: what its encoders look ahead at the least."""
 PRE_SKIP_MOST: Final = 65_535
 """OpusHead has 16 bits for it (RFC 7845 §5.1)."""
 NOT_SUPPORTED: Final = 1003
@@ -43,24 +51,20 @@ def read_opening(query: Mapping[str, str], dialect: Dialect) -> Opening:
     """
     codec_default, rate_default = DEFAULTS[dialect]
     codec = query.get("codec") or codec_default
-    if codec not in KNOWN_CODECS:
+    if codec not in CODECS:
         raise RefusedError(
             400,
             "bad_parameter",
-            f"`codec` must be one of {', '.join(KNOWN_CODECS)}",
+            f"`codec` must be one of {', '.join(CODECS)}",
             close_code=NOT_SUPPORTED,
         )
-    rate = _whole(query, "sample_rate", rate_default, 8_000, 48_000)
+    rate = _whole(query, "sample_rate", rate_default, RATE_LEAST, RATE_MOST)
     channels = _whole(query, "channels", "1", 1, 2)
-    if codec not in CODECS:
-        raise _not_yet(f"`codec` {codec}")
-    if rate not in SAMPLE_RATES:
-        raise _not_yet(f"`sample_rate` {rate} (these are: {', '.join(map(str, SAMPLE_RATES))})")
-    if channels != 1:
-        raise _not_yet("two channels")
     pre_skip = ENCODER_LOOKAHEAD
     if codec in PACKET_CODECS:
         pre_skip = _whole(query, "pre_skip", str(ENCODER_LOOKAHEAD), PRE_SKIP_LEAST, PRE_SKIP_MOST)
+    elif codec == "aac":
+        pre_skip = _whole(query, "pre_skip", str(AAC_PRE_SKIP), 0, PRE_SKIP_MOST)
     cid = query.get("conversation_id") or query.get("client_conversation_id") or None
     if cid is not None and not valid_id(cid):
         raise RefusedError(400, "bad_parameter", BAD_CONVERSATION_ID)
@@ -84,7 +88,3 @@ def _whole(query: Mapping[str, str], name: str, default: str, least: int, most: 
     if text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most:
         return int(text)
     raise RefusedError(400, "bad_parameter", f"`{name}` must be a whole number from {least} to {most}")
-
-
-def _not_yet(what: str) -> RefusedError:
-    return RefusedError(400, "bad_parameter", f"{what}: not supported yet", close_code=NOT_SUPPORTED)

@@ -1,25 +1,35 @@
 """Compressed audio on its way to chunks: each message one packet, kept as the device made it.
 
-Owns the check of a packet and the lead-in of the device's encoder. Raises BadPacketError for what is no packet.
+Owns the check of a packet and the lead-in of the device's encoder. Raises BadAudioError for what is no packet.
 """
 
-from audiocodec.packet import packet_facts
-from listen.audio_format import AudioFormat
+from audiobus import Lag, Position
+from listen.audio_format import SOURCE_SAMPLE_TICKS, AudioFormat
 from listen.chunker import Chunker
+from listen.compressed_message import opus_samples
 from listen.encoding_job import Encoded, EncodeJob
+from listen.lane import Then
 from listen.sample_clock import SampleClock
 
 
 class PacketLane:
     """One session's packets."""
 
-    def __init__(self, audio_format: AudioFormat, chunker: Chunker, *, resumed: bool) -> None:
+    def __init__(self, audio_format: AudioFormat, chunker: Chunker, position: Position | None = None) -> None:
+        """A fresh session's lane, or that of one that goes on after `position`."""
         self._format = audio_format
         self._chunker = chunker
-        self._fresh = not resumed
+        self._fresh = position is None
         """Whether the device's encoder begins with the next packet."""
         self._began = False
-        self._lead_left = 0 if resumed else audio_format.pre_skip
+        self._lead_left = audio_format.pre_skip
+        self.reach = 0
+        """The end in the run, at 48 kHz."""
+        if position is not None:
+            # A lead-in of several packets may have been acked in part.
+            ticks = sum(lag.ticks or 0 for lag in position.lags)
+            self._lead_left = max(0, ticks) // SOURCE_SAMPLE_TICKS
+            self.reach = position.next_sample
 
     @property
     def midway(self) -> bool:
@@ -40,33 +50,38 @@ class PacketLane:
         """Samples at 48 kHz that the message lasts.
 
         Raises:
-            BadPacketError: it is no Opus packet.
+            BadAudioError: it is no Opus packet.
         """
-        return packet_facts(data).samples
+        return opus_samples(data)
 
-    def new_run(self) -> None:
-        """The next packet begins a run: what its decoder gives first was recorded before."""
-        self._began = False
+    def new_run(self, clock: SampleClock, now_ms: int) -> None:
+        """The next packet begins the run of `clock`: what its decoder gives first was recorded before."""
         self._lead_left = self._format.pre_skip
+        self.reach = 0
+        self._begin(clock, now_ms)
 
     def take(self, data: bytes, samples: int, end_offset: int, clock: SampleClock, now_ms: int) -> int:
         """Takes a measured packet; answers how many played samples it adds."""
         if not self._began:
-            self._chunker.begin(
-                clock.run_start_ms, clock.position, lead=self._lead_left, starts=self._fresh, now_ms=now_ms
-            )
-            self._began = True
-            self._fresh = False
-        self._chunker.add(data, samples, end_offset, now_ms)
+            self._begin(clock, now_ms)
         lead = min(self._lead_left, samples)
-        self._lead_left -= lead
+        if lead:
+            self._lead_left -= lead
+            self._chunker.lags = self._lags()
+        self._fresh = False
+        if self._chunker.add(data, samples, end_offset, now_ms):
+            self._chunker.close(now_ms)
+        self.reach += samples - lead
         return samples - lead
 
     def leave_out(self, end_offset: int, now_ms: int) -> None:
         """Takes bytes that are no packet: they only count."""
         self._chunker.leave_out(end_offset, now_ms)
 
-    def flush(self, end_offset: int, now_ms: int, *, ends: bool) -> int:  # noqa: ARG002 - packets have no odd byte
+    def tick(self, now_ms: int) -> None:
+        """Time has passed: nothing of this lane's."""
+
+    def flush(self, end_offset: int, now_ms: int, then: Then) -> int:  # noqa: ARG002 - packets have no odd byte
         """Closes the open chunk; answers the offset that is then covered."""
         self._chunker.close(now_ms)
         return end_offset
@@ -83,3 +98,14 @@ class PacketLane:
     def due_at_ms(self) -> int | None:
         """When there is something to encode: never."""
         return None
+
+    def _begin(self, clock: SampleClock, now_ms: int) -> None:
+        self._chunker.begin(
+            clock.run_start_ms, self.reach, lead=self._lead_left, starts=self._fresh, now_ms=now_ms
+        )
+        self._chunker.lags = self._lags()
+        self._began = True
+
+    def _lags(self) -> tuple[Lag, ...]:
+        """What is left of the lead-in lies before the run's first sample."""
+        return (Lag(self._lead_left * SOURCE_SAMPLE_TICKS),) if self._lead_left else ()

@@ -1,19 +1,20 @@
 """One session's intake: payload bytes in, closed chunks out, with the sample clock between them.
 
-Owns offsets, the clock, marks, runs and the lateness rule of the plain dialect. Raises BadPacketError for what is no
-packet of the codec, after having counted it. Must not know Redis, messages or sockets.
+Owns offsets, the clock, marks, runs and the lateness rule of the plain dialect. Raises BadAudioError for what is no
+message of the codec, after having counted it. Must not know Redis, texts or sockets.
 """
 
 from typing import Final, Literal
 
 from audiobus import Position
-from audiocodec.errors import BadPacketError
 from listen.audio_format import AudioFormat
 from listen.chunker import Chunker, ReadyChunk
 from listen.encoding_job import Encoded, EncodeJob
+from listen.errors import BadAudioError
+from listen.lane import Lane, Then
 from listen.packet_lane import PacketLane
-from listen.pcm_lane import PcmLane
 from listen.sample_clock import BURST_MS, LATE_MS, Lateness, SampleClock, mark_is_sane
+from listen.transcode_lane import TranscodeLane
 
 SILENCE_MS: Final = 2_000
 """After this much silence on the line the encoder gives out what it holds back."""
@@ -35,18 +36,22 @@ class Recording:
     ) -> None:
         """Intake of a fresh session, or of one that goes on at byte `offset`, after `position` on its timeline."""
         self._plain = dialect == "plain"
-        self._chunker = Chunker(audio_format, chunk_ms, offset)
-        self._lane: PcmLane | PacketLane = (
-            PcmLane(audio_format, self._chunker, chunk_ms)
-            if audio_format.is_pcm
-            else PacketLane(audio_format, self._chunker, resumed=position is not None)
+        self._source_rate = audio_format.source_rate
+        self._tag_bytes = audio_format.tag_bytes
+        self._chunker = Chunker(audio_format, chunk_ms, offset, position)
+        self._lane: Lane = (
+            PacketLane(audio_format, self._chunker, position)
+            if audio_format.is_kept
+            else TranscodeLane(audio_format, self._chunker, chunk_ms, position)
         )
-        self._clock = SampleClock(position.run_start_ms, position.next_sample) if position else None
+        self._clock = SampleClock(position.run_start_ms, self._lane.reach) if position else None
         self._mark_ms: int | None = None
         """Captured time of the first byte, where a mark came before it."""
-        self._held: list[tuple[bytes, int]] = []
-        """Late plain audio and its samples, until it is known whether a new run began with it."""
-        self.held_samples = 0
+        self._held: list[bytes] = []
+        """Late plain messages, until it is known whether a new run began with them."""
+        self._held_by_channel: dict[bytes, int] = {}
+        """Samples in them, at 48 kHz."""
+        self.held_bytes = 0
         self._lateness: Lateness | None = None
         self._heard_ms = 0
         """When audio came last."""
@@ -54,9 +59,13 @@ class Recording:
         """Where this socket's part of the session begins."""
         self.taken = offset
         """Payload bytes of the session so far."""
-        self.samples = 0
-        """Played samples taken here, at 48 kHz."""
-        self.held_bytes = 0
+        self.samples = self._lane.reach - position.next_sample if position else 0
+        """Clock time taken here, at 48 kHz, that was not stored before; what a resuming client sends again counts up to 0."""
+
+    @property
+    def held_samples(self) -> int:
+        """Clock time that is held back, at 48 kHz."""
+        return max(self._held_by_channel.values(), default=0)
 
     @property
     def idle(self) -> bool:
@@ -65,20 +74,21 @@ class Recording:
 
     def about_samples(self, lost_bytes: int) -> int:
         """How much audio bytes were that are gone, by the average of what was taken here."""
-        return lost_bytes * self.samples // max(1, self.taken - self.first_offset)
+        return max(0, lost_bytes * self.samples // max(1, self.taken - self.first_offset))
 
     def take(self, data: bytes, now_ms: int) -> None:
         """One message of payload.
 
         Raises:
-            BadPacketError: no packet of the codec. It is counted and left out.
+            BadAudioError: no message of the codec. It is counted and left out.
+            WrongRateError: AAC of another rate than the client said.
         """
         self._heard_ms = now_ms
         try:
             samples = self._lane.measure(data)
-        except BadPacketError:
+        except BadAudioError:
             self._release()
-            self.taken += len(data)
+            self.taken += max(0, len(data) - self._tag_bytes)
             self._lane.leave_out(self.taken, now_ms)
             raise
         if self._plain and self._clock and self._hold(data, samples, now_ms):
@@ -97,20 +107,18 @@ class Recording:
             self._begin_run(at_ms, now_ms)
         return None
 
-    def flush(self, now_ms: int, *, ends: bool) -> int:
-        """Lets everything come out; answers the offset that is then covered.
-
-        With `ends` nothing follows: half a sample at the end is dropped, and counted.
-        """
+    def flush(self, now_ms: int, then: Then) -> int:
+        """Lets everything come out; answers the offset that is then covered."""
         self._release()
-        return self._lane.flush(self.taken, now_ms, ends=ends)
+        return self._lane.flush(self.taken, now_ms, then)
 
     def tick(self, now_ms: int) -> None:
         """Time has passed."""
         if self._lateness is not None and self._lateness.decided(now_ms):
             self._decide(now_ms)
         if now_ms - self._heard_ms >= SILENCE_MS and self._lane.flushable and not self._held:
-            self._lane.flush(self.taken, now_ms, ends=False)
+            self._lane.flush(self.taken, now_ms, "more")
+        self._lane.tick(now_ms)
         self._chunker.tick(now_ms)
 
     def job(self, now_ms: int) -> EncodeJob | None:
@@ -133,35 +141,42 @@ class Recording:
         return due_at_ms is not None and now_ms >= due_at_ms
 
     def _accept(self, data: bytes, samples: int, now_ms: int) -> None:
-        if self._clock is None:
-            start = self._mark_ms if self._mark_ms is not None else now_ms - samples // 48
-            self._clock = SampleClock(start, 0)
-        self.taken += len(data)
-        played = self._lane.take(data, samples, self.taken, self._clock, now_ms)
-        self._clock.position += played
+        clock = self._clock
+        if clock is None:
+            start = (
+                self._mark_ms if self._mark_ms is not None else now_ms - samples * 1000 // self._source_rate
+            )
+            clock = self._clock = SampleClock(start, 0)
+        self.taken += len(data) - self._tag_bytes
+        played = self._lane.take(data, samples, self.taken, clock, now_ms)
+        clock.position += played
         self.samples += played
 
     def _begin_run(self, at_ms: int, now_ms: int) -> None:
-        self._lane.flush(self.taken, now_ms, ends=False)
-        self._lane.new_run()
+        self._lane.flush(self.taken, now_ms, "more")
         self._clock = SampleClock(at_ms, 0)
+        self._lane.new_run(self._clock, now_ms)
 
     def _hold(self, data: bytes, samples: int, now_ms: int) -> bool:
         """Whether the message is held back because a new run may begin with it, or is taken care of."""
         assert self._clock is not None  # noqa: S101 - its caller looked
-        late_ms = self._clock.late_ms(now_ms, self.held_samples + samples)
+        held = samples * 48_000 // self._source_rate
+        if self._held:
+            held += self._held_by_channel.get(data[: self._tag_bytes], 0)
+        late_ms = self._clock.late_ms(now_ms, held)
         if late_ms <= LATE_MS:
-            self._release()
+            if self._held:
+                self._release()
             return False
         if self._lateness is None:
             self._lateness = Lateness(now_ms, late_ms)
         self._lateness.hear(late_ms)
-        self._held.append((data, samples))
-        self.held_samples += samples
-        self.held_bytes += len(data)
+        self._held.append(data)
+        self._held_by_channel[data[: self._tag_bytes]] = held
+        self.held_bytes += len(data) - self._tag_bytes
         if self._lateness.decided(now_ms):
             self._decide(now_ms)
-        elif self.held_samples > BURST_MS * 48:
+        elif held > BURST_MS * 48:
             self._release()
         return True
 
@@ -176,7 +191,8 @@ class Recording:
     def _release(self) -> None:
         """Takes what was held back."""
         held, self._held = self._held, []
-        self.held_samples = self.held_bytes = 0
+        self._held_by_channel = {}
+        self.held_bytes = 0
         self._lateness = None
-        for data, samples in held:
-            self._accept(data, samples, self._heard_ms)
+        for data in held:
+            self._accept(data, self._lane.measure(data), self._heard_ms)

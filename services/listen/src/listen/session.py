@@ -9,20 +9,22 @@ from collections import deque
 from typing import Final
 
 from audiobus import Appended, Conversation, EntryId, Misplaced, Opened, Replaced
-from audiocodec.errors import BadPacketError
 from listen import messages
-from listen.actions import Action, AskReason, Close, Count, Encode, Open, SendText
+from listen.actions import Action, AskReason, Close, Encode, Open
 from listen.encoding_job import Encoded
+from listen.errors import BadAudioError, WrongRateError
 from listen.intake import Intake
 from listen.patience import Patience
 from listen.phase import Parting, Phase
 from listen.pressure import Pressure
 from listen.recording import Recording
+from listen.replies import Replies
 from listen.safekeeping import Safekeeping
 from listen.terms import Terms
 from servicekit.ids import valid_id
 
 BAD_PACKETS_LIMIT: Final = 50
+NOT_SUPPORTED: Final = 1003
 EARLY_TEXTS_LIMIT: Final = 16
 KEEPALIVE_BYTES: Final = 2
 """In the plain dialect a binary message of at most this is no audio."""
@@ -42,8 +44,6 @@ class Session:
         self._safe: Safekeeping | None = None
         """None until the session is open."""
         self._parting = Parting()
-        self._gone = False
-        """The client has left: nothing can be sent."""
         self._early: deque[str] = deque()
         """Texts that came before the session was open."""
         self._told_not_ready = False
@@ -52,7 +52,7 @@ class Session:
         self._patience = Patience()
         self._opening = False
         """An `Open` waits for its answer."""
-        self._out: list[Action] = []
+        self._out = Replies()
 
     # -- what the shell may look at ----------------------------------------------------------------------------------
 
@@ -82,15 +82,15 @@ class Session:
             return []
         recording = self._intake.target
         if recording is None:
-            self._count("rejected", 1, "not_ready")
+            self._out.count("rejected", 1, "not_ready")
             if not self._told_not_ready:
                 self._told_not_ready = True
-                self._send(messages.error("not_ready", "audio before `ready` is left out: wait for it"))
-            return self._drain()
+                self._out.say(messages.error("not_ready", "audio before `ready` is left out: wait for it"))
+            return self._out.take()
         try:
             recording.take(data, now_ms)
-        except BadPacketError:
-            return self._bad_audio(now_ms)
+        except (BadAudioError, WrongRateError) as error:
+            return self._not_taken(error, now_ms)
         self._bad_in_a_row = 0
         # Nothing is put off for long: a chunk is closed by its audio, its bytes or, at a tick, its time.
         return self._advance(now_ms) if recording.has_news(now_ms) else []
@@ -101,7 +101,7 @@ class Session:
             return []
         match messages.parse_client_text(text):
             case messages.Malformed(reason):
-                self._reject("bad_json", reason)
+                self._out.reject("bad_json", reason)
             case messages.TooBig():
                 return self._too_big(now_ms)
             case messages.Mark(at_ms) if (recording := self._intake.target) is not None:
@@ -115,14 +115,14 @@ class Session:
                 self._switch(cid, now_ms)
             case messages.Finalize():
                 recording, safe = self._opened_parts()
-                safe.finalize(recording.flush(now_ms, ends=False), now_ms)
+                safe.finalize(recording.flush(now_ms, "more"), now_ms)
             case messages.CloseSession():
                 return self._end(now_ms, 1000, asks="end")
         return self._advance(now_ms)
 
     def disconnected(self, now_ms: int) -> list[Action]:
         """The client has left. What it sent is still brought into Redis; nothing is asked for: it may come back."""
-        self._gone = True
+        self._out.gone = True
         return self._end(now_ms, 1006)
 
     # -- events: the shell -------------------------------------------------------------------------------------------
@@ -137,17 +137,17 @@ class Session:
             and now_ms >= self._terms.expires_at_ms
             and not self._parting.ending
         ):
-            self._send(messages.error("token_expired", "the token has expired: reconnect with a new one"))
+            self._out.say(messages.error("token_expired", "the token has expired: reconnect with a new one"))
             return self._end(now_ms, 4401)
         if self._patience.exhausted(now_ms):
-            self._send(messages.error("unavailable", messages.AWAY, retry_after_ms=5_000))
+            self._out.say(messages.error("unavailable", messages.AWAY, retry_after_ms=5_000))
             return self._close(1013)
         return self._advance(now_ms)
 
     def going_away(self, reconnect_after_ms: int) -> list[Action]:
         """This server is about to shut down; `leave` follows."""
-        self._send(messages.going_away(reconnect_after_ms))
-        return self._drain()
+        self._out.say(messages.going_away(reconnect_after_ms))
+        return self._out.take()
 
     def leave(self, now_ms: int) -> list[Action]:
         """This server shuts down: everything is made safe, and the socket closed with 1012."""
@@ -155,12 +155,14 @@ class Session:
 
     def broke(self, incident: str) -> list[Action]:
         """A defect of ours: the socket cannot go on."""
-        self._send(messages.error("internal", f"our fault; incident {incident}"))
+        self._out.say(messages.error("internal", f"our fault; incident {incident}"))
         return self._close(1011)
 
     def encoded(self, result: Encoded, now_ms: int) -> list[Action]:
         """The answer to `Encode`."""
         self._intake.encoded(result, now_ms)
+        if result.spoiled:
+            self._out.count("spoiled", result.spoiled)
         return self._advance(now_ms)
 
     def opened(self, answer: Opened, now_ms: int) -> list[Action]:
@@ -183,22 +185,22 @@ class Session:
         self._told_not_ready = False
         self.phase = Phase.OPEN
         outcome = "resumed" if answer.resumed else "fresh" if self._resume is None else "superseded"
-        self._count("opened", 1, outcome)
-        self._out += self._safe.watch(now_ms)
-        self._send(
+        self._out.count("opened", 1, outcome)
+        self._out.do(self._safe.watch(now_ms))
+        self._out.say(
             messages.ready(self._cid, answer.epoch, answer.offset, terms.chunk_ms, answer.previous_offset)
         )
         if self._parting.ending:
             return self._end(now_ms, self._parting.ending.code, asks=self._parting.ending.asks)
         early, self._early = self._early, deque()
         for text in early:
-            self._out = self._drain() + self.text(text, now_ms)
+            self._out.do(self.text(text, now_ms))
         return self._advance(now_ms)
 
     def appended(self, answer: Appended, now_ms: int) -> list[Action]:
         """The answer to `Append`: the chunk is safe."""
         _, safe = self._opened_parts()
-        self._out += safe.appended(answer, now_ms)
+        self._out.do(safe.appended(answer, now_ms))
         return self._advance(now_ms)
 
     def append_refused(self, answer: Replaced | Misplaced, now_ms: int) -> list[Action]:
@@ -207,16 +209,16 @@ class Session:
         safe.refused()
         if isinstance(answer, Replaced):
             if answer.owner:
-                self._send(messages.error("replaced", "a newer session has taken this conversation over"))
+                self._out.say(messages.error("replaced", "a newer session has taken this conversation over"))
                 return self._close(4409)
             self._open(safe.epoch, now_ms, own=True)
-            return self._drain()
+            return self._out.take()
         return self._go_on(safe, known=safe.misplaced(answer), now_ms=now_ms)
 
     def refused(self, code: messages.ErrorCode, close_code: int, message: str) -> list[Action]:
         """The answer to any command: not this conversation, or not like this."""
         self._opening = False
-        self._send(messages.error(code, message))
+        self._out.say(messages.error(code, message))
         return self._close(close_code)
 
     def unavailable(self, what: str, now_ms: int) -> list[Action]:
@@ -239,7 +241,7 @@ class Session:
     def looked(self, settled: EntryId | None, dead_offset: int | None, now_ms: int) -> list[Action]:
         """The answer to `LookStored`."""
         if self._safe is not None:
-            self._out += self._safe.looked(settled, dead_offset, now_ms)
+            self._out.do(self._safe.looked(settled, dead_offset, now_ms))
         return self._advance(now_ms)
 
     # -- what follows ------------------------------------------------------------------------------------------------
@@ -247,25 +249,25 @@ class Session:
     def _advance(self, now_ms: int) -> list[Action]:
         """Does whatever can be done now."""
         if self.phase is Phase.CLOSED:
-            return self._drain()
+            return self._out.take()
         if (job := self._intake.job(now_ms)) is not None:
-            self._out.append(Encode(job))
+            self._out.do([Encode(job)])
         if self._safe is not None and self._intake.current is not None:
             self._safe.put(self._intake.current.chunks())
             if not self._opening:
-                self._out += self._safe.advance(now_ms)
+                self._out.do(self._safe.advance(now_ms))
             if self.phase in (Phase.SWITCHING, Phase.CLOSING):
                 self._wind_up(now_ms)
         if self.phase is Phase.OPENING and self._patience.may_try(now_ms):
             self._open(self._resume, now_ms, own=False)
         self._judge()
-        return self._drain()
+        return self._out.take()
 
     def _open(self, resume: int | None, now_ms: int, *, own: bool) -> None:
         if not self._opening:
             self._opening = True
             self._patience.trying(now_ms)
-            self._out.append(Open(self._cid, resume, own, self._arrived_ms))
+            self._out.do([Open(self._cid, resume, own, self._arrived_ms)])
 
     def _wind_up(self, now_ms: int) -> None:
         """What came before is made safe, then the session asks for it to be stored, then it closes or switches."""
@@ -278,13 +280,13 @@ class Session:
                 self._part(safe)
             else:
                 self._parting.asked = True
-                self._out.append(safe.ask(asks, now_ms, ends=True))
+                self._out.do([safe.ask(asks, now_ms, ends=True)])
 
     def _part(self, safe: Safekeeping) -> None:
         """What came before is over. A `finalize` is answered first, unless a plain client's next audio, safe nowhere, waits."""
         if safe.unanswered and not (self._parting.hurry or self._intake.next_has_audio):
             return
-        self._out += safe.last_words()
+        self._out.do(safe.last_words())
         if self.phase is Phase.CLOSING and self._parting.ending:
             self._close_now(self._parting.ending.code)
         else:
@@ -292,13 +294,13 @@ class Session:
 
     def _mark(self, recording: Recording, at_ms: int | None, now_ms: int) -> None:
         if wrong := "`at_ms` must be a whole number" if at_ms is None else recording.mark(at_ms, now_ms):
-            self._reject("bad_mark", wrong)
+            self._out.reject("bad_mark", wrong)
 
     def _switch(self, cid: str | None, now_ms: int) -> None:
         if cid is None or not valid_id(cid):
-            self._reject("bad_parameter", messages.BAD_CONVERSATION_ID)
+            self._out.reject("bad_parameter", messages.BAD_CONVERSATION_ID)
             return
-        self._opened_parts()[0].flush(now_ms, ends=True)
+        self._opened_parts()[0].flush(now_ms, "nothing")
         self._parting.next_cid = cid
         self._arrived_ms = now_ms
         self._intake.switch()
@@ -322,9 +324,9 @@ class Session:
         if self.phase is Phase.OPENING and not self._intake.has_early_audio:
             return self._close(code)
         if self.phase is Phase.OPEN:
-            # A v1 client that comes back sends half a sample again; a plain one cannot.
-            recording, _ = self._opened_parts()
-            recording.flush(now_ms, ends=self._terms.dialect == "plain" or asks is not None)
+            # A v1 client that comes back sends what its decoder warms up with, and half a sample, again; a plain one cannot.
+            over = self._terms.dialect == "plain" or asks is not None
+            self._opened_parts()[0].flush(now_ms, "nothing" if over else "return")
             self.phase = Phase.CLOSING
         return self._advance(now_ms)
 
@@ -338,20 +340,23 @@ class Session:
     def _go_on(self, safe: Safekeeping, *, known: bool, now_ms: int) -> list[Action]:
         """Goes on from where Redis stands, if that is known; else the client comes back, and both start from what is true."""
         if not known:
-            self._send(messages.error("unavailable", "the buffer has changed under this socket: resume"))
+            self._out.say(messages.error("unavailable", "the buffer has changed under this socket: resume"))
             return self._close(1012)
         lost, safe.outbox.lost_bytes = safe.outbox.lost_bytes, 0
         if lost:
             recording, _ = self._opened_parts()
-            self._count("lost_samples", recording.about_samples(lost))
+            self._out.count("lost_samples", recording.about_samples(lost))
         return self._advance(now_ms)
 
     def _too_big(self, now_ms: int) -> list[Action]:
-        self._reject("too_big", f"a message has at most {messages.MAX_MESSAGE_BYTES} bytes")
+        self._out.reject("too_big", f"a message has at most {messages.MAX_MESSAGE_BYTES} bytes")
         return self._end(now_ms, 1009)
 
-    def _bad_audio(self, now_ms: int) -> list[Action]:
-        self._reject("bad_audio", f"no packet of {self._terms.audio_format.codec}: left out")
+    def _not_taken(self, error: BadAudioError | WrongRateError, now_ms: int) -> list[Action]:
+        if isinstance(error, WrongRateError):
+            self._out.reject("bad_parameter", str(error))
+            return self._end(now_ms, NOT_SUPPORTED)
+        self._out.reject("bad_audio", f"left out: {error}")
         self._bad_in_a_row += 1
         if self._bad_in_a_row >= BAD_PACKETS_LIMIT:
             return self._end(now_ms, 1007)
@@ -372,28 +377,13 @@ class Session:
         failing = self._patience.pause_ms > 0
         trouble = self._pressure.judge(self.waiting_samples, waiting_bytes, failing=failing)
         if trouble is not None:
-            self._send(messages.status("buffering" if trouble else "ok"))
-            self._count("backpressure", 1, "paused" if trouble else "resumed")
-
-    def _reject(self, code: messages.ErrorCode, reason: str) -> None:
-        self._count("rejected", 1, code)
-        self._send(messages.error(code, reason))
-
-    def _send(self, text: str) -> None:
-        if not self._gone:
-            self._out.append(SendText(text))
-
-    def _count(self, what: str, amount: int, label: str = "") -> None:
-        self._out.append(Count(what, amount, label))
+            self._out.say(messages.status("buffering" if trouble else "ok"))
+            self._out.count("backpressure", 1, "paused" if trouble else "resumed")
 
     def _close_now(self, code: int) -> None:
         self.phase = Phase.CLOSED
-        self._out.append(Close(code))
+        self._out.do([Close(code)])
 
     def _close(self, code: int) -> list[Action]:
         self._close_now(code)
-        return self._drain()
-
-    def _drain(self) -> list[Action]:
-        out, self._out = self._out, []
-        return out
+        return self._out.take()

@@ -1,0 +1,41 @@
+"""What the session answers an event with: actions, collected in their order until the event is over.
+
+Owns that nothing is said to a client that has gone. Must not decide what is said.
+"""
+
+from collections.abc import Iterable
+
+from listen import messages
+from listen.actions import Action, Count, SendText
+
+
+class Replies:
+    """The actions of one event after another."""
+
+    def __init__(self) -> None:
+        self.gone = False
+        """The client has left: nothing can be sent."""
+        self._actions: list[Action] = []
+
+    def do(self, actions: Iterable[Action]) -> None:
+        """Actions for the shell."""
+        self._actions += actions
+
+    def say(self, text: str) -> None:
+        """A text for the client."""
+        if not self.gone:
+            self._actions.append(SendText(text))
+
+    def count(self, what: str, amount: int, label: str = "") -> None:
+        """Something for the metrics."""
+        self._actions.append(Count(what, amount, label))
+
+    def reject(self, code: messages.ErrorCode, reason: str) -> None:
+        """A message of the client is left out: counted, and the client told why."""
+        self.count("rejected", 1, code)
+        self.say(messages.error(code, reason))
+
+    def take(self) -> list[Action]:
+        """All of them since the last call."""
+        actions, self._actions = self._actions, []
+        return actions
