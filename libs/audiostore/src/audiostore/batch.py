@@ -90,7 +90,7 @@ def batch_file(batch: Batch) -> BatchFile:
         head, tags = facts_of.head_and_tags(facts)
         writer = OggOpusWriter(head, tags, _serial(facts))
         pages = [writer.start()]
-        pages += map(writer.packet, layout.packets, layout.samples)
+        pages.append(writer.packets(layout.packets, layout.samples))
         pages.append(writer.finish(layout.trim))
     except CodecError as error:
         raise BatchFormatError(f"batch from {facts.start_ms} ms: {error}") from error

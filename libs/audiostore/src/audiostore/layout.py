@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from audiocodec.errors import BadPacketError
-from audiocodec.packet import packet_facts
+from audiocodec.packet import packet_durations
 from audiocodec.silence import STEP_SAMPLES, silent_packets
 from audiostore.errors import BatchFormatError
 
@@ -104,7 +104,7 @@ def _end(heard: int, trim: int, channels: int) -> tuple[tuple[bytes, ...], int]:
 def durations(packets: Iterable[bytes]) -> list[int]:
     """Samples that each of the packets lasts. Raises BatchFormatError where one is no Opus packet."""
     try:
-        return [packet_facts(packet).samples for packet in packets]
+        return packet_durations(packets)
     except BadPacketError as error:
         raise BatchFormatError(f"batch: holds what is no Opus packet: {error}") from error
 
