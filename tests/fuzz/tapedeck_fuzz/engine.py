@@ -14,7 +14,7 @@ import atheris
 
 from tapedeck_fuzz.target import Target, load_target
 
-PACKAGES = ("audiocodec", "audiobus", "audiostore", "listen", "storage_api")
+PACKAGES = ("audiocodec", "audiobus", "audiostore", "listen", "pusher", "storage_api")
 """What coverage is taken of. Whatever else parsers stand on (libopus, msgspec, FFmpeg) is fuzzed with them, but unseen."""
 ROOM_BYTES = 384 << 20
 """What a target may allocate beyond what it has when it begins: a length that is believed before it is checked fails at once."""

@@ -59,6 +59,17 @@ def cut() -> Seeds:
     yield "nothing", Cut(1, made.first, made.first, "", "standard", "closed").encode()
 
 
+def draining() -> Seeds:
+    run = recorded(0.7)
+    behind = run[2].end_offset
+    later = [
+        replace(one, run_start_ms=START_MS + 2000, first_offset=one.first_offset + behind) for one in run
+    ]
+    yield "run", fields.join(map(chunk_of, run[:5]))
+    yield "two-runs", fields.join(map(chunk_of, [*run[:3], *later[:2]]))
+    yield "opened-twice", fields.join([b"", chunk_of(run[0]), b"", chunk_of(later[0]), b""])
+
+
 def entry_id() -> Seeds:
     yield "entry", f"{EPOCH}-32000".encode()
     yield "zero", b"0-0"
@@ -295,6 +306,7 @@ MAKERS: dict[str, Callable[[], Seeds]] = {
     "client_text": client_text,
     "conversation_state": conversation_state,
     "cut": cut,
+    "draining": draining,
     "entry_id": entry_id,
     "http_query": http_query_texts,
     "key_ring": key_ring,
