@@ -50,7 +50,6 @@ CLAIMS = {
         "4 G exclusions": b"\x97\x01\xa31-0\xa31-1\xa0\xa0\xa0\xdd\xff\xff\xff\xff",
         "lists within lists": b"\x97\x01\xa31-0\xa31-1\xa0\xa0\xa0\x91\x94\x01\x02\x03" + DEEP_LIST,
     },
-    "draining": {"lists within lists": fields.join([b"\x9d\x01\x01" + DEEP_LIST])},
     "conversation_state": {
         "a pre-roll of 4 G packets": fields.join([*[None] * 5, b"\x95\x01\x02\x03\x04\xdd\xff\xff\xff\xff", *[None] * 9]),
         "a pre-roll of lists within lists": fields.join([*[None] * 5, b"\x96\x01\x02\x03\x04\x90" + DEEP_LIST, *[None] * 9]),

@@ -34,7 +34,10 @@ def check(data: bytes) -> int | None:
     again = [writer.start()]
     again += [writer.packet(packet, size) for packet, size in zip(stream.packets, samples, strict=True)]
     again.append(writer.finish(trim))
-    demand(read_ogg_opus(b"".join(again)) == stream, "written and read again it is another stream")
+    at_once = OggOpusWriter(stream.head, stream.tags, 1)
+    whole = at_once.start() + at_once.packets(stream.packets, samples) + at_once.finish(trim)
+    demand(b"".join(again) == whole, "written at once it is another file than packet by packet")
+    demand(read_ogg_opus(whole) == stream, "written and read again it is another stream")
     return sum(map(len, stream.packets))
 
 

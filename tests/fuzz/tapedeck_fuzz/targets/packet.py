@@ -4,7 +4,7 @@ from random import Random
 
 from audiocodec import Decoder
 from audiocodec.errors import BadPacketError
-from audiocodec.packet import MAX_PACKET_BYTES, packet_facts
+from audiocodec.packet import MAX_PACKET_BYTES, packet_durations, packet_facts
 from tapedeck_fuzz import edits, opus_by_the_rfc
 from tapedeck_fuzz.target import Raw, Target, demand
 
@@ -19,11 +19,15 @@ def check(data: bytes) -> int | None:
     except BadPacketError as error:
         demand(str(error).startswith("Opus packet"), f"the error names no structure: {error}")
         demand(sizes is None, "refused, but the RFC takes it")
+        demand(not _durations(data), "refused alone, and taken among others")
         return None
     demand(sizes is not None, "taken, but the RFC refuses it")
     demand(facts.frames == len(sizes or ()), f"{facts.frames} frames")
     demand(facts.samples == facts.frames * opus_by_the_rfc.frame_samples(data[0]), f"{facts.samples} samples")
     demand(facts.channels == 1 + (data[0] >> 2 & 1), f"{facts.channels} channels")
+    demand(
+        _durations(data) == [120, facts.samples, facts.samples], "another duration among others than alone"
+    )
     if len(data) % 8 == 0:  # decoding costs many times what parsing does
         rate, channels = _RATES[sum(data) % 5], 1 + sum(data) % 2
         decoder = Decoder(rate, channels)
@@ -34,6 +38,14 @@ def check(data: bytes) -> int | None:
                 return 0
             demand(len(pcm) == facts.samples * rate // 48_000 * channels * 2, f"{len(pcm)} bytes of PCM")
     return 0
+
+
+def _durations(data: bytes) -> list[int]:
+    """Of the packet twice, after one of 2.5 ms; nothing where it is refused."""
+    try:
+        return packet_durations([b"\xe0\xff\xfe", data, data])
+    except BadPacketError:
+        return []
 
 
 def mutate(data: bytes, random: Random, raw: Raw) -> bytes:
