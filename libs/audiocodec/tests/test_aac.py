@@ -180,15 +180,26 @@ def test_more_blocks_than_were_told_are_silence(speech, encode_aac):
     assert decoder.spoiled == 1
 
 
-def test_channels_inside_the_audio_that_the_header_has_not(speech, encode_aac):
-    """A program config element (ISO/IEC 14496-3 §4.4.1.1) that makes up five channels does no harm."""
-    messages = encode_aac(speech, 16_000, 1)[:4]
-    program_config = int("101" + "0000" + "01" + "1000" + "0010" + "0001" + "0000" + "0" * 60, 2)
-    decoder = AacDecoder(16_000)
-    assert (
-        len(decoder.decode(spoil(messages[0], program_config.to_bytes(11, "big") + messages[0][7:]))) == 2_048
-    )
-    assert len(decoder.decode(messages[1])) == 2_048
+def program_config(pairs: int) -> bytes:
+    """A program config element (ISO/IEC 14496-3 §4.4.1.1): a channel in front, and so many pairs in front and beside."""
+    front = min(pairs, 14)
+    bits = f"1010000010110{1 + front:04b}{pairs - front:04b}" + "0" * 16
+    bits += "00000" + "".join(f"1{number % 16:04b}" for number in range(pairs))
+    bits += "0" * (-len(bits) % 8) + "0" * 8
+    return int(bits, 2).to_bytes(len(bits) // 8, "big")
+
+
+@pytest.mark.parametrize("pairs", [1, 2, 4, 12])
+@pytest.mark.parametrize("rate", [24_000, 48_000])
+def test_channels_that_only_the_audio_tells_of_spoil_one_frame_and_no_more(speech, encode_aac, pairs, rate):
+    messages = encode_aac(speech, 24_000, 1)[20:30]
+    decoder, samples = AacDecoder(rate), 1_024 * rate // 24_000
+    made_up = spoil(messages[1], program_config(pairs) + messages[1][7:])
+    pieces = [decoder.decode(message) for message in (messages[0], made_up, *messages[2:])]
+    assert {len(piece) for piece in pieces} == {2 * samples}
+    assert decoder.spoiled == 1
+    assert not any(pieces[1])
+    assert all(np.std(samples_of(piece)) > 0 for piece in pieces[2:])
 
 
 def test_a_stream_may_go_from_mono_to_stereo_and_back(speech, encode_aac):

@@ -42,6 +42,9 @@ class AacDecoder:
         self._sample_rate = sample_rate
         self._configuration = b""
         self._codec: Any = None
+        self._channels = (
+            0  # of what the decoder gives: with SBR always 2, for parametric stereo may come at any time
+        )
         self.spoiled = 0
         """Frames that did not decode, or not wholly, and came out as silence."""
 
@@ -82,8 +85,10 @@ class AacDecoder:
             decoded = codec.decode(av.Packet(data))
         except av.FFmpegError:
             return []
-        # What is in the bits may make up other layouts. PyAV reads past the list of planes where there are 8 or more.
-        if any(block.layout.nb_channels > 2 for block in decoded):
+        if any(block.layout.nb_channels != self._channels for block in decoded):
+            # The bits have told the decoder of other channels, for good: it is of no use any more. And where there are
+            # 8 or more, PyAV reads past the list of their planes.
+            self._configuration = b""
             return []
         return [block.to_ndarray().mean(axis=0) for block in decoded]
 
@@ -98,6 +103,7 @@ class AacDecoder:
             codec.thread_count = 1
             codec.open()
             self._codec, self._configuration = codec, configuration
+            self._channels = frame.channels if frame.sample_rate == self._sample_rate else 2
         return self._codec
 
 
