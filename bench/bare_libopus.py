@@ -19,6 +19,8 @@ SET_COMPLEXITY = 4010
 SET_INBAND_FEC = 4012
 SET_PACKET_LOSS_PERC = 4014
 SET_DTX = 4016
+SET_SIGNAL = 4024
+SIGNAL_VOICE = 3001
 PACKET_ROOM = 4_000
 MOST_SAMPLES = 5_760
 """120 ms at 48 kHz."""
@@ -38,6 +40,8 @@ class Settings:
     fec_loss_percent: int = 0
     """In-band FEC for so much loss; 0: none."""
     dtx: bool = False
+    voice: bool = False
+    """Whether libopus is told that it is speech (OPUS_SET_SIGNAL), beyond the application."""
 
     @property
     def frame_bytes(self) -> int:
@@ -71,6 +75,8 @@ def encode(frames: Sequence[bytes], settings: Settings, path: str | None = None)
         requests += [(SET_INBAND_FEC, 1), (SET_PACKET_LOSS_PERC, settings.fec_loss_percent)]
     if settings.dtx:
         requests.append((SET_DTX, 1))
+    if settings.voice:
+        requests.append((SET_SIGNAL, SIGNAL_VOICE))
     for request, value in requests:
         if library.opus_encoder_ctl(state, request, ctypes.c_int(value)):
             raise RuntimeError(f"libopus refused {value} for request {request}")

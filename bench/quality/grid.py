@@ -45,10 +45,8 @@ def other_trials(*, quick: bool) -> Iterator[Trials]:
     bitrates: tuple[int, ...] = FEW_BITRATES[1:2] if quick else (12_000, *FEW_BITRATES, 48_000)
     for rate, name in ((8_000, "8"), (24_000, "24"), (48_000, "48")):
         yield Trials(f"{name} kHz mono", _each(replace(DEFAULT, sample_rate=rate), bitrates))
-    if not quick:
-        bitrates = (16_000, 24_000, 32_000, 40_000, 48_000, 64_000)
     for rate in (16_000, 48_000):
-        two = _each(replace(DEFAULT, sample_rate=rate, channels=2), bitrates)
+        two = _two_channels(replace(DEFAULT, sample_rate=rate, channels=2), quick=quick)
         yield Trials(f"{rate // 1000} kHz, two channels that take turns", two, "in turns")
         yield Trials(f"{rate // 1000} kHz, two channels that talk at once", two, "at once")
     few = FEW_BITRATES[1:2] if quick else FEW_BITRATES
@@ -74,6 +72,17 @@ def other_trials(*, quick: bool) -> Iterator[Trials]:
 def _each(settings: Settings, bitrates: tuple[int, ...]) -> tuple[Settings, ...]:
     return tuple(
         replace(settings, bitrate=bitrate, application=application)
-        for application in (APPLICATIONS if settings.channels == 1 else APPLICATIONS[:1])
+        for application in APPLICATIONS
         for bitrate in bitrates
+    )
+
+
+def _two_channels(settings: Settings, *, quick: bool) -> tuple[Settings, ...]:
+    """Bitrates of both together; some also with libopus told that it is speech, which keeps it from its music mode for longer."""
+    told = (48_000,) if quick else (48_000, 64_000)
+    return tuple(
+        replace(settings, bitrate=bitrate, voice=voice)
+        for bitrate in (told if quick else (24_000, 32_000, 48_000, 64_000, 96_000, 128_000))
+        for voice in (False, True)
+        if bitrate in told or not voice
     )

@@ -125,4 +125,6 @@ def _extra(one: Outcome) -> str:
     settings = one.settings
     if settings.dtx:
         return "DTX"
+    if settings.voice:
+        return "told that it is speech"
     return f"FEC for {settings.fec_loss_percent} % loss" if settings.fec_loss_percent else "none"
