@@ -7,6 +7,9 @@ that beforehand.
 The decoder never sees an ADTS header. It is told beforehand, in an AudioSpecificConfig (ISO/IEC 14496-3 §1.6.2), what
 comes, and above all whether the high band of HE-AAC (SBR) is wanted: so the rate of its output is ours to say and
 cannot change with what a device sends.
+
+A decoder holds some 0.7 MB. A hostile stream can make FFmpeg keep up to 50 MB for one, with channel elements that it
+announces and never uses; that is the most (64 elements), and it goes with the decoder.
 """
 
 from __future__ import annotations
