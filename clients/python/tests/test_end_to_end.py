@@ -5,14 +5,21 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from audiocodec.encoder import Encoder
 from audiocodec.ogg import read_ogg_opus
+from audiocodec.pcm import interleave
+from audiocodec.resampler import resample
+from audiocodec.wav import read_wav, wav_header
 from tapedeck import AudioFormat, ListenClient, ListenOptions, ready_file, sample, tokens
 from tapedeck.audio_file import open_source
+from tapedeck.demo.comparison import compare
 from tapedeck.errors import NotFoundError, ReplacedError, UnauthorizedError
+from tapedeck.sending import Job, send
 from tapedeck.storage_client import AudioRequest, StorageClient
 from tapedeck.up.plan import UpOptions
 from tapedeck.up.stack import run_stack
@@ -94,6 +101,63 @@ async def test_pcm_comes_back_to_the_sample_through_a_change_of_conversation(sys
     assert len(await fetch(system, "one", "pcm")) == len(pcm)
     assert len(await fetch(system, "two", "pcm")) == 100_000
     assert client.progress.acked_bytes == len(pcm) + 100_000
+
+
+@pytest.fixture
+def stereo(pcm, tmp_path):
+    """A file of 5 s at 44.1 kHz whose channels say different things."""
+    both = interleave(*(resample(pcm[start : start + 160_000], 16_000, 44_100) for start in (0, 320_000)))
+    path = tmp_path / "stereo.wav"
+    path.write_bytes(wav_header(44_100, 2, len(both)) + both)
+    return open_source(str(path))
+
+
+def heard_right(source, wav):
+    """Two channels at the next Opus rate, each in its place, to a few samples of 48 kHz: what codecs shift phases by."""
+    got = read_wav(wav)
+    assert (got.sample_rate, got.channels) == (48_000, 2)
+    expected = np.frombuffer(b"".join(replace(source, sample_rate=48_000).pieces()), "<i2").reshape(-1, 2)
+    heard = np.frombuffer(got.pcm, "<i2").reshape(-1, 2)
+    assert 0 <= len(heard) - len(expected) < 2048
+    for channel in (0, 1):
+        found = compare(expected[:, channel], heard[:, channel])
+        assert abs(found.lag) <= 8
+        assert found.correlation > 0.8  # Opus and AAC of the client are encoded a second time
+    return len(heard) - len(expected)
+
+
+async def test_two_channels_at_a_rate_that_opus_has_not_come_back_in_their_places_with_every_codec(
+    system, stereo
+):
+    for codec in ("pcm16", "opus", "aac"):
+        job = Job(stereo, codec, start_ms=time.time_ns() // 1_000_000 - 5_000, conversation_id=codec)
+        sent = await send(system().listen, token(system), job, lambda _: None)
+        assert sent.stored
+        assert sent.acked_bytes == sent.stored_bytes == sent.sent_bytes
+        extra = heard_right(stereo, await fetch(system, codec, "wav"))
+        assert codec != "pcm16" or extra == 0
+
+
+async def test_two_channels_go_on_where_they_were_though_listen_dies(system, stereo, within):
+    pcm = np.frombuffer(b"".join(stereo.pieces()), "<i2").reshape(-1, 2)
+    near, far = pcm[:, 0].tobytes(), pcm[:, 1].tobytes()
+    audio = AudioFormat("pcm16", 44_100, channels=2)
+    async with ListenClient(
+        system().listen, token(system), audio, ListenOptions("c", patience_s=60)
+    ) as client:
+        await client.mark(time.time_ns() // 1_000_000 - 5_000)
+        for number, start in enumerate(range(0, len(near), 8821)):  # in the middle of samples
+            await client.send(near[start : start + 8821], 1)
+            await client.send(far[start : start + 8821], 2)
+            if number in (15, 30):
+                acked = client.progress.acked_bytes
+                await within(lambda acked=acked: client.progress.acked_bytes > acked, 30)
+                for pid in system().pids.listen:
+                    os.kill(pid, signal.SIGKILL)
+    assert client.progress.resumed == 2
+    assert client.progress.lost_bytes == client.progress.begun_anew == 0
+    assert client.progress.acked_bytes == len(near) + len(far)
+    assert heard_right(stereo, await fetch(system, "c", "wav")) == 0
 
 
 async def test_what_was_acked_less_than_two_seconds_ago_is_heard(system, pcm, within):
