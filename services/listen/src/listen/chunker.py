@@ -108,6 +108,8 @@ class Chunker:
 
     def leave_out(self, end_offset: int, now_ms: int) -> None:
         """Bytes up to `end_offset` that were no audio: they only move the offset."""
+        if end_offset == self._offset:
+            return  # a message without a byte
         if self._first_at_ms is None:
             self._first_at_ms = now_ms
         self._offset = end_offset

@@ -159,10 +159,12 @@ class TranscodeLane:
         if self._alignment is not None and self._current is not None:
             self._fill(now_ms)
 
-    def flush(self, end_offset: int, now_ms: int, then: Then) -> int:  # noqa: ARG002 - the lane's other kind needs it
+    def flush(self, end_offset: int, now_ms: int, then: Then) -> int:
         """Lets the encoder give out everything taken; answers the offset that is then covered."""
         stretch = self._current
         if stretch is None:
+            if not self._stretches:
+                self._chunker.close(now_ms)  # bytes that were no audio, and nothing else
             if then != "nothing" or self._offset == end_offset:
                 return self._offset
             stretch = self._begin()
