@@ -91,6 +91,8 @@ class Recording:
             self.taken += max(0, len(data) - self._tag_bytes)
             self._lane.leave_out(self.taken, now_ms)
             raise
+        if len(data) == self._tag_bytes:
+            return  # PCM without a byte
         if self._plain and self._clock and self._hold(data, samples, now_ms):
             return
         self._accept(data, samples, now_ms)
