@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 
 from audiocodec.decoder import Decoder
 from audiocodec.errors import BadPacketError
-from audiocodec.packet import MAX_PACKET_BYTES, PacketFacts, packet_durations, packet_facts
+from audiocodec.packet import (
+    MAX_PACKET_BYTES,
+    PacketFacts,
+    absent_frames,
+    packet_durations,
+    packet_facts,
+)
 
 
 @pytest.mark.parametrize(
@@ -154,3 +160,23 @@ def test_durations_of_many_are_those_of_each(packets):
 def test_durations_refuse_what_the_facts_refuse(data):
     with pytest.raises(BadPacketError):
         packet_durations([b"\xf8x", data])
+
+
+@pytest.mark.parametrize(
+    ("packet", "absent"),
+    [
+        (b"\x48", 1),
+        (b"\x48\x00", 1),
+        (b"\x48\x00\x00", 0),
+        (b"\x49", 2),  # two frames of nothing
+        (b"\x49\x01\x02", 2),
+        (b"\x49\x01\x02\x03\x04", 0),
+        (b"\x4a\x01\x09\x01\x02", 1),  # of two sizes: 1 and 2
+        (b"\x4b\x02", 2),
+        (b"\x4b\x42\x02\x00\x00", 2),  # filled up with padding
+        (b"\x4b\x83\x00\x02\x01\x02\x03", 2),
+    ],
+)
+def test_frames_of_at_most_a_byte_are_absent(packet, absent):
+    assert packet_facts(packet)
+    assert absent_frames(packet) == absent

@@ -68,6 +68,13 @@ def packet_frames(packet: bytes) -> int:
     return bound().parse(packet, len(packet), None, None, _sizes, None)
 
 
+def frame_sizes(packet: bytes) -> list[int]:
+    """Bytes of each frame in a packet of at least one byte; empty where its framing is bad."""
+    sizes = (ctypes.c_int16 * 48)()
+    frames = bound().parse(packet, len(packet), None, None, sizes, None)
+    return sizes[: max(0, frames)]
+
+
 def reason(code: int) -> str:
     """What libopus says of one of its error codes. opuslib's own error can itself raise where it is printed."""
     return (bound().strerror(code) or b"unknown error").decode("ascii", "replace")

@@ -102,3 +102,10 @@ def _facts(toc: int, frames: int) -> PacketFacts:
 # Facts and durations of packets of one frame (code 0) by TOC; None and 0 for the other codes.
 _SINGLE = tuple(None if toc & 3 else _facts(toc, 1) for toc in range(256))
 _SINGLE_SAMPLES = tuple(facts.samples if facts else 0 for facts in _SINGLE)
+
+
+def absent_frames(data: bytes) -> int:
+    """How many of a valid packet's frames hold at most a byte: libopus takes them for lost, and makes up sound (DTX)."""
+    if not data[0] & 3:
+        return int(len(data) <= 2)
+    return sum(size <= 1 for size in native.frame_sizes(data))

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from audiobus.chunk import Chunk
 from audiobus.cut import Stored
 from audiobus.entry_id import EntryId
-from audiobus.state import ConversationState
+from audiobus.state import ConversationState, PreRoll
 from audiocodec.span import Span
 from audiostore.batch import MAX_RUNS, fill
 from pusher.arrived import Arrived
 from pusher.lineage import goes_on, heard
 from pusher.reason import Reason
-from pusher.seam import LONGEST_SAMPLES, always_settles, is_settled
+from pusher.seam import LONGEST_SAMPLES, always_settles, unrest
 from pusher.stored_ranges import covers
 
 MAX_SEAMS = 8
@@ -226,29 +226,34 @@ def _settled(arrived: Sequence[Arrived], count: int, state: ConversationState, l
     """How many of the first `count` entries to take so that the next batch, with 320 ms of pre-roll, goes on as if nothing were cut.
 
     Fewer, by a quarter of a batch at the most, where a decoder would be heard to begin anew, and where the next chunk is not there yet,
-    so that it cannot be known. All of them where none is better.
+    so that it cannot be known. The best of those that were looked at where all are bad.
     """
     last = _last_audio(arrived[:count])
     if last is None:
         return count
     least_48k = last.end_48k - limits.batch_ms * 48 // 4
-    tries = 0
+    seams: list[tuple[float, int]] = []
     for number in range(count, 0, -1):
         before = _last_audio(arrived[:number])
-        if before is None or before.end_48k < least_48k or tries == MAX_SEAMS:
-            return count
+        if before is None or before.end_48k < least_48k or len(seams) == MAX_SEAMS:
+            break
         after = next((one for one in arrived[number:] if one.audio is not None or one.chunk is None), None)
         kept = heard(arrived[:number], state.preroll, LONGEST_SAMPLES)
-        if kept is None or always_settles(kept.packets):
+        if kept is None or (after is not None and not _goes_on(after, kept)):
             return number
-        if after is None:
+        if after is None or after.chunk is None:
+            if always_settles(kept.packets):
+                return number
             continue
-        if after.chunk is None or after.span is None or not goes_on(after.span, kept):
+        far = unrest(kept.packets, after.chunk.packets, after.chunk.channels)
+        if far <= 1:
             return number
-        tries += 1
-        if is_settled(kept.packets, after.span.packets, after.chunk.channels):
-            return number
-    return count
+        seams.append((far, -number))
+    return -min(seams)[1] if seams else count
+
+
+def _goes_on(one: Arrived, kept: PreRoll) -> bool:
+    return one.span is not None and goes_on(one.span, kept)
 
 
 def _last_audio(arrived: Sequence[Arrived]) -> Span | None:

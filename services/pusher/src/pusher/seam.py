@@ -6,12 +6,13 @@ two may be heard of by a meter (docs/decisions/0005). Two decoders that began at
 much as from one that ran through, which nobody has at hand. So their difference tells.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from audiocodec.decoder import Decoder
 from audiocodec.errors import CodecError
-from audiocodec.packet import packet_facts
+from audiocodec.packet import absent_frames, packet_facts
 from audiocodec.span import PREROLL_SAMPLES
 from pusher.reason import Reason
 
@@ -54,12 +55,17 @@ def last_packets(packets: Sequence[bytes], samples: int) -> tuple[bytes, ...]:
 
 
 def always_settles(before: Sequence[bytes]) -> bool:
-    """Whether 320 ms are enough whatever follows: CELT forgets (RFC 6716 §4.3), and SILK begins anew after it (§4.5)."""
-    return all(packet_facts(packet).mode == "celt" for packet in last_packets(before, PREROLL_SAMPLES))
+    """Whether 320 ms are enough whatever packet with sound follows: CELT forgets (RFC 6716 §4.3), and SILK begins anew after it (§4.5)."""
+    return all(
+        packet_facts(packet).mode == "celt" and not absent_frames(packet)
+        for packet in last_packets(before, PREROLL_SAMPLES)
+    )
 
 
-def is_settled(before: Sequence[bytes], after: Sequence[bytes], channels: int) -> bool:
-    """Whether 320 ms of pre-roll are enough between these packets.
+def unrest(before: Sequence[bytes], after: Sequence[bytes], channels: int) -> float:
+    """How far a seam between these packets is from one that 320 ms of pre-roll are enough for: up to 1 they are.
+
+    Infinite where decoders make up noise, each its own.
 
     Args:
         before: the packets before the seam: LONGEST_SAMPLES, or all since the encoder began.
@@ -67,16 +73,17 @@ def is_settled(before: Sequence[bytes], after: Sequence[bytes], channels: int) -
         channels: of the recording.
     """
     long, short = last_packets(before, LONGEST_SAMPLES), last_packets(before, PREROLL_SAMPLES)
-    if len(short) == len(long) or always_settles(short):
-        return True
-    if _is_absent(after[0]) or all(_is_absent(packet) for packet in short):
-        # Where the device sends nothing (DTX) a decoder makes up noise, each its own, out of what it heard before.
-        return False
+    if len(short) == len(long):
+        return 0.0
+    if absent_frames(after[0]) or all(absent_frames(packet) for packet in short):
+        return math.inf
+    if always_settles(short):
+        return 0.0
     try:
         one, other = _heard(short, after, channels), _heard(long, after, channels)
     except CodecError:
-        return True  # what no decoder takes sounds the same after any pre-roll
-    return _difference(one, other) <= _tolerance(other)
+        return 0.0  # what no decoder takes sounds the same after any pre-roll
+    return _difference(one, other) / _tolerance(other)
 
 
 def preroll_for(
@@ -91,7 +98,7 @@ def preroll_for(
         room: most samples at 48 kHz that the pre-roll may last.
     """
     short = _at_most(last_packets(before, PREROLL_SAMPLES), room)
-    if is_settled(before, after, channels):
+    if unrest(before, after, channels) <= 1:
         return short
     tried = [
         _at_most(last_packets(before, samples), room)
@@ -103,11 +110,6 @@ def preroll_for(
     except CodecError:
         return short
     return min(off, key=lambda packets: off[packets])
-
-
-def _is_absent(packet: bytes) -> bool:
-    """Whether no frame of the packet holds more than a byte: such a frame counts as lost (RFC 6716 §3.4, "DTX")."""
-    return len(packet) - 2 <= packet_facts(packet).frames
 
 
 def _heard(before: Sequence[bytes], after: Sequence[bytes], channels: int) -> _Pcm:
@@ -129,8 +131,8 @@ def _difference(one: _Pcm, other: _Pcm) -> int:
 
 
 def _tolerance(pcm: _Pcm) -> float:
-    """The greatest difference from this that counts as agreement: SETTLED_DB below it, or a step of 16 bits, on average."""
-    return max(len(pcm), sum(value * value for value in pcm) / 10 ** (SETTLED_DB / 10))
+    """The greatest difference from this that counts as agreement: SETTLED_DB below it, or half a step of 16 bits, on average."""
+    return max(1.0, len(pcm) / 4, sum(value * value for value in pcm) / 10 ** (SETTLED_DB / 10))
 
 
 def _at_most(packets: tuple[bytes, ...], samples: int) -> tuple[bytes, ...]:
