@@ -4,6 +4,7 @@ import base64
 
 import pytest
 
+from audiostore.key_ring import KeySource
 from servicekit.errors import KeySourceError
 from servicekit.groups import EncryptionSettings
 from servicekit.secret import Secret
@@ -37,3 +38,15 @@ def test_a_file_that_is_no_ring_any_more_is_refused(tmp_path):
     path.write_text("no ring")
     with pytest.raises(KeySourceError, match="TAPEDECK_ENCRYPTION_KEYS_FILE: "):
         Keys.of(EncryptionSettings(keys_file=path))
+
+
+async def test_a_keys_file_that_cannot_be_used_any_more_is_told(tmp_path):
+    path, now = tmp_path / "keys", 0.0
+    path.write_text(RING)
+    keys = Keys(KeySource(path=path, clock=lambda: now))
+    assert await keys.complaints() == []
+    path.write_text("no ring")
+    now = 10.0
+    (complaint,) = await keys.complaints()
+    assert complaint.startswith("the keys stay as they were: ")
+    assert keys.ring.ids == ("k1",)

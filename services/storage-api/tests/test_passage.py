@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from audiocodec.packet import packet_facts
 from audiocodec.span import Span
-from storage_api.passage import AROUND_SAMPLES, MAX_OLDER_SAMPLES, last_packets, narrow, passages
+from storage_api.passage import (
+    AROUND_SAMPLES,
+    MAX_OLDER_OBJECTS,
+    MAX_OLDER_SAMPLES,
+    last_packets,
+    narrow,
+    passages,
+)
 from storage_api.timeline import Live, Piece, Play, Stored, older_piece, timeline
 
 T0 = 1_700_000_000_000
@@ -122,25 +129,25 @@ def older(*stretches_ms: tuple[int, int]):
     return list(passages(timeline(pieces).plays))
 
 
-def test_older_objects_that_follow_one_another_are_one_passage_up_to_two_minutes():
-    found = older(*((number * 50_000, 50_000) for number in range(5)), (300_000, 1_000))
+def test_older_objects_that_follow_one_another_are_one_passage_up_to_a_minute():
+    found = older(*((number * 25_000, 25_000) for number in range(5)), (150_000, 1_000))
     assert [[play.piece.source.name for play in passage.plays] for passage in found] == [
         ["o0", "o1"], ["o2", "o3"], ["o4"], ["o5"],
     ]  # fmt: skip
 
 
 def test_a_long_older_object_is_several_passages():
-    found = older((0, 300_000))
-    assert [passage.samples for passage in found] == [MAX_OLDER_SAMPLES, MAX_OLDER_SAMPLES, 60 * 48_000]
+    found = older((0, 150_000))
+    assert [passage.samples for passage in found] == [MAX_OLDER_SAMPLES, MAX_OLDER_SAMPLES, 30 * 48_000]
     assert [play.start_48k - T0 * 48 for passage in found for play in passage.plays] == [
         0,
+        2_880_000,
         5_760_000,
-        11_520_000,
     ]
 
 
 def test_older_passages_know_what_lies_around_them():
-    first, second, third = older((0, 100_000), (100_000, 100_000), (201_000, 1_000))
+    first, second, third = older((0, 50_000), (50_000, 50_000), (101_000, 1_000))
     assert first.before is None
     assert (first.after.piece.source.name, first.after.samples) == ("o1", AROUND_SAMPLES)
     assert first.after.start_48k == second.plays[0].start_48k
@@ -167,3 +174,8 @@ def test_older_audio_and_ours_are_never_one_passage():
     found = list(passages(timeline(pieces).plays))
     assert [type(passage.source).__name__ for passage in found] == ["Stored", "Older", "Live"]
     assert found[1].before is None
+
+
+def test_many_tiny_older_objects_are_several_passages():
+    found = older(*((number, 1) for number in range(MAX_OLDER_OBJECTS + 1)))
+    assert [len(passage.plays) for passage in found] == [MAX_OLDER_OBJECTS, 1]

@@ -81,6 +81,7 @@ async def test_it_serves_says_that_it_is_ready_and_ends_when_asked(
         assert len(answer.content) == 32_000
         verbose = (await http.get(f"{service.admin}/readyz?verbose")).text
         assert "[+]store ok" in verbose
+        assert "[+]keys ok" in verbose
         metrics = (await http.get(f"{service.admin}/metrics")).text
     assert 'tapedeck_http_requests_total{method="GET",route="audio",status="200"} 1.0' in metrics
     assert 'tapedeck_bucket_requests_total{code="ok",op="list"}' in metrics

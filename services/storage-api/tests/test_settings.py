@@ -1,10 +1,13 @@
 """The settings."""
 
+import base64
+
 import pytest
 
 from servicekit.bind import Bind
 from servicekit.errors import SettingsError
 from servicekit.settings import load
+from storage_api.keys import Keys
 from storage_api.settings import StorageSettings
 
 
@@ -35,3 +38,24 @@ def test_defaults(environ):
 def test_dev_mode_serves_this_machine_only(environ):
     with pytest.raises(SettingsError):
         load(StorageSettings, {**environ, "TAPEDECK_AUTH": "dev", "TAPEDECK_STORAGE_BIND": "0.0.0.0:8081"})
+
+
+def test_keys_are_checked_before_anything_is_served(environ):
+    key = base64.b64encode(bytes(range(32))).decode()
+    settings = load(
+        StorageSettings,
+        {**environ, "TAPEDECK_ENCRYPTION_KEYS": f"k1:{key}", "TAPEDECK_LEGACY_SECRET": "an older secret"},
+    )
+    keys = Keys.of(settings.encryption)
+    assert (keys.ring.ids, keys.legacy_secret) == (("k1",), "an older secret")
+    with pytest.raises(SettingsError, match="TAPEDECK_ENCRYPTION_KEYS: key ring") as caught:
+        load(StorageSettings, {**environ, "TAPEDECK_ENCRYPTION_KEYS": f"k1:{key[:-2]}"})
+    assert key[:20] not in str(caught.value)
+
+
+def test_how_older_audio_is_encoded(environ):
+    settings = load(StorageSettings, environ)
+    assert (settings.opus_bitrate, settings.opus_complexity) == (24_000, 10)
+    chosen = {"TAPEDECK_OPUS_BITRATE": "16000", "TAPEDECK_OPUS_COMPLEXITY": "5"}
+    settings = load(StorageSettings, {**environ, **chosen})
+    assert (settings.opus_bitrate, settings.opus_complexity) == (16_000, 5)

@@ -54,11 +54,11 @@ def test_lossy_ones_come_back_in_their_time(golden):
     heard = np.frombuffer(read(golden), dtype="<i2").astype(float)
     wanted = np.frombuffer(golden.held, dtype="<i2").astype(float)
     assert len(heard) == len(wanted)
-    inner = slice(400, -400)
-    late = max(range(-300, 301), key=lambda lag: float(np.roll(heard, -lag)[inner] @ wanted[inner]))
+    middle = wanted[16_000:48_000]
+    late = max(range(-300, 301), key=lambda lag: float(heard[16_000 + lag : 48_000 + lag] @ middle))
     assert late == LOOKAHEAD
-    noise = np.roll(heard, -late)[inner] - wanted[inner]
-    assert 10 * math.log10((wanted[inner] ** 2).sum() / (noise**2).sum()) > 10
+    noise = heard[late:] - wanted[:-late]
+    assert 10 * math.log10((wanted[:-late] ** 2).sum() / (noise**2).sum()) > 10
 
 
 @pytest.mark.parametrize("golden", [g for g in golden_objects() if "damaged" in g.line], ids=lambda g: g.name)

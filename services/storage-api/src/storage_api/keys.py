@@ -3,6 +3,7 @@
 Owns the way from settings to both. It hands them to whoever opens, and nothing to logs: its repr shows no secret.
 """
 
+import asyncio
 from dataclasses import dataclass, field
 
 from audiostore.errors import KeyRingError
@@ -27,6 +28,11 @@ class Keys:
         except KeyRingError as error:
             raise KeySourceError(f"{settings.keys_variable}: {error}") from error
         return cls(source, settings.legacy_secret.reveal() if settings.legacy_secret else "")
+
+    async def complaints(self) -> list[str]:
+        """What an operator must hear about the keys; nothing where all is well."""
+        await asyncio.to_thread(self.source.ring)  # it may read the file
+        return [f"the keys stay as they were: {self.source.complaint}"] if self.source.complaint else []
 
     @property
     def ring(self) -> KeyRing:

@@ -14,8 +14,10 @@ from storage_api.timeline import Live, Older, Play, Source, Stored
 
 MAX_LIVE_SAMPLES: Final = 60 * 48_000
 """How much of the live tail is one passage: as much as a batch holds."""
-MAX_OLDER_SAMPLES: Final = 120 * 48_000
+MAX_OLDER_SAMPLES: Final = 60 * 48_000
 """How much of older objects is one passage, be they many or a part of one: it lies in memory as PCM."""
+MAX_OLDER_OBJECTS: Final = 64
+"""And so many objects, however short."""
 AROUND_SAMPLES: Final = 2_400
 """50 ms: what a resampler is given of older audio before and after a passage. Its filter is shorter at any rate."""
 
@@ -91,7 +93,7 @@ def _together(group: Sequence[Play], play: Play) -> bool:
     samples = play.end_48k - group[0].start_48k
     if isinstance(source, Older):
         follows = isinstance(other, Older) and play.start_48k == group[-1].end_48k
-        return follows and samples <= MAX_OLDER_SAMPLES
+        return follows and samples <= MAX_OLDER_SAMPLES and len(group) < MAX_OLDER_OBJECTS
     follows = isinstance(other, Live) and isinstance(last, Live) and other.index == last.index + 1
     return follows and samples <= MAX_LIVE_SAMPLES
 

@@ -12,6 +12,7 @@ from servicekit.admin import serve_admin
 from servicekit.auth import UserTokens
 from servicekit.bind import bind_socket, bound_to
 from servicekit.ending import end
+from servicekit.errors import KeySourceError
 from servicekit.health import Health
 from servicekit.http import serve
 from servicekit.metrics import Metrics
@@ -59,6 +60,9 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
                 tasks.create_task(
                     health.advise("redis settings", lambda: complaints(bus), away=BusError),
                     name="redis settings",
+                ),
+                tasks.create_task(
+                    health.advise("keys", keys.complaints, away=KeySourceError), name="keys watch"
                 ),
                 tasks.create_task(_drain(health, stop), name="drain"),
             ]

@@ -12,8 +12,9 @@ from storage_api.errors import log_text
 from storage_api.metrics import StorageMetrics
 from storage_api.stored_object import Verdict
 
-REMEMBERED_OBJECTS: Final = 20_000
-"""Objects whose facts are kept in memory, and as many that cannot be read: two weeks of one conversation, or an hour each of 300; about 1 KiB each."""
+REMEMBERED_OBJECTS: Final = 50_000
+"""Objects whose facts are kept in memory, and as many that cannot be read: a month of batches, or three days of older chunks of 5 s; 1 KiB
+each at the most. A conversation of more than these is looked at anew each time."""
 
 log = logging.getLogger(__name__)
 
