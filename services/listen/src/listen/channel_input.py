@@ -27,7 +27,7 @@ class ChannelInput:
         self.spoiled = 0
         """Packets or frames so far that did not decode."""
         self._rate = audio_format.encoder_rate
-        self._decode, rate = self._decoder(audio_format)
+        self._decode, rate = _decoder(audio_format, self._rate)
         self._resampled_from = rate if rate != self._rate else None
         self._resampler: Resampler | None = None
         self._samples = bytearray()
@@ -60,7 +60,8 @@ class ChannelInput:
                 self._finish()
                 self._pad(until)
             case _:
-                pcm = self._decode(operation)
+                pcm, spoiled = self._decode(operation)
+                self.spoiled += spoiled
                 self._put(self._resampler.process(pcm) if self._resampler else pcm)
 
     def end(self, index: int) -> None:
@@ -97,40 +98,49 @@ class ChannelInput:
             resampler, self._resampler = self._resampler, None
             self._put(resampler.finish())
 
-    def _decoder(self, audio_format: AudioFormat) -> tuple[Callable[[bytes], bytes], int]:
-        """What makes s16le of payload, and at which rate."""
-        match audio_format.codec:
-            case "pcm8":
-                return _widened, audio_format.sample_rate
-            case "pcm16":
-                return bytes, audio_format.sample_rate
-            case "aac":
-                return self._aac(AacDecoder(audio_format.sample_rate)), audio_format.sample_rate
-            case _:
-                return self._opus(Decoder(self._rate, 1)), self._rate
 
-    def _opus(self, decoder: Decoder) -> Callable[[bytes], bytes]:
-        def decode(packet: bytes) -> bytes:
-            try:
-                return decoder.decode(packet)
-            except BadPacketError:
-                self.spoiled += 1
-                return bytes(2 * (packet_facts(packet).samples * self._rate // 48_000))
-
-        return decode
-
-    def _aac(self, decoder: AacDecoder) -> Callable[[bytes], bytes]:
-        def decode(message: bytes) -> bytes:
-            before = decoder.spoiled
-            pcm = decoder.decode(message)
-            self.spoiled += decoder.spoiled - before
-            return pcm
-
-        return decode
+_Decode = Callable[[bytes], tuple[bytes, int]]
+"""A message to s16le, and how many packets or frames in it did not decode. Knows no channel: a decoder shall go with its socket, and
+not wait for the collector of cycles, which does not know how much of libopus' and FFmpeg's memory hangs on it."""
 
 
-def _widened(pcm: bytes) -> bytes:
+def _decoder(audio_format: AudioFormat, rate: int) -> tuple[_Decode, int]:
+    """What makes s16le of payload, and at which rate: `rate` where the decoder can choose."""
+    match audio_format.codec:
+        case "pcm8":
+            return _widened, audio_format.sample_rate
+        case "pcm16":
+            return _as_it_is, audio_format.sample_rate
+        case "aac":
+            return _aac(AacDecoder(audio_format.sample_rate)), audio_format.sample_rate
+        case _:
+            return _opus(Decoder(rate, 1), rate), rate
+
+
+def _opus(decoder: Decoder, rate: int) -> _Decode:
+    def decode(packet: bytes) -> tuple[bytes, int]:
+        try:
+            return decoder.decode(packet), 0
+        except BadPacketError:
+            return bytes(2 * (packet_facts(packet).samples * rate // 48_000)), 1
+
+    return decode
+
+
+def _aac(decoder: AacDecoder) -> _Decode:
+    def decode(message: bytes) -> tuple[bytes, int]:
+        before = decoder.spoiled
+        return decoder.decode(message), decoder.spoiled - before
+
+    return decode
+
+
+def _as_it_is(pcm: bytes) -> tuple[bytes, int]:
+    return pcm, 0
+
+
+def _widened(pcm: bytes) -> tuple[bytes, int]:
     """Unsigned 8-bit as signed 16-bit."""
     wide = bytearray(2 * len(pcm))
     wide[1::2] = pcm.translate(_HIGH_BYTE)
-    return bytes(wide)
+    return bytes(wide), 0
