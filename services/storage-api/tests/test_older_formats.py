@@ -1,7 +1,10 @@
 """The golden bucket of the six older formats, served over real HTTP."""
 
+import asyncio
 import io
 import math
+import re
+import subprocess
 import wave
 from array import array
 
@@ -219,6 +222,26 @@ async def test_ogg_is_one_seamless_stream_and_lies_where_the_clock_says(golden, 
     ogg = read_ogg_opus(joined)
     assert ogg.end_granule - ogg.head.pre_skip == 23 * 48_000
     assert lag(decoded(joined)[20 * second :], wanted[22 * second :]) == 0
+
+
+async def test_players_take_the_encoded_file_without_a_word(golden, program, tmp_path):
+    for cid in ("plain", "mixed"):
+        path = tmp_path / f"{cid}.ogg"
+        path.write_bytes((await golden.get(Conversation(UID, cid), "/audio", format="ogg")).content)
+        for command in (
+            [program("ffmpeg"), "-v", "warning", "-i", path, "-f", "null", "-"],
+            [program("opusdec"), "--quiet", path, path.with_suffix(".wav")],
+        ):
+            said = await asyncio.to_thread(
+                subprocess.run, command, capture_output=True, check=True, timeout=60
+            )
+            assert said.stdout + said.stderr == b""
+        info = [program("opusinfo"), path]
+        said = await asyncio.to_thread(subprocess.run, info, capture_output=True, check=True, timeout=60)
+        assert said.stderr == b""
+        assert not re.search(rb"warning|error|invalid|hole|missing|unknown", said.stdout, re.IGNORECASE), (
+            said.stdout
+        )
 
 
 @pytest.mark.parametrize(
