@@ -11,7 +11,7 @@ from bench.process import BenchError
 from bench.quality.trial import Outcome
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGE, PICTURE = DOCS / "quality.md", DOCS / "quality.svg"
+PAGE, PICTURE = DOCS / "quality.md", DOCS / "pictures" / "quality.svg"
 BEGIN = "<!-- from here: written by `python -m bench --only quality --write` -->"
 END = "<!-- up to here -->"
 
