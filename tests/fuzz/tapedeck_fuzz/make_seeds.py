@@ -19,7 +19,7 @@ from audiocodec.wav import wav_header
 from audiostore.batch import write_batch
 from audiostore.facts import batch_facts, head_and_tags, metadata
 from storage_api.page_tokens import write_page_token
-from tapedeck_fuzz import adts_by_hand, fields, records_by_hand, sealed_by_hand, wav_by_hand
+from tapedeck_fuzz import adts_by_hand, events, fields, records_by_hand, sealed_by_hand, wav_by_hand
 from tapedeck_fuzz.recordings import CONVERSATION, EPOCH, START_MS, adts_messages, batches, recorded, speech
 from tapedeck_fuzz.target import SEEDS, target_names
 from tapedeck_fuzz.targets import http_query, older_object, sealed_file
@@ -297,6 +297,35 @@ def wav() -> Seeds:
     yield "empty", wav_header(8_000, 1, 0)
 
 
+def recording() -> Seeds:
+    pcm, packets = speech(0.1), [packet for span in recorded(0.2) for packet in span.packets]
+    pause, mark, flush, back = (5, b"\xf4\x01"), (4, (60_500).to_bytes(4, "little")), (6, b""), (7, b"")
+    halves = [(0, pcm[:1601]), (0, pcm[1601:])]
+    frames = adts_messages(16_000, "mono")[2:5]
+    pair = [(0, bytes((1 + number % 2,)) + packet) for number, packet in enumerate(packets[:8])]
+    for name, settings, sent in (
+        ("pcm16", (1, 2, 0, 0), [mark, *halves, pause, mark, *halves]),
+        (
+            "pcm8-plain",
+            (0, 0, 0, 1),
+            [(0, pcm[:800]), (5, (3900).to_bytes(2, "little")), (0, pcm[:800]), pause, flush],
+        ),
+        (
+            "pcm16-44100-two",
+            (1, 5, 1, 0),
+            [(0, b"\1" + pcm[:999]), (0, b"\2" + pcm[:500]), pause, (0, b"\1" + pcm[:801])],
+        ),
+        (
+            "opus",
+            (2, 2, 0, 0),
+            [mark, *((0, packet) for packet in packets[:6]), flush, back, (0, packets[6])],
+        ),
+        ("opus-two", (2, 7, 1, 0), [*pair[:5], pause, *pair[5:], back, *pair]),
+        ("aac", (4, 2, 0, 0), [*((0, frame) for frame in frames), back, (0, frames[0]), flush]),
+    ):
+        yield name, bytes(settings) + events.join(sent)
+
+
 MAKERS: dict[str, Callable[[], Seeds]] = {
     "aac": aac,
     "adts": adts,
@@ -318,6 +347,7 @@ MAKERS: dict[str, Callable[[], Seeds]] = {
     "ogg_tags": ogg_tags,
     "packet": packet,
     "position": position,
+    "recording": recording,
     "sealed_file": sealed_file_records,
     "sealed_head": sealed_head_plain,
     "wav": wav,
