@@ -8,8 +8,9 @@ import pytest
 from audiobus.cut import Stored
 from audiobus.entry_id import EntryId
 from audiocodec import Encoder
-from pusher.cutter import Limits, ReadOn, Take, Wait, decide
+from pusher.cutter import Limits, ReadOn, Take, Wait, context_after, decide
 from pusher.reason import Reason
+from pusher.seam import CONTEXT_SAMPLES, LONGEST_SAMPLES
 
 LIMITS = Limits()
 
@@ -304,3 +305,17 @@ def test_an_encoder_that_ends_leaves_no_seam(ask, talk, session, clock):
 def test_only_so_many_places_are_looked_at(ask, talk):
     entries = list(talk("v" * 40 + "-" * 22))
     assert ask(entries, more=True).count == 60
+
+
+def test_much_is_kept_only_where_the_seam_may_be_heard_and_the_session_goes_on(ask, talk, clock):
+    entries = list(talk("v" * 61))
+    assert ask(entries).context_samples == LONGEST_SAMPLES
+    assert ask(list(talk("v" * 10 + "-" * 52)), more=True).context_samples == CONTEXT_SAMPLES
+    asked = {"flush": entries[0].id}
+    for reason in ("finalize", "flush", "of a later build"):
+        assert ask(entries[:9], flush_reason=reason, **asked).context_samples == CONTEXT_SAMPLES
+    for reason in ("end", "switch"):
+        assert ask(entries[:9], flush_reason=reason, **asked).context_samples == LONGEST_SAMPLES
+    assert ask(entries[:9], last_ms=clock() - 60_000).context_samples == LONGEST_SAMPLES
+    assert context_after("size") == CONTEXT_SAMPLES
+    assert context_after("boundary") == LONGEST_SAMPLES

@@ -8,7 +8,6 @@ import pytest
 from audiocodec import Encoder
 from audiocodec.packet import packet_facts
 from pusher import seam
-from pusher.reason import Reason
 
 ROOM = 65_415
 
@@ -93,10 +92,3 @@ def test_celt_forgets(packets):
 def test_two_channels_are_compared_as_two():
     stereo = Encoder(16_000, 2, complexity=0).encode(noise(4, 2))
     assert seam.unrest(stereo[:150], stereo[150:], 2) <= 1
-
-
-def test_more_is_kept_after_a_cut_that_somebody_asked_for():
-    for reason in (Reason.SIZE, Reason.AGE, Reason.BOUNDARY):
-        assert seam.context_samples(reason) == seam.context_samples(reason.value) == seam.LONGEST_SAMPLES
-    for reason in (Reason.IDLE, Reason.FINALIZE, Reason.FLUSH, Reason.END, Reason.SWITCH, "of a later build"):
-        assert seam.context_samples(reason) == seam.CONTEXT_SAMPLES

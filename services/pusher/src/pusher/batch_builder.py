@@ -6,11 +6,13 @@ The same entries, pre-roll and exclusions always give the same batch: whoever pi
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from audiobus.cut import Stored
 from audiobus.state import PreRoll
 from audiocodec.errors import CodecError
 from audiocodec.silence import STEP_SAMPLES
-from audiocodec.span import Span, join
+from audiocodec.span import PREROLL_SAMPLES, Span, join
 from audiostore.batch import Batch, BatchFile, batch_file
 from audiostore.errors import BatchFormatError
 from audiostore.layout import MAX_PRE_SKIP_SAMPLES
@@ -18,7 +20,13 @@ from audiostore.names import CONTENT_TYPE
 from pusher.arrived import Arrived
 from pusher.errors import BuildError
 from pusher.lineage import goes_on, heard
-from pusher.seam import CONTEXT_SAMPLES, LONGEST_SAMPLES, preroll_for
+from pusher.seam import (
+    CONTEXT_SAMPLES,
+    LONGEST_SAMPLES,
+    always_settles,
+    last_packets,
+    preroll_for,
+)
 from pusher.stored_ranges import covers
 
 
@@ -57,7 +65,7 @@ def build(
     """
     try:
         batch = _assemble(conversation_id, arrived, preroll, exclude)
-        after = heard(arrived, preroll, context_samples)
+        after = _kept(heard(arrived, preroll, context_samples))
         file = batch_file(batch) if batch else BatchFile(b"", {})
     except (BatchFormatError, CodecError) as error:
         raise BuildError(f"entries {arrived[0].id} to {arrived[-1].id}: {error}") from error
@@ -67,6 +75,13 @@ def build(
     return Built(
         batch, file.data, CONTENT_TYPE, file.metadata, after, sum(one.samples for one in arrived), ends
     )
+
+
+def _kept(after: PreRoll | None) -> PreRoll | None:
+    """No more of it than the next batch may need."""
+    if after is None or not always_settles(after.packets):
+        return after
+    return msgspec.structs.replace(after, packets=last_packets(after.packets, PREROLL_SAMPLES))
 
 
 def _before(span: Span, kept: PreRoll | None) -> tuple[bytes, ...]:

@@ -16,7 +16,7 @@ from audiostore.batch import MAX_RUNS, fill
 from pusher.arrived import Arrived
 from pusher.lineage import goes_on, heard
 from pusher.reason import Reason
-from pusher.seam import LONGEST_SAMPLES, always_settles, unrest
+from pusher.seam import CONTEXT_SAMPLES, LONGEST_SAMPLES, always_settles, unrest
 from pusher.stored_ranges import covers
 
 MAX_SEAMS = 8
@@ -49,6 +49,8 @@ class Take:
     """Unix ms of the first played sample that enters the object, rounded down; None where nothing does."""
     end_ms: int | None
     """Unix ms after the last one, rounded down; None with it."""
+    context_samples: int
+    """How much of the packets to keep, at 48 kHz, for the next batch to choose its pre-roll from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +97,23 @@ def decide(
     reason, number = (full, count) if full else _due(arrived, state, now_ms, limits, no_room=no_room)
     if reason is None:
         return Wait(number)
+    context_samples = context_after(reason)
     if reason in (Reason.SIZE, Reason.AGE):
         # Nobody asked for this very place: it may be any near it.
         number = _phased(arrived[:number], state, now_ms, limits, phase)
-        number = _settled(arrived, number, state, limits)
-    return _take(arrived[:number], reason, exclude)
+        number, settled = _seam(arrived, number, state, limits)
+        if settled:
+            context_samples = LONGEST_SAMPLES
+    return _take(arrived[:number], reason, exclude, context_samples)
+
+
+def context_after(reason: str) -> int:
+    """How much to keep after a cut of which only the reason is known: `Take.context_samples` may be less.
+
+    Much only where the session most likely goes on: what is kept may lie in Redis for a day.
+    """
+    ended = (Reason.END, Reason.SWITCH, Reason.IDLE, Reason.BOUNDARY)
+    return LONGEST_SAMPLES if reason in ended else CONTEXT_SAMPLES
 
 
 def _due(
@@ -222,15 +236,19 @@ def _phased(
     return next((index for index, span in spans[1:] if span.end_48k > end_48k), len(arrived))
 
 
-def _settled(arrived: Sequence[Arrived], count: int, state: ConversationState, limits: Limits) -> int:
+def _seam(
+    arrived: Sequence[Arrived], count: int, state: ConversationState, limits: Limits
+) -> tuple[int, bool]:
     """How many of the first `count` entries to take so that the next batch, with 320 ms of pre-roll, goes on as if nothing were cut.
+
+    And whether it does.
 
     Fewer, by a quarter of a batch at the most, where a decoder would be heard to begin anew, and where the next chunk is not there yet,
     so that it cannot be known. The best of those that were looked at where all are bad.
     """
     last = _last_audio(arrived[:count])
     if last is None:
-        return count
+        return count, True
     least_48k = last.end_48k - limits.batch_ms * 48 // 4
     seams: list[tuple[float, int]] = []
     for number in range(count, 0, -1):
@@ -240,16 +258,16 @@ def _settled(arrived: Sequence[Arrived], count: int, state: ConversationState, l
         after = next((one for one in arrived[number:] if one.audio is not None or one.chunk is None), None)
         kept = heard(arrived[:number], state.preroll, LONGEST_SAMPLES)
         if kept is None or (after is not None and not _goes_on(after, kept)):
-            return number
+            return number, True
         if after is None or after.chunk is None:
             if always_settles(kept.packets):
-                return number
+                return number, True
             continue
         far = unrest(kept.packets, after.chunk.packets, after.chunk.channels)
         if far <= 1:
-            return number
+            return number, True
         seams.append((far, -number))
-    return -min(seams)[1] if seams else count
+    return (-min(seams)[1] if seams else count), False
 
 
 def _goes_on(one: Arrived, kept: PreRoll) -> bool:
@@ -260,7 +278,9 @@ def _last_audio(arrived: Sequence[Arrived]) -> Span | None:
     return next((one.audio for one in reversed(arrived) if one.audio is not None), None)
 
 
-def _take(arrived: Sequence[Arrived], reason: Reason, exclude: Sequence[Stored]) -> Take:
+def _take(
+    arrived: Sequence[Arrived], reason: Reason, exclude: Sequence[Stored], context_samples: int
+) -> Take:
     spans = [one.audio for one in arrived if one.audio is not None and not covers(exclude, one.audio)]
     return Take(
         count=len(arrived),
@@ -269,4 +289,5 @@ def _take(arrived: Sequence[Arrived], reason: Reason, exclude: Sequence[Stored])
         reason=reason,
         start_ms=spans[0].start_ms if spans else None,
         end_ms=spans[-1].end_ms if spans else None,
+        context_samples=context_samples,
     )

@@ -18,8 +18,7 @@ from audiostore.key_ring import KeySource
 from pusher.arrived import Arrived
 from pusher.batch_builder import Built, build
 from pusher.errors import NoKeyError
-from pusher.reason import Reason
-from pusher.seam import context_samples
+from pusher.seam import LONGEST_SAMPLES
 
 THREADS: Final = 2
 
@@ -41,9 +40,9 @@ class Maker:
         exclude: Sequence[Stored],
         *,
         sealed: bool,
-        reason: str = Reason.SIZE,
+        context_samples: int = LONGEST_SAMPLES,
     ) -> Built:
-        """What `build` makes of these entries; with `sealed` its data are the sealed file, another one each time. `reason`: the cut's.
+        """What `build` makes of these entries; with `sealed` its data are the sealed file, another one each time. `context_samples`: as for `build`.
 
         Raises:
             BuildError: no file can be made of them.
@@ -52,9 +51,7 @@ class Maker:
         entries = tuple(arrived)  # the buffer may grow meanwhile
 
         def work() -> Built:
-            built = build(
-                conversation.cid, entries, preroll, exclude, context_samples=context_samples(reason)
-            )
+            built = build(conversation.cid, entries, preroll, exclude, context_samples=context_samples)
             return self._seal(conversation, built) if sealed and built.batch else built
 
         return await self._run(work)

@@ -83,7 +83,12 @@ class Planner:
             entries = buffer.arrived[: take.count]
             try:
                 built = await self._maker.make(
-                    conversation, entries, state.preroll, exclude, sealed=sealed, reason=take.reason
+                    conversation,
+                    entries,
+                    state.preroll,
+                    exclude,
+                    sealed=sealed,
+                    context_samples=take.context_samples,
                 )
             except BuildError as error:
                 # One of these entries is at fault: fewer and fewer are tried until it stands alone.

@@ -14,35 +14,22 @@ from audiocodec.decoder import Decoder
 from audiocodec.errors import CodecError
 from audiocodec.packet import absent_frames, packet_facts
 from audiocodec.span import PREROLL_SAMPLES
-from pusher.reason import Reason
 
 LONGEST_SAMPLES: Final = 57_600
 """1.2 s at 48 kHz: the longest pre-roll. With a packet more, and a lead, a pre-skip holds it (RFC 7845 §5.1)."""
-CONTEXT_SAMPLES: Final = 480_000
-"""10 s: by then a decoder is, measured, as good as one that ran through."""
+CONTEXT_SAMPLES: Final = 240_000
+"""5 s: by then a decoder is, measured, nearly as good as one that ran through."""
 SETTLED_DB: Final = 44.0
 """Where decoders that heard 320 ms and 1.2 s agree to this, none of 14,000 was less than 35 dB from one that ran through."""
-STEP_SAMPLES: Final = 1_920
-"""40 ms: how far apart the beginnings lie that are tried where 320 ms are not enough."""
+STEP_SAMPLES: Final = 960
+"""20 ms: how far apart the beginnings lie that are tried where 320 ms are not enough."""
 
 _RATE: Final = 16_000
 """Hz of the comparison: what SILK codes lies below 8 kHz. CELT has settled after 320 ms always."""
 _HEARD_SAMPLES: Final = 960
 """20 ms at 48 kHz: what is compared, right after the seam."""
 
-_CHOSEN: Final = (Reason.SIZE, Reason.AGE, Reason.BOUNDARY)
-"""Cuts whose place the cutter chose, or after which nothing goes on."""
-
 _Pcm: TypeAlias = memoryview
-
-
-def context_samples(reason: str) -> int:
-    """How many samples of packets to keep after a cut, for the next batch to choose its pre-roll from.
-
-    Where somebody asked for the cut it had to be made just there, and the choice matters; and nothing else of the conversation is in
-    Redis then.
-    """
-    return LONGEST_SAMPLES if reason in _CHOSEN else CONTEXT_SAMPLES
 
 
 def last_packets(packets: Sequence[bytes], samples: int) -> tuple[bytes, ...]:

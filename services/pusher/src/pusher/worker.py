@@ -26,7 +26,7 @@ from audiostore.store import Store
 from pusher.already_stored import AlreadyStored
 from pusher.batch_builder import Built
 from pusher.buffer import Buffer
-from pusher.cutter import Limits, Wait
+from pusher.cutter import Limits, Wait, context_after
 from pusher.errors import KeptBackError, PusherError
 from pusher.kept_back import KeptBack
 from pusher.lease import LEASE_MS, holding
@@ -159,7 +159,12 @@ class Worker:
             await buffer.read_page(self.now_ms(), last=cut.last_id)
         if buffer.arrived:
             built = await self.maker.make(
-                conversation, buffer.arrived, state.preroll, cut.exclude, sealed=sealed, reason=cut.reason
+                conversation,
+                buffer.arrived,
+                state.preroll,
+                cut.exclude,
+                sealed=sealed,
+                context_samples=context_after(cut.reason),
             )
         else:
             # Its entries are gone although it stands: Redis was changed by hand. There is nothing left to store.
