@@ -15,7 +15,6 @@ from pusher.arrived import Arrived, claimed_samples, read_entry
 from pusher.batch_builder import build
 from pusher.cutter import Limits, Take, decide
 from pusher.errors import BuildError
-from pusher.seam import context_samples
 from tapedeck_fuzz import fields
 from tapedeck_fuzz.target import BrokenPromiseError, Raw, Target, demand
 from tapedeck_fuzz.targets import chunk
@@ -41,7 +40,7 @@ def check(data: bytes) -> int | None:
             raise BrokenPromiseError(f"{take}, though it was asked to store")
         entries = arrived[: take.count]
         try:
-            built = build("c", entries, preroll, context_samples=context_samples(take.reason))
+            built = build("c", entries, preroll)
         except BuildError:
             if take.count > 1:  # as the planner does: fewer and fewer, until the one at fault stands alone
                 limits = Limits(entries=take.count // 2)
