@@ -84,6 +84,38 @@ async def test_send_raw_pcm_from_standard_input_and_a_table(tapedeck, listen_sta
     assert out.decode().split()[:6] == ["file", "conversation", "seconds", "sent", "acked", "stored"]
 
 
+async def test_send_takes_the_channels_and_the_rate_that_a_file_has(tapedeck, listen_stand_in, tmp_path):
+    with wave.open(str(tmp_path / "s.wav"), "wb") as file:
+        file.setparams((2, 2, 44100, 0, "NONE", ""))
+        file.writeframes(AUDIO)
+    code, out, err = await tapedeck("send", "s.wav", "--codec", "aac", "--json")
+    assert code == 0, err
+    (recording,) = json.loads(out)["recordings"]
+    assert (recording["codec"], recording["sample_rate"], recording["channels"]) == ("aac", 44100, 2)
+    code, _, err = await tapedeck("send", "s.wav", "--channels", "1")
+    assert code == 0, err
+    asked = [(q["codec"], q["sample_rate"], q["channels"]) for q in listen_stand_in.queries]
+    assert asked == [("aac", "44100", "2"), ("pcm16", "44100", "1")]
+
+
+async def test_send_raw_pcm_of_two_channels(tapedeck, listen_stand_in):
+    code, _, err = await tapedeck("send", "-", "--channels", "2", stdin=AUDIO)
+    assert (code, err) == (0, "")
+    (session,) = listen_stand_in.sessions.values()
+    assert session.channel(1)[:6] == AUDIO[0:2] + AUDIO[4:6] + AUDIO[8:10]
+    assert len(session.channel(1)) == len(session.channel(2)) == len(AUDIO) // 2
+
+
+async def test_send_makes_no_two_channels_of_one(tapedeck, tmp_path):
+    with wave.open(str(tmp_path / "m.wav"), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes(AUDIO)
+    code, _, err = await tapedeck("send", "m.wav", "--channels", "2")
+    assert code == 1
+    assert "one channel, not two" in err
+    assert "Traceback" not in err
+
+
 async def test_send_says_at_once_that_nobody_is_there_and_gives_up(tapedeck, unused_tcp_port):
     began = time.monotonic()
     url = f"ws://127.0.0.1:{unused_tcp_port}"
