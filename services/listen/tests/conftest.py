@@ -47,6 +47,7 @@ from listen.settings import ListenSettings
 from listen.terms import Terms
 from servicekit.settings import load
 from servicekit.stop import Stop
+from tapedeck_testing import recordings
 
 NOW_MS = 1_732_147_200_000
 CID = "conv-1"
@@ -239,6 +240,12 @@ def packets() -> list[bytes]:
     """Ten seconds of Opus packets of 20 ms."""
     encoder = Encoder(16_000, complexity=0)
     return encoder.encode(noise(160_000))
+
+
+@pytest.fixture(scope="session")
+def aac_messages() -> list[bytes]:
+    """Four seconds of AAC at 16 kHz, a frame a message."""
+    return recordings.aac_messages(noise(64_000), 16_000)
 
 
 @pytest.fixture

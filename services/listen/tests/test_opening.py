@@ -25,6 +25,7 @@ def test_a_format_is_read_with_its_dialects_defaults(query, dialect, expected):
     ("query", "close_code"),
     [
         ({"codec": "mp3"}, 1003),
+        ({"codec": "aac", "sample_rate": "44000"}, 1003),
         ({"sample_rate": "7999"}, 4400),
         ({"sample_rate": "16e3"}, 4400),
         ({"sample_rate": "9" * 5_000}, 4400),

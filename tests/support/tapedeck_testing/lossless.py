@@ -6,6 +6,7 @@ real one. The client keeps what it sent, so that it can be killed anywhere and r
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,7 @@ from audiobus import Position
 from listen.audio_format import ENCODER_LOOKAHEAD, AudioFormat
 from listen.channel_input import ChannelInput
 from listen.encoding_job import Encoded, EncodeJob
+from listen.errors import BadAudioError
 from listen.recording import Dialect, Recording
 
 if TYPE_CHECKING:
@@ -151,7 +153,8 @@ class Tape:
             end = at + len(message) - tag
             if end > self.offset:
                 keep = max(0, self.offset - at)
-                self.recording.take(message[:tag] + message[tag + keep :], self.now_ms)
+                with contextlib.suppress(BadAudioError):
+                    self.recording.take(message[:tag] + message[tag + keep :], self.now_ms)
                 self.settle()
             at = end
 

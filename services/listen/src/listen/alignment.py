@@ -22,16 +22,23 @@ class Alignment:
 
     def __init__(self, channels: Sequence[Channel], ticks_a_ms: int) -> None:
         self._near, self._far = channels
+        self._ticks_a_ms = ticks_a_ms
         self._ahead_most = AHEAD_MS * ticks_a_ms
 
-    def place(self, channel: Channel, ticks: int) -> None:
+    def place(self, channel: Channel, ticks: int, now_ms: int) -> None:
         """A channel speaks (again) with a message of `ticks`: where it ends, the other channel ends now.
 
-        But not before what it was filled up to; there the lead-in does not count, as it is not played.
+        But not before what it was filled up to; there the lead-in does not count, as it is not played. And where the other
+        one's audio came faster than it was recorded, in a burst, a channel that is still waited for begins with the run.
         """
         other = self._other(channel)
         start = channel.filled_to - channel.skip
-        channel.join(max(start, other.end - ticks) if other.joined else start)
+        if other.joined:
+            by_clock = max(start, other.end - ticks)
+            since_ms = now_ms if channel.behind_since_ms is None else channel.behind_since_ms
+            if not channel.awaited or 2 * (now_ms - since_ms) * self._ticks_a_ms >= by_clock - start:
+                start = by_clock
+        channel.join(start)
 
     def heard(self, channel: Channel, now_ms: int, lasted_ms: int) -> None:
         """A channel's message was taken; it lasts `lasted_ms`."""

@@ -132,6 +132,12 @@ class Ledger:
                 self._passed[piece.channel] = piece.odd
         return self.offset
 
+    def cover_next(self) -> int:
+        """Everything is stored, but of what does not count yet only one message shall; answers `offset`."""
+        if self._slices:
+            self._move(self._slices.popleft().end_offset)
+        return self.offset
+
     def next_of(self, channel: int, stored_to: int, otherwise: int | None) -> int | None:
         """Where the channel's next sample after `offset` lies; `otherwise` if none of it has come.
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from audiocodec.adts import SAMPLE_RATES as ADTS_RATES
 from listen.audio_format import (
     AAC_PRE_SKIP,
     CODECS,
@@ -64,6 +65,10 @@ def read_opening(query: Mapping[str, str], dialect: Dialect) -> Opening:
     if codec in PACKET_CODECS:
         pre_skip = _whole(query, "pre_skip", str(ENCODER_LOOKAHEAD), PRE_SKIP_LEAST, PRE_SKIP_MOST)
     elif codec == "aac":
+        if rate not in ADTS_RATES:
+            raise RefusedError(
+                400, "bad_parameter", f"`sample_rate` {rate}: AAC has it not", close_code=NOT_SUPPORTED
+            )
         pre_skip = _whole(query, "pre_skip", str(AAC_PRE_SKIP), 0, PRE_SKIP_MOST)
     cid = query.get("conversation_id") or query.get("client_conversation_id") or None
     if cid is not None and not valid_id(cid):

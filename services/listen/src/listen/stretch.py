@@ -26,7 +26,7 @@ class _End:
     offset: int
     """The session's byte up to which it then goes."""
     resumable: bool
-    """A client comes back: the offset stays so far behind that its decoder can warm up, if the offset moves all the same."""
+    """A client comes back: the offset stays so far behind that its decoder can warm up, but it moves."""
     before: NextTicks
     """Before the shorter channel was filled up to the longer one."""
     after: NextTicks
@@ -117,7 +117,11 @@ class Stretch:
             return self.ledger.cover(self._stored_to)
         self._stored_to = self.end.tick
         before = self.ledger.offset
-        if self.end.resumable and self.ledger.cover(self.end.tick) > before:
+        if self.end.resumable and (
+            self.ledger.cover(self.end.tick) > before
+            or not self._packets  # nothing was played that needs an entry
+            or self.ledger.cover_next() > before
+        ):
             return self.ledger.offset
         self.ledger.cover(None)
         self._complete = True

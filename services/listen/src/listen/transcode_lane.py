@@ -131,7 +131,7 @@ class TranscodeLane:
             stretch.since_ms = now_ms
         joins = not channel.joined
         if joins:
-            self._place(channel, samples * SOURCE_SAMPLE_TICKS)
+            self._place(channel, samples * SOURCE_SAMPLE_TICKS, now_ms)
         if joins or not stretch.feeds[number].placed:
             stretch.place(number, channel.end, channel.plays_from)
         if self._sample_bytes:
@@ -287,11 +287,11 @@ class TranscodeLane:
         self.reach = reach
         return reach - before
 
-    def _place(self, channel: Channel, ticks: int) -> None:
+    def _place(self, channel: Channel, ticks: int, now_ms: int) -> None:
         if self._alignment is None:
             channel.join(channel.filled_to - channel.skip)
         else:
-            self._alignment.place(channel, ticks)
+            self._alignment.place(channel, ticks, now_ms)
 
     def _fill(self, now_ms: int) -> None:
         """Fills the channel that is behind, if it is time."""

@@ -1,0 +1,18 @@
+from listen.actions import Close, Count, SendText
+from listen.replies import Replies
+
+
+def test_actions_come_out_once_and_in_order():
+    replies = Replies()
+    replies.say("a")
+    replies.count("opened", 1, "fresh")
+    replies.do([Close(1000)])
+    assert replies.take() == [SendText("a"), Count("opened", 1, "fresh"), Close(1000)]
+    assert replies.take() == []
+
+
+def test_who_has_gone_hears_nothing_but_is_counted():
+    replies = Replies()
+    replies.gone = True
+    replies.reject("bad_audio", "why")
+    assert replies.take() == [Count("rejected", 1, "bad_audio")]
