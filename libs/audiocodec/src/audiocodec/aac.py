@@ -90,8 +90,8 @@ class AacDecoder:
             return []
         if any(block.layout.nb_channels != self._channels for block in decoded):
             # The bits have told the decoder of other channels, for good: it is of no use any more. And where there are
-            # 8 or more, PyAV reads past the list of their planes.
-            self._configuration = b""
+            # 8 or more, PyAV reads past the list of their planes. With what it made for them it holds 16 MB.
+            self._codec, self._configuration = None, b""
             return []
         return [block.to_ndarray().mean(axis=0) for block in decoded]
 
