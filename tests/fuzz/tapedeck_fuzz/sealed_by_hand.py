@@ -134,7 +134,7 @@ def mutate(  # noqa: C901, PLR0911, PLR0912 - a list of changes, each a line or 
                 replace(record, number=number) for number, record in enumerate(edits.items(records, random))
             ]
         case 6:  # another plaintext, parted as it should be
-            return _whole(file, raw(b"".join(record.plain for record in records)), record_bytes)
+            return whole(file, raw(b"".join(record.plain for record in records)), record_bytes)
         case 7:
             return join(replace(file, after=random.choice((b"\0", data[:8], data[-44:], data))))
         case 8:
@@ -152,7 +152,8 @@ def mutate(  # noqa: C901, PLR0911, PLR0912 - a list of changes, each a line or 
     return join(replace(file, records=tuple(records)))
 
 
-def _whole(file: File, plain: bytes, record_bytes: int) -> bytes:
+def whole(file: File, plain: bytes, record_bytes: int) -> bytes:
+    """A right file of another plaintext, with the key and the file id of this one."""
     pieces = [plain[at : at + record_bytes] for at in range(0, len(plain), record_bytes)] or [b""]
     records = tuple(Record(piece, number, number == len(pieces) - 1) for number, piece in enumerate(pieces))
     return join(replace(file, records=records))
