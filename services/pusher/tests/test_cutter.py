@@ -8,6 +8,7 @@ import pytest
 from audiobus.cut import Stored
 from audiobus.entry_id import EntryId
 from audiocodec import Encoder
+from audiocodec.span import PREROLL_SAMPLES
 from pusher.cutter import Limits, ReadOn, Take, Wait, context_after, decide
 from pusher.reason import Reason
 from pusher.seam import CONTEXT_SAMPLES, LONGEST_SAMPLES
@@ -309,7 +310,7 @@ def test_only_so_many_places_are_looked_at(ask, talk):
 
 def test_much_is_kept_only_where_the_seam_may_be_heard_and_the_session_goes_on(ask, talk, clock):
     entries = list(talk("v" * 61))
-    assert ask(entries).context_samples == LONGEST_SAMPLES
+    assert ask(entries).context_samples == PREROLL_SAMPLES
     assert ask(list(talk("v" * 10 + "-" * 52)), more=True).context_samples == CONTEXT_SAMPLES
     asked = {"flush": entries[0].id}
     for reason in ("finalize", "flush", "of a later build"):

@@ -11,7 +11,7 @@ from audiobus.chunk import Chunk
 from audiobus.cut import Stored
 from audiobus.entry_id import EntryId
 from audiobus.state import ConversationState, PreRoll
-from audiocodec.span import Span
+from audiocodec.span import PREROLL_SAMPLES, Span
 from audiostore.batch import MAX_RUNS, fill
 from pusher.arrived import Arrived
 from pusher.lineage import goes_on, heard
@@ -103,7 +103,7 @@ def decide(
         number = _phased(arrived[:number], state, now_ms, limits, phase)
         number, settled = _seam(arrived, number, state, limits)
         if settled:
-            context_samples = LONGEST_SAMPLES
+            context_samples = PREROLL_SAMPLES
     return _take(arrived[:number], reason, exclude, context_samples)
 
 
