@@ -14,14 +14,27 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import av
 import httpx
 import jwt
+import numpy as np
 import pytest
 import pytest_asyncio
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from audiobus import Appended, Bus, Conversation, EntryId, Misplaced, Opened, Position, Replaced, decode_chunk
+from audiobus import (
+    Appended,
+    Bus,
+    Chunk,
+    Conversation,
+    EntryId,
+    Misplaced,
+    Opened,
+    Position,
+    Replaced,
+    decode_chunk,
+)
 from audiocodec.encoder import Encoder
 from audiocodec.span import Span, decode, join
 from listen.actions import (
@@ -69,9 +82,10 @@ class Desk:
         chunk_ms: int = 1_000,
         batch_ms: int = 60_000,
         pre_skip: int = 312,
+        channels: int = 1,
     ) -> None:
         self.now_ms = NOW_MS
-        self.format = AudioFormat(codec, rate, 1, pre_skip)
+        self.format = AudioFormat(codec, rate, channels, pre_skip)
         self.opened = opened or Opened(1_000, resume is not None, 0, None, None, None)
         self.automatic = automatic
         self.session = Session(
@@ -94,6 +108,8 @@ class Desk:
         self.settled: EntryId | None = None
         self.dead_offset: int | None = None
         self.entries: list[tuple[str, EntryId, bytes]] = []
+        self.positions: list[Position | None] = []
+        """Of each entry, what is kept beside it."""
         self.actions: list[Action] = []
         """Those that are not done yet, where the desk is not automatic."""
         self.texts: list[dict[str, Any]] = []
@@ -169,6 +185,7 @@ class Desk:
             return self.session.append_refused(Misplaced(self.newest), self.now_ms)
         if self.newest != request.id:
             self.entries.append((request.conversation.cid, request.id, request.chunk))
+            self.positions.append(request.position)
             self.newest = request.id
         answer = Appended(request.id, self.settled, self.dead_offset, request.samples, len(self.entries) + 1)
         return self.session.appended(answer, self.now_ms)
@@ -194,17 +211,22 @@ class Desk:
             if where == cid
         ]
 
+    def position(self) -> Position | None:
+        """As a client that resumes finds it."""
+        return Position.parse_or_none(str(self.positions[-1]).encode())
+
     def runs(self, cid: str = CID) -> list[Span]:
         return join(self.spans(cid))
 
     def pcm(self, cid: str = CID) -> bytes:
-        return b"".join(
-            piece for span in self.runs(cid) for piece in decode(span, (), self.format.sample_rate, 1)
-        )
+        return self.decoded(self.spans(cid))
 
-    def position(self) -> Position:
-        last = self.spans()[-1]
-        return Position(last.run_start_ms, last.first_sample + last.samples)
+    def decoded(self, spans: list[Span]) -> bytes:
+        rate, channels = self.format.encoder_rate, self.format.channels
+        return b"".join(piece for span in join(spans) for piece in decode(span, (), rate, channels))
+
+    def chunks(self) -> list[Chunk]:
+        return [decode_chunk(chunk) for _, _, chunk in self.entries]
 
 
 @pytest.fixture
@@ -227,6 +249,15 @@ def noise(samples: int, seed: int = 1) -> bytes:
         level = max(-20_000, min(20_000, level + source.randint(-900, 900)))
         out.append(level)
     return struct.pack(f"<{samples}h", *out)
+
+
+@pytest.fixture(scope="session")
+def speech(request: pytest.FixtureRequest) -> bytes:
+    """Ten seconds of the bundled speech, s16le at 16 kHz."""
+    path = request.config.rootpath / "clients/python/src/tapedeck/sample/speech.flac"
+    with av.open(str(path)) as container:
+        samples = np.concatenate([frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)])
+    return bytes(samples[:160_000].astype("<i2"))
 
 
 @pytest.fixture(scope="session")

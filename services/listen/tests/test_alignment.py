@@ -87,6 +87,18 @@ def test_a_stall_with_a_burst_after_it_changes_nothing(pair):
         assert [pair.say(0, 20), pair.say(1, 20)] == [20 * index] * 2
 
 
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_stall_between_the_two_messages_of_a_pair_changes_nothing(pair, first):
+    for index in range(50):
+        assert pair.say(first, 20) == 20 * index
+        if index == 30:
+            pair.wait(5_000)
+            assert pair.alignment.waiting
+        assert pair.say(1 - first, 20) == 20 * index
+        assert not pair.alignment.waiting
+        pair.wait(20)
+
+
 def test_a_channel_that_says_nothing_more_is_filled_200_ms_later(pair):
     pair.say(0, 20)
     pair.say(1, 20)

@@ -144,6 +144,17 @@ def test_packets_of_which_no_byte_counts_yet_wait_for_one_that_does(chunker, pac
     assert not chunker.holds
 
 
+def test_packets_of_which_no_byte_counts_can_be_given_up(chunker, packets, now_ms):
+    chunker.begin(now_ms, 0, lead=312, starts=True, now_ms=now_ms)
+    chunker.add(packets[0], 960, 0, now_ms)
+    chunker.close(now_ms)
+    chunker.give_up()
+    assert not chunker.holds
+    chunker.leave_out(7, now_ms)
+    chunker.close(now_ms)
+    assert chunker.take()[0].chunk.packets == ()
+
+
 def test_a_position_says_what_its_lane_says_of_the_bytes_that_come(chunker, packets, now_ms):
     chunker.begin(now_ms, 0, lead=312, starts=True, now_ms=now_ms)
     chunker.add(packets[0], 960, 7, now_ms)

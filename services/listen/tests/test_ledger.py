@@ -60,7 +60,8 @@ def test_one_message_can_be_made_to_count():
     ledger = Ledger(0, 0, (b"",))
     ledger.add(NEAR, 40, 0, 10, 8 * T)
     ledger.add(NEAR, 90, 10 * T, 10, 8 * T)
-    assert ledger.cover_next() == 40
+    assert ledger.cover_next(9 * T) == 0
+    assert ledger.cover_next(20 * T) == 40
     assert ledger.next_of(NEAR, 20 * T, None) == 10 * T
 
 

@@ -142,6 +142,53 @@ def test_two_channels_in_any_order_are_aligned_by_their_sample_clocks(codec, rat
     check(tape, sent[0] // tape.format.sample_bytes / rate)
 
 
+@pytest.mark.parametrize("dialect", ["v1", "plain"])
+@pytest.mark.parametrize(("channels", "rate"), [(1, 44_100), (2, 16_000), (2, 44_100)])
+@pytest.mark.parametrize("stalled_ms", [700, 3_000])
+def test_a_stall_with_a_burst_after_it_moves_nothing(dialect, channels, rate, stalled_ms):
+    tape = Tape("pcm16", rate, channels, dialect=dialect)
+    size = rate // 50 * 2
+    pcm = [source("pcm16", rate, rate * 6, channel) for channel in range(channels)]
+    behind_ms = 0
+    for index in range(300):
+        for channel in range(channels):
+            if index == 100 and channel == channels - 1:
+                tape.wait(stalled_ms)
+                behind_ms = stalled_ms
+            tape.send(pcm[channel][index * size : (index + 1) * size], channel)
+        if behind_ms > 0:
+            behind_ms -= 20
+        else:
+            tape.wait(20)
+    tape.flush("nothing")
+    check(tape, 6)
+
+
+@pytest.mark.parametrize(("codec", "rate"), [("pcm16", 44_100), ("aac", 44_100), ("opus", 16_000)])
+def test_who_comes_back_between_the_messages_of_a_pair_finds_the_other_channel_where_it_was(
+    compressed, codec, rate
+):
+    size = rate // 50 * 2
+    if codec == "pcm16":
+        pcm = [source(codec, rate, rate * 2, channel) for channel in (0, 1)]
+        messages = [[one[at : at + size] for at in range(0, len(one), size)] for one in pcm]
+    else:
+        messages, _ = compressed(codec, rate, 4.0)
+    tape = Tape(codec, rate, 2, pre_skip=1_024 if codec == "aac" else 312)
+    for index, (near, far) in enumerate(zip(*messages, strict=True)):
+        tape.send(near, 0)
+        if index in (20, 21, 60):
+            tape.flush("return")
+            tape.kill()
+        tape.send(far, 1)
+        tape.wait(20)
+    tape.flush("nothing")
+    places = [channel.end for channel in tape.recording._lane._channels]
+    assert places[0] == places[1]
+    if codec == "pcm16":
+        check(tape, 2)
+
+
 def test_half_a_sample_of_each_channel_outlives_a_kill():
     tape = Tape("pcm16", 16_000, 2)
     pcm = [source("pcm16", 16_000, 16_000, channel) for channel in (0, 1)]

@@ -2,8 +2,8 @@
 
 A channel's audio follows where that channel stands. Only one that is behind, and on which nothing came for a while, is filled
 with silence; when it speaks again it is placed by the clock of the other one. Nothing taken is ever dropped. Wall time
-is looked at only to tell silence: a stall of the line with a burst after it moves nothing, as both channels stood still
-together. Must not know offsets or encoders.
+is looked at only to tell silence, and silence is what the other channel is heard in: a stall of the line with a burst after
+it moves nothing, as both channels stood still together. Must not know offsets or encoders.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from typing import Final
 from listen.channel import Channel
 
 SILENT_MS: Final = 200
-"""A channel that is behind is silent when nothing came on it for longer than this (beyond what its last message lasted)."""
+"""A channel that is behind is silent when the other one was heard for longer than this (and what its own last message lasted)."""
 AHEAD_MS: Final = 8_000
 """A channel may be ahead by so much: it is what waits in memory. At more the other one is filled at once."""
 
@@ -24,6 +24,12 @@ class Alignment:
         self._near, self._far = channels
         self._ticks_a_ms = ticks_a_ms
         self._ahead_most = AHEAD_MS * ticks_a_ms
+
+    @property
+    def waiting(self) -> bool:
+        """Whether one channel is behind and still waited for."""
+        behind, ahead = self._in_order()
+        return behind.awaited and ahead.joined and behind.standing < ahead.end
 
     def place(self, channel: Channel, ticks: int, now_ms: int) -> None:
         """A channel speaks (again) with a message of `ticks`: where it ends, the other channel ends now.
@@ -57,13 +63,11 @@ class Alignment:
 
     def fill(self, now_ms: int) -> Channel | None:
         """Fills the channel that is behind with silence, if it is time; answers it."""
-        behind, ahead = self._near, self._far
-        if behind.standing > ahead.standing:
-            behind, ahead = ahead, behind
+        behind, ahead = self._in_order()
         if not ahead.joined or ahead.end == behind.standing:
             return None
         too_far = ahead.end - behind.standing >= self._ahead_most
-        if behind.awaited and not too_far and not self._silent(behind, ahead, now_ms):
+        if behind.awaited and not too_far and not _silent(behind, ahead):
             return None
         behind.fall_silent()
         # While it is silent, the fill stays SILENT_MS behind, so that it can be placed where it belongs when it speaks again.
@@ -73,18 +77,25 @@ class Alignment:
         behind.filled_to = target
         return behind
 
-    def _silent(self, behind: Channel, ahead: Channel, now_ms: int) -> bool:
-        """Whether a channel that is waited for keeps the other one waiting for too long.
-
-        A device that sends seconds sends one a second: how long its last message was counts too.
-        """
-        if behind.behind_since_ms is None:
-            return False
-        lasted_ms = behind.lasted_ms if behind.heard_ms else ahead.lasted_ms
-        return now_ms - max(behind.behind_since_ms, behind.heard_ms) > SILENT_MS + lasted_ms
+    def _in_order(self) -> tuple[Channel, Channel]:
+        """The channel that is behind, and the one that is ahead."""
+        if self._near.standing > self._far.standing:
+            return self._far, self._near
+        return self._near, self._far
 
     def _other(self, channel: Channel) -> Channel:
         return self._far if channel is self._near else self._near
+
+
+def _silent(behind: Channel, ahead: Channel) -> bool:
+    """Whether a channel that is waited for keeps the other one waiting for too long.
+
+    A device that sends seconds sends one a second: how long its last message was counts too.
+    """
+    if behind.behind_since_ms is None:
+        return False
+    lasted_ms = behind.lasted_ms if behind.heard_ms else ahead.lasted_ms
+    return ahead.heard_ms - max(behind.behind_since_ms, behind.heard_ms) > SILENT_MS + lasted_ms
 
 
 def _ended_by(channel: Channel, at_ms: int) -> int:

@@ -160,6 +160,13 @@ class Chunker:
         self._first_at_ms = None
         self._closed_offset = self._offset
 
+    def give_up(self) -> None:
+        """Packets of which no byte counts are forgotten: the client sends it all again when it comes back."""
+        if self._packets:
+            self._packets = []
+            self._samples = self._bytes = 0
+            self._first_at_ms = None
+
     def take(self) -> list[ReadyChunk]:
         """The chunks that have been closed since the last call."""
         if not self._ready:

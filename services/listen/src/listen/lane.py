@@ -27,9 +27,8 @@ class Lane(Protocol):
     def idle(self) -> bool:
         """Whether everything taken is in closed chunks, but for what an encoder that goes on holds back."""
 
-    @property
-    def flushable(self) -> bool:
-        """Whether an encoder of ours, or a job to come, holds something back."""
+    def rests(self, quiet_ms: int) -> bool:
+        """Whether an encoder of ours holds something back that shall come out, as the line is quiet for so long."""
 
     @property
     def due_at_ms(self) -> int | None:

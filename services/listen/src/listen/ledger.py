@@ -132,9 +132,10 @@ class Ledger:
                 self._passed[piece.channel] = piece.odd
         return self.offset
 
-    def cover_next(self) -> int:
-        """Everything is stored, but of what does not count yet only one message shall; answers `offset`."""
-        if self._slices:
+    def cover_next(self, stored_to: int) -> int:
+        """Of what only does not count as it would be needed again, one message shall; answers `offset`."""
+        piece = self._slices[0] if self._slices else None
+        if piece is not None and piece.start + piece.samples * SOURCE_SAMPLE_TICKS <= stored_to:
             self._move(self._slices.popleft().end_offset)
         return self.offset
 

@@ -41,8 +41,7 @@ class PacketLane:
         """Whether everything taken is in closed chunks."""
         return not self._chunker.holds
 
-    @property
-    def flushable(self) -> bool:
+    def rests(self, quiet_ms: int) -> bool:  # noqa: ARG002 - the lane's other kind looks at it
         """Whether an encoder of ours holds something back: there is none."""
         return False
 

@@ -4,7 +4,7 @@ Owns offsets, the clock, marks, runs and the lateness rule of the plain dialect.
 message of the codec, after having counted it. Must not know Redis, texts or sockets.
 """
 
-from typing import Final, Literal
+from typing import Literal
 
 from audiobus import Position
 from listen.audio_format import AudioFormat
@@ -15,9 +15,6 @@ from listen.lane import Lane, Then
 from listen.packet_lane import PacketLane
 from listen.sample_clock import BURST_MS, LATE_MS, Lateness, SampleClock, mark_is_sane
 from listen.transcode_lane import TranscodeLane
-
-SILENCE_MS: Final = 2_000
-"""After this much silence on the line the encoder gives out what it holds back."""
 
 Dialect = Literal["v1", "plain"]
 
@@ -118,7 +115,7 @@ class Recording:
         """Time has passed."""
         if self._lateness is not None and self._lateness.decided(now_ms):
             self._decide(now_ms)
-        if now_ms - self._heard_ms >= SILENCE_MS and self._lane.flushable and not self._held:
+        if not self._held and self._lane.rests(now_ms - self._heard_ms):
             self._lane.flush(self.taken, now_ms, "more")
         self._lane.tick(now_ms)
         self._chunker.tick(now_ms)

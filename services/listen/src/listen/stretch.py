@@ -26,7 +26,7 @@ class _End:
     offset: int
     """The session's byte up to which it then goes."""
     resumable: bool
-    """A client comes back: the offset stays so far behind that its decoder can warm up, but it moves."""
+    """A client comes back: what is not stored, and what its decoder warms up with, does not count, but the offset moves."""
     before: NextTicks
     """Before the shorter channel was filled up to the longer one."""
     after: NextTicks
@@ -117,11 +117,9 @@ class Stretch:
             return self.ledger.cover(self._stored_to)
         self._stored_to = self.end.tick
         before = self.ledger.offset
-        if self.end.resumable and (
-            self.ledger.cover(self.end.tick) > before
-            or not self._packets  # nothing was played that needs an entry
-            or self.ledger.cover_next() > before
-        ):
+        if self.end.resumable:
+            if self.ledger.cover(self.end.tick) == before and self._packets:
+                self.ledger.cover_next(self.end.tick)
             return self.ledger.offset
         self.ledger.cover(None)
         self._complete = True

@@ -22,6 +22,10 @@ from listen.stretch import NO_LAG, NextTicks, Stretch
 
 CHANNEL_BYTES: Final = (1, 2)
 """Near and far."""
+SILENCE_MS: Final = 2_000
+"""After this much silence on the line the encoder gives out what it holds back."""
+STALLED_MS: Final = 10_000
+"""The same, where one channel is still waited for."""
 
 
 class TranscodeLane:
@@ -74,11 +78,14 @@ class TranscodeLane:
             return False
         return all(stretch is self._current and not stretch.waits for stretch in self._stretches)
 
-    @property
-    def flushable(self) -> bool:
-        """Whether an encoder, or a job to come, holds something back."""
-        stretch = self._current
-        return stretch is not None and (stretch.began or stretch.ledger.final_offset > stretch.ledger.offset)
+    def rests(self, quiet_ms: int) -> bool:
+        """Whether an encoder, or a job to come, holds something back that shall come out, as the line is quiet for so long.
+
+        While one channel is waited for, the line may be stalled between two messages: filled then, it would slip.
+        """
+        if self._alignment is not None and self._alignment.waiting and quiet_ms < STALLED_MS:
+            return False
+        return quiet_ms >= SILENCE_MS and self._flushable
 
     @property
     def due_at_ms(self) -> int | None:
@@ -168,17 +175,20 @@ class TranscodeLane:
             if then != "nothing" or self._offset == end_offset:
                 return self._offset
             stretch = self._begin()
-        elif then != "nothing" and not self.flushable:
+        elif then != "nothing" and not self._flushable:
             return stretch.ledger.final_offset
         before = self._standings()
-        longest = max(channel.standing for channel in self._channels)
-        tick = stretch.end_tick(longest)
+        # Who comes back sends what one channel is ahead again: the other one need not be filled.
+        held_back = then == "return" and self._alignment is not None and self._alignment.waiting
+        standings = [channel.standing for channel in self._channels]
+        end = min(standings) if held_back else max(standings)
+        tick = stretch.end_tick(end)
         for channel in self._channels:
-            channel.settle(tick, longest, tolerance=self._format.step_ticks // 2)
+            channel.settle(tick, end, tolerance=self._format.step_ticks // 2)
             if then == "nothing":
                 channel.odd = b""
         self._offset = end_offset if then == "nothing" else stretch.ledger.final_offset
-        resumable = then == "return" and not self._format.is_pcm
+        resumable = then == "return" and (held_back or not self._format.is_pcm)
         stretch.finish(tick, self._offset, resumable=resumable, before=before, after=self._standings())
         self._next_sample = tick // self._tick_48k
         self._aligned = tick
@@ -216,8 +226,10 @@ class TranscodeLane:
             self._chunker.add(packet, FRAME_SAMPLES, offset, now_ms)
         if job.end is not None:
             self._chunker.leave_out(offset, now_ms)  # where nothing was played there is no packet
-            self._stretches.popleft()
         self._close(stretch, now_ms, trim=result.trim)
+        if job.end is not None:
+            self._chunker.give_up()
+            self._stretches.popleft()
 
     def _resume(self, position: Position) -> None:
         self._run_start_ms, self._next_sample = position.run_start_ms, position.next_sample
@@ -226,6 +238,12 @@ class TranscodeLane:
         for channel, lag in zip(self._channels, lags, strict=True):
             channel.resume(None if lag.ticks is None else stored_to - lag.ticks, stored_to)
             channel.odd = lag.odd
+
+    @property
+    def _flushable(self) -> bool:
+        """Whether an encoder, or a job to come, holds something back."""
+        stretch = self._current
+        return stretch is not None and (stretch.began or stretch.ledger.final_offset > stretch.ledger.offset)
 
     def _begin(self) -> Stretch:
         odd = tuple(channel.odd for channel in self._channels)
