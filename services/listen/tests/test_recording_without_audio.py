@@ -30,3 +30,18 @@ def test_what_is_no_audio_keeps_no_session_open(codec, then, message):
         recording.encoded(encoder.run(job), NOW_MS)
     assert recording.idle
     assert sum(ready.end_offset - ready.chunk.first_offset for ready in recording.chunks()) == counted
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("then", ["nothing", "return"])
+def test_half_a_sample_keeps_no_session_open(channels, then):
+    form = AudioFormat("pcm16", 16_000, channels)
+    recording = Recording(form, dialect="v1", chunk_ms=1000)
+    encoder = SocketEncoder(form, bitrate=16_000, complexity=0)
+    recording.take(b"\x01\x00"[2 - channels :], NOW_MS)
+    recording.flush(NOW_MS, then)
+    while (job := recording.job(NOW_MS)) is not None:
+        recording.encoded(encoder.run(job), NOW_MS)
+    assert recording.idle
+    stored = sum(ready.end_offset - ready.chunk.first_offset for ready in recording.chunks())
+    assert stored == (1 if then == "nothing" else 0)

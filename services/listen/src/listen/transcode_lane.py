@@ -76,7 +76,9 @@ class TranscodeLane:
         """Whether everything taken is in closed chunks, but for what an encoder that goes on holds back."""
         if self._job is not None or self._chunker.holds:
             return False
-        return all(stretch is self._current and not stretch.waits for stretch in self._stretches)
+        # Half a sample alone is nothing that could ever be encoded.
+        waits = self._flushable and self._current is not None and self._current.waits
+        return not waits and all(stretch is self._current for stretch in self._stretches)
 
     def rests(self, quiet_ms: int) -> bool:
         """Whether an encoder, or a job to come, holds something back that shall come out, as the line is quiet for so long.
