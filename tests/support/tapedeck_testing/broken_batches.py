@@ -138,7 +138,7 @@ def _of_pages(data: bytes) -> Iterator[Twin]:
         joined([*pages[:3], replace(pages[3], flags=LAST), *pages[4:]]),
         "bytes after its end",
     )
-    yield Twin("no end", joined([*pages[:-1], replace(pages[-1], flags=0)]), "header cut short")
+    yield Twin("no end", joined([*pages[:-1], replace(pages[-1], flags=0)]), "header cut short|granule position")
     yield Twin(
         "a beginning in the middle",
         joined([*pages[:3], replace(pages[3], flags=FIRST), *pages[4:]]),
@@ -285,7 +285,7 @@ def _of_comments(data: bytes) -> Iterator[Twin]:
         return change
 
     # <epoch>:<first offset>-<end offset>@<start ms>+<duration ms>
-    yield lie("RUNS", "ends before it begins", number(4, -(10**5)), "malformed|contradict")
+    yield lie("RUNS", "ends before it begins", _backwards, "run 0 and its samples contradict")
     yield lie("RUNS", "start off by one", number(6, 1), "run 0 and its samples contradict")
     yield lie("RUNS", "duration off by one", number(8, 1), "run 0 and its samples contradict")
     yield lie("RUNS", "one less", lambda old: old.partition(";")[0], "do not agree")
@@ -329,6 +329,14 @@ def _of_comments(data: bytes) -> Iterator[Twin]:
         "packets is missing or malformed",
     )
     yield lie("PACKETS", "a million packets", number(2, 10**6), "run \\d has packets of", head=True)
+
+
+def _backwards(old: str) -> str:
+    """The first run's offsets exchanged."""
+    first, *others = old.split(";")
+    parts = _numbers(first)
+    parts[2], parts[4] = parts[4], parts[2]
+    return ";".join(["".join(parts), *others])
 
 
 def _one_sample_more(old: str) -> str:
