@@ -35,6 +35,7 @@ MAKERS: dict[str, Callable[[], Iterator[tuple[str, bytes]]]] = {
     "recording": seeds_of_values.recording,
     "sealed_file": seeds_of_files.sealed_file_records,
     "sealed_head": seeds_of_files.sealed_head_plain,
+    "session": seeds_of_values.session,
     "stored_object": seeds_of_files.stored_object,
     "wav": seeds_of_files.wav,
 }

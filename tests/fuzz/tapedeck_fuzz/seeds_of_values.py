@@ -161,3 +161,39 @@ def recording() -> Seeds:
         ("aac", (4, 2, 0, 0), [*((0, frame) for frame in frames), back, (0, frames[0]), flush]),
     ):
         yield name, bytes(settings) + events.join(sent)
+
+
+def session() -> Seeds:
+    pcm, packets = speech(0.1), [packet for span in recorded(0.2) for packet in span.packets]
+    answer, away, lost, leave = (7, b""), (9, bytes(4)), (9, b"\0\1\0\0"), (11, b"\1\0\0\0")
+    second, hour = (6, (1500).to_bytes(4, "little")), (6, (19_000).to_bytes(4, "little"))
+
+    def say(**message: object) -> events.Event:
+        return 3, json.dumps(message).encode()
+
+    finalize, close = say(type="finalize"), say(type="close")
+    switch, mark = say(type="conversation", conversation_id="c-1"), say(type="mark", at_ms=START_MS)
+    for name, settings, sent in (
+        (
+            "pcm16",
+            (1, 0, 0, 0),
+            [answer, mark, (0, pcm), second, answer, answer, answer, finalize, answer, close],
+        ),
+        ("plain", (1, 0, 1, 0), [(0, pcm[:999]), answer, second, answer, lost, second, answer, leave]),
+        (
+            "opus-resumed",
+            (2, 0, 0, 1),
+            [answer, *((0, packet) for packet in packets), second, away, second, answer],
+        ),
+        (
+            "switched",
+            (2, 0, 0, 0),
+            [answer, (0, packets[0]), switch, answer, answer, answer, (0, packets[1]), hour],
+        ),
+        (
+            "two",
+            (1, 1, 0, 0),
+            [answer, (0, b"\1" + pcm[:800]), (0, b"\2" + pcm[:800]), second, answer, answer],
+        ),
+    ):
+        yield name, bytes(settings) + events.join(sent)
