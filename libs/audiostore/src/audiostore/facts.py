@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from audiocodec.ogg import OpusHead, OpusTags
 from audiocodec.span import Span
 from audiostore.errors import BatchFormatError
-from audiostore.layout import MAX_RUNS
+from audiostore.layout import MAX_FILE_SAMPLES, MAX_RUNS, fill
 from audiostore.names import timestamp
 
 VERSION = "1"
@@ -168,7 +168,11 @@ def _facts(fields: Mapping[str, str], where: str) -> BatchFacts:
         )
         if (span.start_ms, span.end_ms) != (start_ms, start_ms + duration_ms) or end_offset < first_offset:
             raise BatchFormatError(f"{where}: run {len(spans)} and its samples contradict each other")
+        if spans and fill(spans[-1], span) is None:
+            raise BatchFormatError(f"{where}: run {len(spans)} cannot follow the one before it in a file")
         spans.append(span)
+    if spans[-1].end_48k - spans[0].start_48k > MAX_FILE_SAMPLES:
+        raise BatchFormatError(f"{where}: longer than {MAX_FILE_SAMPLES // 48} ms")
     sha256 = fields.get("sha256")
     if sha256 is not None and not _SHA256.fullmatch(sha256):
         raise BatchFormatError(f"{where}: sha256 is none")

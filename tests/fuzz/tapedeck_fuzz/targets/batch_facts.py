@@ -51,6 +51,11 @@ def _metadata(pairs: list[tuple[str, str]]) -> int | None:
 
 def _judged(facts: BatchFacts) -> int:
     demand(0 < len(facts.spans) <= MAX_RUNS, f"{len(facts.spans)} runs")
+    demand(facts.end_ms - facts.start_ms <= 120_000, "longer than any batch")
+    ends = [facts.spans[0].start_48k, *(span.end_48k for span in facts.spans)]
+    demand(
+        all(end <= span.start_48k for end, span in zip(ends, facts.spans, strict=False)), "runs out of order"
+    )
     for span in facts.spans:
         demand(span.samples >= 0 and span.end_offset >= span.first_offset, "a run that ends before it begins")
     return len(facts.conversation_id) + len(facts.source) + 16 * len(facts.spans)
