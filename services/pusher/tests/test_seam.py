@@ -92,3 +92,13 @@ def test_celt_forgets(packets):
 def test_two_channels_are_compared_as_two():
     stereo = Encoder(16_000, 2, complexity=0).encode(noise(4, 2))
     assert seam.unrest(stereo[:150], stereo[150:], 2) <= 1
+
+
+def test_what_is_kept_is_bounded(packets):
+    assert seam.worth_keeping(tuple(packets[:100])) == tuple(packets[:100])
+    assert seam.worth_keeping(tuple(celt(100))) == tuple(celt(16))
+    wide = tuple(packet + bytes(1000) for packet in packets[:100])
+    assert seam.worth_keeping(wide) == wide[-60:]  # 1.2 s, whatever they weigh
+    kept = seam.worth_keeping(tuple(packet[:60] + bytes(60) for packet in packets))
+    assert seam.CONTEXT_BYTES - 120 <= sum(map(len, kept)) <= seam.CONTEXT_BYTES
+    assert seam.worth_keeping(()) == ()

@@ -12,7 +12,7 @@ from audiobus.cut import Stored
 from audiobus.state import PreRoll
 from audiocodec.errors import CodecError
 from audiocodec.silence import STEP_SAMPLES
-from audiocodec.span import PREROLL_SAMPLES, Span, join
+from audiocodec.span import Span, join
 from audiostore.batch import Batch, BatchFile, batch_file
 from audiostore.errors import BatchFormatError
 from audiostore.layout import MAX_PRE_SKIP_SAMPLES
@@ -23,9 +23,8 @@ from pusher.lineage import goes_on, heard
 from pusher.seam import (
     CONTEXT_SAMPLES,
     LONGEST_SAMPLES,
-    always_settles,
-    last_packets,
     preroll_for,
+    worth_keeping,
 )
 from pusher.stored_ranges import covers
 
@@ -79,9 +78,7 @@ def build(
 
 def _kept(after: PreRoll | None) -> PreRoll | None:
     """No more of it than the next batch may need."""
-    if after is None or not always_settles(after.packets):
-        return after
-    return msgspec.structs.replace(after, packets=last_packets(after.packets, PREROLL_SAMPLES))
+    return msgspec.structs.replace(after, packets=worth_keeping(after.packets)) if after else None
 
 
 def _before(span: Span, kept: PreRoll | None) -> tuple[bytes, ...]:

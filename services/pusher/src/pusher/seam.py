@@ -17,8 +17,10 @@ from audiocodec.span import PREROLL_SAMPLES
 
 LONGEST_SAMPLES: Final = 57_600
 """1.2 s at 48 kHz: the longest pre-roll. With a packet more, and a lead, a pre-skip holds it (RFC 7845 §5.1)."""
-CONTEXT_SAMPLES: Final = 240_000
-"""5 s: by then a decoder is, measured, nearly as good as one that ran through."""
+CONTEXT_SAMPLES: Final = 480_000
+"""10 s: by then a decoder is, measured, as good as one that ran through."""
+CONTEXT_BYTES: Final = 32 * 1024
+"""No more packets than this are kept beyond LONGEST_SAMPLES: they may lie in Redis for a day after a session's end."""
 SETTLED_DB: Final = 44.0
 """Where decoders that heard 320 ms and 1.2 s agree to this, none of 14,000 was less than 35 dB from one that ran through."""
 STEP_SAMPLES: Final = 960
@@ -39,6 +41,18 @@ def last_packets(packets: Sequence[bytes], samples: int) -> tuple[bytes, ...]:
         at -= 1
         have += packet_facts(packets[at]).samples
     return tuple(packets[at:])
+
+
+def worth_keeping(packets: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """What of the packets before a seam the choice of its pre-roll can need."""
+    if always_settles(packets):
+        return last_packets(packets, PREROLL_SAMPLES)
+    at, size = len(packets), 0
+    while at and size + len(packets[at - 1]) <= CONTEXT_BYTES:
+        at -= 1
+        size += len(packets[at])
+    longest = last_packets(packets, LONGEST_SAMPLES)
+    return max(packets[at:], longest, key=len)
 
 
 def always_settles(before: Sequence[bytes]) -> bool:

@@ -90,5 +90,5 @@ def make_case(number: int) -> Case:
         changes=chance.random() < 0.3,
         batch_ms=batch_ms,
         age_ms=chance.choice((batch_ms, 60_000, batch_ms // 2)),
-        eventful=chance.choice((0.0, 0.002, 0.01)),
+        eventful=chance.choice((0.0, 0.002, 0.002, 0.01, 0.05)),
     )
