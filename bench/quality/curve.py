@@ -3,7 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 WIDTH, HEIGHT = 640, 340
-LEFT, RIGHT, TOP, BOTTOM = 52, 150, 20, 44
+LEFT, RIGHT, TOP, BOTTOM = 62, 20, 20, 44
+LEGEND_X, LEGEND_Y = 420, 190
+"""Where no curve comes: bottom right."""
+STEP = 0.5
+"""Of PESQ, between two lines of the grid."""
 COLOURS = ("#3a86d0", "#d9822b", "#2f9e6e", "#c0589b", "#8a7fd1")
 """Each with a contrast above 3 on white and on near black."""
 STYLE = """
@@ -27,10 +31,10 @@ def draw(curves: Mapping[str, Sequence[tuple[float, float]]], marked: float) -> 
         )
 
     parts = []
-    for step in range(int(low_y * 4), int(high_y * 4) + 1):
-        x, y = at(low_x, step / 4)
+    for step in range(int(low_y / STEP), int(high_y / STEP) + 1):
+        x, y = at(low_x, step * STEP)
         parts.append(f'<line class="grid" x1="{x:.1f}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{x - 8:.1f}" y="{y + 4:.1f}" text-anchor="end">{step / 4:.2f}</text>')
+        parts.append(f'<text x="{x - 8:.1f}" y="{y + 4:.1f}" text-anchor="end">{step * STEP:.1f}</text>')
     for bitrate in sorted({x for x, _ in points}):
         x, y = at(bitrate, low_y)
         parts.append(f'<text x="{x:.1f}" y="{y + 18:.1f}" text-anchor="middle">{bitrate:.0f}</text>')
@@ -46,9 +50,9 @@ def draw(curves: Mapping[str, Sequence[tuple[float, float]]], marked: float) -> 
         parts += [
             '<circle r="3" fill="{}" cx="{:.1f}" cy="{:.1f}"/>'.format(colour, *at(*point)) for point in curve
         ]
-        y = TOP + 14 + 20 * number
-        parts.append(f'<rect fill="{colour}" x="{WIDTH - RIGHT + 14}" y="{y - 9}" width="12" height="10"/>')
-        parts.append(f'<text x="{WIDTH - RIGHT + 32}" y="{y}">{name}</text>')
+        y = LEGEND_Y + 20 * number
+        parts.append(f'<rect fill="{colour}" x="{LEGEND_X}" y="{y - 9}" width="12" height="10"/>')
+        parts.append(f'<text x="{LEGEND_X + 18}" y="{y}">{name}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(f'<text x="{middle:.0f}" y="{HEIGHT - 6}" text-anchor="middle">kbit/s</text>')
     parts.append(f'<text x="14" y="{TOP + 120}" transform="rotate(-90 14 {TOP + 120})">PESQ</text>')
