@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 PREROLL_SAMPLES = 15_360
-"""320 ms: after this much pre-roll a new decoder is, measured, within 35 dB of one that ran through."""
+"""320 ms: after this much pre-roll a new decoder is within 35 dB of one that ran through, measured at 996 of 1,000 places."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ MAX_FILE_SAMPLES = 2 * MAX_BATCH_MS * 48
 MIN_PRE_SKIP_SAMPLES = 120
 """A pre-skip below 2.5 ms trips players; a silent packet is put first where a file would have less."""
 MAX_PRE_SKIP_SAMPLES = 0xFFFF
-"""What the field of OpusHead holds (RFC 7845 §5.1): 320 ms of pre-roll, a packet more, and any encoder's lead-in fit."""
+"""What the field of OpusHead holds (RFC 7845 §5.1): 1.2 s of pre-roll, a packet more, and an encoder's lead-in fit."""
 MIN_PLAYED_SAMPLES = 48
 """1 ms: players call a file that plays nothing broken, and file time stays clock time to 1.25 ms."""
 
