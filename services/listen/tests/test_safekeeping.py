@@ -53,6 +53,14 @@ def test_the_ack_comes_from_redis_answer(safe, now_ms):
     assert safe.done
 
 
+def test_never_more_is_told_stored_than_safe(safe, now_ms):
+    safe.put([chunk(10)])
+    safe.advance(now_ms)
+    safe.unavailable("append", now_ms)  # it was appended, and only the answer was lost
+    (ack,) = safe.looked(EntryId(7, 10), None, now_ms)
+    assert json.loads(ack.text) == {"type": "ack", "conversation_id": "c", "offset": 0, "stored": 0}
+
+
 def test_a_hint_is_given_each_time_another_batch_waits(safe, now_ms):
     hints = []
     for index, waiting_s in enumerate([1, 59, 60, 61, 119, 120, 30, 60], start=1):

@@ -114,7 +114,9 @@ class Safekeeping:
 
     def ack(self) -> Action:
         """What the client may drop, and what is stored."""
-        return SendText(messages.ack(self._conversation.cid, self.outbox.acked, self.outbox.stored))
+        # A chunk whose append was answered to nobody may be stored before it is known to be safe.
+        acked = self.outbox.acked
+        return SendText(messages.ack(self._conversation.cid, acked, min(acked, self.outbox.stored)))
 
     def appended(self, answer: Appended, now_ms: int) -> list[Action]:
         """Redis has confirmed the chunk, and only now the client hears so."""
