@@ -9,7 +9,7 @@ import pytest
 
 from tapedeck_testing.seams.run import Summary, run_cases
 
-CASES = int(os.environ.get("TAPEDECK_SEAM_CASES", "48"))
+CASES = int(os.environ.get("TAPEDECK_SEAM_CASES", "40"))
 FEW = 0.003
 """Share of seams that may miss 35 dB: a place where somebody asked for the cut, and no pre-roll is good enough."""
 WORST_DB = 20.0

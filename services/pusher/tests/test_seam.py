@@ -66,6 +66,8 @@ def test_where_a_decoder_would_have_to_make_up_noise_more_is_taken(packets):
     assert seam.unrest(before, after, 1) > 1
     assert seam.unrest([*before, *absent(packets, 100)], packets, 1) > 1
     assert seam.unrest([*before, *packets[:50]], packets[50:], 1) <= 1
+    # … also a little later.
+    assert seam.unrest(packets[:500], [b"\xe0\xff\xfe", b"\xe0"], 1) > 1
     taken = seam.preroll_for(before, after, 1, ROOM)
     assert taken == tuple(before[-len(taken) :])
     assert 20 < len(taken) <= 62

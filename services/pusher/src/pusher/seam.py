@@ -76,7 +76,7 @@ def unrest(before: Sequence[bytes], after: Sequence[bytes], channels: int) -> fl
     long, short = last_packets(before, LONGEST_SAMPLES), last_packets(before, PREROLL_SAMPLES)
     if len(short) == len(long):
         return 0.0
-    if absent_frames(after[0]) or all(absent_frames(packet) for packet in short):
+    if any(map(absent_frames, _first_20_ms(after))) or all(map(absent_frames, short)):
         return math.inf
     if always_settles(short):
         return 0.0
@@ -118,13 +118,17 @@ def _heard(before: Sequence[bytes], after: Sequence[bytes], channels: int) -> _P
     decoder = Decoder(_RATE, channels)
     for packet in before:
         decoder.decode(packet)
-    pcm, samples = b"", 0
-    for packet in after:
-        pcm += decoder.decode(packet)
-        samples += packet_facts(packet).samples
-        if samples >= _HEARD_SAMPLES:
-            break
+    pcm = b"".join(map(decoder.decode, _first_20_ms(after)))
     return memoryview(pcm[: _HEARD_SAMPLES * _RATE // 48_000 * 2 * channels]).cast("h")
+
+
+def _first_20_ms(packets: Sequence[bytes]) -> Sequence[bytes]:
+    have = 0
+    for count, packet in enumerate(packets, 1):
+        have += packet_facts(packet).samples
+        if have >= _HEARD_SAMPLES:
+            return packets[:count]
+    return packets
 
 
 def _difference(one: _Pcm, other: _Pcm) -> int:
