@@ -128,10 +128,10 @@ class Socket:
 
     def end(self) -> None:
         """The client closes, all is well from now on: so the session ends."""
-        if self.code is None:
-            self.do(self.session.text('{"type":"close"}', self.now_ms))
         began = self.now_ms
         while self.code is None:
+            # Said again: of what comes before a session is open, only so many texts are kept.
+            self.do(self.session.text('{"type":"close"}', self.now_ms))
             demand(self.now_ms - began <= LONGEST_END_MS, f"{self.session.phase} long after its end")
             for _ in range(200):
                 if not self.waiting or self.code is not None:
