@@ -190,6 +190,17 @@ def test_a_file_is_looked_at_once_a_second_and_read_when_it_changed(path, clock)
     assert source.ring().ids == ("k3",)
 
 
+def test_a_key_that_changes_under_its_id_is_told_loudly(path, clock, caplog):
+    path.write_text(RING)
+    source = KeySource(path=path, clock=clock)
+    replace(path, f"{entry('k2', 9)},{entry('k1', 1)}")
+    clock.now_s += 1
+    assert source.ring().key("k2") == key(9)
+    (record,) = caplog.records
+    assert (record.levelno, record.keys) == (logging.CRITICAL, ["k2"])
+    assert source.complaint is None
+
+
 def test_a_symlink_swap_as_kubernetes_makes_it(tmp_path, clock):
     for name, text in (("..1", entry("k1", 1)), ("..2", entry("k2", 2))):
         (tmp_path / name).mkdir()

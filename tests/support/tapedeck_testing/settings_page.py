@@ -12,7 +12,7 @@ INTRODUCTION = """\
 # Settings
 
 Each service reads its settings from the environment once, before it connects to anything, and reports all mistakes together.
-`python -m listen --help` prints the same tables. `tapedeck up` passes its own environment on to the services.
+`python -m listen --help` prints the same tables. `tapedeck up` passes its own environment on to the services, the keys only to those that seal or open.
 
 This page is generated: `.venv/bin/python tests/support/tapedeck_testing/settings_page.py`.
 """

@@ -174,6 +174,12 @@ class KeySource:
                 )
             return
         self._complaint = None
+        changed = [one for one in ring.ids if one in self._ring.ids and ring.key(one) != self._ring.key(one)]
+        if changed:
+            log.critical(
+                "keys have changed under their ids: what the former ones sealed cannot be opened any more",
+                extra={"keys": changed},
+            )
         if ring.ids != self._ring.ids:
             log.info("read the keys file again", extra={"keys": list(ring.ids)})
         self._ring = ring
