@@ -61,6 +61,45 @@ async def test_a_plain_client_needs_to_read_nothing(service):
     assert (state.format, state.flush) == ("pcm8:8000:1:312", None)
 
 
+@pytest.mark.parametrize("plain", [False, True])
+async def test_two_channels_lie_left_and_right(service, second, plain):
+    query = "codec=pcm16&sample_rate=44100&channels=2&conversation_id=two"
+    async with service.connect(query, plain=plain) as client:
+        await client.hear("ready")
+        for at in range(0, len(second), 1_764):
+            await client.send(b"\x01" + second[at : at + 1_764])
+            await client.send(b"\x02" + bytes(len(second[at : at + 1_764])))
+        await client.say(type="close")
+        assert await client.closed() == 1000
+    spans = await service.spans("two")
+    decoded = b"".join(piece for span in join(spans) for piece in decode(span, (), 48_000, 2))
+    loud = [max(map(abs, memoryview(decoded).cast("h")[side::2])) for side in (0, 1)]
+    assert loud[0] > 3_000
+    assert loud[1] < 300
+    assert abs(len(decoded) // 4 - 16_000 * 48_000 / 44_100) < 1
+
+
+async def test_aac_whose_header_says_another_rate_ends_the_socket(service, aac_messages):
+    async with service.connect("codec=aac&sample_rate=44100") as client:
+        await client.hear("ready")
+        await client.send(aac_messages[0])
+        assert (await client.hear("error"))["code"] == "bad_parameter"
+        assert await client.closed() == 1003
+
+
+async def test_what_does_not_decode_is_counted(service, aac_messages):
+    broken = aac_messages[5][:9] + bytes(len(aac_messages[5]) - 9)
+    async with service.connect("codec=aac&sample_rate=16000") as client:
+        await client.hear("ready")
+        for message in (*aac_messages[:5], broken, *aac_messages[6:20]):
+            await client.send(message)
+        await client.say(type="close")
+        assert await client.closed() == 1000
+    metrics = await service.metrics()
+    assert metrics["tapedeck_messages_spoiled_total"] == 1
+    assert metrics["tapedeck_audio_received_seconds_total"] == pytest.approx(19 * 1_024 / 16_000)
+
+
 async def test_a_client_that_breaks_off_resumes_to_the_sample(service, second):
     query = "conversation_id=c"
     async with service.connect(query) as client:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from audiobus import Position
+from audiobus import Lag, Position
 from listen.audio_format import AudioFormat
 from listen.errors import BadAudioError
 from listen.recording import Recording
@@ -177,3 +177,40 @@ def test_compressed_audio_after_a_hole_drops_what_belongs_before_it(now_ms, pack
     assert (first.chunk.run_start_ms, first.chunk.lead, first.chunk.starts) == (now_ms, 312, True)
     assert (second.chunk.run_start_ms, second.chunk.first_sample) == (now_ms + 10_000, 0)
     assert (second.chunk.lead, second.chunk.starts) == (312, False)
+
+
+def two(recording: Recording, start_ms: int, ms: int, *, every_ms: int = 20) -> int:
+    """As `stream`, on both channels."""
+    for index in range(ms // 20):
+        for channel in (b"\x01", b"\x02"):
+            recording.take(channel + bytes([128]) * 160, start_ms + index * every_ms + 20)
+        recording.tick(start_ms + index * every_ms + 20)
+    return start_ms + ms // 20 * every_ms
+
+
+def test_late_audio_of_two_channels_is_late_once(now_ms):
+    recording = Recording(AudioFormat("pcm8", 8_000, 2), dialect="plain", chunk_ms=1_000)
+    end = two(recording, now_ms, 3_000)
+    two(recording, end + 5_000, 500)
+    assert (recording.held_bytes, recording.held_samples) == (8_000, 24_000)
+    two(recording, end + 5_500, 3_500)
+    assert recording.held_bytes == 0
+    assert runs(recording, now_ms + 20_000) == [(now_ms, 3_000), (now_ms + 8_000, 4_000)]
+
+
+def test_a_burst_of_two_channels_after_a_stall_is_no_gap(now_ms):
+    recording = Recording(AudioFormat("pcm8", 8_000, 2), dialect="plain", chunk_ms=1_000)
+    end = two(recording, now_ms, 3_000)
+    two(recording, end + 4_900, 5_000, every_ms=1)
+    assert runs(recording, now_ms + 20_000) == [(now_ms, 8_000)]
+
+
+def test_what_a_resuming_client_sends_again_is_not_taken_twice(now_ms, packets):
+    position = Position(now_ms, 48_000, (Lag(20 * 960 * 48_000), Lag(16 * 960 * 48_000)))
+    recording = Recording(
+        AudioFormat("opus", 16_000, 2), dialect="v1", chunk_ms=1_000, offset=100, position=position
+    )
+    assert recording.samples == -16 * 960
+    for packet in packets[:16]:
+        recording.take(b"\x02" + packet, now_ms)
+    assert recording.samples == 0

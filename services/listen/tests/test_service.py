@@ -5,22 +5,25 @@ import itertools
 import random
 import signal
 
+import numpy as np
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from audiobus import Conversation
+from audiocodec.resampler import opus_rate, resample
 from audiocodec.span import decode, join
+from tapedeck_testing.recordings import aac_messages
 
 
 class Recorder:
     """A client as the page asks for it: keeps what is not acked, reconnects, resumes."""
 
-    def __init__(self, service, cid: str, messages: list[bytes], codec: str) -> None:
+    def __init__(self, service, cid: str, messages: list[bytes], query: str, *, tag_bytes: int = 0) -> None:
         self._service = service
-        self._query = f"conversation_id={cid}&codec={codec}"
-        self._payload = b"".join(messages)
+        self._query = f"conversation_id={cid}&{query}"
+        self._messages = [(message[:tag_bytes], message[tag_bytes:]) for message in messages]
         self._ends = [0]
-        for message in messages:
-            self._ends.append(self._ends[-1] + len(message))
+        for _, payload in self._messages:
+            self._ends.append(self._ends[-1] + len(payload))
         self.session = ""
         self.acked = 0
         self.connections = 0
@@ -50,9 +53,10 @@ class Recorder:
 
     async def _send(self, client, offset: int) -> None:
         try:
-            for start, end in itertools.pairwise(self._ends):
+            for (tag, payload), end in zip(self._messages, self._ends[1:], strict=True):
                 if end > offset:
-                    await client.send(self._payload[max(start, offset) : end])
+                    start = end - len(payload)
+                    await client.send(tag + payload[max(0, offset - start) :])
                     await asyncio.sleep(0.004)
             await client.say(type="close")
         except ConnectionClosed:
@@ -65,8 +69,8 @@ async def test_killed_at_any_moment_nothing_acked_is_lost_and_nothing_doubled(ma
     pcm = second * 10
     cuts = [pcm[at : at + 1_001] for at in range(0, len(pcm), 1_001)]
     recorders = [
-        Recorder(service, "speech", cuts, "pcm16"),
-        Recorder(service, "packets", packets * 2, "opus"),
+        Recorder(service, "speech", cuts, "codec=pcm16"),
+        Recorder(service, "packets", packets * 2, "codec=opus"),
     ]
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(recorder.run()) for recorder in recorders]
@@ -88,6 +92,69 @@ async def test_killed_at_any_moment_nothing_acked_is_lost_and_nothing_doubled(ma
     state = await service.bus.state(Conversation("alice", "packets"))
     assert state.received_samples == 1_000 * 960 - 312
     await service.bus.close()
+
+
+def both(speech: bytes, codec: str, rate: int) -> tuple[list[bytes], list[bytes]]:
+    """Two channels of speech as a client sends them, and what each says at the rate that is stored."""
+    said = [speech[:192_000], speech[96_000:288_000]]
+    channels = []
+    for voice in said:
+        pcm = resample(voice, 16_000, rate)
+        pieces = [pcm[at : at + 3_001] for at in range(0, len(pcm), 3_001)]
+        channels.append(aac_messages(pcm, rate) if codec == "aac" else pieces)
+    messages = [
+        bytes([number]) + message
+        for pair in zip(*channels, strict=True)
+        for number, message in zip((1, 2), pair, strict=True)
+    ]
+    return messages, [resample(pcm, 16_000, opus_rate(rate)) for pcm in said]
+
+
+async def test_two_channels_of_any_rate_survive_kills_to_the_sample(make_service, speech):
+    service = make_service(TAPEDECK_OPUS_COMPLEXITY="1")
+    chooser = random.Random(3)
+    layouts = [("pcm16", 44_100), ("aac", 22_050)]
+    parts = {layout: both(speech, *layout) for layout in layouts}
+    recorders = [
+        Recorder(
+            service,
+            codec,
+            parts[codec, rate][0],
+            f"codec={codec}&sample_rate={rate}&channels=2",
+            tag_bytes=1,
+        )
+        for codec, rate in layouts
+    ]
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(recorder.run()) for recorder in recorders]
+        for _ in range(3):
+            async with service.process() as process:
+                await asyncio.wait(running, timeout=chooser.uniform(0.4, 0.8))
+                process.send_signal(signal.SIGKILL)
+        async with service.process():
+            await asyncio.wait(running)
+    assert all(recorder.connections > 2 for recorder in recorders)
+    for codec, rate in layouts:
+        spans = await service.spans(codec)
+        assert all(a.end_offset == b.first_offset for a, b in itertools.pairwise(spans))
+        assert all(a.end_48k == b.start_48k for a, b in itertools.pairwise(spans))
+        out = opus_rate(rate)
+        decoded = b"".join(piece for span in join(spans) for piece in decode(span, (), out, 2))
+        heard = np.frombuffer(decoded, "<i2").reshape(-1, 2).astype(float)
+        for channel, pcm in enumerate(parts[codec, rate][1]):
+            said = np.frombuffer(pcm, "<i2").astype(float)
+            assert abs(len(heard) - len(said)) <= (1_024 * out // rate if codec == "aac" else 1)
+            for at in range(0, 5 * out, out):
+                assert abs(_lag(heard[at : at + out, channel], said[at : at + out])) <= 2 * out // 16_000
+    await service.bus.close()
+
+
+def _lag(heard: np.ndarray, said: np.ndarray) -> int:
+    """By how many samples what is heard comes late."""
+    size = 4 * len(said)
+    correlation = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(said, size)), size)
+    at = int(np.argmax(correlation))
+    return at if at < size // 2 else at - size
 
 
 async def test_asked_to_end_it_brings_everyone_safe(make_service, second):

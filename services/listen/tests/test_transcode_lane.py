@@ -164,6 +164,15 @@ def test_a_stall_with_a_burst_after_it_moves_nothing(dialect, channels, rate, st
     check(tape, 6)
 
 
+def test_a_channel_that_is_waited_for_holds_the_end_of_silence_up_for_a_while(second):
+    tape = Tape("pcm16", 16_000, 2)
+    tape.send(second, 0)
+    tape.wait(9_900)
+    assert tape.offset == 0
+    tape.wait(100)
+    assert tape.offset == len(second)
+
+
 @pytest.mark.parametrize(("codec", "rate"), [("pcm16", 44_100), ("aac", 44_100), ("opus", 16_000)])
 def test_who_comes_back_between_the_messages_of_a_pair_finds_the_other_channel_where_it_was(
     compressed, codec, rate

@@ -23,7 +23,10 @@ class GaveUpError(Exception):
 
 
 class ProtocolClient:
-    """One recording: messages sent in order, at a pace, whatever happens to the line."""
+    """One recording: messages sent in order, at a pace, whatever happens to the line.
+
+    With two channels each message begins with its channel, 1 or 2, which is no payload.
+    """
 
     def __init__(
         self,
@@ -34,6 +37,7 @@ class ProtocolClient:
         *,
         codec: str,
         sample_rate: int = 16_000,
+        channels: int = 1,
         pace_s: float = 0.0,
         mark_ms: int | None = None,
     ) -> None:
@@ -41,8 +45,10 @@ class ProtocolClient:
         self.token = token
         self.conversation_id = conversation_id
         self.messages = messages
-        self.ends = list(accumulate(len(message) for message in messages))
+        self.tag_bytes = channels - 1
+        self.ends = list(accumulate(len(message) - self.tag_bytes for message in messages))
         self.codec = codec
+        self.channels = channels
         self.sample_rate = sample_rate
         self.pace_s = pace_s
         self.mark_ms = mark_ms
@@ -82,6 +88,7 @@ class ProtocolClient:
         query = {
             "codec": self.codec,
             "sample_rate": str(self.sample_rate),
+            "channels": str(self.channels),
             "conversation_id": self.conversation_id,
             **({"session": self.session} if self.session else {}),
         }
@@ -138,13 +145,14 @@ class ProtocolClient:
             if end <= sent:
                 continue
             message = self.messages[index]
-            begin = end - len(message)
+            tag, payload = message[: self.tag_bytes], message[self.tag_bytes :]
+            begin = end - len(payload)
             if self.pace_s:
                 # A device records on while its line is down; what it kept goes out at once.
                 pause = self._sent_from_clock + index * self.pace_s - loop.time()
                 if pause > 0:
                     await asyncio.sleep(pause)
-            await socket.send(message[max(0, sent - begin) :])
+            await socket.send(tag + payload[max(0, sent - begin) :])
         await socket.send(json.dumps({"type": "close"}))
 
     async def _read(self, socket: ClientConnection) -> None:

@@ -28,9 +28,9 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     at_ms: int
     """When `listen` made the chunk, unix ms: from here its waiting time counts."""
     source: str
-    """The codec that the client sends: `pcm8`, `pcm16`, `opus`, `opus_fs320`."""
+    """The codec that the client sends: `pcm8`, `pcm16`, `opus`, `opus_fs320`, `aac`."""
     sample_rate: int
-    """Hz: what the recording is played at, and what OpusHead says."""
+    """Hz: the rate of what the client records, whatever the packets are coded at; OpusHead says it."""
     channels: int
     run_start_ms: int
     """Unix ms of sample 0 of the run."""
