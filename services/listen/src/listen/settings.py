@@ -46,7 +46,12 @@ class ListenSettings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = 60.0
     opus_bitrate: Annotated[
-        int, Setting("TAPEDECK_OPUS_BITRATE", whole(6_000, 128_000), "bit/s for clients that send PCM")
+        int,
+        Setting(
+            "TAPEDECK_OPUS_BITRATE",
+            whole(6_000, 128_000),
+            "bit/s a channel, for all but Opus packets of one channel, which are kept",
+        ),
     ] = 24_000
     opus_complexity: Annotated[
         int, Setting("TAPEDECK_OPUS_COMPLEXITY", whole(0, 10), "0 (fast) to 10 (best), for the same")
