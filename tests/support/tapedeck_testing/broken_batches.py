@@ -138,7 +138,9 @@ def _of_pages(data: bytes) -> Iterator[Twin]:
         joined([*pages[:3], replace(pages[3], flags=LAST), *pages[4:]]),
         "bytes after its end",
     )
-    yield Twin("no end", joined([*pages[:-1], replace(pages[-1], flags=0)]), "header cut short|granule position")
+    yield Twin(
+        "no end", joined([*pages[:-1], replace(pages[-1], flags=0)]), "header cut short|granule position"
+    )
     yield Twin(
         "a beginning in the middle",
         joined([*pages[:3], replace(pages[3], flags=FIRST), *pages[4:]]),
