@@ -50,7 +50,7 @@ def test_what_goes_on_begins_with_the_packets_before_it(session, conversation):
         session.run_start_ms,
         3 * 48_000 - 312,
         15_000,
-        tuple(packet for _, packet in session.sent[134:150]),
+        tuple(packet for _, packet in session.sent[90:150]),
     )
     second = build(conversation.cid, entries[3:], first.preroll)
     assert second.batch.preroll == first.preroll.packets[-16:]

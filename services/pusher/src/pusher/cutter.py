@@ -16,9 +16,11 @@ from audiostore.batch import MAX_RUNS, fill
 from pusher.arrived import Arrived
 from pusher.lineage import goes_on, heard
 from pusher.reason import Reason
-from pusher.seam import CONTEXT_SAMPLES, LONGEST_SAMPLES, always_settles, unrest
+from pusher.seam import CONTEXT_SAMPLES, LONGEST_SAMPLES, unrest
 from pusher.stored_ranges import covers
 
+QUIET_MS = 5_000
+"""Where nothing came for this long, nothing is waited for to see how it goes on."""
 MAX_SEAMS = 8
 """Places that are looked at, by decoding, before a batch ends where it would have ended anyway."""
 
@@ -101,7 +103,7 @@ def decide(
     if reason in (Reason.SIZE, Reason.AGE):
         # Nobody asked for this very place: it may be any near it.
         number = _phased(arrived[:number], state, now_ms, limits, phase)
-        number, settled = _seam(arrived, number, state, limits)
+        number, settled = _seam(arrived, number, state, now_ms, limits)
         if settled:
             context_samples = PREROLL_SAMPLES
     return _take(arrived[:number], reason, exclude, context_samples)
@@ -237,7 +239,7 @@ def _phased(
 
 
 def _seam(
-    arrived: Sequence[Arrived], count: int, state: ConversationState, limits: Limits
+    arrived: Sequence[Arrived], count: int, state: ConversationState, now_ms: int, limits: Limits
 ) -> tuple[int, bool]:
     """How many of the first `count` entries to take so that the next batch, with 320 ms of pre-roll, goes on as if nothing were cut.
 
@@ -260,8 +262,8 @@ def _seam(
         if kept is None or (after is not None and not _goes_on(after, kept)):
             return number, True
         if after is None or after.chunk is None:
-            if always_settles(kept.packets):
-                return number, True
+            if now_ms - state.last_ms >= QUIET_MS:
+                return number, False
             continue
         far = unrest(kept.packets, after.chunk.packets, after.chunk.channels)
         if far <= 1:

@@ -27,7 +27,9 @@ STEP_SAMPLES: Final = 960
 """20 ms: how far apart the beginnings lie that are tried where 320 ms are not enough."""
 
 _RATE: Final = 16_000
-"""Hz of the comparison: what SILK codes lies below 8 kHz. CELT has settled after 320 ms always."""
+"""Hz of the comparison: what SILK codes lies below 8 kHz, and so does most of what is loud in speech."""
+_ECHO_SAMPLES: Final = 4_800
+"""100 ms: so long what a decoder made up is heard in what comes after it."""
 _HEARD_SAMPLES: Final = 960
 """20 ms at 48 kHz: what is compared, right after the seam."""
 
@@ -45,22 +47,12 @@ def last_packets(packets: Sequence[bytes], samples: int) -> tuple[bytes, ...]:
 
 def worth_keeping(packets: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """What of the packets before a seam the choice of its pre-roll can need."""
-    if always_settles(packets):
-        return last_packets(packets, PREROLL_SAMPLES)
     at, size = len(packets), 0
     while at and size + len(packets[at - 1]) <= CONTEXT_BYTES:
         at -= 1
         size += len(packets[at])
     longest = last_packets(packets, LONGEST_SAMPLES)
     return max(packets[at:], longest, key=len)
-
-
-def always_settles(before: Sequence[bytes]) -> bool:
-    """Whether 320 ms are enough whatever packet with sound follows: CELT forgets (RFC 6716 §4.3), and SILK begins anew after it (§4.5)."""
-    return all(
-        packet_facts(packet).mode == "celt" and not absent_frames(packet)
-        for packet in last_packets(before, PREROLL_SAMPLES)
-    )
 
 
 def unrest(before: Sequence[bytes], after: Sequence[bytes], channels: int) -> float:
@@ -76,10 +68,8 @@ def unrest(before: Sequence[bytes], after: Sequence[bytes], channels: int) -> fl
     long, short = last_packets(before, LONGEST_SAMPLES), last_packets(before, PREROLL_SAMPLES)
     if len(short) == len(long):
         return 0.0
-    if any(map(absent_frames, _first_20_ms(after))) or all(map(absent_frames, short)):
+    if any(map(absent_frames, (*last_packets(before, _ECHO_SAMPLES), *_first_20_ms(after)))):
         return math.inf
-    if always_settles(short):
-        return 0.0
     try:
         one, other = _heard(short, after, channels), _heard(long, after, channels)
     except CodecError:
@@ -99,17 +89,19 @@ def preroll_for(
         room: most samples at 48 kHz that the pre-roll may last.
     """
     short = _at_most(last_packets(before, PREROLL_SAMPLES), room)
-    if unrest(before, after, channels) <= 1:
+    if len(short) == len(before):
         return short
-    tried = [
-        _at_most(last_packets(before, samples), room)
-        for samples in range(PREROLL_SAMPLES, LONGEST_SAMPLES + 1, STEP_SAMPLES)
-    ]
     try:
         through = _heard(before, after, channels)
+        if _difference(_heard(short, after, channels), through) <= _tolerance(through):
+            return short
+        tried = [
+            _at_most(last_packets(before, samples), room)
+            for samples in range(PREROLL_SAMPLES, LONGEST_SAMPLES + 1, STEP_SAMPLES)
+        ]
         off = {packets: _difference(_heard(packets, after, channels), through) for packets in tried}
     except CodecError:
-        return short
+        return short  # what no decoder takes sounds the same after any pre-roll
     return min(off, key=lambda packets: off[packets])
 
 

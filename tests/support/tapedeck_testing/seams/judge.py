@@ -4,7 +4,7 @@
 (a PCM client that resumed, a flush) so does the decoder, as a batch begins there or a gap lies before it. All at 48 kHz.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -17,6 +17,7 @@ from audiocodec.resampler import resample
 from audiocodec.span import Span
 from audiostore.batch import Batch, read_batch
 from pusher.reason import Reason
+from pusher.seam import last_packets
 from storage_api.loading import stored_sounds
 from storage_api.passage import passages
 from storage_api.pcm_rendering import PcmForm, pcm_block
@@ -158,7 +159,7 @@ def _seams(
         yield Seam(
             tape.case.number,
             span.start_48k,
-            _mode(span),
+            _mode(batch.preroll, span),
             puts[number - 1].reason,
             preroll,
             db(sound, reference),
@@ -166,8 +167,10 @@ def _seams(
         )
 
 
-def _mode(span: Span) -> str:
-    """Of the packets in the window; `dtx` if one of them is absent, so that the decoder makes up what it gives."""
+def _mode(before: Sequence[bytes], span: Span) -> str:
+    """Of the packets in the window; `dtx` if one of them, or of the 100 ms before, is absent: a decoder makes up what it gives then."""
+    if any(map(absent_frames, last_packets(before, 4_800))):
+        return "dtx"
     modes, have = [], -span.lead
     for packet in span.packets:
         facts = packet_facts(packet)
