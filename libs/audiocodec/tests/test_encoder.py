@@ -170,3 +170,9 @@ def test_many_encoders_come_and_go():
     for _ in range(200):
         Encoder(16_000, complexity=0).encode(bytes(640))
     gc.collect()
+
+
+@pytest.mark.parametrize(("channels", "signal"), [(1, -1_000), (2, 3_001)])  # OPUS_AUTO, OPUS_SIGNAL_VOICE
+def test_two_voices_are_not_taken_for_music(channels, signal):
+    get_signal = 4_025  # OPUS_GET_SIGNAL
+    assert Encoder(48_000, channels)._get(get_signal) == signal
