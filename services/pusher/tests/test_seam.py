@@ -9,8 +9,6 @@ from audiocodec import Encoder
 from audiocodec.packet import packet_facts
 from pusher import seam
 
-ROOM = 65_415
-
 
 def noise(seconds: float, channels: int = 1, level: float = 3000.0) -> bytes:
     chance = random.Random(5)
@@ -45,13 +43,13 @@ def test_the_last_packets_last_at_least_as_long(packets):
 
 def test_noise_is_settled_after_320_ms(packets):
     assert seam.unrest(packets[:500], packets[500:], 1) <= 1
-    assert seam.preroll_for(packets[:500], packets[500:], 1, ROOM) == tuple(packets[484:500])
+    assert seam.preroll_for(packets[:500], packets[500:], 1) == tuple(packets[484:500])
 
 
 def test_an_encoder_that_began_within_320_ms_is_always_settled(packets):
     assert seam.unrest([], packets, 1) <= 1
     assert seam.unrest(absent(packets, 16), packets, 1) <= 1
-    assert seam.preroll_for(packets[:3], packets[3:], 1, ROOM) == tuple(packets[:3])
+    assert seam.preroll_for(packets[:3], packets[3:], 1) == tuple(packets[:3])
 
 
 def test_where_a_decoder_would_have_to_make_up_noise_more_is_taken(packets):
@@ -61,10 +59,13 @@ def test_where_a_decoder_would_have_to_make_up_noise_more_is_taken(packets):
     assert seam.unrest(before, after, 1) > 1
     assert seam.unrest([*before, *absent(packets, 100)], packets, 1) > 1
     assert seam.unrest([*before, *packets[:3]], packets[3:], 1) > 1
+    # What is not played counts for nothing.
+    assert seam.unrest(packets[:500], [*packets[:1], *after], 1, lead=960) > 1
+    assert seam.unrest(packets[:500], [*packets[500:503], *after], 1, lead=960) <= 1
     assert seam.unrest([*before, *packets[:50]], packets[50:], 1) <= 1
     # … also a little later.
     assert seam.unrest(packets[:500], [b"\xe0\xff\xfe", b"\xe0"], 1) > 1
-    taken = seam.preroll_for(before, after, 1, ROOM)
+    taken = seam.preroll_for(before, after, 1)
     assert taken == tuple(before[-len(taken) :])
     assert 20 < len(taken) <= 62
 
@@ -73,9 +74,9 @@ def test_the_longest_pre_roll_fits_into_a_pre_skip(packets):
     long = [bytes([packets[0][0] | 3, 0x80 | 6, *[2] * 5, *([0x55] * 13)])]  # six frames of 20 ms
     assert packet_facts(long[0]).samples == 5_760
     for before in ([*packets[:300], *absent(packets, 17)], [*packets[:300], *long * 2, *absent(packets, 17)]):
-        assert samples(seam.preroll_for(before, absent(packets, 5), 1, ROOM)) <= ROOM
-        assert samples(seam.preroll_for(before, absent(packets, 5), 1, 20_000)) <= 20_000
-    assert seam.preroll_for(packets[:100], packets[100:], 1, -5) == ()
+        assert samples(seam.preroll_for(before, absent(packets, 5), 1)) <= 65_415
+        assert samples(seam.preroll_for(before, absent(packets, 5), 1, 40_000)) <= 25_415
+    assert seam.preroll_for(packets[:100], packets[100:], 1, 65_500) == ()
 
 
 def test_two_channels_are_compared_as_two():

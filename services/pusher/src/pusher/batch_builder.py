@@ -11,11 +11,9 @@ import msgspec
 from audiobus.cut import Stored
 from audiobus.state import PreRoll
 from audiocodec.errors import CodecError
-from audiocodec.silence import STEP_SAMPLES
 from audiocodec.span import Span, join
 from audiostore.batch import Batch, BatchFile, batch_file
 from audiostore.errors import BatchFormatError
-from audiostore.layout import MAX_PRE_SKIP_SAMPLES
 from audiostore.names import CONTENT_TYPE
 from pusher.arrived import Arrived
 from pusher.errors import BuildError
@@ -104,12 +102,11 @@ def _assemble(
         return None
     spans = tuple(span for span in join(entering) if span.packets)
     channels = first.chunk.channels
-    room = MAX_PRE_SKIP_SAMPLES - STEP_SAMPLES - spans[0].lead
     return Batch(
         conversation_id=conversation_id,
         source=first.chunk.source,
         sample_rate=first.chunk.sample_rate,
         channels=channels,
-        preroll=preroll_for(before, spans[0].packets, channels, room),
+        preroll=preroll_for(before, spans[0].packets, channels, spans[0].lead),
         spans=spans,
     )

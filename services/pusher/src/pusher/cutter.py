@@ -265,7 +265,7 @@ def _seam(
             if now_ms - state.last_ms >= QUIET_MS:
                 return number, False
             continue
-        far = unrest(kept.packets, after.chunk.packets, after.chunk.channels)
+        far = unrest(kept.packets, after.chunk.packets, after.chunk.channels, after.chunk.lead)
         if far <= 1:
             return number, True
         seams.append((far, -number))

@@ -13,7 +13,9 @@ from typing import Final, TypeAlias
 from audiocodec.decoder import Decoder
 from audiocodec.errors import CodecError
 from audiocodec.packet import absent_frames, packet_facts
+from audiocodec.silence import STEP_SAMPLES as SILENCE_STEP_SAMPLES
 from audiocodec.span import PREROLL_SAMPLES
+from audiostore.layout import MAX_PRE_SKIP_SAMPLES
 
 LONGEST_SAMPLES: Final = 57_600
 """1.2 s at 48 kHz: the longest pre-roll. With a packet more, and a lead, a pre-skip holds it (RFC 7845 §5.1)."""
@@ -26,8 +28,6 @@ SETTLED_DB: Final = 44.0
 STEP_SAMPLES: Final = 960
 """20 ms: how far apart the beginnings lie that are tried where 320 ms are not enough."""
 
-_RATE: Final = 16_000
-"""Hz of the comparison: what SILK codes lies below 8 kHz, and so does most of what is loud in speech."""
 _ECHO_SAMPLES: Final = 4_800
 """100 ms: so long what a decoder made up is heard in what comes after it."""
 _HEARD_SAMPLES: Final = 960
@@ -55,30 +55,31 @@ def worth_keeping(packets: tuple[bytes, ...]) -> tuple[bytes, ...]:
     return max(packets[at:], longest, key=len)
 
 
-def unrest(before: Sequence[bytes], after: Sequence[bytes], channels: int) -> float:
+def unrest(before: Sequence[bytes], after: Sequence[bytes], channels: int, lead: int = 0) -> float:
     """How far a seam between these packets is from one that 320 ms of pre-roll are enough for: up to 1 they are.
 
     Infinite where decoders make up noise, each its own.
 
     Args:
         before: the packets before the seam: LONGEST_SAMPLES, or all since the encoder began.
-        after: those after it: at least 20 ms, else what there is.
+        after: those after it: at least 20 ms after `lead`, else what there is.
         channels: of the recording.
+        lead: samples at 48 kHz that are dropped before the first one that is played.
     """
     long, short = last_packets(before, LONGEST_SAMPLES), last_packets(before, PREROLL_SAMPLES)
     if len(short) == len(long):
         return 0.0
-    if any(map(absent_frames, (*last_packets(before, _ECHO_SAMPLES), *_first_20_ms(after)))):
+    if any(map(absent_frames, (*last_packets(before, _ECHO_SAMPLES), *_first(after, lead)))):
         return math.inf
     try:
-        one, other = _heard(short, after, channels), _heard(long, after, channels)
+        one, other = _heard(short, after, channels, lead), _heard(long, after, channels, lead)
     except CodecError:
         return 0.0  # what no decoder takes sounds the same after any pre-roll
     return _difference(one, other) / _tolerance(other)
 
 
 def preroll_for(
-    before: Sequence[bytes], after: Sequence[bytes], channels: int, room: int
+    before: Sequence[bytes], after: Sequence[bytes], channels: int, lead: int = 0
 ) -> tuple[bytes, ...]:
     """The pre-roll of a batch that begins with `after`: 320 ms, or more where they are not enough.
 
@@ -86,36 +87,41 @@ def preroll_for(
         before: the packets before the seam: the more (up to CONTEXT_SAMPLES), the better the choice.
         after: the packets of the batch.
         channels: of the recording.
-        room: most samples at 48 kHz that the pre-roll may last.
+        lead: samples at 48 kHz that are dropped before the first one that is played.
     """
+    room = MAX_PRE_SKIP_SAMPLES - SILENCE_STEP_SAMPLES - lead
     short = _at_most(last_packets(before, PREROLL_SAMPLES), room)
     if len(short) == len(before):
         return short
     try:
-        through = _heard(before, after, channels)
-        if _difference(_heard(short, after, channels), through) <= _tolerance(through):
+        through = _heard(before, after, channels, lead)
+        if _difference(_heard(short, after, channels, lead), through) <= _tolerance(through):
             return short
         tried = [
             _at_most(last_packets(before, samples), room)
             for samples in range(PREROLL_SAMPLES, LONGEST_SAMPLES + 1, STEP_SAMPLES)
         ]
-        off = {packets: _difference(_heard(packets, after, channels), through) for packets in tried}
+        off = {packets: _difference(_heard(packets, after, channels, lead), through) for packets in tried}
     except CodecError:
         return short  # what no decoder takes sounds the same after any pre-roll
     return min(off, key=lambda packets: off[packets])
 
 
-def _heard(before: Sequence[bytes], after: Sequence[bytes], channels: int) -> _Pcm:
-    """The first 20 ms of `after`, s16, as a new decoder gives them after `before`."""
-    decoder = Decoder(_RATE, channels)
+def _heard(before: Sequence[bytes], after: Sequence[bytes], channels: int, lead: int) -> _Pcm:
+    """The first 20 ms played of `after`, s16, as a new decoder gives them after `before`."""
+    # No wider than what is coded: it costs less.
+    rate = 48_000 if packet_facts(after[0]).bandwidth in ("SWB", "FB") else 16_000
+    decoder = Decoder(rate, channels)
     for packet in before:
         decoder.decode(packet)
-    pcm = b"".join(map(decoder.decode, _first_20_ms(after)))
-    return memoryview(pcm[: _HEARD_SAMPLES * _RATE // 48_000 * 2 * channels]).cast("h")
+    pcm = b"".join(map(decoder.decode, _first(after, lead)))
+    start, stop = (samples * rate // 48_000 * 2 * channels for samples in (lead, lead + _HEARD_SAMPLES))
+    return memoryview(pcm[start:stop]).cast("h")
 
 
-def _first_20_ms(packets: Sequence[bytes]) -> Sequence[bytes]:
-    have = 0
+def _first(packets: Sequence[bytes], lead: int) -> Sequence[bytes]:
+    """Those that hold the first 20 ms played."""
+    have = -lead
     for count, packet in enumerate(packets, 1):
         have += packet_facts(packet).samples
         if have >= _HEARD_SAMPLES:
