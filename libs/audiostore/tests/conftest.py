@@ -29,12 +29,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    without = metafunc.definition.get_closest_marker("without")
+
+    def tried(kinds: list[str]) -> list[str]:
+        return [kind for kind in kinds if without is None or kind.partition("-")[0] != without.args[0]]
+
     if "store" in metafunc.fixturenames:
-        metafunc.parametrize("store_url", STORES, indirect=True)
+        metafunc.parametrize("store_url", tried(STORES), indirect=True)
     elif "plain_store" in metafunc.fixturenames:
-        metafunc.parametrize("store_url", [kind for kind in STORES if "-" not in kind], indirect=True)
+        metafunc.parametrize("store_url", tried([kind for kind in STORES if "-" not in kind]), indirect=True)
     elif "scheme" in metafunc.fixturenames:
-        metafunc.parametrize("scheme", getattr(metafunc.module, "SCHEMES", REMOTE))
+        metafunc.parametrize("scheme", tried(getattr(metafunc.module, "SCHEMES", REMOTE)))
 
 
 class Servers:
