@@ -93,7 +93,9 @@ def library(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise BenchError(f"{name} is not installed: `uv sync --group quality` installs it") from error
+        raise BenchError(
+            f"{name} is not installed: `PATH=$PATH:.venv/bin uv sync --inexact --group quality` installs it"
+        ) from error
 
 
 def _at(x: Channel, sample_rate: int, rate: int) -> Channel:

@@ -119,3 +119,10 @@ def test_amazon_is_known_by_its_name(no_settings, monkeypatch, endpoint, amazon)
     if endpoint:
         monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     assert is_amazon() is amazon
+
+
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+def test_half_of_a_key_is_refused(no_settings, monkeypatch, name):
+    monkeypatch.setenv(name, "something")
+    with pytest.raises(StoreConfigurationError, match="belong together, and only one is set"):
+        open_store("s3://bucket")

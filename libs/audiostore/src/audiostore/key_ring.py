@@ -11,6 +11,7 @@ import base64
 import binascii
 import logging
 import os
+import re
 import threading
 import time
 from typing import TYPE_CHECKING, ClassVar, NoReturn
@@ -28,6 +29,7 @@ MAX_KEY_ID_BYTES = 64
 MAX_KEYS = 256
 MAX_RING_BYTES = 64 * 1024
 CHECK_EVERY_S = 1.0
+_BETWEEN_ENTRIES = re.compile(r"\s*,\s*|\s*\n\s*")
 _BASE64_CHARACTERS = 44  # of 32 bytes, with the one `=` (RFC 4648 §4)
 
 
@@ -65,14 +67,14 @@ class KeyRing:
 
     @classmethod
     def parse(cls, text: str) -> KeyRing:
-        """The ring in `id:base64,id:base64`, the sealing one first; white space around entries is allowed, no empty entry is.
+        """The ring in `id:base64,id:base64`, or an entry a line, the sealing one first; white space around entries is allowed, no empty entry is.
 
         Raises KeyRingError, naming the entry by its number and the defect, never what stands there.
         """
         if len(text) > MAX_RING_BYTES:
             raise KeyRingError(f"key ring: longer than {MAX_RING_BYTES} bytes")
         keys: dict[str, bytes] = {}
-        for number, entry in enumerate(text.split(","), 1):
+        for number, entry in enumerate(_BETWEEN_ENTRIES.split(text.strip()), 1):
             if number > MAX_KEYS:
                 raise KeyRingError(f"key ring: more than {MAX_KEYS} entries")
             key_id, colon, encoded = entry.strip().partition(":")

@@ -6,8 +6,12 @@ Owns no policy of retrying: that is `attempts`.
 from __future__ import annotations
 
 import os
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from audiostore.errors import StoreConfigurationError
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
@@ -33,5 +37,28 @@ def no_retries() -> RetryConfig:
 
 
 def plain_http(endpoints: tuple[str, ...]) -> bool:
-    """Whether one of these variables names an endpoint without TLS: whoever writes http:// means it."""
-    return any(os.environ.get(name, "").startswith("http://") for name in endpoints)
+    """Whether one of these variables names an endpoint without TLS: whoever writes http:// means it.
+
+    Raises StoreConfigurationError where one is no address: obstore would not refuse it, but break at the first request.
+    """
+    named = {name: os.environ[name] for name in endpoints if os.environ.get(name)}
+    for name, url in named.items():
+        if not _is_address(url):
+            raise StoreConfigurationError(
+                f"{name} is no address: write https://host[:port] or http://host[:port]"
+            )
+    return any(url.startswith("http://") for url in named.values())
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port_fits = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    host = parts.hostname or ""
+    return (
+        parts.scheme in {"http", "https"}
+        and port_fits
+        and re.fullmatch(r"[A-Za-z0-9._:-]+", host) is not None
+    )

@@ -96,6 +96,10 @@ def connect(bucket: str) -> Client:
         raise StoreConfigurationError(
             f"open s3://{bucket}: AWS_COPY_IF_NOT_EXISTS={condition[:20]} loses metadata; leave it out, or name a header"
         )
+    if bool(os.environ.get("AWS_ACCESS_KEY_ID")) != bool(os.environ.get("AWS_SECRET_ACCESS_KEY")):
+        raise StoreConfigurationError(
+            f"open s3://{bucket}: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together, and only one is set"
+        )
     config: S3Config = {
         "copy_if_not_exists": condition,
         "checksum_algorithm": os.environ.get(

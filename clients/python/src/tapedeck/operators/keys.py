@@ -134,7 +134,9 @@ def _show(found: "Report") -> None:
     if found.damaged > len(found.damaged_objects):
         _say(f"and {found.damaged - len(found.damaged_objects)} more like it")
     if found.missing:
-        _say(f"the ring lacks {', '.join(found.missing)}: what they sealed cannot be opened; {RING_HINT}")
+        _say(
+            f"the ring lacks {', '.join(found.missing)}: what was sealed with that cannot be opened; {RING_HINT}"
+        )
     if older.objects and not older.secret_set:
         _say("TAPEDECK_LEGACY_SECRET is not set: sealed objects of the older formats cannot be opened")
 
