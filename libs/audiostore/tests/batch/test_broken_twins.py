@@ -8,7 +8,8 @@ from audiocodec.errors import CodecError
 from audiocodec.ogg import read_ogg_headers
 from audiostore.batch import HEAD_BYTES, batch_facts, read_batch, write_batch
 from audiostore.errors import BatchFormatError
-from tapedeck_testing.broken_batches import joined, sheets, twins
+from tapedeck_testing.broken_batches import twins
+from tapedeck_testing.ogg_sheets import joined, sheets
 
 SAMPLES = sorted((Path(__file__).parent / "samples").glob("*.batch.bin"))
 TWINS = [(path.name, twin) for path in SAMPLES for twin in twins(path.read_bytes())]
