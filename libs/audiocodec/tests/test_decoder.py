@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audiocodec.decoder import Decoder
+from audiocodec.encoder import Encoder
 from audiocodec.errors import BadPacketError, BadPcmError
 from audiocodec.native import bound
 from audiocodec.packet import MAX_PACKET_BYTES, packet_facts
@@ -83,3 +84,12 @@ def test_many_decoders_come_and_go(speech_span):
     for _ in range(300):
         Decoder(16_000, 1).decode(speech_span.packets[0])
     gc.collect()
+
+
+def test_floats_are_the_same_sound_before_rounding(speech):
+    packets = Encoder(16_000).encode(speech[:64_000])
+    whole, exact = Decoder(16_000, 1), Decoder(16_000, 1, floats=True)
+    for packet in packets:
+        rounded = np.frombuffer(whole.decode(packet), "<i2")
+        floats = np.frombuffer(exact.decode(packet), np.float32)
+        assert np.abs(floats * 32_768 - rounded).max() <= 1

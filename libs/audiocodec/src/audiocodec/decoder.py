@@ -18,8 +18,11 @@ from audiocodec.pcm import check_format
 class Decoder:
     """One stream's decoder, to any Opus rate and to mono or stereo, whatever the packets are."""
 
-    def __init__(self, sample_rate: int, channels: int) -> None:
-        """BadPcmError: a rate (Hz) or channel count that Opus has not."""
+    def __init__(self, sample_rate: int, channels: int, *, floats: bool = False) -> None:
+        """With `floats` samples come as 32-bit floats of the machine, full scale at 1, for who compares below 16 bits.
+
+        BadPcmError: a rate (Hz) or channel count that Opus has not.
+        """
         check_format(sample_rate, channels)
         lib = native.bound()
         opus = lib.opuslib
@@ -29,14 +32,14 @@ class Decoder:
             raise LibopusError(f"libopus made no decoder: {native.reason(error.code)}") from error
         weakref.finalize(self, opus.api.decoder.destroy, state).atexit = False
         self._state = ctypes.cast(state, ctypes.c_void_p)
-        self._decode = lib.decode
-        self._sample_bytes = 2 * channels
+        self._decode = lib.decode_float if floats else lib.decode
+        self._sample_bytes = (4 if floats else 2) * channels
         self._room = MAX_PACKET_SAMPLES * sample_rate // 48_000
         self._out = ctypes.create_string_buffer(self._room * self._sample_bytes)
         self._view = memoryview(self._out)
 
     def decode(self, packet: bytes) -> bytes:
-        """PCM of one packet, s16le interleaved, exactly as long as the packet says.
+        """PCM of one packet, s16le (or floats) interleaved, exactly as long as the packet says.
 
         BadPacketError: no valid packet; the decoder can go on with the next one.
         """

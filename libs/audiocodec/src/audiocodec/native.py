@@ -31,6 +31,8 @@ class Native:
     """opus_encode(state, pcm: bytes, samples per channel, out buffer, its bytes) -> bytes or an error code."""
     decode: Callable[..., int]
     """opus_decode(state, packet: bytes, its length, out buffer, room in samples, fec) -> samples or an error."""
+    decode_float: Callable[..., int]
+    """opus_decode_float, the same into 32-bit floats, full scale at 1."""
     parse: Callable[..., int]
     """opus_packet_parse(packet: bytes, its length, NULL, NULL, sizes, NULL) -> frames or an error code."""
     encoder_ctl: Callable[..., int]
@@ -56,6 +58,7 @@ def bound() -> Native:
         opuslib=opuslib,
         encode=bind("opus_encode", pointer, data, c_int, pointer, c_int32),
         decode=bind("opus_decode", pointer, data, c_int32, pointer, c_int, c_int),
+        decode_float=bind("opus_decode_float", pointer, data, c_int32, pointer, c_int, c_int),
         parse=bind("opus_packet_parse", data, c_int32, pointer, pointer, pointer, pointer),
         # Only the fixed arguments: ctypes then calls it as the variadic function that it is.
         encoder_ctl=bind("opus_encoder_ctl", pointer, c_int),

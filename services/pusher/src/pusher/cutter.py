@@ -21,6 +21,8 @@ from pusher.stored_ranges import covers
 
 QUIET_MS = 5_000
 """Where nothing came for this long, nothing is waited for to see how it goes on."""
+LEAST_CHOICE_MS = 3_000
+"""So much before its end a short batch may end earlier, for a seam that is not heard."""
 MAX_SEAMS = 8
 """Places that are looked at, by decoding, before a batch ends where it would have ended anyway."""
 
@@ -245,13 +247,13 @@ def _seam(
 
     And whether it does.
 
-    Fewer, by a quarter of a batch at the most, where a decoder would be heard to begin anew, and where the next chunk is not there yet,
+    Fewer, by a quarter of a batch at the most (of short ones by three seconds, or half), where a decoder would be heard to begin anew, and where the next chunk is not there yet,
     so that it cannot be known. The best of those that were looked at where all are bad.
     """
     last = _last_audio(arrived[:count])
     if last is None:
         return count, True
-    least_48k = last.end_48k - limits.batch_ms * 48 // 4
+    least_48k = last.end_48k - max(limits.batch_ms // 4, min(LEAST_CHOICE_MS, limits.batch_ms // 2)) * 48
     seams: list[tuple[float, int]] = []
     for number in range(count, 0, -1):
         before = _last_audio(arrived[:number])

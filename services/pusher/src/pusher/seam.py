@@ -28,12 +28,14 @@ SETTLED_DB: Final = 44.0
 STEP_SAMPLES: Final = 960
 """20 ms: how far apart the beginnings lie that are tried where 320 ms are not enough."""
 
+SILENCE_STEPS: Final = 0.02
+"""Of 16 bits: a difference that no player has bits for."""
 _ECHO_SAMPLES: Final = 4_800
 """100 ms: so long what a decoder made up is heard in what comes after it."""
 _HEARD_SAMPLES: Final = 960
 """20 ms at 48 kHz: what is compared, right after the seam."""
 
-_Pcm: TypeAlias = memoryview
+_Pcm: TypeAlias = "memoryview[float]"
 
 
 def last_packets(packets: Sequence[bytes], samples: int) -> tuple[bytes, ...]:
@@ -108,15 +110,15 @@ def preroll_for(
 
 
 def _heard(before: Sequence[bytes], after: Sequence[bytes], channels: int, lead: int) -> _Pcm:
-    """The first 20 ms played of `after`, s16, as a new decoder gives them after `before`."""
+    """The first 20 ms played of `after`, as floats, as a new decoder gives them after `before`."""
     # No wider than what is coded: it costs less.
     rate = 48_000 if packet_facts(after[0]).bandwidth in ("SWB", "FB") else 16_000
-    decoder = Decoder(rate, channels)
+    decoder = Decoder(rate, channels, floats=True)
     for packet in before:
         decoder.decode(packet)
     pcm = b"".join(map(decoder.decode, _first(after, lead)))
-    start, stop = (samples * rate // 48_000 * 2 * channels for samples in (lead, lead + _HEARD_SAMPLES))
-    return memoryview(pcm[start:stop]).cast("h")
+    start, stop = (samples * rate // 48_000 * 4 * channels for samples in (lead, lead + _HEARD_SAMPLES))
+    return memoryview(pcm[start:stop]).cast("f")
 
 
 def _first(packets: Sequence[bytes], lead: int) -> Sequence[bytes]:
@@ -129,13 +131,14 @@ def _first(packets: Sequence[bytes], lead: int) -> Sequence[bytes]:
     return packets
 
 
-def _difference(one: _Pcm, other: _Pcm) -> int:
+def _difference(one: _Pcm, other: _Pcm) -> float:
     return sum((a - b) ** 2 for a, b in zip(one, other, strict=True))
 
 
 def _tolerance(pcm: _Pcm) -> float:
-    """The greatest difference from this that counts as agreement: SETTLED_DB below it, or half a step of 16 bits, on average."""
-    return max(1.0, len(pcm) / 4, sum(value * value for value in pcm) / 10 ** (SETTLED_DB / 10))
+    """The greatest difference from this that counts as agreement: SETTLED_DB below it, or SILENCE_STEPS, on average."""
+    floor = len(pcm) * (SILENCE_STEPS / 32_768) ** 2
+    return max(floor, sum(value * value for value in pcm) / 10 ** (SETTLED_DB / 10))
 
 
 def _at_most(packets: tuple[bytes, ...], samples: int) -> tuple[bytes, ...]:
