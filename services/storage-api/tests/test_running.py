@@ -1,6 +1,7 @@
 """The process: `python -m storage_api`."""
 
 import asyncio
+import base64
 import json
 import os
 import signal
@@ -27,7 +28,7 @@ def free_port() -> int:
 class Service:
     """One process."""
 
-    def __init__(self, tmp_path, redis_url: str, prefix: str) -> None:
+    def __init__(self, tmp_path, redis_url: str, prefix: str, **settings: str) -> None:
         (tmp_path / "secret").write_text("storage-api-test-secret-of-32-bytes!")
         port, admin = free_port(), free_port()
         self.url, self.admin = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}"
@@ -41,6 +42,7 @@ class Service:
             "TAPEDECK_STORE_URL": f"file://{tmp_path}/store",
             "TAPEDECK_STORAGE_BIND": f"127.0.0.1:{port}",
             "TAPEDECK_ADMIN_BIND": f"127.0.0.1:{admin}",
+            **settings,
         }
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
@@ -92,6 +94,30 @@ async def test_it_serves_says_that_it_is_ready_and_ends_when_asked(
     lines = [json.loads(line) for line in service.log.read_text().splitlines()]
     assert {line["service"] for line in lines} == {"storage_api"}
     assert "ended" in [line["message"] for line in lines]
+
+
+async def test_a_keys_file_that_breaks_is_a_warning_soon_and_until_it_is_put_right(
+    tmp_path, redis_url, one_bus
+):
+    keys = tmp_path / "keys"
+    keys.write_text(f"k1:{base64.b64encode(bytes(32)).decode()}")
+    service = Service(tmp_path, redis_url, one_bus.keys.prefix, TAPEDECK_ENCRYPTION_KEYS_FILE=str(keys))
+
+    async def says(line: str) -> None:
+        deadline = time.monotonic() + 20  # far less than the minute between two looks at other settings
+        while line not in (said := (await service.answers(f"{service.admin}/readyz?verbose")).text):
+            assert time.monotonic() < deadline, said
+            await asyncio.sleep(0.1)
+
+    try:
+        await says("[+]keys ok")
+        keys.write_text("no ring")
+        await says("[!]keys warning: the keys stay as they were")
+        keys.write_text(f"k2:{base64.b64encode(bytes(range(32))).decode()}")
+        await says("[+]keys ok")
+    finally:
+        service.process.kill()
+        service.process.wait()
 
 
 async def test_it_comes_back_at_once_after_a_kill(service, tmp_path, redis_url, one_bus):

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from importlib.metadata import version
+from typing import Final
 
 from audiobus import Bus
 from audiobus.errors import BusError
@@ -29,6 +30,9 @@ from storage_api.settings import StorageSettings
 from storage_api.workers import Workers
 
 log = logging.getLogger(__name__)
+
+KEYS_EVERY_S: Final = 2.0
+"""How often what is wrong about keys is brought to `/readyz`."""
 
 
 async def run(settings: StorageSettings, stop: Stop) -> None:
@@ -62,7 +66,8 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
                     name="redis settings",
                 ),
                 tasks.create_task(
-                    health.advise("keys", keys.complaints, away=KeySourceError), name="keys watch"
+                    health.advise("keys", keys.complaints, away=KeySourceError, every_s=KEYS_EVERY_S),
+                    name="keys watch",
                 ),
                 tasks.create_task(_drain(health, stop), name="drain"),
             ]
