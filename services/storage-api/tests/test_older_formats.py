@@ -56,7 +56,8 @@ def decoded(content: bytes, rate: int = 16_000) -> array:
     ogg = read_ogg_opus(content)
     decoder = Decoder(rate, 1)
     pcm = array("h", b"".join(decoder.decode(packet) for packet in ogg.packets))
-    return pcm[ogg.head.pre_skip * rate // 48_000 :][: (ogg.end_granule - ogg.head.pre_skip) * rate // 48_000]
+    first = (ogg.head.pre_skip * rate + 24_000) // 48_000  # pre-skip counts at 48 kHz: the nearest
+    return pcm[first:][: (ogg.end_granule - ogg.head.pre_skip) * rate // 48_000]
 
 
 async def fill(store) -> None:
@@ -180,7 +181,10 @@ async def test_the_chunks_of_the_older_formats(golden):
         "1700000030.000.batch.enc": ("1700000030.000", 1000, "pcm_s16le", True, "enhanced", False, "damaged"),
     }
     assert all(row["state"] == "stored" for row in listed["chunks"])
-    assert listed["gaps"] == []  # what is behind the last sample that can be played is no hole between two
+    # What cannot be read lies behind the last sample that is played: the audio is silent there, up to its end.
+    assert listed["gaps"] == [
+        {"start": "2023-11-14T22:13:39.500Z", "end": "2023-11-14T22:13:51.000Z", "duration_ms": 11_500}
+    ]
     plain = (await golden.get(Conversation(UID, "plain"), "/chunks")).json()
     assert [gap["duration_ms"] for gap in plain["gaps"]] == [2000]
     assert [row["duration_ms"] for row in plain["chunks"]] == [5000, 5000, 10_000, 3000]
@@ -249,9 +253,10 @@ async def test_players_take_the_encoded_file_without_a_word(golden, program, tmp
     [
         (0.0, 0.1),
         (1.234567, 3.3),
-        (4.99999, 5.00001),
+        (4.99998, 5.00002),
         (3.0000208, 12.0000417),
         (9.9, 21),
+        (11.225601, 12),  # 179609.616 samples
         (20.5, 22.2),
         (24.9, None),
     ],
@@ -260,10 +265,11 @@ async def test_cuts_are_exact_to_the_sample(golden, start, end):
     conversation = Conversation(UID, "plain")
     whole = await golden.pcm(conversation)
     query = {"start": at(start)} | ({"end": at(end)} if end else {})
-    first, last = (int(round(one * 10**6) * 48_000 // 10**6) for one in (start, end or 25))
+    micros = [round(one * 10**6) for one in (start, end or 25)]
+    first, last = ((one * 48_000 + 500_000) // 10**6 for one in micros)
     played = await golden.pcm(conversation, **query)
-    # The nearest sample, where a cut lies between two.
-    assert played == whole[(first + 1) // 3 :][: (last - first + 1) // 3]
+    # The nearest sample to the time that was asked for, where a cut lies between two.
+    assert played == whole[(micros[0] * 16_000 + 500_000) // 10**6 :][: (last - first + 1) // 3]
     content = (await golden.get(conversation, "/audio", format="ogg", **query)).content
     ogg = read_ogg_opus(content)
     assert ogg.end_granule - ogg.head.pre_skip == last - first
@@ -325,7 +331,11 @@ async def test_without_the_secret_sealed_audio_is_silence_and_says_so(
         # What is in a sealed blob nobody knows; records of PCM tell how long it is.
         assert answer.content == bytes(25 * 32_000)
         assert (await api.get(Conversation(UID, "enhanced"), "/audio", strict="true")).status_code == 502
-        rows = (await api.get(Conversation(UID, "enhanced"), "/chunks")).json()["chunks"]
+        listed = (await api.get(Conversation(UID, "enhanced"), "/chunks")).json()
+        assert listed["gaps"] == [
+            {"start": "2023-11-14T22:13:20.000Z", "end": "2023-11-14T22:13:45.000Z", "duration_ms": 25_000}
+        ]
+        rows = listed["chunks"]
         assert [row["unreadable"] for row in rows] == [reason] * 4
         assert [row["duration_ms"] for row in rows] == [5000, 0, 10_000 if secret else 10_001, 3000]
         mixed = await api.pcm(Conversation(UID, "mixed"))

@@ -116,6 +116,21 @@ def test_a_piece_with_nothing_but_a_lead_in_stays_in_its_place():
     assert [play.piece.source for play in line.plays] == [Live(0), Live(1)]
 
 
+def test_holes_are_what_plays_leave_of_a_time():
+    line = timeline([Piece(span(2, 4), at(0)), Piece(span(6, 8), at(1)), Piece(span(8, 9), at(2))])
+    zero = T0 * 48
+
+    def holes(first: int, last: int) -> list[tuple[int, int]]:
+        found = line.holes(zero + first * TICK, zero + last * TICK)
+        return [((gap.start_48k - zero) // TICK, (gap.end_48k - zero) // TICK) for gap in found]
+
+    assert holes(0, 12) == [(0, 2), (4, 6), (9, 12)]
+    assert holes(3, 7) == [(4, 6)]
+    assert holes(2, 4) == holes(6, 9) == holes(7, 7) == []
+    assert (holes(4, 6), holes(5, 5), holes(10, 11), holes(0, 1)) == ([(4, 6)], [], [(10, 11)], [(0, 1)])
+    assert timeline([]).holes(1, 3) == (Gap(1, 3),)
+
+
 def test_gaps_are_exact():
     line = timeline([Piece(span(0, 10), at(0)), Piece(span(0, 10, start_ms=T0 + 5000, offset=1000), at(1))])
     assert line.gaps == (Gap(T0 * 48 + 10 * TICK, (T0 + 5000) * 48),)

@@ -1,4 +1,8 @@
-"""`GET …/{cid}/chunks`: every object and every entry that waits, in order of time, and the gaps between them."""
+"""`GET …/{cid}/chunks`: every object and every entry that waits, in order of time, and the gaps.
+
+Owns which row and which gap is on which page. A gap is all time of the audio that nothing plays, at its start and its end too, where
+something there cannot be read.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -68,7 +72,7 @@ async def list_chunks(request: Request) -> Response:
     following = rows if place is None else [row for row in rows if _follows(row, place)]
     page = following[:size]
     following = following[size:]
-    gaps = [gap for gap in recording.timeline.gaps if _gap_within(gap, start, end)]
+    gaps = [gap for gap in recording.gaps if _gap_within(gap, start, end)]
     low = page[0].start_ms if page and place is not None else None
     high = following[0].start_ms if following else None
     body = wire.Chunks(
@@ -155,7 +159,10 @@ def _follows(row: Row, place: Place) -> bool:
 
 
 def _gap(gap: Gap, low_ms: int | None, high_ms: int | None) -> wire.Gap | None:
-    """The gap, if it belongs to the page from `low_ms` to before `high_ms` and lasts a millisecond: that of the chunk before it."""
+    """The gap, if it belongs to the page from `low_ms` to before `high_ms` and lasts a millisecond.
+
+    It is on the page of the chunk before it, or of the one in it that cannot be read.
+    """
     start_ms, end_ms = gap.start_48k // 48, gap.end_48k // 48
     if (
         end_ms <= start_ms

@@ -18,7 +18,7 @@ from storage_api.bucket import Bucket
 from storage_api.errors import log_text
 from storage_api.live_tail import LiveTail, read_live_tail
 from storage_api.stored_object import StoredObject
-from storage_api.timeline import Live, Source, Timeline, timeline
+from storage_api.timeline import Gap, Live, Source, Timeline, timeline
 
 UNKNOWN_FORM: Final = (16_000, 1)
 """Hz and channels of silence for a recording of which nothing can be read: what speech mostly is."""
@@ -54,6 +54,11 @@ class Recording:
     def extent_48k(self) -> tuple[int, int]:
         """From the first sample to the last, with what cannot be read. The recording must not be empty."""
         return extent_48k(self.timeline, self.unreadable)
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """The silence in the audio: the time from its first sample to its last that nothing plays, be it unreadable or never recorded."""
+        return self.timeline.holes(*self.extent_48k)
 
     @property
     def unreadable(self) -> list[StoredObject]:

@@ -8,9 +8,10 @@ the bucket (a cut that is put but not finished), or in two objects, it is played
 the one that starts earlier is played. An older object has no session: it is one of its own, called after the object.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import ClassVar, TypeAlias
 
 from audiocodec.span import Span
@@ -106,11 +107,22 @@ class Timeline:
     @property
     def gaps(self) -> tuple[Gap, ...]:
         """The holes between plays, down to one sample."""
-        return tuple(
-            Gap(before.end_48k, after.start_48k)
-            for before, after in pairwise(self.plays)
-            if before.end_48k < after.start_48k
-        )
+        return self.holes(self.start_48k, self.end_48k) if self.plays else ()
+
+    def holes(self, start_48k: int, end_48k: int) -> tuple[Gap, ...]:
+        """The time from `start_48k` up to `end_48k` in which nothing is played, down to one sample."""
+        found = []
+        reached = start_48k
+        for at in range(bisect_right(self.plays, start_48k, key=lambda play: play.end_48k), len(self.plays)):
+            play = self.plays[at]
+            if play.start_48k >= end_48k:
+                break
+            if play.start_48k > reached:
+                found.append(Gap(reached, play.start_48k))
+            reached = play.end_48k
+        if reached < end_48k:
+            found.append(Gap(reached, end_48k))
+        return tuple(found)
 
     def window(self, start_48k: int | None, end_48k: int | None) -> "Timeline":
         """What is played from `start_48k` up to `end_48k`, cut to the sample; None leaves a side open."""
