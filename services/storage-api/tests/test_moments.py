@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage_api.moments import parse_moment, rfc3339, rfc3339_ms, unix_seconds
+from storage_api.older_sound import nearest
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,19 @@ from storage_api.moments import parse_moment, rfc3339, rfc3339_ms, unix_seconds
 )
 def test_both_forms_are_read_exactly(text, seconds):
     assert parse_moment(text) == int(seconds * 48_000)
+
+
+@given(st.integers(0, 10**16), st.sampled_from([48_000, 16_000]))
+def test_what_is_finer_than_a_sample_is_rounded_once_to_the_nearest(at_ns, rate):
+    """At 16 kHz, which older audio has, too: what is rounded to 48 kHz on the way is not rounded to another sample."""
+    at = parse_moment(f"{at_ns // 10**9}.{at_ns % 10**9:09d}")
+    exact = (2 * at_ns * rate + 10**9) // (2 * 10**9)  # halves up
+    assert (at if rate == 48_000 else nearest(at)) == exact
+
+
+def test_the_last_moment_does_not_become_a_second_that_cannot_be_said():
+    last = parse_moment("99999999999.999999999")
+    assert parse_moment(unix_seconds(last // 48)) == last // 48 * 48
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """Moments: how times come in and go out. Pure.
 
 In: RFC 3339, or unix seconds with up to nine decimals. Out: RFC 3339 UTC with milliseconds, and unix seconds with three decimals.
-Inside everything is samples at 48 kHz since 1970, and exact.
+Inside everything is samples at 48 kHz since 1970, and exact; what comes in finer than that is rounded once, to the nearest. Of the
+samples at 16 kHz, a third as many, the nearest to what is rounded is then the nearest to what came in.
 """
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
+from math import floor
 from typing import Final
 
 RATE: Final = 48_000
@@ -22,9 +24,9 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def parse_moment(text: str) -> int:
-    """The moment in samples at 48 kHz since 1970, rounded down. ValueError: neither form, before 1970, or no such day."""
+    """The moment in samples at 48 kHz since 1970, the nearest. ValueError: neither form, before 1970, or no such day."""
     if match := _UNIX.match(text):
-        return int((int(match[1]) + _fraction(match[2])) * RATE)
+        return _nearest(int(match[1]) + _fraction(match[2]))
     match = _RFC3339.match(text)
     if match is None:
         raise ValueError("must be RFC 3339 (2026-11-21T01:28:50Z) or unix seconds (1795224530.250)")
@@ -44,7 +46,7 @@ def parse_moment(text: str) -> int:
     seconds = whole.days * 86_400 + whole.seconds + leap
     if not 0 <= seconds <= MAX_SECONDS:
         raise ValueError("must lie after 1970")
-    return int((seconds + _fraction(match[7])) * RATE)
+    return _nearest(seconds + _fraction(match[7]))
 
 
 def rfc3339(at_48k: int) -> str:
@@ -61,6 +63,11 @@ def rfc3339_ms(at_ms: int) -> str:
 def unix_seconds(at_ms: int) -> str:
     """`1795224530.250`."""
     return f"{at_ms // 1000}.{at_ms % 1000:03d}"
+
+
+def _nearest(seconds: Fraction) -> int:
+    """Halves up; but the last second that is possible does not become one more."""
+    return min(floor(seconds * RATE + Fraction(1, 2)), (MAX_SECONDS + 1) * RATE - 1)
 
 
 def _fraction(digits: str | None) -> Fraction:

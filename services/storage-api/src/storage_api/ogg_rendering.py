@@ -139,9 +139,10 @@ class OggRendering:
             self._older = stream
         if self._fill_gaps:
             yield from self._packets(stream.silence(gap))
-        yield from self._packets(stream.take(sound.played))
+        played = sound.played
+        yield from self._packets(stream.take(played))
         # A cut lies between two samples of older audio mostly: what the last one is too long by may be trimmed as well.
-        self._beyond = max(0, nearest(sound.end_48k) * STEP_48K - sound.end_48k)
+        self._beyond = max(0, start + len(played) // 2 * STEP_48K - sound.end_48k)
 
     def _end_older(self) -> Iterator[bytes]:
         """What is left in the encoder of older audio, if there is one."""

@@ -83,7 +83,7 @@ class Parameters:
         """`start` and `end`. ProblemError 400 where the end is not after the start."""
         start, end = self.moment("start"), self.moment("end")
         if start is not None and end is not None and end <= start:
-            raise bad_parameter("end", "must be after start")
+            raise bad_parameter("end", "must be after start, by a sample at 48 kHz at least")
         return start, end
 
     def timestamps(self) -> tuple[int, ...]:
