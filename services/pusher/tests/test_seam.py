@@ -91,3 +91,7 @@ def test_what_is_kept_is_bounded(packets):
     kept = seam.worth_keeping(tuple(packet[:60] + bytes(60) for packet in packets))
     assert seam.CONTEXT_BYTES - 120 <= sum(map(len, kept)) <= seam.CONTEXT_BYTES
     assert seam.worth_keeping(()) == ()
+
+
+def test_where_nothing_of_the_20_ms_is_there_yet_nothing_differs(packets):
+    assert unrest(packets[:-1], packets[-1:], 1, lead=10_000) == 0.0

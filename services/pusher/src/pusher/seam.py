@@ -137,7 +137,8 @@ def _difference(one: _Pcm, other: _Pcm) -> float:
 
 def _tolerance(pcm: _Pcm) -> float:
     """The greatest difference from this that counts as agreement: SETTLED_DB below it, or SILENCE_STEPS, on average."""
-    floor = len(pcm) * (SILENCE_STEPS / 32_768) ** 2
+    # At least one sample: where nothing of 20 ms is there yet, nothing differs.
+    floor = max(1, len(pcm)) * (SILENCE_STEPS / 32_768) ** 2
     return max(floor, sum(value * value for value in pcm) / 10 ** (SETTLED_DB / 10))
 
 
