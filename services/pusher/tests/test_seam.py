@@ -94,4 +94,4 @@ def test_what_is_kept_is_bounded(packets):
 
 
 def test_where_nothing_of_the_20_ms_is_there_yet_nothing_differs(packets):
-    assert unrest(packets[:-1], packets[-1:], 1, lead=10_000) == 0.0
+    assert seam.unrest(packets[:-1], packets[-1:], 1, lead=10_000) == 0.0
