@@ -76,7 +76,7 @@ async def test_what_is_sealed_shows_nothing_and_holds_all(sealing_stack):
         for mark in (b"OggS", b"OpusHead", b"TAPEDECK", *packets):
             assert mark not in data
         name = parse_name(path.relative_to(sealing_stack.store).as_posix())
-        check_start(sealed_facts(data[:HEAD_BYTES], RING, name), name)
+        check_start(sealed_facts(data[:HEAD_BYTES], RING, name).start_ms, name)
     assert [one for path in sealed for span in opened(path).spans for one in span.packets] == packets
     assert all(path.name.endswith(".bin") for path in objects(sealing_stack.store, "plain-user", "plain"))
 

@@ -37,9 +37,9 @@ def test_what_was_moved_to_another_time_or_user_is_refused():
     with pytest.raises(UnknownKeyError):
         sealed_facts(sealed, KeyRing.empty, NAME)
     facts = sealed_facts(sealed, RING, NAME)
-    check_start(facts, NAME)
+    check_start(facts.start_ms, NAME)
     with pytest.raises(TamperedError, match="it was moved"):
-        check_start(facts, replace(NAME, start_ms=0))
+        check_start(facts.start_ms, replace(NAME, start_ms=0))
 
 
 @pytest.mark.parametrize(

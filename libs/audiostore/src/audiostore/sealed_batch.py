@@ -1,7 +1,7 @@
 """What a sealed batch says of itself, read from its first bytes. Pure: bytes in, facts out.
 
 Owns the last rule of sealing, which needs both the file and its name: an object that says another start than its name was moved to
-another time, and is refused. Whoever opens a whole object checks it with `check_start` too.
+another time, and is refused. Whoever opens a whole object checks it with `check_start` too, and may do so for one that is not sealed.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ from audiostore.sealing import open_head
 
 if TYPE_CHECKING:
     from audiostore.key_ring import KeyRing
+    from audiostore.legacy import AudioName
     from audiostore.names import BatchName
 
 
-def sealed_facts(prefix: bytes, ring: KeyRing, name: BatchName) -> BatchFacts:
+def sealed_facts(prefix: bytes, ring: KeyRing, name: BatchName | AudioName) -> BatchFacts:
     """The facts of the sealed batch of this name, from the first `sealing.HEAD_BYTES` of its object.
 
     Raises UnknownKeyError, TamperedError (also where it says another start than its name) or BatchFormatError (what was sealed is no
@@ -31,13 +32,13 @@ def sealed_facts(prefix: bytes, ring: KeyRing, name: BatchName) -> BatchFacts:
         facts = batch_facts(read_ogg_headers(plain[:HEAD_BYTES]))
     except CodecError as error:
         raise BatchFormatError(f"sealed batch: {error}") from error
-    check_start(facts, name)
+    check_start(facts.start_ms, name)
     return facts
 
 
-def check_start(facts: BatchFacts, name: BatchName) -> None:
-    """Nothing, if the batch starts when its name says. Raises TamperedError."""
-    if facts.start_ms != name.start_ms:
+def check_start(start_ms: int, name: BatchName | AudioName) -> None:
+    """Nothing, if a batch that starts at `start_ms`, unix ms, starts when its name says. Raises TamperedError."""
+    if start_ms != name.start_ms:
         raise TamperedError(
-            f"sealed batch: it starts at {timestamp(facts.start_ms)}, its name says {timestamp(name.start_ms)}: it was moved"
+            f"batch: it starts at {timestamp(start_ms)}, its name says {timestamp(name.start_ms)}: it was moved"
         )

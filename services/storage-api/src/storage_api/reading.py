@@ -1,7 +1,7 @@
 """From an object's bytes to what it holds, and from what goes wrong on the way to one of our reasons.
 
-Pure; it takes time: for a thread. Owns which format is read how, with which key, and that a batch starts when its name says: one that
-was moved to another time is refused, sealed or not.
+Pure; it takes time: for a thread. Owns which format is read how, with which key, and that each batch is held to its name: one that was
+moved to another time is refused, sealed or not.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from audiostore.batch import HEAD_BYTES, Batch, BatchFacts, batch_facts, batch_s
 from audiostore.errors import BatchFormatError, LegacyFormatError, SealError, UnknownKeyError
 from audiostore.key_ring import KeyRing
 from audiostore.legacy import MAGIC_BYTES, AudioName, is_ours, read_legacy, told_samples
-from audiostore.names import timestamp
+from audiostore.sealed_batch import check_start, sealed_facts
 from storage_api.errors import UnreadableError
 from storage_api.keys import Keys
 from storage_api.stored_object import OlderFacts, Verdict
@@ -31,7 +31,10 @@ def facts_in_metadata(name: AudioName, metadata: Mapping[str, str] | None) -> Ba
         told = batch_facts(metadata)
     except BatchFormatError:
         return None  # another writer's, or an older one's
-    check_start(name, told.start_ms)
+    try:
+        check_start(told.start_ms, name)
+    except SealError as error:
+        raise _unreadable(name, error) from error
     return told
 
 
@@ -49,14 +52,13 @@ def judge_head(name: AudioName, head: bytes, told: BatchFacts | None, keys: Keys
     try:
         if not name.sealed:
             told = batch_facts(read_ogg_headers(head))
+            check_start(told.start_ms, name)
         elif told is None:
-            plain = sealing.open_head(head, keys.ring, name.uid)
-            told = batch_facts(read_ogg_headers(plain[:HEAD_BYTES]))
-        else:
+            told = sealed_facts(head, keys.ring, name)
+        else:  # `facts_in_metadata` has checked their start
             keys.ring.key(sealing.sealed_key_id(head))
     except (CodecError, BatchFormatError, SealError) as error:
         raise _unreadable(name, error) from error
-    check_start(name, told.start_ms)
     return Verdict(told)
 
 
@@ -64,17 +66,10 @@ def open_batch(name: AudioName, data: bytes, ring: KeyRing) -> Batch:
     """The batch in a whole object of ours. UnreadableError."""
     try:
         batch = read_batch(sealing.open_sealed(data, ring, name.uid) if name.sealed else data)
+        check_start(batch_start_ms(batch), name)
     except (BatchFormatError, SealError) as error:
         raise _unreadable(name, error) from error
-    check_start(name, batch_start_ms(batch))
     return batch
-
-
-def check_start(name: AudioName, start_ms: int) -> None:
-    """Nothing, if the batch starts when its name says. UnreadableError."""
-    if start_ms != name.start_ms:
-        detail = f"it starts at {timestamp(start_ms)}, and its name says another time: it was moved"
-        raise UnreadableError(name.path, "damaged", detail)
 
 
 def judge_older(name: AudioName, data: bytes, secret: str) -> tuple[Verdict, str]:
