@@ -348,3 +348,39 @@ async def test_enhanced_users_leave_no_copy_in_a_cache(golden, one_bus):
     await one_bus.command("HSET", one_bus.keys.user(UID), "protection", "enhanced")
     answer = await golden.get(Conversation(UID, "enhanced"), "/audio")
     assert answer.headers["cache-control"] == "private, no-store"
+
+
+@pytest.mark.parametrize("level", [None, "standard"])
+async def test_what_is_sealed_is_enhanced_whatever_its_users_level_is_by_now(
+    golden, one_bus, monkeypatch, level
+):
+    if level:
+        await one_bus.command("HSET", one_bus.keys.user(UID), "protection", level)
+    for cid, window, cached in (
+        ("enhanced", {}, "private, no-store"),
+        ("enhanced", {"start": at(1), "end": at(2)}, "private, no-store"),
+        ("mixed", {}, "private, no-store"),
+        ("mixed", {"start": at(0), "end": at(9.5)}, "private, no-cache"),  # two objects that are not sealed
+        ("mixed", {"timestamps": at(9.5)}, "private, no-store"),
+        ("plain", {}, "private, no-cache"),
+    ):
+        answer = await golden.get(Conversation(UID, cid), "/audio", **window)
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, cached)
+    wanted = {"plain": "standard", "enhanced": "enhanced", "mixed": "enhanced"}
+    for cid, protection in wanted.items():
+        assert (await golden.get(Conversation(UID, cid))).json()["protection"] == protection
+    for exact in (2000, 0):
+        monkeypatch.setattr("storage_api.conversations.EXACT_OBJECTS", exact)
+        listed = await golden.http.get(
+            f"/v1/users/{UID}/conversations", headers={"Authorization": "Bearer all-token"}
+        )
+        assert {row["conversation_id"]: row["protection"] for row in listed.json()["conversations"]} == wanted
+
+
+@pytest.mark.parametrize("level", ["Enhanced", "top-secret", ""])
+async def test_a_level_that_nobody_knows_counts_as_enhanced(golden, one_bus, level):
+    await one_bus.command("HSET", one_bus.keys.user(UID), "protection", level)
+    conversation = Conversation(UID, "plain")
+    answer = await golden.get(conversation, "/audio")
+    assert answer.headers["cache-control"] == "private, no-store"
+    assert (await golden.get(conversation)).json()["protection"] == "enhanced"

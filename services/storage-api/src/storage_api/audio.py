@@ -26,6 +26,7 @@ from storage_api.parameters import Parameters, bad_parameter
 from storage_api.pcm_rendering import PcmForm
 from storage_api.recording import Recording
 from storage_api.services import LIVE_HEADER, MISSING_HEADER, Services
+from storage_api.timeline import Live
 
 PARAMETERS: Final = ("format", "start", "end", "timestamps", "fill_gaps", "sample_rate", "channels", "strict")
 
@@ -140,7 +141,9 @@ async def _headers(
     services: Services, recording: Recording, wanted: Wanted, audio_plan: AudioPlan
 ) -> dict[str, str]:
     conversation = recording.conversation
-    storable = await services.protection(conversation.uid) == "standard"
+    storable = await services.protection(conversation.uid) == "standard" and not _any_sealed(
+        recording, audio_plan
+    )
     name = f"{conversation.cid}_{unix_seconds(audio_plan.start_48k // 48)}.{wanted.format}"
     headers = {
         "Cache-Control": "private, no-cache" if storable else "private, no-store",
@@ -152,6 +155,13 @@ async def _headers(
     if recording.tail is None:
         headers[LIVE_HEADER] = "unavailable"
     return headers
+
+
+def _any_sealed(recording: Recording, audio_plan: AudioPlan) -> bool:
+    """Whether anything in the answer comes out of a sealed object, ours or older."""
+    sealed = {stored.info.name for stored in recording.objects if stored.name.sealed}
+    plays = (play for part in audio_plan.parts for play in part.passage.plays)
+    return any(not isinstance(play.piece.source, Live) and play.piece.source.name in sealed for play in plays)
 
 
 def _ogg(

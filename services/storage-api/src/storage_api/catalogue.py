@@ -42,6 +42,8 @@ class Entry:
     bytes: int = 0
     named_ms: int = 0
     """Sum of the objects' lengths by their names and sizes, gaps inside them included."""
+    sealed: bool = False
+    """Whether any of its objects is."""
     buffered: bool = False
 
     @property
@@ -85,6 +87,7 @@ async def read_catalogue(bus: Bus, bucket: Bucket, uid: str) -> Catalogue:
             entry = catalogue.add(name.conversation_id, name.start_ms, name.start_ms + named_ms)
             entry.objects += 1
             entry.bytes += info.size
+            entry.sealed |= name.sealed
             entry.named_ms += named_ms
     except StoreError as error:
         raise store_unavailable(error) from error

@@ -107,7 +107,7 @@ async def _by_name(
         stored_seconds=entry.named_ms / 1000,
         bytes=entry.bytes,
         chunks=entry.objects,
-        protection=protection,
+        protection="enhanced" if entry.sealed else protection,
         live=entry.buffered,
     )
 

@@ -71,9 +71,12 @@ class Services:
         return cast("Services", request.app.state.services)
 
     async def protection(self, uid: str) -> Protection | None:
-        """The user's protection level; None where it cannot be known, because Redis is away."""
+        """The user's protection level; None where it cannot be known, because Redis is away.
+
+        A level that nobody here knows asks for more than it is known to give: it counts as `enhanced`.
+        """
         try:
             settings = await self.bus.user_settings(uid)
         except BusUnavailableError:
             return None
-        return "enhanced" if settings.get("protection") == "enhanced" else "standard"
+        return "standard" if settings.get("protection", "standard") == "standard" else "enhanced"

@@ -13,7 +13,7 @@ RECORDING_MS: Final = 90_000
 
 
 def summary(recording: Recording, protection: Protection, now_ms: int) -> Conversation:
-    """The conversation; it must not be empty."""
+    """The conversation; it must not be empty. `protection` is its user's: what is sealed already makes it `enhanced` all the same."""
     timeline, objects = recording.timeline, recording.objects
     start_48k, end_48k = recording.extent_48k
     waiting = {play.piece.source for play in timeline.plays if isinstance(play.piece.source, Live)}
@@ -25,7 +25,7 @@ def summary(recording: Recording, protection: Protection, now_ms: int) -> Conver
         stored_seconds=seconds(recording.stored.samples),
         bytes=sum(stored.info.size for stored in objects),
         chunks=len(objects) + len(waiting),
-        protection=protection,
+        protection="enhanced" if any(stored.name.sealed for stored in objects) else protection,
         live=bool(waiting) or (recording.tail is not None and is_recording(recording.tail.state, now_ms)),
     )
 
