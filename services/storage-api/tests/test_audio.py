@@ -130,9 +130,9 @@ async def test_start_and_end_cut_to_the_sample(api, tape, conversation, speech, 
         await tape.drain(0, drained)
     query = {name: f"{T0 / 1000 + at:.4f}" for name, at in (("start", start), ("end", end)) if at is not None}
     played = await api.pcm(conversation, **query)
-    # Sample 0 of the answer is the one at `start` rounded down at 48 kHz.
-    first = int((start or 0) * 48_000 + 1e-6)
-    last = int(end * 48_000 + 1e-6) if end else 6 * 48_000
+    # Sample 0 of the answer is the one nearest to `start` at 48 kHz.
+    first = round((start or 0) * 48_000)
+    last = round(end * 48_000) if end else 6 * 48_000
     assert len(played) == (last - first + 1) // 3
     if len(played) > 4_000:
         wanted = source[(first + 1) // 3 * 2 :][: len(played) * 2]
@@ -197,8 +197,9 @@ async def test_timestamps_take_the_chunks_that_begin_or_lie_there(api, tape, con
     assert inside == by_start
     both = await api.pcm(conversation, timestamps=f"{second['timestamp']},{listed[0]['timestamp']}")
     assert len(both) == 320_000 - 104
-    live = await api.pcm(conversation, timestamps=listed[5]["timestamp"])
-    assert len(live) == 16_000
+    for chunk in listed:
+        alone = await api.pcm(conversation, timestamps=chunk["timestamp"])
+        assert abs(len(alone) - chunk["duration_ms"] * 16) < 16
     answer = await api.get(conversation, "/audio", timestamps="1.000")
     assert answer.json()["code"] == "no_audio"
     answer = await api.get(conversation, "/audio", timestamps=second["timestamp"], start=T0 / 1000)

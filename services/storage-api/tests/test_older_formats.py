@@ -319,6 +319,17 @@ async def test_timestamps_take_older_chunks(golden):
     assert both == whole[: 5 * 16_000] + whole[22 * 16_000 :]
 
 
+async def test_a_timestamp_takes_what_begins_there_before_what_holds_it(golden):
+    conversation = Conversation(UID, "mixed")
+    blob = await golden.pcm(conversation, timestamps=at(4.5))  # another has its first half second
+    assert lag(blob, source(4.5, 9.5)) == LOOKAHEAD
+    assert snr_db(blob, source(4.5, 9.5), LOOKAHEAD) > 10
+    assert await golden.pcm(conversation, timestamps=at(4.7)) == source(0, 5)  # two hold it: the one played
+    both = await golden.pcm(conversation, timestamps=f"{at(0)},{at(4.5)}")
+    assert both[: 5 * 16_000] == source(0, 5)
+    assert both[5 * 16_000 :] == blob[8_000:]
+
+
 @pytest.mark.parametrize(("secret", "reason"), [("", "no_key"), ("another secret", "damaged")])
 async def test_without_the_secret_sealed_audio_is_silence_and_says_so(
     serve, one_bus, tmp_path, secret, reason

@@ -145,9 +145,12 @@ def test_a_window_cuts_to_the_sample():
     assert line.window(line.end_48k, None).plays == ()
 
 
-def test_only_some_sources():
-    line = timeline([Piece(span(0, 10), at(0)), Piece(span(10, 20), at(1))])
-    assert line.only(frozenset((at(1),))).start_48k == T0 * 48 + 10 * TICK
+def test_what_is_playing():
+    line = timeline([Piece(span(0, 10), at(0)), Piece(span(20, 30), at(1))])
+    (first, second) = line.plays
+    for play in (first, second):
+        assert line.playing(play.start_48k) == line.playing(play.end_48k - 1) == play.piece.source
+    assert [line.playing(one) for one in (first.start_48k - 1, first.end_48k, second.end_48k)] == [None] * 3
 
 
 RUNS = st.lists(

@@ -18,7 +18,7 @@ from storage_api.audio_plan import AudioPlan, Selection, check, look_ahead, plan
 from storage_api.audio_response import AudioResponse
 from storage_api.audio_stream import AudioStream
 from storage_api.byte_range import byte_range
-from storage_api.chunks import chunk_rows
+from storage_api.chunks import Row, chunk_rows
 from storage_api.loading import Loader
 from storage_api.moments import rfc3339, unix_seconds
 from storage_api.ogg_rendering import OggRendering
@@ -26,7 +26,7 @@ from storage_api.parameters import Parameters, bad_parameter
 from storage_api.pcm_rendering import PcmForm
 from storage_api.recording import Recording
 from storage_api.services import LIVE_HEADER, MISSING_HEADER, Services
-from storage_api.timeline import Live
+from storage_api.timeline import Live, timeline
 
 PARAMETERS: Final = ("format", "start", "end", "timestamps", "fill_gaps", "sample_rate", "channels", "strict")
 
@@ -117,17 +117,31 @@ async def _plan(services: Services, recording: Recording, wanted: Wanted) -> tup
 
 
 def _selected(recording: Recording, timestamps_ms: tuple[int, ...]) -> Selection:
-    """The chunks that begin at these times or hold them. ProblemError 404 `no_audio`."""
-    rows = [
-        row
-        for row in chunk_rows(recording, "standard")
-        if any(row.start_ms <= at < row.end_ms or row.start_ms == at for at in timestamps_ms)
-    ]
+    """The chunks that begin at these times, or, where none does, hold them: whole, each once. ProblemError 404 `no_audio`."""
+    rows = _rows_at(recording, timestamps_ms)
     if not rows:
         raise ProblemError(404, "no_audio", "no chunk begins or lies at these timestamps")
-    readable = recording.timeline.only(frozenset(source for row in rows for source in row.sources))
+    sources = frozenset(source for row in rows for source in row.sources)
+    readable = timeline(piece for piece in recording.pieces if piece.source in sources)
     unreadable = tuple(recording.by_name[row.name] for row in rows if row.chunk.unreadable)
     return Selection(readable, unreadable, 0)
+
+
+def _rows_at(recording: Recording, timestamps_ms: tuple[int, ...]) -> list[Row]:
+    """For each time those that begin there; else the one that is played there; else those that hold it, and are not played."""
+    rows = chunk_rows(recording, "standard")
+    beginning: dict[int, list[Row]] = {}
+    for row in rows:
+        beginning.setdefault(row.start_ms, []).append(row)
+    found: dict[tuple[int, str], Row] = {}
+    for at_ms in timestamps_ms:
+        there = beginning.get(at_ms)
+        if there is None:
+            holding = [row for row in rows if row.start_ms < at_ms < row.end_ms]
+            playing = recording.timeline.playing(at_ms * 48)
+            there = [row for row in holding if playing in row.sources] or holding
+        found |= {row.key: row for row in there}
+    return list(found.values())
 
 
 def pcm_form(recording: Recording, wanted: Wanted) -> PcmForm:

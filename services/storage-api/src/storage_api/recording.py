@@ -18,7 +18,7 @@ from storage_api.bucket import Bucket
 from storage_api.errors import log_text
 from storage_api.live_tail import LiveTail, read_live_tail
 from storage_api.stored_object import StoredObject
-from storage_api.timeline import Gap, Live, Source, Timeline, timeline
+from storage_api.timeline import Gap, Live, Piece, Source, Timeline, timeline
 
 UNKNOWN_FORM: Final = (16_000, 1)
 """Hz and channels of silence for a recording of which nothing can be read: what speech mostly is."""
@@ -35,10 +35,15 @@ class Recording:
     objects: tuple[StoredObject, ...]
 
     @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        """Everything that can be read, as it lies there: what two places hold is there twice."""
+        stored = [piece for stored in self.objects for piece in stored.pieces]
+        return (*stored, *(self.tail.pieces if self.tail else ()))
+
+    @cached_property
     def timeline(self) -> Timeline:
-        """Everything that can be read."""
-        pieces = [piece for stored in self.objects for piece in stored.pieces]
-        return timeline([*pieces, *(self.tail.pieces if self.tail else ())])
+        """Everything that can be read, each recorded byte once."""
+        return timeline(self.pieces)
 
     @cached_property
     def stored(self) -> Timeline:

@@ -136,9 +136,12 @@ class Timeline:
                 plays.append(replace(play, start_48k=start, end_48k=end))
         return replace(self, plays=tuple(plays))
 
-    def only(self, sources: frozenset[Source]) -> "Timeline":
-        """What is played out of these."""
-        return replace(self, plays=tuple(play for play in self.plays if play.piece.source in sources))
+    def playing(self, at_48k: int) -> Source | None:
+        """Out of what the sample at this time is played; None in a gap."""
+        index = bisect_right(self.plays, at_48k, key=lambda play: play.start_48k) - 1
+        if index < 0 or self.plays[index].end_48k <= at_48k:
+            return None
+        return self.plays[index].piece.source
 
 
 def older_piece(name: str, start_ms: int, samples: int, rank: int) -> Piece:
