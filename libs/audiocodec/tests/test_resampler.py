@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from audiocodec.errors import BadPcmError, CodecError
 from audiocodec.pcm import SAMPLE_RATES, interleave
-from audiocodec.resampler import MAX_CHANNELS, Resampler, load, opus_rate, resample
+from audiocodec.resampler import Resampler, load, opus_rate, resample
 
 RATES = st.integers(8_000, 48_000) | st.sampled_from([11_025, 22_050, 32_000, 44_100, *SAMPLE_RATES])
 
@@ -110,7 +110,7 @@ def test_channels_do_not_mix(speech):
 
 
 def test_it_does_not_hold_back_for_long(speech):
-    for rate, seconds in ((8_001, 0.12), (11_025, 0.09), (22_050, 0.045), (44_100, 0.022)):
+    for rate, seconds in ((8_001, 0.005), (11_025, 0.004), (22_050, 0.002), (44_100, 0.001)):
         resampler, ready = Resampler(rate, opus_rate(rate)), 0
         step = rate // 50
         for number in range(100):
@@ -138,7 +138,7 @@ def test_rates_that_are_not_possible(rate_in, rate_out):
         Resampler(rate_in, rate_out)
 
 
-@pytest.mark.parametrize("channels", [0, MAX_CHANNELS + 1])
+@pytest.mark.parametrize("channels", [0, 3])
 def test_channels_that_are_not_possible(channels):
     with pytest.raises(BadPcmError, match="channels"):
         Resampler(8_000, 12_000, channels)
@@ -161,8 +161,8 @@ def test_nothing_after_the_end():
         resampler.finish()
 
 
-def test_load_brings_soxr_and_the_package_alone_does_not():
+def test_load_brings_av_and_the_package_alone_does_not():
     load()
-    program = "import sys, audiocodec.resampler; print('numpy' in sys.modules, 'soxr' in sys.modules)"
+    program = "import sys, audiocodec.resampler; print('numpy' in sys.modules, 'av' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert done.stdout.split() == ["False", "False"]

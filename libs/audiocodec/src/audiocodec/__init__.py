@@ -1,6 +1,6 @@
 """Opus, Ogg Opus, AAC, PCM and WAV: bytes in, bytes out.
 
-Importing this package loads neither libopus nor numpy, soxr and PyAV; whatever first needs them does.
+Importing this package loads neither libopus nor numpy and PyAV; whatever first needs them does.
 """
 
 from audiocodec.aac import AacDecoder
