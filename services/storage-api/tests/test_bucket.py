@@ -119,11 +119,13 @@ async def test_what_cannot_be_read_is_a_row_with_its_reason_and_counted(bucket, 
         ("5.000-6.000.batch.enc", b"TDSEAL01"),
         ("7.000-8.000.batch.bin", b""),
         ("9.000-9.500.batch.enc", b"sealed in an older format"),
+        ("9.600-9.700.batch.bin", b"TDSEAL01\2k1" + bytes(100)),
         ("notes.txt", b"no audio at all"),
     ):
         await store.put(folder + name, data, content_type="x/y", metadata={})
     rows = await bucket.objects("user-1", "conv-1")
-    assert [row.reason for row in rows] == ["not_a_batch", "no_key", "damaged", "damaged", "no_key"]
+    reasons = ["not_a_batch", "no_key", "damaged", "damaged", "no_key", "damaged"]
+    assert [row.reason for row in rows] == reasons
     assert (rows[0].start_48k, rows[0].end_48k) == (48_000, 96_000)
     assert not any(row.pieces for row in rows)
     assert metrics.unreadable["no_key"]._value.get() == 2

@@ -120,6 +120,14 @@ def test_what_was_sealed_must_be_a_batch(batch):
     )
 
 
+def test_what_is_sealed_is_not_played_under_the_name_of_what_is_not(batch):
+    sealed = sealing.seal(batch_file(batch).data, RING, "u")
+    name = name_of(batch, sealed=False)
+    head = sealed[: reading.head_bytes(name, None)]
+    assert refused(reading.judge_head, name, head, None, KEYS)[0] == "damaged"
+    assert refused(reading.older_pcm, parse_audio_name("chunks/u/c/1.000.bin"), sealed, "")[0] == "damaged"
+
+
 def test_the_first_bytes_tell_older_ones(batch):
     for sealed in (False, True):
         assert reading.judge_head(name_of(batch, sealed=sealed), b"neither", None, KEYS) is None

@@ -2,7 +2,9 @@
 
 import pytest
 
+from audiostore import sealing
 from audiostore.errors import LegacyFormatError
+from audiostore.key_ring import KeyRing
 from audiostore.legacy import parse_audio_name, read_legacy, samples_by_size, told_samples
 
 SECRET = "an older secret of thirty-two byt"
@@ -49,6 +51,13 @@ def test_what_holds_no_sample_is_no_audio(file, data):
     with pytest.raises(LegacyFormatError, match="it holds no sample"):
         read_legacy(name_of(file), data, "")
     assert told_samples(name_of(file), data) == 0
+
+
+@pytest.mark.parametrize("file", ["1.000.bin", "1.000.batch.bin", "1.000-2.000.batch.bin", "1.000.opus"])
+def test_what_tapedeck_sealed_is_no_pcm_under_any_name(file):
+    sealed = sealing.seal(bytes(1000), KeyRing({"k1": bytes(32)}), "u")
+    with pytest.raises(LegacyFormatError, match="sealed by Tapedeck"):
+        read_legacy(name_of(file), sealed, "")
 
 
 def test_sealed_nothing_is_no_audio(seal, blob):

@@ -48,6 +48,10 @@ def head_bytes(name: AudioName, told: BatchFacts | None) -> int:
 def judge_head(name: AudioName, head: bytes, told: BatchFacts | None, keys: Keys) -> Verdict | None:
     """What the first bytes of a `.batch.*` say; None where it is one of the older formats. UnreadableError: ours, and it cannot be read."""
     if not is_ours(name, head):
+        if not name.sealed and head.startswith(sealing.MAGIC):
+            raise UnreadableError(
+                name.path, "damaged", "it is sealed, and its name says that it is not: it was renamed"
+            )
         return None
     try:
         if not name.sealed:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from audiostore.errors import LegacyFormatError
 from audiostore.legacy.blob import SAMPLE_RATE, OpusBlob, read_blob, told_pcm_bytes
 from audiostore.legacy.records import RECORD_OVERHEAD_BYTES, open_records, told_bytes
+from audiostore.sealing import MAGIC as SEALED_MAGIC
 
 if TYPE_CHECKING:
     from audiostore.legacy.names import AudioName
@@ -49,8 +50,11 @@ LegacyAudio: TypeAlias = LegacyPcm | OpusBlob
 def read_legacy(name: AudioName, data: bytes, secret: str) -> LegacyAudio:
     """What the older object of this name holds. `secret` is used for sealed ones only.
 
-    Raises LegacyFormatError, naming the structure and the defect; also for an object that holds no sample.
+    Raises LegacyFormatError, naming the structure and the defect; also for an object that holds no sample, and for one of ours that is
+    sealed and was renamed: what it holds would be noise.
     """
+    if not name.sealed and data.startswith(SEALED_MAGIC):
+        raise LegacyFormatError("older object: it is sealed by Tapedeck, and its name says that it is not")
     plain = open_records(data, secret, name.uid) if name.sealed else data
     audio: LegacyAudio = read_blob(plain) if name.codec == "opus" else LegacyPcm(plain[: len(plain) // 2 * 2])
     if not audio.pcm_bytes:
