@@ -201,6 +201,23 @@ def test_a_key_that_changes_under_its_id_is_told_loudly(path, clock, caplog):
     assert source.complaint is None
 
 
+def test_the_version_tells_other_keys_and_no_other_order(path, clock):
+    path.write_text(RING)
+    source = KeySource(path=path, clock=clock)
+    seen = [source.version]
+    for text in (
+        RING + "\n",
+        f"{entry('k1', 1)},{entry('k2', 2)}",
+        f"{entry('k2', 9)},{entry('k1', 1)}",
+        entry("k1", 1),
+    ):
+        replace(path, text)
+        clock.now_s += 1
+        source.ring()
+        seen.append(source.version)
+    assert seen == [0, 0, 0, 1, 2]
+
+
 def test_a_symlink_swap_as_kubernetes_makes_it(tmp_path, clock):
     for name, text in (("..1", entry("k1", 1)), ("..2", entry("k2", 2))):
         (tmp_path / name).mkdir()

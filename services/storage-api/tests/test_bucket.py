@@ -6,13 +6,14 @@ import pytest
 
 from audiostore import open_store, sealing
 from audiostore.errors import StoreError, TransientStoreError
-from audiostore.key_ring import KeySource
+from audiostore.key_ring import KeyRing, KeySource
 from audiostore.names import CONTENT_TYPE
 from servicekit.metrics import Metrics
 from storage_api.bucket import Bucket
 from storage_api.errors import SourceGoneError, UnreadableError, log_text
 from storage_api.keys import Keys
 from storage_api.metrics import StorageMetrics
+from storage_api.stored_object import MAX_NAMED_MS
 from storage_api.workers import Workers
 
 
@@ -372,3 +373,70 @@ async def test_a_plain_batch_that_was_moved_is_damaged_too(bucket, store, tape, 
 def test_a_users_id_stays_out_of_the_logs():
     error = StoreError("get chunks/somebody/conv/1.000-2.000.batch.bin: permission denied")
     assert log_text(error) == "get chunks/…/conv/1.000-2.000.batch.bin: permission denied"
+
+
+async def test_a_broken_object_that_a_good_one_replaces_is_read_again_after_a_while(
+    store, metrics, workers, tape, pcm_tone, tmp_path
+):
+    now_s = 0.0
+    counting = Counting(store)
+    bucket = Bucket(counting, metrics, workers, clock=lambda: now_s)
+    await tape.record(pcm_tone(2))
+    (name,) = await tape.put(0, 3)
+    path = tmp_path / "store" / name
+    good = path.read_bytes()
+    broken = bytearray(good)
+    broken[-200] ^= 1
+    path.write_bytes(broken)
+    (stored,) = await bucket.objects("user-1", "conv-1")
+    with pytest.raises(UnreadableError):
+        await bucket.batch(stored)
+    for wanted in ("not_a_batch", "not_a_batch"):  # its head looks well, and is not believed again
+        assert [row.reason for row in await bucket.objects("user-1", "conv-1")] == [wanted]
+        now_s += 61
+    path.write_bytes(good)
+    (row,) = await bucket.objects("user-1", "conv-1")
+    assert row == stored
+    asked = list(counting.asked)
+    now_s += 1000
+    assert await bucket.objects("user-1", "conv-1") == [stored]
+    assert counting.asked == asked
+    assert metrics.unreadable["not_a_batch"]._value.get() == 1
+
+
+@pytest.mark.parametrize("scheme", ["file", "memory"])
+async def test_a_key_that_is_put_right_under_its_id_opens_what_it_could_not(
+    scheme, metrics, workers, tape, pcm_tone, tmp_path
+):
+    now_s = 0.0
+    plain, sealed = open_store("memory:"), open_store(f"{scheme}:" + f"//{tmp_path}/s" * (scheme == "file"))
+    tape.store = plain
+    await tape.record(pcm_tone(2))
+    (name,) = await tape.put(0, 3)
+    right, wrong = (f"k1:{base64.b64encode(bytes([one]) * 32).decode()}" for one in (1, 2))
+    data = sealing.seal(await plain.get(name), KeyRing.parse(right), "user-1")
+    await sealed.put(name.removesuffix("bin") + "enc", data, content_type="x/y", metadata={})
+    file = tmp_path / "keys"
+    file.write_text(wrong)
+    source = KeySource(path=file, clock=lambda: now_s)
+    bucket = Bucket(sealed, metrics, workers, Keys(source), clock=lambda: 0.0)
+    assert [row.reason for row in await bucket.objects("user-1", "conv-1")] == ["damaged"]
+    file.unlink()
+    file.write_text(right + "\n")
+    now_s += 2
+    (row,) = await bucket.objects("user-1", "conv-1")
+    assert row.reason is None
+    assert len((await bucket.batch(row)).spans) == 1
+
+
+async def test_what_is_too_large_is_so_at_the_first_look(bucket, counting, store, tmp_path):
+    folder = tmp_path / "store" / FOLDER
+    folder.mkdir(parents=True)
+    for name, size in (("1.000.bin", 64 * 2**20 + 2), ("9000.000.batch.bin", 3 * 2**30)):
+        with (folder / name).open("wb") as file:
+            file.truncate(size)  # sparse
+    rows = await bucket.objects("user-1", "conv-1")
+    assert [(row.reason, row.pieces) for row in rows] == [("too_large", [])] * 2
+    assert rows[0].end_48k - rows[0].start_48k == (32 * 2**20 + 1) * 3
+    assert rows[1].end_48k - rows[1].start_48k == MAX_NAMED_MS * 48
+    assert counting.asked == ["get_range"]

@@ -6,7 +6,7 @@ from audiostore.store import ObjectInfo
 from servicekit.metrics import Metrics
 from storage_api.metrics import StorageMetrics
 from storage_api.stored_object import OlderFacts, Verdict
-from storage_api.verdicts import Verdicts
+from storage_api.verdicts import BELIEVED_S, Verdicts
 
 ONE, OTHER = (ObjectInfo(name, 1, None, None) for name in ("one", "other"))
 GOOD = Verdict(OlderFacts("pcm", 48))
@@ -38,15 +38,39 @@ def test_what_was_refused_stays_so_and_is_counted_once(verdicts, metrics):
     assert metrics.unreadable["damaged"]._value.get() == 1
 
 
-def test_other_keys_may_open_what_had_no_key(verdicts):
-    verdicts.keys_are(("k1",))
+def test_other_keys_may_open_what_had_none_or_a_wrong_one(verdicts):
+    third = ObjectInfo("third", 1, 7, None)
+    verdicts.keys_are(1)
     verdicts.remember(ONE, Verdict(None, "no_key"))
-    verdicts.remember(OTHER, Verdict(None, "damaged"))
-    verdicts.keys_are(("k1",))
+    verdicts.remember(third, Verdict(None, "damaged"))
+    verdicts.remember(OTHER, Verdict(None, "too_large"))
+    verdicts.keys_are(1)
     assert verdicts.recall(ONE) is not None
-    verdicts.keys_are(("k2", "k1"))
-    assert verdicts.recall(ONE) is None
+    verdicts.keys_are(2)
+    assert verdicts.recall(ONE) is verdicts.recall(third) is None
+    assert verdicts.in_doubt(third)
     assert verdicts.recall(OTHER) is not None
+    assert verdicts.remember(third, GOOD) == verdicts.recall(third) == GOOD
+    assert not verdicts.in_doubt(third)
+
+
+def test_what_was_refused_is_doubted_after_a_while_and_what_is_good_never(metrics):
+    now_s = 5.0
+    verdicts = Verdicts(metrics, lambda: now_s)
+    bad, known = Verdict(None, "damaged"), ObjectInfo("one", 1, 7, None)
+    verdicts.remember(OTHER, GOOD)
+    for info in (ONE, known):  # of the second a checksum tells that it is the same
+        verdicts.remember(info, bad)
+    now_s += BELIEVED_S - 1
+    assert verdicts.recall(ONE) == verdicts.remember(ONE, GOOD) == bad
+    now_s += 1
+    assert verdicts.recall(ONE) is None
+    assert verdicts.in_doubt(ONE)
+    assert (verdicts.recall(known), verdicts.recall(OTHER)) == (bad, GOOD)
+    assert verdicts.remember(ONE, bad) == verdicts.recall(ONE) == bad
+    assert metrics.unreadable["damaged"]._value.get() == 2  # found out before, and not again
+    now_s += BELIEVED_S
+    assert verdicts.remember(ONE, GOOD) == verdicts.recall(ONE) == GOOD
 
 
 def test_memory_is_bounded(verdicts, monkeypatch):

@@ -139,6 +139,7 @@ class KeySource:
         self._clock = clock
         self._lock = threading.Lock()
         self._complaint: str | None = None
+        self._version = 0
         self._ring = KeyRing.empty if text is None else KeyRing.parse(text)
         self._seen: tuple[int, int, int] | None = None
         if path is not None:
@@ -149,6 +150,11 @@ class KeySource:
     def complaint(self) -> str | None:
         """What is wrong with the file since the ring in force was read from it; None where nothing is."""
         return self._complaint
+
+    @property
+    def version(self) -> int:
+        """How often the keys of the ring in force have changed: by their ids or under them, not in their order."""
+        return self._version
 
     def ring(self) -> KeyRing:
         """The ring in force."""
@@ -182,6 +188,8 @@ class KeySource:
                 "keys have changed under their ids: what the former ones sealed cannot be opened any more",
                 extra={"keys": changed},
             )
+        if changed or set(ring.ids) != set(self._ring.ids):
+            self._version += 1
         if ring.ids != self._ring.ids:
             log.info("read the keys file again", extra={"keys": list(ring.ids)})
         self._ring = ring

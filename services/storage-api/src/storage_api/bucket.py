@@ -5,6 +5,7 @@ cannot be read is a row with a reason, never an exception for the whole conversa
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
@@ -13,7 +14,7 @@ from audiostore.batch import Batch
 from audiostore.errors import NotFoundError, StoreError, TooLargeError
 from audiostore.legacy import AudioName, parse_audio_name, samples_by_size
 from audiostore.names import ROOT, conversation_prefix, user_prefix
-from audiostore.store import ObjectInfo, Store
+from audiostore.store import ObjectInfo, Store, check_size
 from storage_api import reading
 from storage_api.errors import SourceGoneError, UnreadableError
 from storage_api.keys import Keys
@@ -36,7 +37,12 @@ class Bucket:
     """Reads of one store."""
 
     def __init__(
-        self, store: Store, metrics: StorageMetrics, workers: Workers, keys: Keys | None = None
+        self,
+        store: Store,
+        metrics: StorageMetrics,
+        workers: Workers,
+        keys: Keys | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._workers = workers
@@ -44,7 +50,7 @@ class Bucket:
         self._keys = keys or Keys()
         self._small = asyncio.Semaphore(LOOKS_AT_ONCE)
         self._large = asyncio.Semaphore(1)
-        self._verdicts = Verdicts(metrics)
+        self._verdicts = Verdicts(metrics, clock)
 
     async def ping(self) -> None:
         """Answers if the bucket does. StoreError."""
@@ -76,7 +82,7 @@ class Bucket:
 
     async def with_facts(self, listed: list[tuple[AudioName, ObjectInfo]]) -> list[StoredObject]:
         """These objects with their facts. StoreError."""
-        self._verdicts.keys_are(self._keys.ring.ids)
+        self._verdicts.keys_are(self._keys.version)
         # Taken once: what is looked at now may push others out of the memory.
         verdicts = {info.name: self._verdicts.recall(info) for _, info in listed}
         unknown = [(name, info) for name, info in listed if verdicts[info.name] is None]
@@ -115,12 +121,26 @@ class Bucket:
 
     async def _look(self, name: AudioName, info: ObjectInfo) -> Verdict | None:
         """What the object holds, as far as that is needed to place it; None where it is gone."""
+        try:
+            verdict, detail = await self._judge(name, info)
+            if verdict.reason is None and self._verdicts.in_doubt(info):
+                async with self._room(info):
+                    data = await self._fetch("get", self._store.get, info.name)
+                    verdict, detail = await self._workers.run(
+                        reading.judge_whole, name, data, verdict, self._keys
+                    )
+        except SourceGoneError:
+            return None
+        return self._verdicts.remember(info, verdict, f"{info.name}: {detail}")
+
+    async def _judge(self, name: AudioName, info: ObjectInfo) -> tuple[Verdict, str]:
+        """What can be said of it with the fewest bytes, and what is wrong with it. SourceGoneError; StoreError."""
         told = None
         try:
             if name.is_batch:
                 told = reading.facts_in_metadata(name, info.metadata)
                 if told is not None and not name.sealed:
-                    return self._verdicts.remember(info, Verdict(told))
+                    return _sized(info, Verdict(told))
                 async with self._small:
                     size = reading.head_bytes(name, told)
                     head = await self._fetch("get_range", self._store.get_range, info.name, 0, size)
@@ -130,30 +150,24 @@ class Bucket:
                 else:
                     verdict = reading.judge_head(*judged)
                 if verdict is not None:
-                    return self._verdicts.remember(info, verdict)
-            return await self._look_at_older(name, info)
-        except SourceGoneError:
-            return None
+                    return _sized(info, verdict)
+            return await self._judge_older(name, info)
         except UnreadableError as error:
-            return self._verdicts.remember(info, Verdict(told, error.reason), str(error))
+            return Verdict(told, error.reason), error.detail
 
-    async def _look_at_older(self, name: AudioName, info: ObjectInfo) -> Verdict:
+    async def _judge_older(self, name: AudioName, info: ObjectInfo) -> tuple[Verdict, str]:
         """The same for one in an older format: all but raw PCM must be read for it."""
         samples = samples_by_size(name, info.size) or 0
         facts = OlderFacts.of(name, samples)
-        if not name.sealed and name.codec == "pcm" and samples:
-            return self._verdicts.remember(info, Verdict(facts))
+        verdict, detail = _sized(info, Verdict(facts))
+        if verdict.reason is not None or (not name.sealed and name.codec == "pcm" and samples):
+            return verdict, detail
         if name.sealed and not self._keys.legacy_secret:
-            detail = f"{info.name}: sealed in an older format, and there is no TAPEDECK_LEGACY_SECRET"
-            return self._verdicts.remember(info, Verdict(facts, "no_key"), detail)
+            detail = "sealed in an older format, and there is no TAPEDECK_LEGACY_SECRET"
+            return Verdict(facts, "no_key"), detail
         async with self._room(info):
-            try:
-                data = await self._fetch("get", self._store.get, info.name)
-            except TooLargeError as error:
-                return self._verdicts.remember(info, Verdict(facts, "too_large"), str(error))
-            secret = self._keys.legacy_secret
-            verdict, detail = await self._workers.run(reading.judge_older, name, data, secret)
-        return self._verdicts.remember(info, verdict, f"{info.name}: {detail}")
+            data = await self._fetch("get", self._store.get, info.name)
+            return await self._workers.run(reading.judge_older, name, data, self._keys.legacy_secret)
 
     def _room(self, info: ObjectInfo) -> asyncio.Semaphore:
         return self._large if info.size > LARGE_BYTES else self._small
@@ -202,3 +216,12 @@ class Bucket:
             raise
         finally:
             self._metrics.bucket_requests[operation, code].inc()
+
+
+def _sized(info: ObjectInfo, verdict: Verdict) -> tuple[Verdict, str]:
+    """The verdict, or that the object is too large to be read, which its size tells: it must not be found out while it is played."""
+    try:
+        check_size(info.name, info.size)
+    except TooLargeError as error:
+        return Verdict(verdict.facts, "too_large"), str(error)
+    return verdict, ""

@@ -35,6 +35,12 @@ class Keys:
         return [f"the keys stay as they were: {self.source.complaint}"] if self.source.complaint else []
 
     @property
+    def version(self) -> int:
+        """Another number each time the ring in force holds other keys, be it under the same ids. Looks at a file as `ring` does."""
+        self.source.ring()
+        return self.source.version
+
+    @property
     def ring(self) -> KeyRing:
         """The ring in force. Looks at a file, once a second at most."""
         return self.source.ring()

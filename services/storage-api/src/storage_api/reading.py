@@ -5,6 +5,7 @@ moved to another time is refused, sealed or not.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from audiocodec.errors import CodecError
@@ -83,6 +84,21 @@ def judge_older(name: AudioName, data: bytes, secret: str) -> tuple[Verdict, str
     except LegacyFormatError as error:
         return Verdict(OlderFacts.of(name, told_samples(name, data)), "damaged"), str(error)
     return Verdict(OlderFacts.of(name, audio.pcm_bytes // 2)), ""
+
+
+def judge_whole(name: AudioName, data: bytes, verdict: Verdict, keys: Keys) -> tuple[Verdict, str]:
+    """Whether a whole object holds what `verdict` says, be it ours or older; else its facts with the reason, and what is wrong with it."""
+    try:
+        if isinstance(verdict.facts, OlderFacts):
+            older_pcm(name, data, keys.legacy_secret)
+        else:
+            held = [replace(span, packets=()) for span in open_batch(name, data, keys.ring).spans]
+            if verdict.facts is None or held != list(verdict.facts.spans):
+                detail = "its packets are not those its facts tell of"
+                return Verdict(verdict.facts, "not_a_batch"), detail
+    except UnreadableError as error:
+        return Verdict(verdict.facts, error.reason), error.detail
+    return verdict, ""
 
 
 def older_pcm(name: AudioName, data: bytes, secret: str) -> bytes:

@@ -12,7 +12,7 @@ from audiostore.store import ObjectInfo
 from storage_api.timeline import Piece, Stored, older_piece
 
 MAX_NAMED_MS: Final = 3_600_000
-"""An object that cannot be read is believed to last so long at most, whatever its name says: one of them must not make a whole
+"""An object that cannot be read is believed to last so long at most, whatever its name or size says: one of them must not make a whole
 conversation longer than what can be asked for."""
 _SAMPLE_48K: Final = 48_000 // SAMPLE_RATE
 
@@ -74,7 +74,8 @@ class StoredObject:
             return facts.spans[-1].end_48k
         start_ms = self.name.start_ms
         if facts is not None:
-            return start_ms * 48 + facts.samples
+            most = facts.samples if self.reason is None else min(facts.samples, MAX_NAMED_MS * 48)
+            return start_ms * 48 + most
         return min(max(start_ms, self.name.last_ms or 0), start_ms + MAX_NAMED_MS) * 48
 
     @property

@@ -1,10 +1,15 @@
-"""What was found out about objects, remembered: they are written once, so it never changes.
+"""What was found out about objects, remembered: they are written once, so what they hold never changes.
 
-Owns the bounded memory, and the log line and the count of each object that cannot be read, once each time it is found out.
+That one cannot be read may: its key is put right, or another takes its place under its name. So this is doubted after a while, where
+no checksum tells that it is the same object, and where the keys changed. Owns the bounded memory, and the log line and the count of
+each object that cannot be read, once each time it is found out.
 """
 
 import logging
+import time
 from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from audiostore.store import ObjectInfo
@@ -15,54 +20,89 @@ from storage_api.stored_object import Verdict
 REMEMBERED_OBJECTS: Final = 50_000
 """Objects whose facts are kept in memory, and as many that cannot be read: a month of batches, or three days of older chunks of 5 s; 1 KiB
 each at the most. A conversation of more than these is looked at anew each time."""
+BELIEVED_S: Final = 60.0
+"""So long an object that cannot be read is not looked at again."""
 
 log = logging.getLogger(__name__)
 
-_Memory: TypeAlias = OrderedDict[tuple[str, int, int | None], Verdict]
+_Key: TypeAlias = tuple[str, int, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    verdict: Verdict
+    until_s: float | None
+    """Doubted from then on; None where only other keys can change it."""
+    doubted: bool = False
+    """Whether the keys changed since."""
 
 
 class Verdicts:
-    """The verdicts of one store's objects."""
+    """The verdicts of one store's objects. `clock` gives seconds that only go forward."""
 
-    def __init__(self, metrics: StorageMetrics) -> None:
+    def __init__(self, metrics: StorageMetrics, clock: Callable[[], float] = time.monotonic) -> None:
         self._metrics = metrics
-        self._known: _Memory = OrderedDict()
+        self._clock = clock
+        self._known: OrderedDict[_Key, Verdict] = OrderedDict()
         # Apart from the rest: a defect that only a whole read shows must not be forgotten because much else was looked at.
-        self._refused: _Memory = OrderedDict()
+        self._refused: OrderedDict[_Key, _Refusal] = OrderedDict()
         self._keys: object = None
 
     def recall(self, info: ObjectInfo) -> Verdict | None:
-        """What is known of the object; None where nothing is."""
+        """What is known of the object; None where nothing is, or it is in doubt."""
         key = _key(info)
-        for memory in (self._refused, self._known):
-            if (verdict := memory.get(key)) is not None:
-                memory.move_to_end(key)
-                return verdict
-        return None
+        if (refusal := self._refused.get(key)) is not None:
+            self._refused.move_to_end(key)
+            return None if self._in_doubt(refusal) else refusal.verdict
+        if (verdict := self._known.get(key)) is not None:
+            self._known.move_to_end(key)
+        return verdict
+
+    def in_doubt(self, info: ObjectInfo) -> bool:
+        """Whether the object could not be read, and may be readable now: then its head alone is not believed."""
+        refusal = self._refused.get(_key(info))
+        return refusal is not None and self._in_doubt(refusal)
 
     def remember(self, info: ObjectInfo, verdict: Verdict, detail: str = "") -> Verdict:
         """The verdict that stands: this one, or that the object cannot be read, where it was read meanwhile."""
-        if verdict.reason is None and (refused := self.recall(info)) is not None and refused.reason:
-            return refused  # its head looks well
-        if verdict.reason is not None:
+        key = _key(info)
+        before = self._refused.get(key)
+        if verdict.reason is None:
+            if before is not None and not self._in_doubt(before):
+                return before.verdict  # its head looks well
+            self._refused.pop(key, None)
+            self._known[key] = verdict
+            _bound(self._known)
+            return verdict
+        if before is None or before.verdict.reason != verdict.reason:
             self._metrics.unreadable[verdict.reason].inc()
             log.warning(
                 "an object cannot be read", extra={"reason": verdict.reason, "detail": log_text(detail)}
             )
-        memory = self._known if verdict.reason is None else self._refused
-        memory[_key(info)] = verdict
-        if len(memory) > REMEMBERED_OBJECTS:
-            memory.popitem(last=False)
+        self._known.pop(key, None)
+        until_s = self._clock() + BELIEVED_S if info.crc32c is None else None
+        self._refused[key] = _Refusal(verdict, until_s)
+        self._refused.move_to_end(key)
+        _bound(self._refused)
         return verdict
 
     def keys_are(self, keys: object) -> None:
-        """Forgets what could not be read for want of a key, where these are others than last time."""
+        """Doubts what a key may open, where the keys are others than last time: a wrong key cannot be told from damage."""
         if keys == self._keys:
             return
         self._keys = keys
-        for key in [key for key, verdict in self._refused.items() if verdict.reason == "no_key"]:
-            del self._refused[key]
+        for key, refusal in self._refused.items():
+            if refusal.verdict.reason in {"no_key", "damaged"}:
+                self._refused[key] = replace(refusal, doubted=True)
+
+    def _in_doubt(self, refusal: _Refusal) -> bool:
+        return refusal.doubted or (refusal.until_s is not None and self._clock() >= refusal.until_s)
 
 
-def _key(info: ObjectInfo) -> tuple[str, int, int | None]:
+def _key(info: ObjectInfo) -> _Key:
     return info.name, info.size, info.crc32c
+
+
+def _bound(memory: OrderedDict[_Key, Verdict] | OrderedDict[_Key, _Refusal]) -> None:
+    if len(memory) > REMEMBERED_OBJECTS:
+        memory.popitem(last=False)
