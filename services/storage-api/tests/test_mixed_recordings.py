@@ -94,6 +94,33 @@ async def test_of_several_objects_at_one_time_the_best_that_decodes_is_played(ap
     assert (one["chunks"], one["recorded_seconds"]) == (7, 3.0)
 
 
+@pytest.mark.parametrize(
+    ("bad", "status"),
+    [
+        ((0, "opus", b"x"), 200),  # how long it was nobody knows: what begins with it is taken for the same
+        ((500, "opus", b"x"), 502),
+        ((500, "bin", b""), 200),  # empty
+        ((2_500, "bin", b""), 502),  # empty, and nothing else has its time
+        ((1_000, "opus", blob(bytes(32_000))[:-1]), 200),
+        ((1_500, "opus", blob(bytes(32_000))[:-1]), 502),  # half a second is lost
+        ((1_000, "enc", bytes(32_032)), 200),
+        ((1_000, "enc", bytes(32_034)), 502),  # a sample is lost
+    ],
+)
+async def test_strict_fails_only_where_time_is_lost(api, put, conversation, speech, bad, status):
+    await put(0, "bin", speech[:32_000])
+    await put(1_000, "bin", speech[32_000:64_000])
+    await put(*bad)
+    answer = await api.get(conversation, "/audio", format="pcm", strict="true")
+    assert answer.status_code == status
+    lenient = await api.get(conversation, "/audio", format="pcm")
+    assert (lenient.status_code, lenient.headers["tapedeck-missing"]) == (200, "1")
+    listed = (await api.get(conversation, "/chunks")).json()["chunks"]
+    assert sum(row["unreadable"] is not None for row in listed) == 1
+    if status == 200:
+        assert answer.content == lenient.content == speech[:64_000]
+
+
 async def test_an_object_that_turns_out_to_be_unreadable_makes_room_for_another(
     api, put, conversation, speech, tape, tmp_path
 ):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from audiostore.errors import StoreError
+from audiostore.legacy import samples_by_size
 from servicekit.problem import ProblemError
 from storage_api.errors import BrokenAnswerError, UnreadableError
 from storage_api.loading import Loaded, Loader
@@ -67,6 +68,8 @@ class AudioPlan:
     fill_gaps: bool
     missing: int
     """Objects and entries that cannot be read."""
+    lost: int
+    """Those of them whose time nothing else plays, as far as is known."""
 
     @property
     def samples(self) -> int:
@@ -85,14 +88,25 @@ def plan(selected: Selection, start_48k: int | None, end_48k: int | None, *, fil
         detail = "more than 24 hours with gaps filled: give start and end, or fill_gaps=false"
         raise ProblemError(422, "too_long", detail)
     window = selected.timeline.window(start, end)
-    missing = sum(1 for bad in selected.unreadable if _touches(bad, start_48k, end_48k))
+    touched = [bad for bad in selected.unreadable if _touches(bad, start_48k, end_48k)]
+    begun_ms = {play.piece.span.start_48k // 48 for play in selected.timeline.plays} if touched else set()
+    lost = sum(1 for bad in touched if not _made_good(bad, selected.timeline, begun_ms, (start, end)))
     parts = tuple(Planned(passage, 0) for passage in passages(window.plays))
-    return _placed(AudioPlan(parts, start, end, fill_gaps, missing + selected.bad_entries))
+    return _placed(
+        AudioPlan(
+            parts,
+            start,
+            end,
+            fill_gaps,
+            missing=len(touched) + selected.bad_entries,
+            lost=lost + selected.bad_entries,
+        )
+    )
 
 
 def check(audio: AudioPlan, *, strict: bool, live_known: bool) -> None:
-    """ProblemError: 502 `incomplete` where not all is there that `strict` asks for, 404 `no_audio` where nothing is."""
-    if strict and (audio.missing or not live_known):
+    """ProblemError: 502 `incomplete` where time is lost and `strict` asks for all, 404 `no_audio` where nothing is."""
+    if strict and (audio.lost or not live_known):
         extra = {"missing": audio.missing, "live": live_known}
         raise ProblemError(
             502, "incomplete", "not all of the audio can be read, and strict=true asks for all", extra=extra
@@ -109,6 +123,24 @@ def _touches(bad: StoredObject, start_48k: int | None, end_48k: int | None) -> b
     if end_48k is not None and bad.start_48k >= end_48k:
         return False
     return start_48k is None or bad.end_48k > start_48k or bad.start_48k >= start_48k
+
+
+def _made_good(
+    bad: StoredObject, timeline: Timeline, begun_ms: set[int], window_48k: tuple[int, int]
+) -> bool:
+    """Whether other objects play all time in the window of one that cannot be read.
+
+    Of one without a length, one that begins with it is taken for the same audio; what is known to be empty only must not lie in a hole.
+    """
+    start, end = max(bad.start_48k, window_48k[0]), min(bad.end_48k, window_48k[1])
+    if start < end:
+        return not timeline.holes(start, end)
+    empty = (
+        bad.name.codec == "pcm" and not bad.name.is_batch and samples_by_size(bad.name, bad.info.size) == 0
+    )
+    if empty and not bad.name.sealed and not timeline.holes(bad.start_48k, bad.start_48k + 1):
+        return True
+    return bad.start_48k // 48 in begun_ms
 
 
 async def look_ahead(audio: AudioPlan, loader: Loader, *, whole: bool) -> AudioPlan:
@@ -129,7 +161,9 @@ async def look_ahead(audio: AudioPlan, loader: Loader, *, whole: bool) -> AudioP
                 continue
             left -= sum(sound.bytes_in_memory for sound in sounds)
             parts.append(replace(part, sounds=sounds if left > 0 else None))
-    return _placed(replace(audio, parts=tuple(parts), missing=audio.missing + missing))
+    return _placed(
+        replace(audio, parts=tuple(parts), missing=audio.missing + missing, lost=audio.lost + missing)
+    )
 
 
 async def _fetched(loader: Loader, group: tuple[Planned, ...]) -> list[tuple[Loaded, ...] | None]:
