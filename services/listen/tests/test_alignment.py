@@ -65,7 +65,7 @@ def test_seconds_that_come_in_turn_are_never_filled(pair):
 
 
 def test_what_comes_in_a_burst_begins_with_the_run_whatever_its_order(pair):
-    for _ in range(100):
+    for _ in range(50):
         pair.say(0, 20)
     assert pair.say(1, 30) == 0
     assert pair.say(1, 30) == 30
@@ -75,7 +75,60 @@ def test_a_channel_that_joins_late_is_placed_by_the_clock_of_the_other(pair):
     for _ in range(8):
         pair.say(0, 20)
         pair.wait(20)
-    assert pair.say(1, 20) == 140
+    assert pair.say(1, 20) == 160
+
+
+@pytest.mark.parametrize("ms", [20, 100, 1_000])
+@pytest.mark.parametrize("spoke", [True, False])
+def test_a_silence_in_a_burst_is_told_by_what_the_other_channel_sent(pair, ms, spoke):
+    if spoke:
+        pair.say(0, ms)
+        pair.say(1, ms)
+    for _ in range(5_000 // ms):
+        pair.say(0, ms)
+    assert pair.standing[1] >= pair.standing[0] - 1_200 - 2 * ms
+    for _ in range(50):
+        pair.say(0, ms)
+        pair.say(1, ms)
+        assert pair.standing[0] == pair.standing[1]
+    pair.wait(ms)
+    for _ in range(50):
+        assert pair.say(0, ms) == pair.say(1, ms)
+        pair.wait(ms)
+
+
+@pytest.mark.parametrize("ms", [20, 100, 1_000])
+def test_blocks_of_a_second_in_a_burst_are_no_silence(pair, ms):
+    for block in range(10):
+        for number in (0, 1):
+            for at in range(0, 1_000, ms):
+                assert pair.say(number, ms) == 1_000 * block + at
+
+
+@pytest.mark.parametrize("ms", [20, 100])
+@pytest.mark.parametrize("seconds", [8, 16, 64])
+def test_channels_that_take_turns_lose_nothing(pair, ms, seconds):
+    for second in range(seconds):
+        for _ in range(0, 1_000, ms):
+            pair.now_ms += ms
+            pair.say(second % 2, ms)
+    assert abs(max(pair.standing) - 1_000 * seconds) <= ms
+
+
+@pytest.mark.parametrize("ms", [20, 100, 1_000])
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("apart_ms", [0, 3, 9])
+def test_who_speaks_again_while_the_other_one_goes_on_is_aligned_with_it(pair, ms, first, apart_ms):
+    pair.say(0, ms)
+    pair.say(1, ms)
+    for _ in range(5_000 // ms):
+        pair.now_ms += ms
+        pair.say(0, ms)
+    for _ in range(50):
+        pair.now_ms += ms - apart_ms
+        start = pair.say(first, ms)
+        pair.now_ms += apart_ms
+        assert pair.say(1 - first, ms) == start
 
 
 def test_a_stall_with_a_burst_after_it_changes_nothing(pair):
@@ -147,8 +200,8 @@ def test_its_lead_in_is_not_played_and_lies_where_the_other_one_ends():
         pair.say(0, 64)
         pair.wait(64)
     assert pair.channels[0].end == 50 * 64
-    assert pair.say(1, 64) == 49 * 64
-    assert pair.channels[1].plays_from == 50 * 64
+    assert pair.say(0, 64) == pair.say(1, 64) == 50 * 64
+    assert pair.channels[1].plays_from == 51 * 64
 
 
 def test_nobody_is_filled_while_both_are_silent(pair):

@@ -38,6 +38,6 @@ def test_at_an_encoders_end_a_shorter_channel_goes_on_with_the_longer_one():
 def test_another_run_begins_at_0():
     channel = Channel(skip=10)
     channel.join(100)
-    channel.heard_ms = 5
+    channel.heard_ms = channel.missed = 5
     channel.begin_run()
-    assert (channel.joined, channel.awaited, channel.standing) == (False, True, 0)
+    assert (channel.joined, channel.awaited, channel.standing, channel.missed) == (False, True, 0, 0)

@@ -120,6 +120,8 @@ def test_two_channels_in_any_order_are_aligned_by_their_sample_clocks(codec, rat
     sent = [0, 0]
 
     def say(channel: int, size: int) -> None:
+        # What is more than a second ahead in a burst was sent while the other one was silent.
+        size = min(size, sent[1 - channel] + rate * tape.format.sample_bytes - sent[channel])
         piece = pcm[channel][sent[channel] : sent[channel] + size]
         tape.send(piece, channel)
         sent[channel] += len(piece)
@@ -162,6 +164,35 @@ def test_a_stall_with_a_burst_after_it_moves_nothing(dialect, channels, rate, st
             tape.wait(20)
     tape.flush("nothing")
     check(tape, 6)
+
+
+@pytest.mark.parametrize("silent", [range(100, 250), range(200)])
+def test_a_backlog_in_which_far_was_silent_is_heard_where_it_was_said(silent):
+    tape = Tape("pcm16", 16_000, 2)
+    pcm = [source("pcm16", 16_000, 16_000 * 10, channel) for channel in (0, 1)]
+    for index in range(500):
+        for channel in (0, 1):
+            if channel == 0 or index not in silent:
+                tape.send(pcm[channel][index * 640 : (index + 1) * 640], channel)
+        if index >= 400:
+            tape.wait(20)
+    assert tape.total - tape.offset < 2 * 2 * 16_000
+    tape.flush("nothing")
+    (run,) = tape.stored()
+    times = np.arange(160_000)
+    quiet = np.isin(times // 320, silent)
+    assert np.abs(run.samples[:, 0] - voice(times / 16_000, 0)).max() <= 2
+    assert np.abs(run.samples[:, 1] - voice(times / 16_000, 1) * ~quiet).max() <= 2
+
+
+def test_channels_that_take_turns_are_as_long_as_they_were():
+    tape = Tape("pcm16", 16_000, 2)
+    for index in range(160):
+        tape.wait(100)
+        tape.send(source("pcm16", 16_000, 1_600), index // 10 % 2)
+    tape.flush("nothing")
+    (run,) = tape.stored()
+    assert abs(len(run.samples) - 16 * 16_000) <= 1_600
 
 
 def test_a_channel_that_is_waited_for_holds_the_end_of_silence_up_for_a_while(second):

@@ -28,8 +28,10 @@ class Channel:
     """The other channel waits for it, for a while; not any more once it was filled with silence."""
     heard_ms: int = 0
     """When something came on it last."""
-    lasted_ms: int = 0
-    """How long that was."""
+    lasted: int = 0
+    """How long that was, in ticks."""
+    missed: int = 0
+    """How many ticks the other channel has sent since."""
     behind_since_ms: int | None = None
     """Since when the other channel has been ahead; None where it is not."""
     recent: deque[tuple[int, int]] = field(default_factory=deque)
@@ -45,6 +47,7 @@ class Channel:
         self.end = self.plays_from = self.filled_to = 0
         self.joined, self.awaited = False, True
         self.behind_since_ms = None
+        self.missed = 0
         self.recent.clear()
 
     def resume(self, next_tick: int | None, stored_to: int) -> None:

@@ -153,7 +153,7 @@ class TranscodeLane:
         if self._alignment is None:
             self._aligned = channel.end
         else:
-            self._alignment.heard(channel, now_ms, samples * 1000 // self._tick_48k)
+            self._alignment.heard(channel, now_ms, samples * SOURCE_SAMPLE_TICKS)
             self._fill(now_ms)
         return self._reach_to(channel.end)
 
