@@ -75,7 +75,9 @@ def test_speech_is_heard_when_it_was_said(desk, speech, codec, rate):
     bare = through_opus(wanted, out)
     # The AAC here ends with its last whole frame.
     assert abs(len(heard) - len(bare)) <= (1_024 * out // rate if codec == "aac" else 1)
-    assert lag(heard, bare) == 0
+    # What AAC puts before the first sample may be no whole number of the encoder's samples: then it is the nearest.
+    between = codec == "aac" and 1_024 * out % rate
+    assert abs(lag(heard, bare)) <= (1 if between else 0)
     assert abs(lag(bare, values(wanted)[:, 0])) <= out // 16_000
     if codec == "pcm16":
         pieces = through_opus(resample(pcm, rate, out), out)
