@@ -40,10 +40,7 @@ def test_at_a_seam_a_decoder_gives_what_one_running_through_gives(summary):
 
 
 def test_where_the_cutter_may_choose_it_finds_a_good_place(summary):
-    # One of some 1,300 falls short by a little (docs/decisions/0005): the 40 cases of the default run hold one, at 33.9 dB.
-    chosen = [seam for seam in summary.below if not seam.asked]
-    assert len(chosen) <= 1 + CASES // 500
-    assert all(seam.db > 28 for seam in chosen)
+    assert not [seam for seam in summary.below if not seam.asked and CASES <= 100], "\n".join(summary.lines())
 
 
 def test_nearly_all_pre_rolls_are_320_ms(summary):

@@ -8,7 +8,6 @@ import pytest
 from audiobus.cut import Stored
 from audiobus.entry_id import EntryId
 from audiocodec import Encoder
-from audiocodec.span import PREROLL_SAMPLES
 from pusher.cutter import Limits, ReadOn, Take, Wait, context_after, decide
 from pusher.reason import Reason
 from pusher.seam import CONTEXT_SAMPLES, LONGEST_SAMPLES
@@ -298,6 +297,15 @@ def test_a_chunk_stays_back_where_what_follows_it_is_not_known(ask, talk, clock)
     assert ask(few, limits=now, last_ms=clock() - 5_000).count == 5
 
 
+def test_an_unknown_seam_is_better_than_bad_ones(ask, talk):
+    entries = list(talk("v" * 10 + "-" * 52))
+    # Of seams that are known, none of them good, one is taken that lets the batch be longest.
+    assert ask(entries, more=True).count == 60
+    # What follows the sixtieth is not there yet, and may be good.
+    assert ask(entries[:60], more=False).count == 60
+    assert ask(entries[:60]).context_samples == CONTEXT_SAMPLES
+
+
 def test_an_encoder_that_ends_leaves_no_seam(ask, talk, session, clock):
     entries = list(talk("v" * 58))
     entries += session.speech(1, end=True)
@@ -314,7 +322,7 @@ def test_only_so_many_places_are_looked_at(ask, talk):
 
 def test_much_is_kept_only_where_the_seam_may_be_heard_and_the_session_goes_on(ask, talk, clock):
     entries = list(talk("v" * 61))
-    assert ask(entries).context_samples == PREROLL_SAMPLES
+    assert ask(entries).context_samples == LONGEST_SAMPLES
     assert ask(list(talk("v" * 10 + "-" * 52)), more=True).context_samples == CONTEXT_SAMPLES
     asked = {"flush": entries[0].id}
     for reason in ("finalize", "flush", "of a later build"):

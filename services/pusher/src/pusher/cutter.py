@@ -11,7 +11,7 @@ from audiobus.chunk import Chunk
 from audiobus.cut import Stored
 from audiobus.entry_id import EntryId
 from audiobus.state import ConversationState, PreRoll
-from audiocodec.span import PREROLL_SAMPLES, Span
+from audiocodec.span import Span
 from audiostore.batch import MAX_RUNS, fill
 from pusher.arrived import Arrived
 from pusher.lineage import goes_on, heard
@@ -107,7 +107,7 @@ def decide(
         number = _phased(arrived[:number], state, now_ms, limits, phase)
         number, settled = _seam(arrived, number, state, now_ms, limits)
         if settled:
-            context_samples = PREROLL_SAMPLES
+            context_samples = LONGEST_SAMPLES
     return _take(arrived[:number], reason, exclude, context_samples)
 
 
@@ -248,13 +248,14 @@ def _seam(
     And whether it does.
 
     Fewer, by a quarter of a batch at the most (of short ones by three seconds, or half), where a decoder would be heard to begin anew, and where the next chunk is not there yet,
-    so that it cannot be known. The best of those that were looked at where all are bad.
+    so that it cannot be known. Where all that were looked at are bad, one that cannot be known; else the best.
     """
     last = _last_audio(arrived[:count])
     if last is None:
         return count, True
     least_48k = last.end_48k - max(limits.batch_ms // 4, min(LEAST_CHOICE_MS, limits.batch_ms // 2)) * 48
     seams: list[tuple[float, int]] = []
+    known = True
     for number in range(count, 0, -1):
         before = _last_audio(arrived[:number])
         if before is None or before.end_48k < least_48k or len(seams) == MAX_SEAMS:
@@ -266,12 +267,13 @@ def _seam(
         if after is None or after.chunk is None:
             if now_ms - state.last_ms >= QUIET_MS:
                 return number, False
+            known = False
             continue
         far = unrest(kept.packets, after.chunk.packets, after.chunk.channels, after.chunk.lead)
         if far <= 1:
             return number, True
         seams.append((far, -number))
-    return (-min(seams)[1] if seams else count), False
+    return (-min(seams)[1] if known and seams else count), False
 
 
 def _goes_on(one: Arrived, kept: PreRoll) -> bool:
