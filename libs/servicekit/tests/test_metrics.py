@@ -73,3 +73,17 @@ async def test_a_stalled_loop_is_seen(metrics, eventually):
     await eventually(lambda: series(metrics)["tapedeck_event_loop_lag_seconds"] > 0.1)
     watching.cancel()
     await asyncio.wait([watching])
+
+
+async def test_tasks_are_counted_while_the_loop_is_watched(metrics, eventually):
+    assert series(metrics)["tapedeck_event_loop_tasks"] == 0
+    watching = asyncio.create_task(metrics.watch_event_loop())
+    await asyncio.sleep(0)
+    before = series(metrics)["tapedeck_event_loop_tasks"]
+    assert before >= 2
+    more = asyncio.create_task(asyncio.Event().wait())
+    assert series(metrics)["tapedeck_event_loop_tasks"] == before + 1
+    for task in (more, watching):
+        task.cancel()
+    await asyncio.wait([more, watching])
+    assert series(metrics)["tapedeck_event_loop_tasks"] == before - 1

@@ -70,6 +70,10 @@ class Metrics:
         self.gauge(
             "event_loop_lag_seconds", f"Longest delay of the event loop in {LAG_WINDOW_S:.0f} s"
         ).set_function(self._worst_lag)
+        self._watched: asyncio.AbstractEventLoop | None = None
+        self.gauge(
+            "event_loop_tasks", "Tasks of the event loop: what outlives its socket is left behind"
+        ).set_function(self._tasks)
 
     def counter(self, name: str, help_text: str) -> Counter:
         """A counter without labels; `name` ends in `_total`."""
@@ -104,7 +108,7 @@ class Metrics:
 
     async def watch_event_loop(self) -> None:
         """Measure the event loop's lag, for ever: to be run as a task of the service (`admin.serve_admin` does)."""
-        loop = asyncio.get_running_loop()
+        self._watched = loop = asyncio.get_running_loop()
         while True:
             before = loop.time()
             await asyncio.sleep(LAG_INTERVAL_S)
@@ -115,6 +119,9 @@ class Metrics:
         self._lags.append((now_s, max(0.0, lag_s)))
         while self._lags[0][0] < now_s - LAG_WINDOW_S:
             self._lags.popleft()
+
+    def _tasks(self) -> int:
+        return 0 if self._watched is None else len(asyncio.all_tasks(self._watched))
 
     def _worst_lag(self) -> float:
         return max((lag_s for _, lag_s in self._lags), default=0.0)
