@@ -1,21 +1,28 @@
-"""The load generator as a process that can be asked how much it has sent. Owns its plan file and its answers."""
+"""The load generator as a process that can be asked what it has sent and heard. Owns its plan file and its answers."""
 
 import itertools
 import json
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 from bench import speech
-from bench.process import Process
+from bench.process import BenchError, Process
 from bench.workbench import Workbench
 
 FRAMES = 1_000
-"""Different packets that a device sends, over and over."""
+"""Different messages that a device sends, over and over."""
 MESSAGES_A_SECOND = 50
+LEAST_SHARE = 0.97
+"""Of the load asked for: below it the machine was too busy for the round to mean anything."""
 _numbers = itertools.count()
+
+Codec = Literal["opus", "pcm16"]
+Sends = Literal["paced", "flood", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +34,19 @@ class RunningLoad:
     _answers: Path
 
     def sent(self) -> int:
-        """Messages sent up to now."""
-        before = len(self._lines())
-        self.process.tell("count")
-        self.process.until(lambda: len(self._lines()) > before, "a count", 10)
-        return int(self._lines()[-1])
+        """Messages sent up to now. BenchError: the server takes less than it is sent, or has closed sockets."""
+        answer = self._ask("count")
+        if answer["gone"]:
+            raise BenchError(f"the server closed {answer['gone']} of {self.sockets} sockets")
+        if answer["behind"] > self.sockets // 100:
+            raise BenchError(
+                f"{answer['behind']} of {self.sockets} sockets are behind: the server is too slow"
+            )
+        return int(answer["sent"])
+
+    def delays_s(self) -> list[float]:
+        """For each ack since the last time: seconds from sending the newest message that it covers."""
+        return list(self._ask("acks")["delays_s"])
 
     def stop(self) -> None:
         """Closes all sockets."""
@@ -39,30 +54,40 @@ class RunningLoad:
         time.sleep(0.2)
         self.process.end()
 
-    def _lines(self) -> list[str]:
-        return [line for line in self._answers.read_text().split("\n") if line]
+    def _ask(self, command: str) -> dict[str, Any]:
+        before = len(self._lines())
+        self.process.tell(command)
+        self.process.until(lambda: len(self._lines()) > before, "an answer", 20)
+        return dict(json.loads(self._lines()[-1]))
+
+    def _lines(self) -> Sequence[str]:
+        # What stands behind the last line feed is not written to its end.
+        return self._answers.read_text().split("\n")[:-1]
 
 
-def start_load(workbench: Workbench, port: int, sockets: int) -> RunningLoad:
+def start_load(
+    workbench: Workbench, port: int, sockets: int, *, codec: Codec = "opus", sends: Sends = "paced"
+) -> RunningLoad:
     """Opens `sockets` sockets on a server that speaks the v1 dialect (or a sink that says `ready`)."""
     number = next(_numbers)
     plan_file, answers = workbench.folder / f"load-{number}.json", workbench.folder / f"load-{number}.answers"
-    query = {"codec": "opus", "sample_rate": speech.SAMPLE_RATE}
+    query = {"codec": codec, "sample_rate": speech.SAMPLE_RATE}
+    payloads = speech.packets(FRAMES) if codec == "opus" else speech.frames(FRAMES)
     plan = {
         "host": "127.0.0.1",
         "port": port,
         "answers": str(answers),
-        "packets": [packet.hex() for packet in speech.packets(FRAMES)],
-        "sockets": [
+        "sends": sends,
+        "payloads": [payload.hex() for payload in payloads],
+        "clients": [
             {
-                "url": f"ws://127.0.0.1:{port}/v4/listen?"
-                + urlencode({**query, "conversation_id": uuid.uuid4().hex}),
-                "token": workbench.user_token(f"bench-{index}"),
+                "target": "/v4/listen?" + urlencode({**query, "conversation_id": uuid.uuid4().hex}),
+                "token": workbench.user_token(f"bench-{number}-{index}"),
             }
             for index in range(sockets)
         ],
     }
     plan_file.write_text(json.dumps(plan))
     process = workbench.python(f"load-{number}", "bench.load_generator", str(plan_file))
-    process.until(answers.exists, "open sockets", 60)
+    process.until(lambda: answers.exists() and answers.read_text().endswith("\n"), "open sockets", 120)
     return RunningLoad(process, sockets, answers)

@@ -1,164 +1,120 @@
-"""The devices: many WebSockets from one process, each sending a 20 ms Opus packet 50 times a second.
+"""The pace of the devices: each sends its message 50 times a second, at a phase of its own, or as fast as the server takes it.
 
-Run as `python -m bench.load_generator PLAN` by `bench.load`; PLAN is a JSON file. Reads lines from standard input: `count` has it
-write how many messages were sent, `stop` has it close everything and end. Frames are masked once and sent again and again,
-so that the load costs little beside what is measured. Sends are spread over the 20 ms, as devices spread them.
+Run as `python -m bench.load_generator PLAN` by `bench.load`; PLAN is a JSON file. Each line on standard input is a command, each
+gets one line of JSON: `count`, `acks` (their delays since the last time), `stop` (which closes everything and ends).
+
+Devices begin at phases spread over a second, so that what they make the server do once a second is spread as that of real ones.
 """
 
-import asyncio
 import json
+import select
 import sys
 import time
+from bisect import bisect_left
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import uvloop
-from websockets.client import ClientProtocol
-from websockets.frames import Frame, Opcode
-from websockets.http11 import Response
-from websockets.typing import Subprotocol
-from websockets.uri import parse_uri
+from bench.devices import Devices, frame
 
 PERIOD_S = 0.020
 SLOTS = 20
-"""The sockets are sent to in so many groups, one after another."""
-OPEN_S = 30.0
-CLOSE_S = 5.0
-
-
-class Device(asyncio.Protocol):
-    """One socket: the handshake and what comes in go through websockets' protocol, what goes out is ready bytes."""
-
-    def __init__(self, url: str, token: str) -> None:
-        self._protocol = ClientProtocol(parse_uri(url), subprotocols=[Subprotocol("tapedeck.v1")])
-        self._token = token
-        self.transport: asyncio.Transport | None = None
-        loop = asyncio.get_running_loop()
-        self.ready: asyncio.Future[None] = loop.create_future()
-        """The first text has come."""
-        self.gone: asyncio.Future[None] = loop.create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin the handshake."""
-        self.transport = cast("asyncio.Transport", transport)
-        request = self._protocol.connect()
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        self._protocol.send_request(request)
-        self._flush()
-
-    def data_received(self, data: bytes) -> None:
-        """Acks, pings, the end."""
-        self._protocol.receive_data(data)
-        self._flush()
-        for event in self._protocol.events_received():
-            if isinstance(event, Response) and event.status_code != 101:
-                self._fail(f"refused with {event.status_code}: {event.body!r}")
-            elif isinstance(event, Frame) and event.opcode is Opcode.TEXT and not self.ready.done():
-                self.ready.set_result(None)
-            elif isinstance(event, Frame) and event.opcode is Opcode.CLOSE:
-                self._fail(f"closed: {bytes(event.data)!r}")
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is closed."""
-        self._fail(f"the connection was lost: {exc}")
-        if not self.gone.done():
-            self.gone.set_result(None)
-
-    def send(self, frame: bytes) -> None:
-        """Send bytes as they are."""
-        if self.transport is not None:
-            self.transport.write(frame)
-
-    def close(self) -> None:
-        """Leave as a device whose battery is out."""
-        if self.transport is not None:
-            self.transport.close()
-
-    def _flush(self) -> None:
-        for data in self._protocol.data_to_send():
-            if data:
-                self.send(data)
-
-    def _fail(self, reason: str) -> None:
-        if not self.ready.done():
-            self.ready.set_exception(ConnectionError(reason))
+"""The devices send in so many groups, one after another."""
+PHASES = 50
+"""In periods: so long after the first of all the last device begins."""
+FLOOD_BYTES = 256 * 1024
+"""What a flooding device hands to the kernel at a time."""
 
 
 class Load:
-    """All devices and their pace."""
+    """The devices and what they have sent."""
 
     def __init__(self, plan: dict[str, Any]) -> None:
-        packets = [bytes.fromhex(packet) for packet in plan["packets"]]
-        self._frames = [Frame(Opcode.BINARY, packet).serialize(mask=True) for packet in packets]
-        self._sockets: list[dict[str, str]] = plan["sockets"]
-        self._host, self._port = plan["host"], plan["port"]
-        self._devices: list[Device] = []
+        payloads = [bytes.fromhex(payload) for payload in plan["payloads"]]
+        self._frames = [frame(payload) for payload in payloads]
+        self._ends = list(accumulate(len(payload) for payload in payloads))
+        """The offset after each message of one cycle."""
+        clients = [(client["target"], client["token"]) for client in plan["clients"]]
+        self._devices = Devices(plan["host"], plan["port"], clients)
+        count = len(clients)
+        self._begins = [index * PHASES // count for index in range(count)]
+        """The turn, in periods, at which each device begins."""
+        self._groups = [
+            [(self._begins[index], self._devices.all[index]) for index in range(slot, count, SLOTS)]
+            for slot in range(SLOTS)
+        ]
+        self._turns: list[float] = []
+        """When each turn was sent, 20 a period."""
+        self._delays: list[float] = []
+        self._answers = Path(plan["answers"])
+        self._sends: str = plan["sends"]
         self.sent = 0
-        self.stopped = asyncio.Event()
+        self._bulk = b"".join(self._frames)
+        self._bulk = self._bulk * (FLOOD_BYTES // len(self._bulk) + 1)
 
-    async def open(self) -> None:
-        """Opens all sockets and waits until every server half has spoken."""
-        loop = asyncio.get_running_loop()
-        for socket in self._sockets:
-            _, device = await loop.create_connection(
-                lambda socket=socket: Device(socket["url"], socket["token"]),  # type: ignore[misc] # as in listen_cpu: a default argument binds it
-                self._host,
-                self._port,
-            )
-            self._devices.append(device)
-        async with asyncio.timeout(OPEN_S):
-            await asyncio.gather(*(device.ready for device in self._devices))
-
-    async def send(self) -> None:
-        """Sends until stopped; what is late is sent at once, so that the rate holds."""
-        groups = [self._devices[slot::SLOTS] for slot in range(SLOTS)]
-        frames, step = self._frames, PERIOD_S / SLOTS
+    def run(self) -> None:
+        """Sends until `stop`."""
+        self._answer({"ready": len(self._devices.all)})
+        commands = select.poll()
+        commands.register(sys.stdin, select.POLLIN)
         began = time.monotonic()
-        turn = 0
-        while not self.stopped.is_set():
-            pause = began + turn * step - time.monotonic()
-            if pause > 0:
-                await asyncio.sleep(pause)
-            elif turn % SLOTS == 0:
-                await asyncio.sleep(0)
-            frame = frames[turn // SLOTS % len(frames)]
-            group = groups[turn % SLOTS]
-            for device in group:
-                device.send(frame)
-            self.sent += len(group)
-            turn += 1
+        while True:
+            if self._sends == "paced":
+                self._turn()
+            elif self._sends == "flood":
+                self._flood()
+            else:
+                time.sleep(PERIOD_S / SLOTS)
+            self._devices.read(self._acked)
+            if commands.poll(0) and not self._command(sys.stdin.readline().strip()):
+                break
+            if self._sends == "paced":
+                pause = began + len(self._turns) * PERIOD_S / SLOTS - time.monotonic()
+                if pause > 0:
+                    time.sleep(pause)
+        self._devices.close()
 
-    async def close(self) -> None:
-        """Closes all sockets."""
-        for device in self._devices:
-            device.close()
-        async with asyncio.timeout(CLOSE_S):
-            await asyncio.gather(*(device.gone for device in self._devices))
+    def _turn(self) -> None:
+        """One group of devices sends. What is late is sent at once, so that the rate holds."""
+        number = len(self._turns)
+        self._turns.append(time.monotonic())
+        period, frames, size = number // SLOTS, self._frames, len(self._frames)
+        for begins, device in self._groups[number % SLOTS]:
+            if period >= begins and not device.gone:
+                device.send(frames[(period - begins) % size])
+                self.sent += 1
 
+    def _flood(self) -> None:
+        for device in self._devices.all:
+            if not device.gone:
+                device.send(b"" if device.behind else self._bulk)
+        time.sleep(0.0005)
 
-async def run(plan: dict[str, Any], answers: Path) -> None:
-    """One load, from the first handshake to `stop`."""
-    load = Load(plan)
+    def _acked(self, index: int) -> None:
+        """From sending the newest message that an ack covers until the ack."""
+        if self._sends != "paced":
+            return
+        cycles, rest = divmod(self._devices.all[index].acked, self._ends[-1])
+        messages = cycles * len(self._ends) + (bisect_left(self._ends, rest) + 1 if rest else 0)
+        period = self._begins[index] + messages - 1
+        self._delays.append(time.monotonic() - self._turns[period * SLOTS + index % SLOTS])
 
-    def answer(line: str) -> None:
-        with answers.open("a") as file:
-            file.write(f"{line}\n")
-
-    def command() -> None:
-        line = sys.stdin.readline().strip()
-        if line == "count":
-            answer(str(load.sent))
+    def _command(self, command: str) -> bool:
+        """Whether to go on."""
+        devices = self._devices
+        if command == "count":
+            self._answer({"sent": self.sent, "behind": devices.behind, "gone": devices.gone})
+        elif command == "acks":
+            self._answer({"delays_s": self._delays})
+            self._delays = []
         else:
-            asyncio.get_running_loop().remove_reader(sys.stdin)
-            load.stopped.set()
+            return False
+        return True
 
-    await load.open()
-    asyncio.get_running_loop().add_reader(sys.stdin, command)
-    answer("ready")
-    await load.send()
-    await load.close()
+    def _answer(self, answer: dict[str, Any]) -> None:
+        with self._answers.open("a") as file:
+            file.write(f"{json.dumps(answer)}\n")
 
 
 if __name__ == "__main__":
-    read = json.loads(Path(sys.argv[1]).read_text())
-    uvloop.run(run(read, Path(read["answers"])))
+    Load(json.loads(Path(sys.argv[1]).read_text())).run()

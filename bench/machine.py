@@ -9,7 +9,7 @@ from pathlib import Path
 from audiocodec import libopus
 from tapedeck.up import redis_server
 
-PACKAGES = ("starlette", "hypercorn", "uvicorn", "websockets", "uvloop", "redis", "msgspec")
+PACKAGES = ("starlette", "hypercorn", "uvicorn", "picows", "websockets", "uvloop", "redis", "msgspec")
 
 
 def facts() -> dict[str, str]:

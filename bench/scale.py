@@ -12,6 +12,9 @@ class Scale:
     codec_seconds: int
     """Audio that a round encodes, and ten times as much that it decodes."""
     sockets: int
+    """Of the part `redis`."""
+    listen_sockets: int
+    """Of the part `listen`, in a round."""
     listen_seconds: float
     """Measured time of each server in a round."""
     redis_seconds: float
@@ -26,6 +29,7 @@ FULL = Scale(
     rounds=5,
     codec_seconds=20,
     sockets=100,
+    listen_sockets=200,
     listen_seconds=8.0,
     redis_seconds=120.0,
     batches=100,
@@ -35,6 +39,7 @@ QUICK = Scale(
     rounds=2,
     codec_seconds=4,
     sockets=50,
+    listen_sockets=50,
     listen_seconds=2.0,
     redis_seconds=15.0,
     batches=20,
