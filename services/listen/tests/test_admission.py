@@ -179,7 +179,7 @@ async def test_a_process_and_a_user_have_only_so_many_sockets(make_service, sign
             assert (status, problem["code"]) == (503, "unavailable")
             metrics = await service.metrics()
             assert metrics["tapedeck_connections"] == 3
-            assert metrics['tapedeck_refused_total{reason="limit"}'] == 1
+            assert metrics['tapedeck_refused_total{reason="sockets_of_user"}'] == 1
 
 
 async def test_ids_are_made_where_none_is_given(service):

@@ -18,6 +18,8 @@ def test_the_defaults_are_those_of_the_operators_page(environ):
     assert settings.bind == Bind("0.0.0.0", 8080)
     assert (settings.chunk_ms, settings.opus_bitrate, settings.opus_complexity) == (1_000, 24_000, 10)
     assert (settings.max_sockets, settings.max_sockets_per_user, settings.allowed_origins) == (5_000, 20, ())
+    assert (settings.max_sockets_per_address, settings.max_handshakes) == (0, 1_000)
+    assert (settings.max_waiting_mib, settings.redis_high_water) == (256, 0.75)
     assert (settings.process.drain_seconds, settings.batch_seconds) == (25, 60)
 
 

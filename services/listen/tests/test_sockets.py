@@ -6,30 +6,31 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from listen.errors import RefusedError
+from listen.places import Limits
 from listen.sockets import Sockets
 
 
-async def test_places_are_counted_and_given_back():
-    sockets = Sockets(limit=2, limit_per_user=1)
-    with sockets.place(), sockets.place_of("a"), sockets.place(), sockets.place_of("b"):
-        assert len(sockets) == 2
-        with pytest.raises(RefusedError) as full, sockets.place():
-            pass
-        assert full.value.status == 503
-        with pytest.raises(RefusedError) as many, sockets.place_of("a"):
-            pass
-        assert many.value.status == 429
-    assert len(sockets) == 0
-    with sockets.place(), sockets.place_of("a"):
-        assert len(sockets) == 1
-
-
 async def test_who_is_about_to_end_takes_nobody():
-    sockets = Sockets(limit=2, limit_per_user=1)
+    sockets = Sockets(Limits())
     await sockets.leave(1.0)
     with pytest.raises(RefusedError) as refused, sockets.place():
         pass
-    assert (refused.value.status, refused.value.code) == (503, "unavailable")
+    assert (refused.value.status, refused.value.code, refused.value.reason) == (
+        503,
+        "unavailable",
+        "draining",
+    )
+    assert refused.value.retry_after_s is not None
+
+
+async def test_a_gate_is_asked_before_a_place_is_taken():
+    def gate() -> None:
+        raise RefusedError(503, "unavailable", "not now", reason="redis_full")
+
+    sockets = Sockets(Limits(), gate)
+    with pytest.raises(RefusedError, match="not now"), sockets.place():
+        pass
+    assert len(sockets) == 0
 
 
 async def test_everyone_is_told_brought_safe_and_closed(make_service, second):

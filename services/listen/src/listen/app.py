@@ -85,7 +85,7 @@ class ListenApp:
                 with self._sockets.place():
                     await self._admit_and_serve(websocket, first_message=first_message)
             except RefusedError as error:
-                refused[error.code].inc()
+                refused[error.reason].inc()
                 await refuse(websocket, error, self._admission)
         except (WebSocketDisconnect, TimeoutError):
             log.debug("a client left during its handshake")

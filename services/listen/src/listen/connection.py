@@ -86,6 +86,8 @@ class Connection:
         self._may_read.set()
         self._closed = asyncio.Event()
         """The session is over."""
+        self._aborted = asyncio.Event()
+        """Nobody waits for the client any more."""
         self._received = 0
         """Binary messages since the last tick."""
 
@@ -99,15 +101,17 @@ class Connection:
             self.feed(lambda: self._session.start(now_ms()))
             over = asyncio.create_task(self._closed.wait(), name="closed")
             self._tasks.add(over)  # type: ignore[arg-type]  # cancelled with the others
+            aborted = asyncio.create_task(self._aborted.wait(), name="aborted")
+            self._tasks.add(aborted)  # type: ignore[arg-type]  # as above
             await asyncio.wait({sender, over}, return_when=asyncio.FIRST_COMPLETED)
             if not self._closed.is_set():
                 # The client does not take what it is sent.
                 self._gone()
                 await self._closed.wait()
             else:
-                await asyncio.wait({sender})
+                await asyncio.wait({sender, aborted}, return_when=asyncio.FIRST_COMPLETED)
             if not reader.done():
-                await asyncio.wait({reader}, timeout=LINGER_S)
+                await asyncio.wait({reader, aborted}, timeout=LINGER_S, return_when=asyncio.FIRST_COMPLETED)
         finally:
             tasks = {reader, sender, *self._tasks}
             for task in tasks:
@@ -130,6 +134,24 @@ class Connection:
     def leave(self) -> None:
         """Makes everything safe and closes with 1012."""
         self.feed(lambda: self._session.leave(now_ms()))
+
+    def give_up(self) -> None:
+        """Closes with 1012, though not everything is safe: there is no more time."""
+        self.feed(self._session.give_up)
+
+    def abort(self) -> None:
+        """The client has had its time to take the close, and to answer it."""
+        self._aborted.set()
+
+    @property
+    def over(self) -> bool:
+        """Whether the session is over: all that is left is the client's answer to the close."""
+        return self._closed.is_set()
+
+    @property
+    def waiting_samples(self) -> int:
+        """Audio that is not safe yet, at 48 kHz."""
+        return self._session.waiting_samples
 
     def feed(self, event: Callable[[], list[Action]]) -> None:
         """Gives the session an event, and does what it answers. A defect ends this socket, and no other."""

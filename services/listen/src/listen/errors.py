@@ -6,7 +6,21 @@ ListenError
 └── WrongRateError    AAC of another rate than the client said: the socket ends
 """
 
+from typing import Literal
+
 from listen.messages import ErrorCode
+
+Reason = Literal[
+    "origin",
+    "sockets",
+    "sockets_of_user",
+    "sockets_of_address",
+    "handshakes",
+    "failed_auth",
+    "draining",
+    "redis_full",
+]
+"""Why a handshake is refused, where the public code does not say it."""
 
 
 class ListenError(Exception):
@@ -35,6 +49,7 @@ class RefusedError(ListenError):
         *,
         retry_after_s: int | None = None,
         close_code: int | None = None,
+        reason: Reason | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -42,3 +57,5 @@ class RefusedError(ListenError):
         self.message = message
         self.retry_after_s = retry_after_s
         self.close_code = close_code or _CLOSE_CODES[status]
+        self.reason: str = reason or code
+        """What `refused_total` counts it as: the client sees less of why than an operator must."""

@@ -3,6 +3,7 @@
 from typing import Final, get_args
 
 from listen.audio_format import CODECS
+from listen.errors import Reason
 from listen.messages import ErrorCode
 from servicekit.metrics import OTHER, Metrics
 
@@ -29,7 +30,9 @@ class ListenMetrics:
             code=[*map(str, CLOSE_CODES), OTHER],
         )
         self.refused = metrics.counters(
-            "refused_total", "Handshakes that were refused, by reason", reason=[*codes, "origin", OTHER]
+            "refused_total",
+            "Handshakes that were refused, by reason",
+            reason=[*codes, *get_args(Reason), OTHER],
         )
         self.resumes = metrics.counters(
             "resumes_total",

@@ -12,6 +12,7 @@ from listen.app import ListenApp
 from listen.connection import Backend
 from listen.encoding import encoder_pool
 from listen.metrics import ListenMetrics
+from listen.places import Limits
 from listen.server import serve_sockets
 from listen.settings import ListenSettings
 from listen.sockets import Sockets
@@ -33,7 +34,14 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
     metrics = Metrics("listen", version("tapedeck-listen"))
     families = ListenMetrics(metrics)
     health = Health("redis")
-    sockets = Sockets(limit=settings.max_sockets, limit_per_user=settings.max_sockets_per_user)
+    sockets = Sockets(
+        Limits(
+            sockets=settings.max_sockets,
+            of_user=settings.max_sockets_per_user,
+            of_address=settings.max_sockets_per_address,
+            handshakes=settings.max_handshakes,
+        )
+    )
     families.connections.set_function(lambda: len(sockets))
     public = bind_socket(settings.bind, reuse_port=True)
     admin = bind_socket(settings.admin.bind)

@@ -11,6 +11,7 @@ from typing import Final
 from audiobus import Appended, Conversation, EntryId, Misplaced, Opened, Replaced
 from listen import messages
 from listen.actions import Action, AskReason, Close, Encode, Open
+from listen.comeback import REDIS_AWAY_S, retry_after_ms
 from listen.encoding_job import Encoded
 from listen.errors import BadAudioError, WrongRateError
 from listen.intake import Intake
@@ -140,7 +141,8 @@ class Session:
             self._out.say(messages.error("token_expired", "the token has expired: reconnect with a new one"))
             return self._end(now_ms, 4401)
         if self._patience.exhausted(now_ms):
-            self._out.say(messages.error("unavailable", messages.AWAY, retry_after_ms=5_000))
+            again_ms = retry_after_ms(REDIS_AWAY_S, self._terms.owner)
+            self._out.say(messages.error("unavailable", messages.AWAY, retry_after_ms=again_ms))
             return self._close(1013)
         return self._advance(now_ms)
 
@@ -152,6 +154,11 @@ class Session:
     def leave(self, now_ms: int) -> list[Action]:
         """This server shuts down: everything is made safe, and the socket closed with 1012."""
         return self._end(now_ms, 1012)
+
+    def give_up(self) -> list[Action]:
+        """This server cannot wait any longer: what is not acked is the client's to send again."""
+        self._out.say(messages.error("unavailable", "not everything could be made safe in time: resume"))
+        return self._close(1012)
 
     def broke(self, incident: str) -> list[Action]:
         """A defect of ours: the socket cannot go on."""

@@ -64,3 +64,30 @@ class ListenSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_sockets_per_user: Annotated[
         int, Setting("TAPEDECK_MAX_SOCKETS_PER_USER", whole(1), "sockets of a user, in a process")
     ] = 20
+    max_sockets_per_address: Annotated[
+        int,
+        Setting(
+            "TAPEDECK_MAX_SOCKETS_PER_ADDRESS",
+            whole(0),
+            "sockets of an address (of IPv6, a /64 network), in a process; 0 sets no limit",
+        ),
+    ] = 0
+    max_handshakes: Annotated[
+        int, Setting("TAPEDECK_MAX_HANDSHAKES", whole(1), "handshakes under way, in a process")
+    ] = 1_000
+    max_waiting_mib: Annotated[
+        int,
+        Setting(
+            "TAPEDECK_MAX_WAITING_MIB",
+            whole(16),
+            "MiB that may wait for Redis in all sockets of a process; beyond, those that hold most are not read",
+        ),
+    ] = 256
+    redis_high_water: Annotated[
+        float,
+        Setting(
+            "TAPEDECK_REDIS_HIGH_WATER",
+            number(0.1, 0.9),
+            "share of Redis' maxmemory from which on health warns; from 0.9 on new sockets are refused",
+        ),
+    ] = 0.75

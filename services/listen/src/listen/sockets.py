@@ -1,64 +1,67 @@
-"""The sockets of this process: how many there may be, the pulse that tells them the time, and how all of them leave.
+"""The sockets of this process: who may come, the pulse that tells them the time, and how all of them leave.
 
-Must not know the protocol.
+Must not know the protocol. How many there may be is `places`' business.
 """
 
 import asyncio
 import random
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
+from listen.comeback import ELSEWHERE_S, reconnect_after_ms, retry_after_s
 from listen.connection import Connection, now_ms
 from listen.errors import RefusedError
+from listen.places import Limits, Places
 
 PULSE_S: Final = 0.1
 LEAVE_SHARE: Final = 0.6
 """Of the drain time: over so much of it the closes are spread; the rest is for making the last one safe."""
 LEAVE_EACH_S: Final = 0.02
 """A few sockets need not wait for long."""
-RECONNECT_MS: Final = (500, 5_000)
-RETRY_AFTER_S: Final = 5
+UNANSWERED_S: Final = 1.0
+"""While everybody leaves: how long a client may take to answer its close, or to read it."""
+LAST_WORDS_S: Final = 0.5
+"""Of the drain time: for telling those that cannot be brought safe, and closing them."""
+
+Gate = Callable[[], None]
+"""Raises RefusedError where this process takes nobody now."""
+
+
+def _open() -> None:
+    """A gate that lets everybody in."""
 
 
 class Sockets:
     """All open sockets."""
 
-    def __init__(self, *, limit: int, limit_per_user: int) -> None:
-        self._limit = limit
-        self._limit_per_user = limit_per_user
-        self._count = 0
-        self._of_user: Counter[str] = Counter()
+    def __init__(self, limits: Limits, gate: Gate = _open) -> None:
+        self.places = Places(limits)
+        self._gate = gate
         self._connections: set[Connection] = set()
-        self._empty = asyncio.Event()
-        self._empty.set()
         self.leaving = False
 
     def __len__(self) -> int:
-        return self._count
+        return len(self.places)
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Holds a place in this process, from the handshake on.
+    def place(self, address: str = "") -> Iterator[None]:
+        """Holds a place in this process, from the handshake on. `address`: the client's; "" where it is not known.
 
         Raises:
-            RefusedError: 503, this process is full or about to end.
+            RefusedError: 503, this process is full, about to end, or its Redis is full; 429, the address has too many.
         """
         if self.leaving:
-            raise RefusedError(503, "unavailable", "this server is about to end", retry_after_s=1)
-        if self._count >= self._limit:
             raise RefusedError(
-                503, "unavailable", "this server has no room for more sockets", retry_after_s=RETRY_AFTER_S
+                503,
+                "unavailable",
+                "this server is about to end",
+                retry_after_s=retry_after_s(ELSEWHERE_S),
+                reason="draining",
             )
-        self._count += 1
-        self._empty.clear()
-        try:
+        self._gate()
+        with self.places.place(address):
             yield
-        finally:
-            self._count -= 1
-            if not self._count:
-                self._empty.set()
 
     @contextmanager
     def place_of(self, uid: str) -> Iterator[None]:
@@ -67,20 +70,8 @@ class Sockets:
         Raises:
             RefusedError: 429, the user has too many sockets.
         """
-        if self._of_user[uid] >= self._limit_per_user:
-            raise RefusedError(
-                429,
-                "limit",
-                f"a user has at most {self._limit_per_user} sockets here",
-                retry_after_s=RETRY_AFTER_S,
-            )
-        self._of_user[uid] += 1
-        try:
+        with self.places.place_of(uid):
             yield
-        finally:
-            self._of_user[uid] -= 1
-            if not self._of_user[uid]:
-                del self._of_user[uid]
 
     async def serve(self, connection: Connection) -> None:
         """Runs a connection to its end."""
@@ -99,23 +90,40 @@ class Sockets:
                 connection.tick(at_ms)
 
     async def leave(self, within_s: float) -> None:
-        """Announces the end to all, makes each safe and closes it, spread over a part of the time; then waits for them."""
+        """Announces the end to all, makes each safe and closes it, spread over a part of the time; then waits for them.
+
+        Those that have nothing to lose go first. What Redis does not take has until the end of the time; then it is told.
+        """
         self.leaving = True
-        for connection in list(self._connections):
-            connection.going_away(random.randint(*RECONNECT_MS))  # noqa: S311 - jitter, no secret
-        spread_s = min(within_s * LEAVE_SHARE, LEAVE_EACH_S * self._count)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within_s
         connections = list(self._connections)
+        for connection in connections:
+            connection.going_away(reconnect_after_ms())
+        # Idle ones first, and no two drains in the same order: whoever takes them should not meet them by age.
         random.shuffle(connections)
-        try:
-            async with asyncio.timeout(within_s):
-                for connection in connections:
-                    await asyncio.sleep(spread_s / len(connections))
-                    connection.leave()
-                while self._count:
-                    # What was in its handshake when this began comes a little later.
-                    for connection in list(self._connections):
-                        connection.leave()
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(self._empty.wait(), PULSE_S)
-        except TimeoutError:
-            return  # what is still open resumes elsewhere, from what was acked
+        connections.sort(key=lambda connection: connection.waiting_samples)
+        spread_s = min(within_s * LEAVE_SHARE, LEAVE_EACH_S * len(connections))
+        for connection in connections:
+            await asyncio.sleep(spread_s / len(connections))
+            connection.leave()
+        await self._gone_by(deadline - min(LAST_WORDS_S, within_s / 4))
+        for connection in list(self._connections):
+            connection.give_up()
+        await self._gone_by(deadline)
+        for connection in list(self._connections):
+            connection.abort()
+
+    async def _gone_by(self, deadline_s: float) -> None:
+        """Waits until nobody is left, or until a loop time; breaks off those that do not answer their close."""
+        loop = asyncio.get_running_loop()
+        over_since_s: dict[Connection, float] = {}
+        while len(self) and loop.time() < deadline_s:
+            for connection in list(self._connections):
+                # What was in its handshake when this began comes a little later.
+                connection.leave()
+                if connection.over and loop.time() - over_since_s.setdefault(connection, loop.time()) > (
+                    UNANSWERED_S
+                ):
+                    connection.abort()
+            await asyncio.sleep(min(PULSE_S, max(0.0, deadline_s - loop.time())))
