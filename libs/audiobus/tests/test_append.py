@@ -74,7 +74,7 @@ async def test_a_full_redis_refuses_and_loses_nothing(redis_process, recorder_on
         recorder = recorder_on(bus)
         await recorder.open()
         await bus.command("CONFIG", "SET", "maxmemory", "1")
-        with pytest.raises(BusUnavailableError):
+        with pytest.raises(BusFullError):
             await recorder.append(100)
         await bus.command("CONFIG", "SET", "maxmemory", "0")
         assert isinstance(await recorder.append(100), Appended)

@@ -26,6 +26,7 @@ from audiobus.hints import Hint, Hints
 from audiobus.keys import Keys
 from audiobus.position import Lag, Position
 from audiobus.state import ConversationState, PreRoll
+from audiobus.usage import UsageTotal, UserRequest, UserState, utc_day
 from audiobus.writer import Writer
 
 __all__ = [
@@ -53,8 +54,12 @@ __all__ = [
     "Replaced",
     "SettledMoved",
     "Stored",
+    "UsageTotal",
+    "UserRequest",
+    "UserState",
     "Writer",
     "decode_chunk",
     "decode_cut",
     "stored_offset",
+    "utc_day",
 ]

@@ -20,6 +20,10 @@ class Opened:
     """For a session that could not be resumed: up to where it is safe. None where that is not known."""
     settled: EntryId | None
     """Everything of the conversation up to here is in the bucket (resumed sessions only)."""
+    used: bytes = b""
+    """What a resumed session has used, by days (`audiobus.usage.session_totals`)."""
+    used_was: bytes = b""
+    """The same of the last session before it (`audiobus.usage.former_totals`): its process may have ended before it wrote that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ class Appended:
     """Audio of the conversation that is not stored yet, at 48 kHz."""
     entries: int
     """Entries in the buffer."""
+    used: bytes = b""
+    """What the session has used, by days (`audiobus.usage.session_totals`)."""
 
     @property
     def stored_offset(self) -> int:

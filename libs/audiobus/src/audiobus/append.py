@@ -28,6 +28,8 @@ class AppendRequest:
     """Where the run stands after it; None as long as the session has no audio."""
     now_ms: int
 
+    script_name = "append"
+
     def command(self, keys: Keys) -> tuple[list[str], list[Argument]]:
         """Keys and arguments of the script."""
         return (
@@ -44,6 +46,10 @@ class AppendRequest:
             ],
         )
 
+    def read(self, answer: Sequence[Any]) -> "AppendAnswer":
+        """The script's answer (`read_append_answer`)."""
+        return read_append_answer(answer)
+
 
 AppendAnswer = Appended | Replaced | Misplaced
 
@@ -56,13 +62,14 @@ def read_append_answer(answer: Sequence[Any]) -> AppendAnswer:
         BusContractError: no answer of that script.
     """
     match [bytes(part) if isinstance(part, bytes) else part for part in answer]:
-        case [b"ok", newest, settled, dead, waiting, entries]:
+        case [b"ok", newest, settled, dead, waiting, entries, used]:
             return Appended(
                 newest=EntryId.parse(newest),
                 settled=EntryId.parse_or_none(settled),
                 dead_offset=int(dead) if dead else None,
                 waiting_samples=int(waiting),
                 entries=int(entries),
+                used=used,
             )
         case [b"owner", owner, newest]:
             return Replaced(owner.decode(), EntryId.parse_or_none(newest))

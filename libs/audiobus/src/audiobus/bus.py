@@ -37,6 +37,7 @@ from audiobus.keys import Keys
 from audiobus.position import Position
 from audiobus.script import Argument, script
 from audiobus.state import STATE_FIELDS, ConversationState, PreRoll
+from audiobus.usage import UserRequest, UserState
 
 RESUMABLE_MS: Final = 24 * 3_600_000
 """A session is resumable this long after its last byte."""
@@ -152,7 +153,7 @@ class Bus:
         ]
         answer = await script("open").run(self.client, keys, args)
         match answer:
-            case [b"resumed", epoch, offset, pos, _received, settled]:
+            case [b"resumed", epoch, offset, pos, _received, settled, used, used_was]:
                 return Opened(
                     epoch=int(epoch),
                     resumed=True,
@@ -160,8 +161,10 @@ class Bus:
                     position=Position.parse_or_none(pos),
                     previous_offset=None,
                     settled=EntryId.parse_or_none(settled),
+                    used=used,
+                    used_was=used_was,
                 )
-            case [b"fresh", epoch, former, _received]:
+            case [b"fresh", epoch, former, _received, used_was]:
                 return Opened(
                     epoch=int(epoch),
                     resumed=False,
@@ -169,6 +172,7 @@ class Bus:
                     position=None,
                     previous_offset=None if former is None else int(former),
                     settled=None,
+                    used_was=used_was,
                 )
             case [b"deleted"]:
                 raise ConversationDeletedError(f"{conversation.tag} is deleted")
@@ -254,6 +258,11 @@ class Bus:
         rows = await self.command("HGETALL", self.keys.user(uid))
         pairs = rows.items() if isinstance(rows, dict) else zip(rows[::2], rows[1::2], strict=True)
         return {key.decode(): value.decode() for key, value in pairs}
+
+    async def look_up_user(self, request: UserRequest) -> UserState:
+        """What is set for a user, and what they have used, once the request's totals are written."""
+        keys, args = request.command(self.keys)
+        return request.read(await script(request.script_name).run(self.client, keys, args))
 
     async def note_live(self, conversation: Conversation, now_ms: int) -> None:
         """Puts the conversation on its user's list of those with a buffer."""

@@ -2,6 +2,7 @@
 
     BusError                      something between the services went wrong
     ├── BusUnavailableError       Redis is away, slow or full: nothing was changed that a repeat would not change likewise
+    │   ├── BusFullError          it refuses writes, as it has no memory left (noeviction)
     │   └── NotReplicatedError    written, but not yet on as many replicas as asked for
     ├── StaleSocketError         a socket that arrived later owns the conversation
     ├── BadEntryError             bytes that are no entry of ours
@@ -25,6 +26,10 @@ class BusUnavailableError(BusError):
     """Redis did not answer, or refused because it is loading, full or failing over. Try again."""
 
     retryable = True
+
+
+class BusFullError(BusUnavailableError):
+    """Redis is at `maxmemory` and refuses writes; reads and draining still work. Try again: draining makes room."""
 
 
 class NotReplicatedError(BusUnavailableError):

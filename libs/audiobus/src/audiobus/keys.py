@@ -5,6 +5,7 @@
 
 import zlib
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 from audiobus.conversation import Conversation
 
@@ -63,6 +64,11 @@ class Keys:
     def user(self, uid: str) -> str:
         """Hash: protection, store_audio, daily_limit_ms."""
         return f"{self.prefix}user:{{{uid}}}"
+
+    def usage(self, uid: str, day: int) -> str:
+        """Hash: `<conversation>/<epoch>` to the ms of audio that this session sent on that UTC day (counted since 1970)."""
+        when = date(1970, 1, 1) + timedelta(days=day)
+        return f"{self.prefix}usage:{{{uid}}}:{when:%Y%m%d}"
 
     def live(self, uid: str) -> str:
         """Sorted set: the user's conversations that have a buffer, by the time they were opened last (an index; the buffers rule)."""

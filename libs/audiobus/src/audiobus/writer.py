@@ -1,4 +1,4 @@
-"""One writer a process: what all its sockets have to append goes out in grouped pipelines.
+"""One writer a process: what all its sockets have to append goes out in grouped pipelines, and their looks at their users too.
 
 A pipeline of 50 costs a fifth of 50 single commands (docs/architecture.md). Order between two chunks of one conversation
 needs no care here: the script takes each only onto exactly the one before.
@@ -6,17 +6,21 @@ needs no care here: the script takes each only onto exactly the one before.
 
 import asyncio
 from collections import deque
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, cast
 
 from redis import exceptions as redis_errors
 
-from audiobus.append import AppendAnswer, AppendRequest, read_append_answer
+from audiobus.append import AppendAnswer, AppendRequest
 from audiobus.bus import Bus
 from audiobus.connection import WAIT_MS, translate_response, translated
 from audiobus.errors import BusError, BusUnavailableError, NotReplicatedError
 from audiobus.script import script
+from audiobus.usage import UserRequest, UserState
 
 GROUP_LIMIT: Final = 50
+
+Request: TypeAlias = AppendRequest | UserRequest
+Answer: TypeAlias = AppendAnswer | UserState
 
 
 class Writer:
@@ -24,7 +28,7 @@ class Writer:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._queue: deque[tuple[AppendRequest, asyncio.Future[AppendAnswer]]] = deque()
+        self._queue: deque[tuple[Request, asyncio.Future[Answer]]] = deque()
         self._wake = asyncio.Event()
         self._closing = False
         self.commands = 0
@@ -37,9 +41,20 @@ class Writer:
             BusUnavailableError: not known whether it is in. Append the same request again.
             ConversationDeletedError: a tombstone stands.
         """
+        return cast("AppendAnswer", await self._answer(request))
+
+    async def look_up_user(self, request: UserRequest) -> UserState:
+        """`Bus.look_up_user`, in a group with others.
+
+        Raises:
+            BusUnavailableError: not known whether the totals stand. Send them again.
+        """
+        return cast("UserState", await self._answer(request))
+
+    async def _answer(self, request: Request) -> Answer:
         if self._closing:
             raise BusUnavailableError("the writer is closed")
-        future: asyncio.Future[AppendAnswer] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._queue.append((request, future))
         self._wake.set()
         return await future
@@ -60,7 +75,7 @@ class Writer:
         self._closing = True
         self._wake.set()
 
-    async def _write(self, group: list[tuple[AppendRequest, asyncio.Future[AppendAnswer]]]) -> None:
+    async def _write(self, group: list[tuple[Request, asyncio.Future[Answer]]]) -> None:
         try:
             answers = await self._answers([request for request, _ in group])
         except BusError as error:
@@ -68,26 +83,26 @@ class Writer:
                 if not future.done():
                     future.set_exception(_again(error))
             return
-        for (_, future), answer in zip(group, answers, strict=True):
+        for (request, future), answer in zip(group, answers, strict=True):
             if future.done():
                 continue  # its socket is gone; the chunk is in, or not, and its client resumes from the truth
             if isinstance(answer, Exception):
-                future.set_exception(translate_response("append", answer))
+                future.set_exception(translate_response(request.script_name, answer))
                 continue
             try:
-                future.set_result(read_append_answer(answer))
+                future.set_result(request.read(answer))
             except BusError as error:
                 future.set_exception(error)
 
-    async def _answers(self, requests: list[AppendRequest]) -> list[Any]:
-        append = script("append")
-        commands = [request.command(self._bus.keys) for request in requests]
-        answers = await self._pipeline([append.by_digest(*command) for command in commands])
+    async def _answers(self, requests: list[Request]) -> list[Any]:
+        commands = [(script(request.script_name), *request.command(self._bus.keys)) for request in requests]
+        answers = await self._pipeline([run.by_digest(keys, args) for run, keys, args in commands])
         unknown = [
             index for index, answer in enumerate(answers) if isinstance(answer, redis_errors.NoScriptError)
         ]
         if unknown:
-            again = await self._pipeline([append.by_source(*commands[index]) for index in unknown])
+            missing = [commands[index] for index in unknown]
+            again = await self._pipeline([run.by_source(keys, args) for run, keys, args in missing])
             for index, answer in zip(unknown, again, strict=True):
                 answers[index] = answer
         return answers

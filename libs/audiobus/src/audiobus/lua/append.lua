@@ -1,18 +1,33 @@
 -- Appends one chunk, onto exactly the id before it, for exactly the socket that owns the conversation.
 -- KEYS conv, audio, tomb
 -- ARGV owner, id before, id, chunk, now_ms, samples, pos, epoch
--- Answers {'ok', newest, settled, dead offset or '', waiting samples, entries}
+-- Answers {'ok', newest, settled, dead offset or '', waiting samples, entries, used}
 --       | {'owner', owner, newest} | {'newest', newest} | {'deleted'}
 if redis.call('EXISTS', KEYS[3]) == 1 then return {'deleted'} end
 local conv, audio = KEYS[1], KEYS[2]
-local h = redis.call('HMGET', conv, 'owner', 'newest', 'settled', 'in', 'out', 'dead', 'dead:' .. ARGV[8])
+local h = redis.call('HMGET', conv, 'owner', 'newest', 'settled', 'in', 'out', 'dead', 'dead:' .. ARGV[8], 'used')
 if h[1] ~= ARGV[1] then return {'owner', h[1] or '', h[2] or ''} end
 local received = tonumber(h[4] or '0')
+local used = h[8] or ''
+
+-- The session's audio by UTC day, the newest day first: `day:samples[,day:samples]`. Two days are enough for a clock, or one of two
+-- machines' clocks, that stands before midnight again: a day that is neither of them never takes the place of a newer one.
+local function count(day, samples)
+  local newest, most, other, rest = string.match(used, '^(%d+):(%d+),?(%d*):?(%d*)$')
+  local function pair(of, sum) return of .. ':' .. string.format('%.0f', sum) end
+  if not newest then return pair(day, samples) end
+  newest = tonumber(newest)
+  if day == newest then return pair(day, most + samples) .. (other ~= '' and ',' .. other .. ':' .. rest or '') end
+  if day > newest then return pair(day, samples) .. ',' .. newest .. ':' .. most end
+  if other == '' or day > tonumber(other) then return newest .. ':' .. most .. ',' .. pair(day, samples) end
+  return newest .. ':' .. most .. ',' .. pair(other, rest + samples)
+end
 if h[2] ~= ARGV[3] then
   if h[2] ~= ARGV[2] then return {'newest', h[2] or ''} end
   redis.call('XADD', audio, ARGV[3], 'c', ARGV[4])
   received = received + tonumber(ARGV[6])
-  redis.call('HSET', conv, 'newest', ARGV[3], 'last_ms', ARGV[5], 'pos', ARGV[7], 'in', string.format('%.0f', received))
+  used = count(math.floor(tonumber(ARGV[5]) / 86400000), tonumber(ARGV[6]))
+  redis.call('HSET', conv, 'newest', ARGV[3], 'last_ms', ARGV[5], 'pos', ARGV[7], 'in', string.format('%.0f', received), 'used', used)
 end
 local waiting = received - tonumber(h[5] or '0') - tonumber(h[6] or '0')
-return {'ok', ARGV[3], h[3] or '', h[7] or '', string.format('%.0f', waiting), redis.call('XLEN', audio)}
+return {'ok', ARGV[3], h[3] or '', h[7] or '', string.format('%.0f', waiting), redis.call('XLEN', audio), used}

@@ -10,7 +10,7 @@ if h[1] or h[4] then return 0 end
 if h[2] and tonumber(ARGV[1]) - tonumber(h[2]) < tonumber(ARGV[2]) then return 0 end
 redis.call('DEL', audio)
 if h[3] then
-  redis.call('HDEL', conv, 'owner', 'owner_at', 'preroll', 'flush', 'flush_reason')
+  redis.call('HDEL', conv, 'owner', 'owner_at', 'preroll', 'flush', 'flush_reason', 'used', 'used_was', 'used_noted')
   redis.call('PEXPIRE', conv, ARGV[3])
 end
 return 1

@@ -2,12 +2,12 @@
 -- KEYS conv, audio, tomb
 -- ARGV owner, now_ms, format, epoch to resume or '', '1' if the socket opens its own session again, resumable_ms, ends_kept_ms,
 --      when the socket arrived, unix ms
--- Answers {'resumed', epoch, offset, pos, in, settled} | {'fresh', epoch, former end or false, in}
+-- Answers {'resumed', epoch, offset, pos, in, settled, used, former use} | {'fresh', epoch, former end or false, in, former use}
 --       | {'deleted'} | {'merging', target} | {'format', recorded} | {'stale', owner}
 if redis.call('EXISTS', KEYS[3]) == 1 then return {'deleted'} end
 local conv, audio = KEYS[1], KEYS[2]
 local owner, now, format, resume = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
-local h = redis.call('HMGET', conv, 'newest', 'format', 'closed', 'last_ms', 'merging', 'pos', 'in', 'settled', 'owner', 'owner_at')
+local h = redis.call('HMGET', conv, 'newest', 'format', 'closed', 'last_ms', 'merging', 'pos', 'in', 'settled', 'owner', 'owner_at', 'used', 'used_was')
 if h[5] then return {'merging', h[5]} end
 -- A request may be executed long after its socket is gone: it must not displace one that came later.
 if h[9] and h[9] ~= owner and h[10] and tonumber(h[10]) > tonumber(ARGV[8]) then return {'stale', h[9]} end
@@ -43,7 +43,7 @@ if resume ~= '' then
       if kept(h[2]) ~= kept(format) then return {'format', h[2]} end
       redis.call('HSET', conv, 'owner', owner, 'owner_at', ARGV[8], 'last_ms', ARGV[2])
       redis.call('PERSIST', conv)
-      return {'resumed', epoch, offset, h[6] or '', h[7] or '0', h[8] or ''}
+      return {'resumed', epoch, offset, h[6] or '', h[7] or '0', h[8] or '', h[11] or '', h[12] or ''}
     end
   else
     local ended = redis.call('HGET', conv, 'end:' .. resume)
@@ -59,7 +59,13 @@ if top and top >= fresh then fresh = top + 1 end
 fresh = string.format('%.0f', fresh)
 redis.call('XADD', audio, fresh .. '-0', 'o', format)
 redis.call('HSET', conv, 'owner', owner, 'owner_at', ARGV[8], 'newest', fresh .. '-0', 'format', format, 'last_ms', ARGV[2], 'pos', '')
-redis.call('HDEL', conv, 'closed')
+redis.call('HDEL', conv, 'closed', 'used', 'used_noted')
+-- What the session before used may not have been written down before its process ended: whoever comes next does it.
+local was = h[12] or ''
+if epoch and h[11] and h[11] ~= '' then
+  was = epoch .. ';' .. h[11]
+  redis.call('HSET', conv, 'used_was', was)
+end
 redis.call('PERSIST', conv)
 
 -- Ends older than they are kept for go when there are many; a conversation with few costs nothing here.
@@ -72,4 +78,4 @@ if redis.call('HLEN', conv) > 128 then
     end
   end
 end
-return {'fresh', fresh, former, h[7] or '0'}
+return {'fresh', fresh, former, h[7] or '0', was}
