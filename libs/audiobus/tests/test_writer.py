@@ -5,7 +5,9 @@ import asyncio
 import pytest
 
 from audiobus import Appended, Bus, Conversation, Misplaced, Writer
+from audiobus import writer as writer_module
 from audiobus.errors import BusUnavailableError, ConversationDeletedError
+from audiobus.writer import GROUP_LIMIT
 
 
 async def test_two_chunks_of_one_conversation_go_in_one_group(recorder, bus):
@@ -34,6 +36,45 @@ async def test_many_conversations_over_many_slots(bus, recorder_for):
     assert all(isinstance(answer, Appended) for answer in answers)
     for recorder in recorders:
         assert len(await bus.read(recorder.conversation, count=10)) == 2
+
+
+async def test_a_request_waits_for_company(bus, recorder_for):
+    recorders = [recorder_for(Conversation("user-1", f"conv-{n}")) for n in range(3)]
+    for recorder in recorders:
+        await recorder.open()
+    writer = Writer(bus)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(writer.run())
+        waiting = []
+        for recorder in recorders:
+            waiting.append(group.create_task(writer.append(recorder.request(100))))
+            await asyncio.sleep(0)  # each comes a little after the one before
+        await asyncio.gather(*waiting)
+        writer.close()
+    assert (writer.commands, writer.groups) == (3, 1)
+
+
+async def test_whoever_was_just_served_does_not_wait_and_takes_the_others_along(
+    bus, recorder_for, monkeypatch
+):
+    monkeypatch.setattr(writer_module, "LINGER_S", 3600)
+    recorders = [recorder_for(Conversation("user-1", f"conv-{n}")) for n in range(GROUP_LIMIT + 1)]
+    for recorder in recorders:
+        await recorder.open()
+    *company, stranger = recorders
+    writer = Writer(bus)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(writer.run())
+        first = [recorder.request(100) for recorder in company]
+        await asyncio.gather(*(writer.append(request) for request in first))  # a full group does not wait
+        assert isinstance(
+            await writer.append(company[0].request(200, before=first[0].id)), Appended
+        )  # nor does it
+        lingers = group.create_task(writer.append(stranger.request(100)))
+        await asyncio.sleep(0)
+        await writer.append(company[0].request(300, before=first[0].id._replace(offset=200)))
+        assert isinstance(await lingers, Appended)
+        writer.close()
 
 
 async def test_one_refusal_does_not_touch_its_neighbours(bus, recorder_for):
