@@ -3,7 +3,7 @@
 import pytest
 
 from audiobus import Appended, Bus, EntryId, Misplaced, Replaced
-from audiobus.errors import BusUnavailableError, ConversationDeletedError
+from audiobus.errors import BusFullError, ConversationDeletedError
 
 
 async def test_chunks_follow_one_another(recorder, bus, conversation, now_ms):
