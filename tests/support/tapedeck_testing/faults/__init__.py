@@ -1,0 +1,1 @@
+"""Faults: devices that stream for minutes, what is done to the system under them, and the account of what was stored."""

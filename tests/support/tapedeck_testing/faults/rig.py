@@ -1,0 +1,154 @@
+"""The system under faults: `tapedeck up` behind a relay before a Redis of our own, and what is done to them.
+
+Owns the Redis, the relay and the stack. Faults come one after the other; each ends with everything running again.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+from collections import Counter
+from pathlib import Path
+from typing import Any, Literal
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from tapedeck_testing.faults.relay import Relay
+from tapedeck_testing.faults.schedule import Fault
+from tapedeck_testing.redis_binary import any_server
+from tapedeck_testing.redis_process import RedisProcess
+from tapedeck_testing.stack import Stack
+
+Fsync = Literal["always", "everysec"]
+SLOW_S = (0.03, 0.3)
+"""What each piece of a slow Redis waits, either way."""
+
+
+class Rig:
+    """A running system, and the faults that it can be given."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        fsync: Fsync = "always",
+        lose: bool = False,
+        seed: int = 0,
+        listen_workers: int = 2,
+        environ: dict[str, str] | None = None,
+    ) -> None:
+        """`lose`: whenever Redis is killed, the end of its log is lost too, as in a failover or a power cut."""
+        self._directory = directory
+        self._lose = lose
+        self._chance = random.Random(seed)
+        self._workers = listen_workers
+        self._environ = environ or {}
+        self.redis = RedisProcess(any_server(), directory / "redis", options=("--appendfsync", fsync))
+        self.relay = Relay("127.0.0.1", self.redis.port)
+        self.stack: Stack
+        self.done: Counter[str] = Counter()
+        self.lost_bytes = 0
+        """Of Redis' log, so far."""
+
+    async def start(self) -> "Rig":
+        await asyncio.to_thread(self.redis.start)
+        await self.relay.start()
+        self.stack = Stack(
+            self._directory / "stack",
+            *("--redis-url", f"redis://127.0.0.1:{self.relay.port}"),
+            *("--listen-workers", str(self._workers)),
+            environ=self._environ,
+        )
+        await asyncio.to_thread(self.stack.start)
+        return self
+
+    async def stop(self) -> None:
+        with contextlib.suppress(AttributeError):  # it never came so far
+            await asyncio.to_thread(self.stack.stop)
+        await self.relay.stop()
+        self.redis.stop()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where devices connect."""
+        host, port = self.stack.facts["listen"].removeprefix("ws://").rsplit(":", 1)
+        return host, int(port)
+
+    def client(self) -> "redis.asyncio.Redis":
+        """A client of Redis itself, past the relay."""
+        return redis.asyncio.Redis(port=self.redis.port, socket_timeout=10, retry=Retry(NoBackoff(), 0))
+
+    # -- faults ------------------------------------------------------------------------------------------------------
+
+    async def perform(self, fault: Fault) -> None:
+        """The fault, from its beginning to its end; cutting lines is the devices' own."""
+        match fault.kind:
+            case "redis paused":
+                await self.pause_redis(fault.lasts_s)
+            case "redis killed":
+                await self.kill_redis(fault.lasts_s)
+            case "redis slow":
+                self.relay.delay_s = self._chance.uniform(*SLOW_S)
+                await asyncio.sleep(fault.lasts_s)
+                self.relay.delay_s = 0.0
+            case "redis client pause":
+                async with self.client() as client:
+                    await client.execute_command("CLIENT", "PAUSE", int(fault.lasts_s * 1000), "ALL")
+                await asyncio.sleep(fault.lasts_s)
+            case "listen killed":
+                self.signal_one("listen", signal.SIGKILL)
+            case "listen restarted":
+                self.signal_one("listen", signal.SIGTERM)
+            case "clients cut":
+                pass
+        self.done[fault.kind] += 1
+
+    async def pause_redis(self, lasts_s: float) -> None:
+        """SIGSTOP, and SIGCONT: it answers nobody, and then everybody."""
+        assert self.redis.process is not None
+        self.redis.process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(lasts_s)
+        self.redis.process.send_signal(signal.SIGCONT)
+
+    async def kill_redis(self, lasts_s: float) -> None:
+        """SIGKILL; it comes back with its log, or with less."""
+        self.redis.kill()
+        if self._lose:
+            self.lost_bytes += self.forget(self._chance.randrange(20_000, 400_000))
+        await asyncio.sleep(lasts_s)
+        await asyncio.to_thread(self.redis.start)
+
+    def forget(self, count: int) -> int:
+        """Takes the last bytes of the log of a Redis that does not run, as if they had never reached the disk."""
+        folder = self.redis.directory / "appendonlydir"
+        logs = sorted(folder.glob("*.incr.aof"), key=lambda path: int(path.name.split(".")[-3]))
+        path = logs[-1]
+        size = path.stat().st_size
+        count = min(count, size)
+        os.truncate(path, size - count)
+        return count
+
+    def signal_one(self, service: str, number: signal.Signals) -> int | None:
+        """Signals one process of a service, if one is there."""
+        pids = self.stack.pids(service)
+        if not pids:
+            return None
+        pid: int = self._chance.choice(pids)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+            return pid
+        return None
+
+    # -- what it says ------------------------------------------------------------------------------------------------
+
+    async def counts(self, uid: str, cid: str) -> dict[str, int]:
+        """Audio of a conversation, in samples at 48 kHz: received, stored, dead; and the entries that still wait."""
+        tag = f"{{{uid}/{cid}}}"
+        async with self.client() as client:
+            values: list[Any] = await client.hmget(f"td:conv:{tag}", ["in", "out", "dead"])
+            waiting = await client.xlen(f"td:audio:{tag}")
+        received, stored, dead = (int(value or 0) for value in values)
+        return {"received": received, "stored": stored, "dead": dead, "entries": int(waiting)}

@@ -1,0 +1,210 @@
+"""The soak: many devices, a seeded fault every few seconds, and then the account of every byte.
+
+Owns the order of things. What is wrong is `verdict`'s to say, and `report` says it to people.
+"""
+
+import asyncio
+import contextlib
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+import httpx
+import msgspec
+
+from tapedeck_testing.account import flush, pcm_back
+from tapedeck_testing.faults.load import DeviceSpec, LoadSpec, Seen
+from tapedeck_testing.faults.report import Options, Outcome
+from tapedeck_testing.faults.rig import Rig
+from tapedeck_testing.faults.schedule import Fault, schedule
+from tapedeck_testing.faults.tape import Tape, speech
+from tapedeck_testing.faults.verdict import Account, heard, stored_spans, wrong
+
+Say = Callable[[str], None]
+
+USUAL: Final = "opus"
+OTHERS: Final = {11: "pcm16", 23: "pcm2", 37: "opus2", 7: "plain-opus"}
+"""Every so many devices is another one."""
+RELAYED: Final = 4
+"""One of so many devices is behind a relay of ours."""
+DEVICES_OF_USER: Final = 4
+AFTER_S: Final = 90.0
+"""For what is not acked when the recording ends."""
+
+
+async def soak(options: Options, directory: Path, say: Say) -> Outcome:
+    """Runs it in a directory of its own; `say` is told each fault."""
+    rig = Rig(
+        directory,
+        fsync=options.fsync,
+        lose=options.lose,
+        seed=options.seed,
+        environ={
+            "TAPEDECK_BATCH_SECONDS": str(options.batch_seconds),
+            "TAPEDECK_DRAIN_SECONDS": "10",
+            "TAPEDECK_MAX_SOCKETS_PER_USER": "200",  # half-open ones hold their places for 90 s
+        },
+    )
+    outcome = Outcome(options, schedule(options.seed, options.seconds, options.every_s))
+    try:
+        await rig.start()
+        specs = _specs(rig, options)
+        seen = await _record(rig, outcome.faults, specs, directory, say)
+        outcome.lost_log_bytes = rig.lost_bytes
+        await _settle(rig, [device for spec in specs for device in spec.devices])
+        await _judge(rig, outcome, specs, seen)
+        outcome.counted_lost_s = await _counted_lost(rig)
+    finally:
+        await rig.stop()
+    return outcome
+
+
+def _specs(rig: Rig, options: Options) -> list[LoadSpec]:
+    chance = random.Random(options.seed)
+    devices = []
+    for number in range(options.sockets):
+        kind = next((kind for each, kind in OTHERS.items() if number % each == each - 1), USUAL)
+        uid = f"u{number // DEVICES_OF_USER}"
+        holes = []
+        at_s = chance.uniform(2, 20)
+        while number % 2 and not kind.startswith("plain") and at_s < options.seconds:
+            holes.append((at_s, chance.randrange(200, 3_000)))
+            at_s += chance.uniform(5, 30)
+        devices.append(
+            DeviceSpec(
+                number=number,
+                kind=kind,
+                uid=uid,
+                cid=f"c{number}",
+                token=rig.stack.user_token(uid, lifetime_s=7_200),
+                relayed=number % RELAYED == 0,
+                holes=holes,
+            )
+        )
+    host, port = rig.address
+    return [
+        LoadSpec(
+            host=host,
+            port=port,
+            seconds=options.seconds,
+            frame_ms=options.frame_ms,
+            keep=options.keep,
+            seed=options.seed * 1000 + process,
+            ramp_s=min(10.0, options.sockets / 100),
+            deadline_s=options.seconds * 1.5 + AFTER_S,
+            devices=devices[process :: options.processes],
+        )
+        for process in range(options.processes)
+    ]
+
+
+async def _record(
+    rig: Rig, faults: Sequence[Fault], specs: Sequence[LoadSpec], directory: Path, say: Say
+) -> dict[int, Seen]:
+    processes = []
+    for number, spec in enumerate(specs):
+        (directory / f"spec{number}.json").write_bytes(msgspec.json.encode(spec))
+        processes.append(
+            await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tapedeck_testing.faults.load"),
+                *(str(directory / f"spec{number}.json"), str(directory / f"seen{number}.json")),
+                env=_environ(),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+            )
+        )
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            await process.stdout.readline()
+        spoiling = asyncio.create_task(_spoil(rig, faults, processes, say))
+        codes = await asyncio.gather(*(process.wait() for process in processes))
+        spoiling.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await spoiling
+        if any(codes):
+            raise RuntimeError(f"a process of devices ended with {codes}")
+    finally:
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+    seen: list[Seen] = []
+    for number in range(len(specs)):
+        seen += msgspec.json.decode((directory / f"seen{number}.json").read_bytes(), type=list[Seen])
+    return {one.number: one for one in seen}
+
+
+def _environ() -> dict[str, str]:
+    """Where the processes of devices find this package: tests import it by a path that only pytest knows."""
+    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+async def _spoil(
+    rig: Rig, faults: Sequence[Fault], processes: Sequence[asyncio.subprocess.Process], say: Say
+) -> None:
+    began = time.monotonic()
+    for fault in faults:
+        await asyncio.sleep(max(0.0, began + fault.at_s - time.monotonic()))
+        if fault.kind == "clients cut":
+            for process in processes:
+                if process.stdin is not None and process.returncode is None:
+                    process.stdin.write(f"cut {fault.share:.3f}\n".encode())
+        say(f"{time.monotonic() - began:6.1f} s  {fault.kind}  {fault.lasts_s:.1f} s")
+        await rig.perform(fault)
+
+
+async def _settle(rig: Rig, devices: Sequence[DeviceSpec]) -> None:
+    """Has everything stored that waits."""
+    room = asyncio.Semaphore(8)
+
+    async def settle(http: httpx.AsyncClient, device: DeviceSpec) -> None:
+        async with room, asyncio.timeout(180):
+            while True:
+                with contextlib.suppress(httpx.TransportError, AssertionError):
+                    await flush(http, device.uid, device.cid)
+                    if not (await rig.counts(device.uid, device.cid))["entries"]:
+                        return
+                await asyncio.sleep(0.3)
+
+    async with rig.stack.http() as http, asyncio.TaskGroup() as group:
+        for device in devices:
+            group.create_task(settle(http, device))
+
+
+async def _judge(rig: Rig, outcome: Outcome, specs: Sequence[LoadSpec], seen: dict[int, Seen]) -> None:
+    options = outcome.options
+    sound = speech(options.frame_ms)
+    async with rig.stack.http() as http:
+        for device in (device for spec in specs for device in spec.devices):
+            one = seen.get(device.number)
+            if one is None:
+                outcome.wrong[device.cid] = ["the device never began"]
+                continue
+            tape = Tape(
+                device.kind,
+                sound,
+                device=device.number,
+                seconds=options.seconds,
+                start_ms=one.start_ms,
+                holes=device.holes,
+            )
+            spans = await asyncio.to_thread(stored_spans, rig.stack.store, device.uid, device.cid)
+            account = Account(one, spans, await rig.counts(device.uid, device.cid))
+            outcome.accounts.append(account)
+            found = wrong(tape, account)
+            if tape.channels == 1 and not tape.numbered and len(one.sessions) == 1:
+                found += heard(tape.expected_pcm(sound), await pcm_back(http, device.uid, device.cid))
+            if found:
+                outcome.wrong[device.cid] = [f"{device.kind}, {device.uid}", *found]
+
+
+async def _counted_lost(rig: Rig) -> float:
+    async with httpx.AsyncClient(timeout=10) as http:
+        text = (await http.get(f"{rig.stack.facts['admin']['listen']}/metrics")).text
+    rows = [line for line in text.splitlines() if line.startswith("tapedeck_audio_lost_seconds_total")]
+    return sum(float(row.rsplit(" ", 1)[1]) for row in rows)
