@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 
 from tapedeck_testing.faults.schedule import KINDS, schedule
@@ -19,5 +21,5 @@ def test_five_minutes_have_every_kind_and_one_that_outlasts_a_sockets_patience(s
 
 def test_one_fault_ends_before_the_next_begins():
     faults = schedule(3, 120)
-    for one, two in zip(faults, faults[1:], strict=False):
+    for one, two in itertools.pairwise(faults):
         assert one.at_s + one.lasts_s < two.at_s

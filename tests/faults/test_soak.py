@@ -9,15 +9,14 @@ from tapedeck_testing.faults.soak import soak
 SHORT = {"seconds": 9, "every_s": (0.4, 1.6), "batch_seconds": 4}
 
 
-def passed(outcome):
-    print(outcome.table())  # shown where the test fails
+def check(outcome):
     assert len(outcome.accounts) == outcome.options.sockets
-    return not outcome.wrong
+    assert not outcome.wrong, outcome.table()
 
 
 async def test_every_acked_byte_is_stored_once(tmp_path):
     outcome = await soak(Options(sockets=40, seed=20_261_121, frame_ms=20, **SHORT), tmp_path, print)
-    assert passed(outcome)
+    check(outcome)
     assert sum(account.seen.resumed for account in outcome.accounts) >= len(outcome.accounts)
 
 
@@ -25,5 +24,5 @@ async def test_a_redis_that_lost_what_it_confirmed_is_made_good_by_devices_that_
     tmp_path,
 ):
     outcome = await soak(Options(sockets=20, seed=8, fsync="everysec", lose=True, **SHORT), tmp_path, print)
-    assert passed(outcome)
+    check(outcome)
     assert outcome.lost_log_bytes > 0
