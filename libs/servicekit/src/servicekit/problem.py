@@ -7,7 +7,8 @@ everything else (unknown route, wrong method, a bug) into the same shape. Must n
 import logging
 import re
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from http import HTTPStatus
 from typing import Any, Final
@@ -95,6 +96,18 @@ def request_id() -> str:
     return _request_id.get()
 
 
+@contextmanager
+def identified(given: str) -> Iterator[str]:
+    """Inside, a request is answered: under its `X-Request-Id` where that is well-formed, else under a new id. The id."""
+    chosen = given if _GIVEN_ID.match(given) else secrets.token_hex(8)
+    token = _request_id.set(chosen)
+    try:
+        with log_context(request_id=chosen):
+            yield chosen
+    finally:
+        _request_id.reset(token)
+
+
 async def on_problem(_request: Request, error: Exception) -> Response:
     """Starlette's handler for ProblemError."""
     assert isinstance(error, ProblemError)  # noqa: S101 - Starlette calls it for nothing else
@@ -144,8 +157,6 @@ class RequestIds:
         given = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"").decode(
             "latin-1"
         )
-        chosen = given if _GIVEN_ID.match(given) else secrets.token_hex(8)
-
         answered = False
 
         async def send_with_id(message: MutableMapping[str, Any]) -> None:
@@ -156,16 +167,12 @@ class RequestIds:
             await send(message)
             answered = message["type"] == "http.response.body" and not message.get("more_body", False)
 
-        token = _request_id.set(chosen)
-        try:
-            with log_context(request_id=chosen):
-                try:
-                    await self._app(scope, receive, send_with_id)
-                except Exception:
-                    # Which handler, not which path: paths hold uids. Starlette's router leaves it in the scope.
-                    handler = getattr(scope.get("endpoint"), "__qualname__", None)
-                    log.exception("a request failed", extra={"handler": handler})
-                    if not answered:
-                        raise  # the server must break the connection off, or the answer would look complete
-        finally:
-            _request_id.reset(token)
+        with identified(given) as chosen:
+            try:
+                await self._app(scope, receive, send_with_id)
+            except Exception:
+                # Which handler, not which path: paths hold uids. Starlette's router leaves it in the scope.
+                handler = getattr(scope.get("endpoint"), "__qualname__", None)
+                log.exception("a request failed", extra={"handler": handler})
+                if not answered:
+                    raise  # the server must break the connection off, or the answer would look complete

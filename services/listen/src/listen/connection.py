@@ -1,17 +1,17 @@
-"""One socket: pumps messages into the session and does what it answers. Owns the socket's tasks; no rule of the protocol.
+"""One socket: gives what comes to the session, and does what it answers. Owns the socket's tasks; no rule of the protocol.
 
-What Hypercorn cannot stand is kept away here: a socket is never left with unread messages, nobody waits for a send without
-a deadline, and after a close everything that still comes is read and thrown away until the client is gone, or time is up.
+What the client sends comes as calls of the wire, so an open socket costs no task: only a command to Redis or an encoding under
+way is one.
 """
 
 import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from audiobus import Appended, Bus, Conversation, Hints, Misplaced, Replaced, Writer
 from audiobus.errors import (
@@ -38,19 +38,34 @@ from listen.actions import (
 )
 from listen.commit import append_then_acknowledge
 from listen.encoding import SocketEncoder
+from listen.frames import DEFECT
 from listen.metrics import ListenMetrics
-from listen.outgoing import Outgoing, Send
 from listen.session import Session
 from listen.terms import Terms
 
 log = logging.getLogger(__name__)
 
-LINGER_S: Final = 5.0
-"""How long a client may take to answer a close."""
 HINT_PAUSES_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 """Between tries to place a hint. What then is still missing, the pusher finds by itself."""
 
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+class Wire(Protocol):
+    """The socket, as a connection needs it."""
+
+    def send(self, text: str) -> None:
+        """Sends a text message; dropped where nobody can get it any more."""
+
+    def close(self, code: int) -> None:
+        """Closes after what was sent before, and throws away what still comes."""
+
+    def abort(self) -> None:
+        """Cuts the client off."""
+
+    def pause(self) -> None:
+        """Stops reading."""
+
+    def resume(self) -> None:
+        """Goes on reading."""
 
 
 def now_ms() -> int:
@@ -72,53 +87,33 @@ class Backend:
 class Connection:
     """One accepted socket and its session."""
 
-    def __init__(
-        self, terms: Terms, encoder: SocketEncoder, backend: Backend, *, receive: Receive, send: Send
-    ) -> None:
+    def __init__(self, terms: Terms, encoder: SocketEncoder, backend: Backend, *, request_id: str) -> None:
         self._terms = terms
         self._session = Session(terms)
         self._encoder = encoder
         self._backend = backend
-        self._receive = receive
-        self._outgoing = Outgoing(send)
+        self._request_id = request_id
+        """Of its handshake, for the logs."""
+        self._wire: Wire = _NO_WIRE
+        self._ended: Callable[[], None] = _nobody
         self._tasks: set[asyncio.Task[None]] = set()
-        self._may_read = asyncio.Event()
-        self._may_read.set()
-        self._closed = asyncio.Event()
+        self._reading = True
+        self._closed = False
         """The session is over."""
-        self._aborted = asyncio.Event()
-        """Nobody waits for the client any more."""
+        self._left = False
+        """The client is gone."""
         self._received = 0
         """Binary messages since the last tick."""
 
     # -- life --------------------------------------------------------------------------------------------------------
 
-    async def run(self) -> None:
-        """Serves the socket until it is closed and drained."""
-        reader = asyncio.create_task(self._read(), name="read")
-        sender = asyncio.create_task(self._outgoing.run(), name="send")
-        try:
-            self.feed(lambda: self._session.start(now_ms()))
-            over = asyncio.create_task(self._closed.wait(), name="closed")
-            self._tasks.add(over)  # type: ignore[arg-type]  # cancelled with the others
-            aborted = asyncio.create_task(self._aborted.wait(), name="aborted")
-            self._tasks.add(aborted)  # type: ignore[arg-type]  # as above
-            await asyncio.wait({sender, over}, return_when=asyncio.FIRST_COMPLETED)
-            if not self._closed.is_set():
-                # The client does not take what it is sent.
-                self._gone()
-                await self._closed.wait()
-            else:
-                await asyncio.wait({sender, aborted}, return_when=asyncio.FIRST_COMPLETED)
-            if not reader.done():
-                await asyncio.wait({reader, aborted}, timeout=LINGER_S, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            tasks = {reader, sender, *self._tasks}
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-            while _take_one(self._receive):
-                pass  # a place in the server's queue for what it still has to say
+    def begin(self, wire: Wire, ended: Callable[[], None]) -> None:
+        """The socket is accepted; `ended` is called when session, socket and tasks have ended."""
+        self._wire = wire
+        self._ended = ended
+        self.feed(lambda: self._session.start(now_ms()))
+        if self._reading:
+            wire.resume()
 
     def tick(self, at_ms: int) -> None:
         """Time has passed."""
@@ -141,12 +136,13 @@ class Connection:
 
     def abort(self) -> None:
         """The client has had its time to take the close, and to answer it."""
-        self._aborted.set()
+        self._closed = True
+        self._wire.abort()
 
     @property
     def over(self) -> bool:
         """Whether the session is over: all that is left is the client's answer to the close."""
-        return self._closed.is_set()
+        return self._closed
 
     @property
     def waiting_samples(self) -> int:
@@ -155,44 +151,60 @@ class Connection:
 
     def feed(self, event: Callable[[], list[Action]]) -> None:
         """Gives the session an event, and does what it answers. A defect ends this socket, and no other."""
-        if self._closed.is_set():
+        if self._closed:
             return
         try:
             for action in event():
                 self._perform(action)
         except Exception as error:  # noqa: BLE001 - the top of everything that a socket sets off
             self._broke(error)
-        if self._session.reading:
-            self._may_read.set()
-        else:
-            self._may_read.clear()
+        self._mind_reading()
 
-    # -- the client --------------------------------------------------------------------------------------------------
+    # -- the client: what the wire tells -----------------------------------------------------------------------------
 
-    async def _read(self) -> None:
-        session, receive = self._session, self._receive
-        while True:
-            if not self._may_read.is_set():
-                await self._may_read.wait()
-            message = await receive()
-            data = message.get("bytes")
-            if data is not None:
-                self._received += 1
-                self.feed(lambda data=data: session.binary(data, now_ms()))  # type: ignore[misc]
-            elif message["type"] == "websocket.disconnect":
-                self._gone()
-                return
-            else:
-                text = message["text"]
-                self.feed(lambda text=text: session.text(text, now_ms()))  # type: ignore[misc]
+    def binary(self, data: bytes) -> None:
+        """A binary message. The one that comes fifty times a second: `feed`, without what most of them need not."""
+        self._received += 1
+        if self._closed:
+            return
+        try:
+            for action in self._session.binary(data, now_ms()):
+                self._perform(action)
+        except Exception as error:  # noqa: BLE001 - the top of everything that a socket sets off
+            self._broke(error)
+        self._mind_reading()
 
-    def _gone(self) -> None:
-        self._outgoing.drop()
+    def text(self, text: str) -> None:
+        """A text message."""
+        self.feed(lambda: self._session.text(text, now_ms()))
+
+    def failed(self, code: int, reason: str) -> None:
+        """What came is no WebSocket message, or none that can be taken; nothing comes after it."""
+        if code == DEFECT:
+            self._broke(RuntimeError(reason))
+            return
+        self.feed(lambda: self._session.unreadable(code, reason, now_ms()))
+
+    def gone(self) -> None:
+        """The client is gone."""
+        self._left = True
         self.feed(lambda: self._session.disconnected(now_ms()))
+        self._end_if_over()
+
+    def _mind_reading(self) -> None:
+        reading = self._session.reading
+        if reading is not self._reading:
+            self._reading = reading
+            if reading:
+                self._wire.resume()
+            else:
+                self._wire.pause()
 
     def _broke(self, error: Exception) -> None:
         incident = secrets.token_hex(4)
-        log.error("a socket broke", exc_info=error, extra={"incident": incident})
+        log.error(
+            "a socket broke", exc_info=error, extra={"incident": incident, "request_id": self._request_id}
+        )
         for action in self._session.broke(incident):
             self._perform(action)
 
@@ -202,7 +214,7 @@ class Connection:
         metrics = self._backend.metrics
         match action:
             case SendText(text):
-                self._outgoing.text(text)
+                self._wire.send(text)
             case Append():
                 self._spawn(self._append(action), "append")
             case Encode():
@@ -225,9 +237,11 @@ class Connection:
                 self._hint(lambda: self._backend.hints.ready(conversation, reason))
             case Close(code):
                 metrics.closes[str(code)].inc()
-                log.info("a socket ended", extra={"code": code, "codec": self._terms.audio_format.codec})
-                self._outgoing.close(code)
-                self._closed.set()
+                codec, request_id = self._terms.audio_format.codec, self._request_id
+                log.info("a socket ended", extra={"code": code, "codec": codec, "request_id": request_id})
+                self._closed = True
+                self._wire.close(code)
+                self._end_if_over()
             case Count():
                 self._count(action)
 
@@ -344,13 +358,28 @@ class Connection:
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(self._guarded(work), name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._end_if_over()
+
+    def _end_if_over(self) -> None:
+        """Ends with the last of session, client and tasks. A hint that is under way then costs a delay, never audio."""
+        if not (self._closed and self._left):
+            return
+        for task in self._tasks:
+            task.cancel()
+        if not self._tasks:
+            ended, self._ended = self._ended, _nobody
+            self._wire = _NO_WIRE
+            ended()
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
         except Exception as error:  # noqa: BLE001 - the top of a task
-            if not self._closed.is_set():
+            if not self._closed:
                 self._broke(error)
 
 
@@ -369,12 +398,23 @@ def _raise(error: Exception) -> list[Action]:
     raise error
 
 
-def _take_one(receive: Receive) -> bool:
-    """Receives a message and throws it away, if one lies there; never waits. Whether there was one."""
-    waiting = receive().__await__()
-    try:
-        next(waiting)
-    except StopIteration:
-        return True
-    waiting.close()
-    return False
+class _NoWire:
+    """Before a socket is there, and after it."""
+
+    def send(self, text: str) -> None:
+        """Nobody gets it."""
+
+    def close(self, code: int) -> None:
+        """It is."""
+
+    def abort(self) -> None:
+        """It is."""
+
+    pause = resume = abort
+
+
+_NO_WIRE: Final = _NoWire()
+
+
+def _nobody() -> None:
+    """Nobody waits for the end."""

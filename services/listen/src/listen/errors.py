@@ -1,6 +1,7 @@
 """The errors of listen, one tree.
 
 ListenError
+├── BadHandshakeError bytes that are no request, or a request for a WebSocket that is none
 ├── RefusedError      a handshake that is not taken: HTTP status, code, close code, and when to try again
 ├── BadAudioError     a message that is no audio of the codec, or of no channel: counted, left out
 └── WrongRateError    AAC of another rate than the client said: the socket ends
@@ -19,12 +20,24 @@ Reason = Literal[
     "failed_auth",
     "draining",
     "redis_full",
+    "bad_request",
+    "too_slow",
 ]
 """Why a handshake is refused, where the public code does not say it."""
 
 
 class ListenError(Exception):
     """The root of this package's errors."""
+
+
+class BadHandshakeError(ListenError):
+    """What came is no HTTP request (RFC 9112), or no opening handshake (RFC 6455 §4.2.1)."""
+
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = headers or {}
 
 
 class BadAudioError(ListenError):

@@ -10,10 +10,13 @@ from audiocodec import libopus
 from listen.admission import Admission
 from listen.app import ListenApp
 from listen.connection import Backend
+from listen.door import Doorway
 from listen.encoding import encoder_pool
+from listen.http_side import HttpSide
 from listen.metrics import ListenMetrics
 from listen.places import Limits
-from listen.server import serve_sockets
+from listen.reception import Reception
+from listen.server import serving
 from listen.settings import ListenSettings
 from listen.sockets import Sockets
 from listen.tickets import Tickets
@@ -59,8 +62,15 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
         writer = Writer(bus)
         with encoder_pool() as encoders:
             backend = Backend(bus, Hints(bus), writer, encoders, families)
-            app = ListenApp(settings, backend, admission, tickets, sockets)
-            served = Stop(0.5)
+            reception = Reception(settings, backend, admission, sockets)
+            http = HttpSide(ListenApp(admission, tickets).asgi, limit=settings.max_handshakes)
+            doorway = Doorway(
+                limit=settings.max_handshakes,
+                proxies=settings.trusted_proxies,
+                metrics=families,
+                admit=reception.receive,
+                take_http=http.take,
+            )
             async with asyncio.TaskGroup() as tasks:
                 writing = tasks.create_task(writer.run(), name="writer")
                 watching = tasks.create_task(health.watch("redis", bus.ping), name="redis watch")
@@ -69,12 +79,10 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
                     name="redis settings",
                 )
                 pulsing = tasks.create_task(sockets.pulse(), name="pulse")
-                serving = tasks.create_task(serve_sockets(app.asgi, public, served), name="sockets")
-                await stop.wait()
-                health.drain()
-                await sockets.leave(max(0.0, stop.remaining_s() - LAST_S))
-                served.set()
-                await serving
+                async with serving(public, doorway, http):
+                    await stop.wait()
+                    health.drain()
+                    await sockets.leave(max(0.0, stop.remaining_s() - LAST_S))
                 await end([pulsing, watching, advising])
                 writer.close()
                 await writing

@@ -121,6 +121,13 @@ class Session:
                 return self._end(now_ms, 1000, asks="end")
         return self._advance(now_ms)
 
+    def unreadable(self, code: int, reason: str, now_ms: int) -> list[Action]:
+        """The client sent what is no WebSocket message, or one over the limit. What came before is made safe."""
+        if code == 1009:
+            return self._too_big(now_ms)
+        self._out.reject("bad_parameter", f"not a WebSocket message: {reason}")
+        return self._end(now_ms, code)
+
     def disconnected(self, now_ms: int) -> list[Action]:
         """The client has left. What it sent is still brought into Redis; nothing is asked for: it may come back."""
         self._out.gone = True

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import msgspec
 
+from listen.proxies import TrustedProxies
 from servicekit.bind import Bind
 from servicekit.groups import AdminSettings, AuthSettings, ProcessSettings, RedisSettings
 from servicekit.parsers import number, whole, words
@@ -60,6 +61,14 @@ class ListenSettings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         Setting("TAPEDECK_ALLOWED_ORIGINS", words, "origins of web pages that may connect, with commas"),
     ] = ()
+    trusted_proxies: Annotated[
+        TrustedProxies,
+        Setting(
+            "TAPEDECK_TRUSTED_PROXIES",
+            TrustedProxies.parse,
+            "networks of proxies whose X-Forwarded-For is believed, as 10.0.0.0/8, with commas",
+        ),
+    ] = TrustedProxies()
     max_sockets: Annotated[int, Setting("TAPEDECK_MAX_SOCKETS", whole(1), "sockets of a process")] = 5_000
     max_sockets_per_user: Annotated[
         int, Setting("TAPEDECK_MAX_SOCKETS_PER_USER", whole(1), "sockets of a user, in a process")

@@ -6,13 +6,14 @@ Must not know the protocol. How many there may be is `places`' business.
 import asyncio
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from listen.comeback import ELSEWHERE_S, reconnect_after_ms, retry_after_s
 from listen.connection import Connection, now_ms
 from listen.errors import RefusedError
 from listen.places import Limits, Places
+from listen.wire import Wire
 
 PULSE_S: Final = 0.1
 LEAVE_SHARE: Final = 0.6
@@ -73,13 +74,16 @@ class Sockets:
         with self.places.place_of(uid):
             yield
 
-    async def serve(self, connection: Connection) -> None:
-        """Runs a connection to its end."""
-        self._connections.add(connection)
-        try:
-            await connection.run()
-        finally:
+    def begin(self, connection: Connection, wire: Wire, places: ExitStack) -> None:
+        """Lets a connection begin. It is heard of until its end; then its places are free."""
+
+        def ended() -> None:
             self._connections.discard(connection)
+            places.close()
+
+        self._connections.add(connection)
+        wire.receiver = connection
+        connection.begin(wire, ended)
 
     async def pulse(self) -> None:
         """Tells every socket the time, for ever: a task of the service."""

@@ -1,0 +1,121 @@
+"""The head of a request: whether it asks for a WebSocket (RFC 6455 §4.2.1), and what it asks for.
+
+Pure: bytes in, a `Handshake` or an `HttpHead` out. Owns what is no well-formed opening handshake. Must not know who may connect.
+"""
+
+import binascii
+import re
+from base64 import b64decode
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl, urlsplit
+
+import h11
+
+from listen.errors import BadHandshakeError
+
+HEAD_BYTES_LIMIT: Final = 32 * 1024
+"""Request line and headers: a token may have 8 KiB of them."""
+HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\n"
+VERSION: Final = "13"
+KEY_BYTES: Final = 16
+
+_END: Final = re.compile(rb"\n\r?\n")
+"""As h11 reads it: a line may end without its CR."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """A well-formed request for a WebSocket."""
+
+    path: str
+    query: dict[str, str]
+    """Decoded; of a parameter that stands there twice, the last."""
+    headers: dict[str, str]
+    """By lower-case name; of those that stand there several times, joined with commas (RFC 9110 §5.2)."""
+    subprotocols: tuple[str, ...]
+    """As offered, in order."""
+    key: str
+    address: str = ""
+    """The client's, as far as it is known; the door puts it in."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpHead:
+    """A request for anything else."""
+
+
+def head_end(head: bytes | bytearray, searched: int) -> int | None:
+    """Where the head ends, if it does; the first `searched` bytes have been looked through before."""
+    found = _END.search(head, max(0, searched - 2))
+    return None if found is None else found.end()
+
+
+def read_head(head: bytes) -> Handshake | HttpHead:
+    """What a whole head asks for.
+
+    Raises:
+        BadHandshakeError: no HTTP (400, 501), or a request for a WebSocket that is none (400, 426).
+    """
+    if head == HTTP2_PREFACE:
+        return HttpHead()
+    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_LIMIT)
+    connection.receive_data(head)
+    try:
+        request = connection.next_event()
+    except h11.RemoteProtocolError as error:
+        raise BadHandshakeError(error.error_status_hint, f"no HTTP request: {error}") from error
+    if not isinstance(request, h11.Request):
+        raise BadHandshakeError(400, "no HTTP request")
+    headers = _joined(request.headers)
+    if request.method != b"GET" or "websocket" not in _tokens(headers.get("upgrade", "")):
+        return HttpHead()  # an `Upgrade` may be ignored (RFC 9110 §7.8)
+    key = _checked_key(request, headers)
+    try:
+        target = urlsplit(request.target.decode("latin-1"))
+    except ValueError as error:
+        raise BadHandshakeError(400, "the request target is no path") from error
+    return Handshake(
+        path=target.path,
+        query=dict(parse_qsl(target.query, keep_blank_values=True)),
+        headers=headers,
+        subprotocols=tuple(
+            filter(None, map(str.strip, headers.get("sec-websocket-protocol", "").split(",")))
+        ),
+        key=key,
+    )
+
+
+def _checked_key(request: h11.Request, headers: dict[str, str]) -> str:
+    if request.http_version != b"1.1":
+        raise BadHandshakeError(400, "a WebSocket needs HTTP/1.1")
+    if "upgrade" not in _tokens(headers.get("connection", "")):
+        raise BadHandshakeError(400, "`Connection` must name `Upgrade`")
+    if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
+        raise BadHandshakeError(400, "a request for a WebSocket has no body")
+    if headers.get("sec-websocket-version") != VERSION:
+        raise BadHandshakeError(
+            426,
+            f"`Sec-WebSocket-Version` must be {VERSION}",
+            headers={"Sec-WebSocket-Version": VERSION, "Upgrade": "websocket"},
+        )
+    key = headers.get("sec-websocket-key", "")
+    try:
+        size = len(b64decode(key, validate=True))
+    except (binascii.Error, ValueError):
+        size = 0
+    if size != KEY_BYTES:
+        raise BadHandshakeError(400, f"`Sec-WebSocket-Key` must be {KEY_BYTES} bytes in base64")
+    return key
+
+
+def _joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    values: dict[str, list[str]] = {}
+    for name, value in headers:
+        values.setdefault(name.decode("ascii"), []).append(value.decode("latin-1"))
+    return {name: ", ".join(several) for name, several in values.items()}
+
+
+def _tokens(value: str) -> set[str]:
+    return {token.strip().lower() for token in value.split(",")}
