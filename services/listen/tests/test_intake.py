@@ -13,7 +13,7 @@ def test_a_v1_client_waits_for_its_session_and_begins_where_that_stands(now_ms):
     assert intake.target is None
     intake.opened(Opened(1, True, 320, Position(now_ms, 1_920), None, None))
     assert intake.target is intake.current
-    assert intake.taken_bytes == 320
+    assert intake.waiting_bytes(320) == 0
     assert intake.taken_samples == 0
 
 
@@ -37,7 +37,9 @@ def test_while_it_switches_audio_belongs_to_the_next(now_ms, dialect, taken):
         intake.target.take(bytes(160), now_ms)
     assert intake.next_has_audio is (dialect == "plain")
     assert intake.current is first
-    assert intake.taken_bytes == taken
+    overhead = sum(recording.overhead_bytes for recording in {first, intake.target} - {None})
+    assert intake.waiting_bytes(0) == taken + overhead
+    assert intake.waiting_bytes(70) == taken + overhead - 70
     intake.switched()
     assert intake.current is not first
     assert not intake.next_has_audio

@@ -79,3 +79,13 @@ def test_a_channel_that_speaks_again_is_placed_anew_where_nothing_of_it_is_store
     ledger.add(FAR, 40, 50 * T, 10, 0, 55 * T)
     assert ledger.next_of(FAR, 55 * T, 9) is None
     assert ledger.next_of(FAR, 56 * T, 9) == 50 * T
+
+
+def test_what_is_left_out_again_and_again_is_one_entry():
+    ledger = Ledger(0, 0, (b"",))
+    ledger.add(NEAR, 10, 0, 960, 0)
+    for offset in range(11, 1_011):
+        ledger.leave_out(offset)
+    assert ledger.pieces == 2
+    assert ledger.cover(959 * T) == 0
+    assert ledger.cover(960 * T) == 1_010

@@ -79,3 +79,8 @@ def test_texts_of_the_server_have_the_shapes_of_the_page():
         "retry_after_ms": 5,
     }
     assert "retry_after_ms" not in json.loads(messages.error("limit", "m"))
+
+
+def test_what_is_too_long_for_an_id_is_not_kept():
+    text = json.dumps({"type": "conversation", "conversation_id": "x" * 129})
+    assert messages.parse_client_text(text) == messages.SwitchConversation(None)

@@ -1,9 +1,10 @@
+import msgspec
 import pytest
 
 from audiobus import Appended, EntryId
 from audiobus.chunk import VERSION, Chunk
 from listen.chunker import ReadyChunk
-from listen.outbox import TAIL_SAMPLES, Outbox
+from listen.outbox import CHUNK_BYTES, TAIL_SAMPLES, Outbox
 
 
 def chunk(end: int, size: int = 100, samples: int = 48_000) -> ReadyChunk:
@@ -75,3 +76,29 @@ def test_what_is_no_longer_here_is_a_gap_and_counted():
 @pytest.mark.parametrize("newest", [None, EntryId(7, 700), EntryId(8, 200), EntryId(7, 250)])
 def test_anything_else_is_a_doubt(outbox, newest):
     assert not outbox.misplaced(newest)
+
+
+def big(end: int) -> ReadyChunk:
+    ready = chunk(end)
+    return ReadyChunk(msgspec.structs.replace(ready.chunk, packets=(bytes(1_000),)), end)
+
+
+def test_the_tail_is_bounded_in_bytes_and_what_it_no_longer_has_is_lost():
+    outbox = Outbox(EntryId(7, 0))
+    outbox.put([big(end) for end in range(100, 900, 100)])
+    for end in range(100, 900, 100):
+        outbox.appended(answer(end))
+    assert outbox.overhead_bytes == 8 * (1_000 + CHUNK_BYTES)
+    outbox.keep_at_most(2_999)
+    assert outbox.overhead_bytes == 2 * (1_000 + CHUNK_BYTES)
+    assert outbox.misplaced(EntryId(7, 100))
+    assert outbox.next is not None
+    assert (outbox.next.end_offset, outbox.lost_bytes) == (700, 500)
+
+
+def test_without_room_no_tail_is_kept():
+    outbox = Outbox(EntryId(7, 0))
+    outbox.keep_at_most(0)
+    outbox.put([big(100)])
+    outbox.appended(answer(100))
+    assert outbox.overhead_bytes == 0

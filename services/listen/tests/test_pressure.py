@@ -22,3 +22,17 @@ def test_a_redis_that_fails_is_told_once_and_its_return_too():
     assert pressure.judge(1, 1, failing=True) is None
     assert pressure.reading
     assert pressure.judge(1, 1, failing=False) is False
+
+
+def test_where_the_process_has_little_room_a_socket_may_hold_less():
+    pressure = Pressure(allowance_bytes=1_000)
+    assert pressure.judge(0, 999, failing=False) is None
+    assert pressure.judge(0, 1_000, failing=False) is True
+    assert pressure.judge(0, 501, failing=False) is None
+    assert pressure.judge(0, 500, failing=False) is False
+    pressure.allowance_bytes = 0
+    assert pressure.judge(0, 0, failing=False) is True
+    assert not pressure.reading
+    pressure.allowance_bytes = 10 * MAX_WAITING_BYTES
+    assert pressure.judge(0, MAX_WAITING_BYTES // 2, failing=False) is False
+    assert pressure.judge(0, MAX_WAITING_BYTES, failing=False) is True

@@ -16,3 +16,13 @@ def test_who_has_gone_hears_nothing_but_is_counted():
     replies.gone = True
     replies.reject("bad_audio", "why")
     assert replies.take() == [Count("rejected", 1, "bad_audio")]
+
+
+def test_trouble_is_told_when_it_begins_and_when_it_ends():
+    replies = Replies()
+    replies.trouble(None)
+    assert replies.take() == []
+    replies.trouble(True)
+    replies.trouble(False)
+    texts = [action.text for action in replies.take() if isinstance(action, SendText)]
+    assert ["buffering" in text for text in texts] == [True, False]

@@ -1,4 +1,4 @@
-from listen.settlement import Settlement
+from listen.settlement import FINALS_LIMIT, Settlement
 
 
 def test_each_final_is_asked_for_once_and_answered_once(now_ms):
@@ -44,3 +44,15 @@ def test_stored_is_refreshed_only_while_something_is_not_stored(now_ms):
     assert not settlement.look(100, 100, now_ms + 60_000)
     settlement.told(now_ms + 14_000)
     assert not settlement.look(100, 0, now_ms + 15_000)
+
+
+def test_a_flood_of_finals_is_answered_by_a_few(now_ms):
+    settlement = Settlement(now_ms)
+    for offset in range(1, 1_001):
+        settlement.finalize(offset, now_ms)
+    assert settlement.ask(1_000, now_ms)
+    answers = settlement.answers(1_000, now_ms)
+    assert len(answers) == FINALS_LIMIT
+    assert answers[-1] == (1_000, True)
+    settlement.finalize(2_000, now_ms)
+    assert settlement.answers(1_500, now_ms + 15_000) == [(2_000, False)]

@@ -26,6 +26,11 @@ class ReadyChunk:
     position: Position | None = None
     """Where the session stands after it; None before its first audio, when no time can be given to it."""
 
+    @property
+    def size(self) -> int:
+        """Bytes of its packets."""
+        return sum(map(len, self.chunk.packets))
+
 
 class Chunker:
     """One session's chunks, in order."""

@@ -27,6 +27,11 @@ class Feed:
         """Whether a job would find nothing here."""
         return not self.pcm and not self._operations
 
+    @property
+    def pieces(self) -> int:
+        """How many operations wait."""
+        return len(self._operations)
+
     def place(self, place: Place, tick: int) -> None:
         """What follows begins here."""
         self._put(place, tick)

@@ -32,10 +32,10 @@ class Intake:
         """What takes audio now; None while the client must wait for `ready`."""
         return self._next if self._switching else self.current
 
-    @property
-    def taken_bytes(self) -> int:
-        """Payload bytes of the session so far, and of the one that follows."""
-        return sum(recording.taken + recording.held_bytes for recording in self._all())
+    def waiting_bytes(self, acked: int) -> int:
+        """What was taken of the session, and of the one that follows, and is not `acked`; with what it takes beside, about."""
+        payload = sum(recording.taken + recording.held_bytes for recording in self._all())
+        return payload - acked + sum(recording.overhead_bytes for recording in self._all())
 
     @property
     def taken_samples(self) -> int:

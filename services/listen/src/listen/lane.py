@@ -27,6 +27,10 @@ class Lane(Protocol):
     def idle(self) -> bool:
         """Whether everything taken is in closed chunks, but for what an encoder that goes on holds back."""
 
+    @property
+    def overhead_bytes(self) -> int:
+        """About how much memory it takes beside the payload that it holds."""
+
     def rests(self, quiet_ms: int) -> bool:
         """Whether an encoder of ours holds something back that shall come out, as the line is quiet for so long."""
 

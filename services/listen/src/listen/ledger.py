@@ -51,6 +51,11 @@ class Ledger:
         """As `odd`, after the slices that are done with."""
 
     @property
+    def pieces(self) -> int:
+        """How many entries it has."""
+        return len(self._slices)
+
+    @property
     def final_offset(self) -> int:
         """What `offset` will be when everything is stored. Half a sample at the very end never is."""
         for piece in reversed(self._slices):
@@ -109,6 +114,10 @@ class Ledger:
 
     def leave_out(self, end_offset: int) -> None:
         """Bytes that are no audio: they count when everything before them does."""
+        last = self._slices[-1] if self._slices else None
+        if last is not None and last.channel is None:
+            last.first_offset = last.end_offset = end_offset
+            return
         self._slices.append(_Slice(None, end_offset, end_offset, 0, 0, 0, 0, b""))
 
     def cover(self, stored_to: int | None) -> int:

@@ -26,9 +26,12 @@ ErrorCode = Literal[
     "unavailable",
     "internal",
 ]
+UsageState = Literal["near", "exceeded"]
 AWAY: Final = "the buffer is away: try again later"
 BAD_CONVERSATION_ID: Final = "`conversation_id` must be an id: [A-Za-z0-9][A-Za-z0-9._@-]{0,127}"
 KEEPALIVE_S: Final = 20
+MAX_ID_LENGTH: Final = 128
+"""What is longer is no id, and is not kept."""
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 """Of any message, text or binary. It bounds what parsing costs, too: about a millisecond."""
 
@@ -100,7 +103,7 @@ def parse_client_text(text: str) -> ClientMessage:  # noqa: PLR0911 - one for ea
             return Mark(at_ms if isinstance(at_ms, int) and not isinstance(at_ms, bool) else None)
         case "conversation":
             cid = message.get("conversation_id")
-            return SwitchConversation(cid if isinstance(cid, str) else None)
+            return SwitchConversation(cid if isinstance(cid, str) and len(cid) <= MAX_ID_LENGTH else None)
         case "finalize":
             return Finalize()
         case "close":
@@ -142,6 +145,11 @@ def finalized(offset: int, *, stored: bool) -> str:
 def status(state: Literal["buffering", "ok"]) -> str:
     """How Redis is doing."""
     return _text({"type": "status", "state": state})
+
+
+def usage(state: UsageState) -> str:
+    """The daily limit: nine tenths of it are used, or all."""
+    return _text({"type": "usage", "state": state})
 
 
 def going_away(reconnect_after_ms: int) -> str:

@@ -12,6 +12,9 @@ from listen.chunker import ReadyChunk
 
 TAIL_SAMPLES: Final = 10 * 48_000
 TAIL_CHUNKS: Final = 64
+TAIL_BYTES: Final = 256 * 1024
+CHUNK_BYTES: Final = 1_000
+"""What a chunk takes beside its packets: a client that sets a mark before every packet makes one of each."""
 
 
 class Outbox:
@@ -29,6 +32,8 @@ class Outbox:
         self._waiting: deque[ReadyChunk] = deque()
         self._tail: deque[ReadyChunk] = deque()
         self._tail_samples = 0
+        self._tail_bytes = 0
+        self._tail_limit = TAIL_BYTES
         self._again = 0
         """How many of the waiting chunks were acked before."""
         self._acked = newest.offset
@@ -42,6 +47,16 @@ class Outbox:
     def empty(self) -> bool:
         """Whether nothing waits."""
         return not self._waiting
+
+    @property
+    def overhead_bytes(self) -> int:
+        """About how much memory it takes beside the payload that waits."""
+        return self._tail_bytes + CHUNK_BYTES * (len(self._waiting) + len(self._tail))
+
+    def keep_at_most(self, tail_bytes: int) -> None:
+        """So much may be kept for writing it again; what is more is forgotten, the oldest first."""
+        self._tail_limit = tail_bytes
+        self._trim()
 
     @property
     def next(self) -> ReadyChunk | None:
@@ -85,13 +100,21 @@ class Outbox:
         self._waiting.extendleft(reversed(again))
         self._again += len(again)
         self._tail.clear()
-        self._tail_samples = 0
+        self._tail_samples = self._tail_bytes = 0
         return True
 
     def _keep(self, ready: ReadyChunk) -> None:
         self._tail.append(ready)
         self._tail_samples += ready.chunk.samples
-        while (
-            self._tail_samples - self._tail[0].chunk.samples > TAIL_SAMPLES or len(self._tail) > TAIL_CHUNKS
+        self._tail_bytes += ready.size
+        self._trim()
+
+    def _trim(self) -> None:
+        while self._tail and (
+            self._tail_samples - self._tail[0].chunk.samples > TAIL_SAMPLES
+            or len(self._tail) > TAIL_CHUNKS
+            or self._tail_bytes > self._tail_limit
         ):
-            self._tail_samples -= self._tail.popleft().chunk.samples
+            oldest = self._tail.popleft()
+            self._tail_samples -= oldest.chunk.samples
+            self._tail_bytes -= oldest.size

@@ -41,6 +41,11 @@ class PacketLane:
         """Whether everything taken is in closed chunks."""
         return not self._chunker.holds
 
+    @property
+    def overhead_bytes(self) -> int:
+        """About how much memory it takes beside the payload: packets are kept as they are."""
+        return 0
+
     def rests(self, quiet_ms: int) -> bool:  # noqa: ARG002 - the lane's other kind looks at it
         """Whether an encoder of ours holds something back: there is none."""
         return False

@@ -14,17 +14,20 @@ class Pressure:
     reading: bool = True
     troubled: bool = False
     """The client was told `buffering`."""
+    allowance_bytes: int = MAX_WAITING_BYTES
+    """What may wait here now: less where other sockets hold most of what the process has room for."""
 
-    def judge(self, samples: int, payload_bytes: int, *, failing: bool) -> bool | None:
+    def judge(self, samples: int, waiting_bytes: int, *, failing: bool) -> bool | None:
         """Looks at what waits. True: tell the client `buffering`; False: tell it `ok`; None: nothing to tell.
 
         Args:
             samples: audio that waits, at 48 kHz.
-            payload_bytes: bytes that wait.
+            waiting_bytes: bytes that wait, and what they need beside.
             failing: the last command to Redis failed.
         """
-        full = samples >= MAX_WAITING_SAMPLES or payload_bytes >= MAX_WAITING_BYTES
-        roomy = samples <= MAX_WAITING_SAMPLES // 2 and payload_bytes <= MAX_WAITING_BYTES // 2
+        allowed = min(MAX_WAITING_BYTES, self.allowance_bytes)
+        full = samples >= MAX_WAITING_SAMPLES or waiting_bytes >= allowed
+        roomy = samples <= MAX_WAITING_SAMPLES // 2 and waiting_bytes <= allowed // 2
         if full:
             self.reading = False
         elif roomy:

@@ -4,7 +4,7 @@ Owns offsets, the clock, marks, runs and the lateness rule of the plain dialect.
 message of the codec, after having counted it. Must not know Redis, texts or sockets.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 from audiobus import Position
 from listen.audio_format import AudioFormat
@@ -17,6 +17,9 @@ from listen.sample_clock import BURST_MS, LATE_MS, Lateness, SampleClock, mark_i
 from listen.transcode_lane import TranscodeLane
 
 Dialect = Literal["v1", "plain"]
+
+HELD_MESSAGE_BYTES: Final = 64
+"""What a message takes beside its payload."""
 
 
 class Recording:
@@ -58,6 +61,11 @@ class Recording:
         """Payload bytes of the session so far."""
         self.samples = self._lane.reach - position.next_sample if position else 0
         """Clock time taken here, at 48 kHz, that was not stored before; what a resuming client sends again counts up to 0."""
+
+    @property
+    def overhead_bytes(self) -> int:
+        """About how much memory it takes beside the payload that waits."""
+        return self._lane.overhead_bytes + HELD_MESSAGE_BYTES * len(self._held)
 
     @property
     def held_samples(self) -> int:

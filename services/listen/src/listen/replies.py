@@ -35,6 +35,12 @@ class Replies:
         self.count("rejected", 1, code)
         self.say(messages.error(code, reason))
 
+    def trouble(self, begins: bool | None) -> None:  # noqa: FBT001 - None: nothing has changed
+        """Audio waits, or no longer does (`Pressure.judge`)."""
+        if begins is not None:
+            self.say(messages.status("buffering" if begins else "ok"))
+            self.count("backpressure", 1, "paused" if begins else "resumed")
+
     def take(self) -> list[Action]:
         """All of them since the last call."""
         actions, self._actions = self._actions, []

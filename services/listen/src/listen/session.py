@@ -45,8 +45,8 @@ class Session:
         self._safe: Safekeeping | None = None
         """None until the session is open."""
         self._parting = Parting()
-        self._early: deque[str] = deque()
-        """Texts that came before the session was open."""
+        self._early: deque[messages.ClientMessage] = deque()
+        """What came as text before the session was open."""
         self._told_not_ready = False
         self._bad_in_a_row = 0
         self._pressure = Pressure()
@@ -66,6 +66,19 @@ class Session:
     def waiting_samples(self) -> int:
         """Audio taken and not yet safe, at 48 kHz."""
         return self._intake.taken_samples - (self._safe.outbox.appended_samples if self._safe else 0)
+
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory its audio takes: what waits for Redis, and what is kept for writing it again."""
+        if self._safe is None:
+            return self._intake.waiting_bytes(0)
+        return self._intake.waiting_bytes(self._safe.outbox.acked) + self._safe.outbox.overhead_bytes
+
+    def allow(self, waiting_bytes: int, tail_bytes: int) -> None:
+        """How much may wait here from now on, and be kept for writing it again. Looked at with the next event."""
+        self._pressure.allowance_bytes = waiting_bytes
+        if self._safe is not None:
+            self._safe.outbox.keep_at_most(tail_bytes)
 
     # -- events: the client ------------------------------------------------------------------------------------------
 
@@ -96,11 +109,14 @@ class Session:
         # Nothing is put off for long: a chunk is closed by its audio, its bytes or, at a tick, its time.
         return self._advance(now_ms) if recording.has_news(now_ms) else []
 
-    def text(self, text: str, now_ms: int) -> list[Action]:  # noqa: C901 - one case for each message of the page
+    def text(self, text: str, now_ms: int) -> list[Action]:
         """A text message."""
+        return self._hear(messages.parse_client_text(text), now_ms)
+
+    def _hear(self, message: messages.ClientMessage, now_ms: int) -> list[Action]:  # noqa: C901 - one case for each message of the page
         if self.phase in (Phase.CLOSING, Phase.CLOSED) or self._parting.ending:
             return []
-        match messages.parse_client_text(text):
+        match message:
             case messages.Malformed(reason):
                 self._out.reject("bad_json", reason)
             case messages.TooBig():
@@ -111,7 +127,7 @@ class Session:
                 pass
             case _ if self.phase is not Phase.OPEN:
                 if len(self._early) < EARLY_TEXTS_LIMIT:
-                    self._early.append(text)
+                    self._early.append(message)
             case messages.SwitchConversation(cid):
                 self._switch(cid, now_ms)
             case messages.Finalize():
@@ -120,13 +136,6 @@ class Session:
             case messages.CloseSession():
                 return self._end(now_ms, 1000, asks="end")
         return self._advance(now_ms)
-
-    def unreadable(self, code: int, reason: str, now_ms: int) -> list[Action]:
-        """The client sent what is no WebSocket message, or one over the limit. What came before is made safe."""
-        if code == 1009:
-            return self._too_big(now_ms)
-        self._out.reject("bad_parameter", f"not a WebSocket message: {reason}")
-        return self._end(now_ms, code)
 
     def disconnected(self, now_ms: int) -> list[Action]:
         """The client has left. What it sent is still brought into Redis; nothing is asked for: it may come back."""
@@ -207,8 +216,8 @@ class Session:
         if self._parting.ending:
             return self._end(now_ms, self._parting.ending.code, asks=self._parting.ending.asks)
         early, self._early = self._early, deque()
-        for text in early:
-            self._out.do(self.text(text, now_ms))
+        for message in early:
+            self._out.do(self._hear(message, now_ms))
         return self._advance(now_ms)
 
     def appended(self, answer: Appended, now_ms: int) -> list[Action]:
@@ -385,14 +394,10 @@ class Session:
         return recording, safe
 
     def _judge(self) -> None:
-        if self.phase is Phase.CLOSED:
-            return
-        waiting_bytes = self._intake.taken_bytes - (self._safe.outbox.acked if self._safe else 0)
-        failing = self._patience.pause_ms > 0
-        trouble = self._pressure.judge(self.waiting_samples, waiting_bytes, failing=failing)
-        if trouble is not None:
-            self._out.say(messages.status("buffering" if trouble else "ok"))
-            self._out.count("backpressure", 1, "paused" if trouble else "resumed")
+        if self.phase is not Phase.CLOSED:
+            waiting_bytes = self._intake.waiting_bytes(self._safe.outbox.acked if self._safe else 0)
+            failing = self._patience.pause_ms > 0
+            self._out.trouble(self._pressure.judge(self.waiting_samples, waiting_bytes, failing=failing))
 
     def _close_now(self, code: int) -> None:
         self.phase = Phase.CLOSED

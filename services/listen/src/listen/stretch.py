@@ -66,6 +66,11 @@ class Stretch:
         """Everything is out, and counts."""
 
     @property
+    def pieces(self) -> int:
+        """How many entries it keeps beside the payload."""
+        return self.ledger.pieces + sum(feed.pieces for feed in self.feeds)
+
+    @property
     def waits(self) -> bool:
         """Whether a job could be made of what it holds."""
         return not all(feed.empty for feed in self.feeds)

@@ -24,6 +24,10 @@ CHANNEL_BYTES: Final = (1, 2)
 """Near and far."""
 SILENCE_MS: Final = 2_000
 """After this much silence on the line the encoder gives out what it holds back."""
+PIECE_BYTES: Final = 200
+"""What is noted of a message, or of a place in it."""
+STRETCH_BYTES: Final = 2_000
+"""What an encoder's life needs, however little it takes: a client may begin one with every mark."""
 STALLED_MS: Final = 10_000
 """The same, where one channel is still waited for."""
 
@@ -81,6 +85,11 @@ class TranscodeLane:
         # Half a sample alone is nothing that could ever be encoded.
         waits = self._flushable and self._current is not None and self._current.waits
         return not waits and all(stretch is self._current for stretch in self._stretches)
+
+    @property
+    def overhead_bytes(self) -> int:
+        """About how much memory it takes beside the payload: a client may cut that as small as it likes."""
+        return sum(STRETCH_BYTES + PIECE_BYTES * stretch.pieces for stretch in self._stretches)
 
     def rests(self, quiet_ms: int) -> bool:
         """Whether an encoder, or a job to come, holds something back that shall come out, as the line is quiet for so long.
