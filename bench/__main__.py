@@ -5,7 +5,18 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 
-from bench import build, codec, cores, downloads, listen_cpu, machine, pusher_batches, redis_commands, stores
+from bench import (
+    build,
+    codec,
+    cores,
+    downloads,
+    listen_cpu,
+    machine,
+    pusher_batches,
+    redis_commands,
+    sockets,
+    stores,
+)
 from bench.figure import Figure
 from bench.process import BenchError
 from bench.quality import command as quality
@@ -14,7 +25,17 @@ from bench.table import table
 
 PARTS: dict[str, Callable[[Scale], Iterator[Figure]]] = {
     module.PART: module.measure
-    for module in (codec, cores, build, listen_cpu, redis_commands, pusher_batches, downloads, stores)
+    for module in (
+        codec,
+        cores,
+        build,
+        listen_cpu,
+        sockets,
+        redis_commands,
+        pusher_batches,
+        downloads,
+        stores,
+    )
 }
 
 

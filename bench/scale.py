@@ -15,6 +15,12 @@ class Scale:
     """Of the part `redis`."""
     listen_sockets: int
     """Of the part `listen`, in a round."""
+    few_rounds: int
+    """Of the part `sockets`."""
+    many_sockets: int
+    """That send, of the part `sockets`."""
+    idle_sockets: int
+    pcm_sockets: int
     listen_seconds: float
     """Measured time of each server in a round."""
     redis_seconds: float
@@ -30,6 +36,10 @@ FULL = Scale(
     codec_seconds=20,
     sockets=100,
     listen_sockets=200,
+    few_rounds=3,
+    many_sockets=500,
+    idle_sockets=1_000,
+    pcm_sockets=20,
     listen_seconds=8.0,
     redis_seconds=120.0,
     batches=100,
@@ -40,6 +50,10 @@ QUICK = Scale(
     codec_seconds=4,
     sockets=50,
     listen_sockets=50,
+    few_rounds=2,
+    many_sockets=100,
+    idle_sockets=200,
+    pcm_sockets=5,
     listen_seconds=2.0,
     redis_seconds=15.0,
     batches=20,

@@ -76,13 +76,12 @@ class Workbench:
         """`python -m arguments`, ended with the workbench."""
         return self.start([sys.executable, "-m", *arguments], name)
 
-    def service(self, module: str, **settings: str) -> Service:
-        """A service, ready."""
+    def service(self, module: str, *, port: int = 0, **settings: str) -> Service:
+        """A service, ready. `port`: that of another one, beside which it listens; 0 is one of its own."""
         bind, admin_port = MODULES[module], free_port(LOOPBACK, None)
         environ = {**self._settings, **settings, "TAPEDECK_ADMIN_BIND": f"{LOOPBACK}:{admin_port}"}
-        port = 0
         if bind is not None:
-            port = free_port(LOOPBACK, None)
+            port = port or free_port(LOOPBACK, None)
             environ[bind] = f"{LOOPBACK}:{port}"
         process = self.start([sys.executable, "-m", module], module, environ)
         process.until(lambda: ready(admin_port) and (not port or listens(port)), "readiness")
