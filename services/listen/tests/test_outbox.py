@@ -83,6 +83,19 @@ def big(end: int) -> ReadyChunk:
     return ReadyChunk(msgspec.structs.replace(ready.chunk, packets=(bytes(1_000),)), end)
 
 
+def test_what_is_written_again_is_the_same_entry(outbox):
+    first = chunk(600)
+    outbox.put([first])
+    outbox.appended(answer(600))
+    for _ in range(2):  # lost, written again, and lost again
+        assert outbox.misplaced(EntryId(7, 500))
+        assert outbox.next is not None
+        again = outbox.next
+        assert again.chunk.encode() == first.chunk.encode()
+        assert (again.end_offset, again.position, again.size) == (600, first.position, first.size)
+        outbox.appended(answer(600))
+
+
 def test_the_tail_is_bounded_in_bytes_and_what_it_no_longer_has_is_lost():
     outbox = Outbox(EntryId(7, 0))
     outbox.put([big(end) for end in range(100, 900, 100)])

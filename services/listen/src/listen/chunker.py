@@ -17,10 +17,26 @@ CHUNK_PACKETS_LIMIT: Final = 2_048
 
 
 @dataclass(frozen=True, slots=True)
+class PackedChunk:
+    """A chunk as its entry holds it, and what the outbox asks of it: half the memory of one with fifty packets."""
+
+    at_ms: int
+    samples: int
+    first_offset: int
+    size: int
+    """Bytes of its packets."""
+    entry: bytes
+
+    def encode(self) -> bytes:
+        """The value of the field `c`."""
+        return self.entry
+
+
+@dataclass(frozen=True, slots=True)
 class ReadyChunk:
     """A closed chunk."""
 
-    chunk: Chunk
+    chunk: Chunk | PackedChunk
     end_offset: int
     """Payload bytes of the session up to its end: with the epoch, its entry id."""
     position: Position | None = None
@@ -29,7 +45,16 @@ class ReadyChunk:
     @property
     def size(self) -> int:
         """Bytes of its packets."""
-        return sum(map(len, self.chunk.packets))
+        chunk = self.chunk
+        return chunk.size if isinstance(chunk, PackedChunk) else sum(map(len, chunk.packets))
+
+    def packed(self) -> "ReadyChunk":
+        """The same, for keeping."""
+        chunk = self.chunk
+        if isinstance(chunk, PackedChunk):
+            return self
+        packed = PackedChunk(chunk.at_ms, chunk.samples, chunk.first_offset, self.size, chunk.encode())
+        return ReadyChunk(packed, self.end_offset, self.position)
 
 
 class Chunker:

@@ -104,7 +104,7 @@ class Outbox:
         return True
 
     def _keep(self, ready: ReadyChunk) -> None:
-        self._tail.append(ready)
+        self._tail.append(ready.packed())
         self._tail_samples += ready.chunk.samples
         self._tail_bytes += ready.size
         self._trim()
