@@ -118,6 +118,11 @@ class Device:
             self._waits_since = self._waits_since or at
             self.story.longest_wait_s = max(self.story.longest_wait_s, at - self._waits_since)
 
+    def end(self, now: float) -> None:
+        """Records no more."""
+        self.tape.end_at(max(self._next, self.tape.due(now * 1000)))
+        self.progress.total = self.tape.total
+
     def cut(self, how: str, why: str = "cut") -> bool:
         """The line is cut (`Line.cut`); False where there was none. The device notices, and connects anew."""
         line, self._line = self._line, None
@@ -127,6 +132,11 @@ class Device:
         line.cut(how)
         self._down()
         return True
+
+    @property
+    def recording(self) -> bool:
+        """Whether its session is open now."""
+        return self._ready
 
     @property
     def port(self) -> int | None:

@@ -1,4 +1,4 @@
-"""A process full of devices: `python -m tapedeck_testing.faults.load SPEC RESULT`, faults by lines on stdin.
+"""A process full of devices: `python -m tapedeck_testing.faults.load SPEC RESULT`, told by lines on stdin: `cut SHARE`, `end 1`, `count 1`.
 
 Owns its event loop, the ticking, and the relay before some of its devices. Which devices there are is told; what they have
 seen is written down at the end.
@@ -57,6 +57,8 @@ class Seen(msgspec.Struct):
 
     number: int
     start_ms: int
+    messages: int
+    """So many it recorded."""
     acked: int
     furthest: int
     total: int
@@ -95,8 +97,7 @@ class Load:
         commands = asyncio.create_task(self._obey())
         ticking = asyncio.create_task(self._tick())
         running = []
-        sys.stdout.write("ready\n")  # the parent's clock of faults begins
-        sys.stdout.flush()
+        _tell("ready")  # the parent's clock of faults begins
         try:
             async with asyncio.timeout(spec.deadline_s):
                 for one in spec.devices:
@@ -146,8 +147,14 @@ class Load:
         reader = asyncio.StreamReader()
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         while line := await reader.readline():
-            _, share = line.split()
-            self._cut(float(share))
+            word, share = line.split()
+            if word == b"cut":
+                self._cut(float(share))
+            elif word == b"end":
+                for _, device in self.devices:
+                    device.end(time.time())
+            else:
+                _tell(str(sum(device.recording for _, device in self.devices)))
 
     def _cut(self, share: float) -> None:
         """Cuts the lines of so many of the devices, each in some way."""
@@ -162,11 +169,17 @@ class Load:
                 device.cut(how)
 
 
+def _tell(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def _seen(one: DeviceSpec, device: Device) -> Seen:
     progress, story = device.progress, device.story
     return Seen(
         number=one.number,
         start_ms=device.tape.start_ms,
+        messages=device.tape.messages,
         acked=progress.acked,
         furthest=progress.furthest,
         total=progress.total,

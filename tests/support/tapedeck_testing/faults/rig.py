@@ -114,10 +114,12 @@ class Rig:
         self.redis.process.send_signal(signal.SIGCONT)
 
     async def kill_redis(self, lasts_s: float) -> None:
-        """SIGKILL; it comes back with its log, or with less."""
+        """SIGKILL; it comes back with its log, or with less, and then sometimes listen is gone with what it still held."""
         self.redis.kill()
         if self._lose:
             self.lost_bytes += self.forget(self._chance.randrange(20_000, 400_000))
+            if self._chance.random() < 0.7:
+                self.signal_one("listen", signal.SIGKILL)
         await asyncio.sleep(lasts_s)
         await asyncio.to_thread(self.redis.start)
 

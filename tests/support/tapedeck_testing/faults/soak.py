@@ -9,7 +9,9 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Sequence
+from asyncio.subprocess import Process
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +27,8 @@ from tapedeck_testing.faults.tape import Tape, speech
 from tapedeck_testing.faults.verdict import Account, heard, stored_spans, wrong
 
 Say = Callable[[str], None]
+Meanwhile = Callable[[Sequence[Process]], Coroutine[None, None, None]]
+"""What is done while devices record; it is given their processes."""
 
 USUAL: Final = "opus"
 OTHERS: Final = {11: "pcm16", 23: "pcm2", 37: "opus2", 7: "plain-opus"}
@@ -52,18 +56,19 @@ async def soak(options: Options, directory: Path, say: Say) -> Outcome:
     outcome = Outcome(options, schedule(options.seed, options.seconds, options.every_s))
     try:
         await rig.start()
-        specs = _specs(rig, options)
-        seen = await _record(rig, outcome.faults, specs, directory, say)
+        specs = load_specs(rig, options)
+        seen = await record(specs, directory, partial(_spoil, rig, outcome.faults, say))
         outcome.lost_log_bytes = rig.lost_bytes
-        await _settle(rig, [device for spec in specs for device in spec.devices])
-        await _judge(rig, outcome, specs, seen)
+        await settle_all(rig, [device for spec in specs for device in spec.devices])
+        await judge(rig, outcome, specs, seen)
         outcome.counted_lost_s = await _counted_lost(rig)
     finally:
         await rig.stop()
     return outcome
 
 
-def _specs(rig: Rig, options: Options) -> list[LoadSpec]:
+def load_specs(rig: Rig, options: Options) -> list[LoadSpec]:
+    """Which devices there are, in how many processes."""
     chance = random.Random(options.seed)
     devices = []
     for number in range(options.sockets):
@@ -102,9 +107,8 @@ def _specs(rig: Rig, options: Options) -> list[LoadSpec]:
     ]
 
 
-async def _record(
-    rig: Rig, faults: Sequence[Fault], specs: Sequence[LoadSpec], directory: Path, say: Say
-) -> dict[int, Seen]:
+async def record(specs: Sequence[LoadSpec], directory: Path, meanwhile: Meanwhile) -> dict[int, Seen]:
+    """Runs the devices to their end, and `meanwhile` beside them; what each of them has seen."""
     processes = []
     for number, spec in enumerate(specs):
         (directory / f"spec{number}.json").write_bytes(msgspec.json.encode(spec))
@@ -121,9 +125,10 @@ async def _record(
         for process in processes:
             assert process.stdout is not None
             await process.stdout.readline()
-        spoiling = asyncio.create_task(_spoil(rig, faults, processes, say))
+        spoiling = asyncio.create_task(meanwhile(processes))
         codes = await asyncio.gather(*(process.wait() for process in processes))
-        spoiling.cancel()
+        if not spoiling.done():
+            spoiling.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await spoiling
         if any(codes):
@@ -144,21 +149,31 @@ def _environ() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
-async def _spoil(
-    rig: Rig, faults: Sequence[Fault], processes: Sequence[asyncio.subprocess.Process], say: Say
-) -> None:
+def tell(processes: Sequence[Process], words: str) -> None:
+    """Tells all devices something (`load`)."""
+    for process in processes:
+        if process.stdin is not None and process.returncode is None:
+            process.stdin.write(f"{words}\n".encode())
+
+
+async def recording(processes: Sequence[Process]) -> int:
+    """How many devices have an open session now."""
+    tell(processes, "count 1")
+    answers = [await process.stdout.readline() for process in processes if process.stdout is not None]
+    return sum(int(answer or 0) for answer in answers)
+
+
+async def _spoil(rig: Rig, faults: Sequence[Fault], say: Say, processes: Sequence[Process]) -> None:
     began = time.monotonic()
     for fault in faults:
         await asyncio.sleep(max(0.0, began + fault.at_s - time.monotonic()))
         if fault.kind == "clients cut":
-            for process in processes:
-                if process.stdin is not None and process.returncode is None:
-                    process.stdin.write(f"cut {fault.share:.3f}\n".encode())
+            tell(processes, f"cut {fault.share:.3f}")
         say(f"{time.monotonic() - began:6.1f} s  {fault.kind}  {fault.lasts_s:.1f} s")
         await rig.perform(fault)
 
 
-async def _settle(rig: Rig, devices: Sequence[DeviceSpec]) -> None:
+async def settle_all(rig: Rig, devices: Sequence[DeviceSpec]) -> None:
     """Has everything stored that waits."""
     room = asyncio.Semaphore(8)
 
@@ -176,7 +191,8 @@ async def _settle(rig: Rig, devices: Sequence[DeviceSpec]) -> None:
             group.create_task(settle(http, device))
 
 
-async def _judge(rig: Rig, outcome: Outcome, specs: Sequence[LoadSpec], seen: dict[int, Seen]) -> None:
+async def judge(rig: Rig, outcome: Outcome, specs: Sequence[LoadSpec], seen: dict[int, Seen]) -> None:
+    """Compares each recording with what is stored of it."""
     options = outcome.options
     sound = speech(options.frame_ms)
     async with rig.stack.http() as http:
@@ -193,6 +209,7 @@ async def _judge(rig: Rig, outcome: Outcome, specs: Sequence[LoadSpec], seen: di
                 start_ms=one.start_ms,
                 holes=device.holes,
             )
+            tape.end_at(one.messages)
             spans = await asyncio.to_thread(stored_spans, rig.stack.store, device.uid, device.cid)
             account = Account(one, spans, await rig.counts(device.uid, device.cid))
             outcome.accounts.append(account)

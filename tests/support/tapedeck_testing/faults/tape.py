@@ -78,6 +78,11 @@ class Tape:
         self.holes = [(int(at * 1000 / self.message_ms) * self.channels, ms) for at, ms in holes]
         self.run_starts = {0, *(index for index, _ in self.holes)}
 
+    def end_at(self, messages: int) -> None:
+        """The device stops recording there."""
+        self.messages = min(self.messages, messages)
+        self.total = self.begin(self.messages)
+
     def message(self, index: int) -> bytes:
         """The payload of a message, without its channel byte."""
         base = self._cycle[index % len(self._cycle)]
