@@ -14,6 +14,7 @@ from bench import (
     machine,
     pusher_batches,
     redis_commands,
+    shells,
     sockets,
     stores,
 )
@@ -32,11 +33,15 @@ PARTS: dict[str, Callable[[Scale], Iterator[Figure]]] = {
         listen_cpu,
         sockets,
         redis_commands,
+        shells,
         pusher_batches,
         downloads,
         stores,
     )
 }
+
+
+EVERYTHING = [name for name in PARTS if name != shells.PART]
 
 
 def main() -> int:
@@ -47,7 +52,7 @@ def main() -> int:
     about = machine.facts()
     figures: list[Figure] = []
     failed = 0
-    for name in arguments.only or PARTS:
+    for name in arguments.only or EVERYTHING:
         print(f"measuring: {name}", file=sys.stderr, flush=True)
         try:
             figures += PARTS[name](QUICK if arguments.quick else FULL)
@@ -80,7 +85,8 @@ def _arguments() -> argparse.Namespace:
         "--only",
         action="append",
         choices=[*PARTS, quality.PART],
-        help=f"this part; may be given several times. `{quality.PART}` is never in `everything`, and goes alone",
+        help=f"this part; may be given several times. `{shells.PART}` and `{quality.PART}` are never in `everything`; the "
+        "latter goes alone",
     )
     parser.add_argument(
         "--audio", metavar="FILE", help=f"with `--only {quality.PART}`: other speech than the bundled"

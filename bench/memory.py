@@ -1,5 +1,7 @@
 """What a process holds in memory, as the kernel counts it. Owns the reading of /proc; must not know what the process does."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +16,11 @@ class Memory:
     """Resident and nobody else's: what ending the process would free."""
 
 
-def of(pid: int) -> Memory:
-    """The memory of a process (/proc/pid/smaps_rollup, Linux)."""
-    kib: dict[str, int] = {}
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
-        name, _, value = line.partition(":")
-        kib[name] = int(value.split()[0])
+def of(pids: Iterable[int]) -> Memory:
+    """The memory of processes (/proc/pid/smaps_rollup, Linux)."""
+    kib: Counter[str] = Counter()
+    for pid in pids:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
+            name, _, value = line.partition(":")
+            kib[name] += int(value.split()[0])
     return Memory(rss=kib["Rss"] * 1024, uss=(kib["Private_Clean"] + kib["Private_Dirty"]) * 1024)

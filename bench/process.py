@@ -57,8 +57,13 @@ class Process:
 
     @property
     def cpu_s(self) -> float:
-        """CPU seconds, user and system, of all its threads so far; exact to the nanosecond."""
-        return time.clock_gettime((~self.pid << 3) | CPUCLOCK_SCHED)
+        """CPU seconds, user and system, of all threads of it and its children so far; exact to the nanosecond."""
+        return sum(time.clock_gettime((~pid << 3) | CPUCLOCK_SCHED) for pid in self.pids)
+
+    @property
+    def pids(self) -> list[int]:
+        """Its own, and those of its children."""
+        return [self.pid, *(child.pid for child in self._measured.children(recursive=True))]
 
     @property
     def ports(self) -> set[int]:

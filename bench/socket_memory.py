@@ -71,11 +71,11 @@ def _grow(
     workbench: Workbench, process: Process, port: int, sockets: int, sends: Sends, seconds: float
 ) -> tuple[memory.Memory, memory.Memory, memory.Memory]:
     """The server's memory before, with all sockets after `seconds`, and once they are closed."""
-    before = memory.of(process.pid)
+    before = memory.of(process.pids)
     load = start_load(workbench, port, sockets, sends=sends)
     time.sleep(seconds)
     load.sent()  # looks whether all are still open
-    during = memory.of(process.pid)
+    during = memory.of(process.pids)
     load.stop()
     time.sleep(SETTLE_S)
-    return before, during, memory.of(process.pid)
+    return before, during, memory.of(process.pids)
