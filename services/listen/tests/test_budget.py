@@ -69,3 +69,14 @@ def test_tails_together_take_a_quarter_at_most():
     for _ in range(5_000):
         budget.enter()
     assert 0 < budget.tail_bytes * budget.sockets <= budget.limit_bytes // 4
+
+
+def test_what_clients_do_not_read_takes_a_quarter_at_most_and_each_may_always_have_a_little():
+    budget = Budget(256 * MIB)
+    assert budget.unsent_bytes == 256 * 1024
+    for _ in range(2_000):
+        budget.enter()
+    assert budget.unsent_bytes * budget.sockets <= budget.limit_bytes // 4
+    for _ in range(20_000):
+        budget.enter()
+    assert budget.unsent_bytes == 16 * 1024

@@ -16,6 +16,12 @@ TAIL_BYTES: Final = 256 * 1024
 """Of one socket's tail, at most."""
 
 
+PART_FOR_UNSENT: Final = 4
+"""Of the whole, for what clients do not read: neither must that take all."""
+UNSENT_BYTES: Final = (16 * 1024, 256 * 1024)
+"""Of one socket: what it may always have, and what at most."""
+
+
 class Share:
     """What one socket holds of the budget."""
 
@@ -59,3 +65,9 @@ class Budget:
     def tail_bytes(self) -> int:
         """What one socket may keep for writing it again."""
         return min(TAIL_BYTES, self.limit_bytes // PART_FOR_TAILS // max(1, self.sockets))
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What may wait for one client to read it; who reads less is cut off."""
+        least, most = UNSENT_BYTES
+        return max(least, min(most, self.limit_bytes // PART_FOR_UNSENT // max(1, self.sockets)))

@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 from audiobus import Appended, Bus, Conversation, Hints, Misplaced, Replaced, Writer
 from audiobus.errors import (
     BusError,
+    BusFullError,
     BusUnavailableError,
     ConversationDeletedError,
     FormatMismatchError,
@@ -36,9 +37,11 @@ from listen.actions import (
     SendText,
     Watch,
 )
+from listen.budget import Budget, Share
 from listen.commit import append_then_acknowledge
 from listen.encoding import SocketEncoder
 from listen.frames import DEFECT
+from listen.high_water import HighWater
 from listen.metrics import ListenMetrics
 from listen.session import Session
 from listen.terms import Terms
@@ -47,6 +50,10 @@ log = logging.getLogger(__name__)
 
 HINT_PAUSES_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 """Between tries to place a hint. What then is still missing, the pusher finds by itself."""
+HINTS_LIMIT: Final = 16
+"""Hints of one socket that are being placed; one more is left out, and costs a delay, never audio."""
+WEIGH_BYTES: Final = 32 * 1024
+"""Between two ticks so much may come before the budget hears of it."""
 
 
 class Wire(Protocol):
@@ -67,6 +74,10 @@ class Wire(Protocol):
     def resume(self) -> None:
         """Goes on reading."""
 
+    @property
+    def unsent_bytes(self) -> int:
+        """What waits for the client to read it."""
+
 
 def now_ms() -> int:
     """Unix time."""
@@ -82,6 +93,8 @@ class Backend:
     writer: Writer
     encoders: Executor
     metrics: ListenMetrics
+    budget: Budget
+    high_water: HighWater
 
 
 class Connection:
@@ -104,6 +117,12 @@ class Connection:
         """The client is gone."""
         self._received = 0
         """Binary messages since the last tick."""
+        self._share: Share | None = None
+        """Of the budget, while the socket is there."""
+        self._unweighed = 0
+        """Bytes that came since the budget heard of this socket."""
+        self._hints = 0
+        """Being placed."""
 
     # -- life --------------------------------------------------------------------------------------------------------
 
@@ -111,6 +130,7 @@ class Connection:
         """The socket is accepted; `ended` is called when session, socket and tasks have ended."""
         self._wire = wire
         self._ended = ended
+        self._share = self._backend.budget.enter()
         self.feed(lambda: self._session.start(now_ms()))
         if self._reading:
             wire.resume()
@@ -120,6 +140,7 @@ class Connection:
         if self._received:
             self._backend.metrics.received[self._terms.audio_format.codec].inc(self._received)
             self._received = 0
+        self._weigh()
         self.feed(lambda: self._session.tick(at_ms))
 
     def going_away(self, reconnect_after_ms: int) -> None:
@@ -172,7 +193,11 @@ class Connection:
                 self._perform(action)
         except Exception as error:  # noqa: BLE001 - the top of everything that a socket sets off
             self._broke(error)
-        self._mind_reading()
+        self._unweighed += len(data)
+        if self._unweighed > WEIGH_BYTES:
+            self.tick(now_ms())
+        else:
+            self._mind_reading()
 
     def text(self, text: str) -> None:
         """A text message."""
@@ -190,6 +215,17 @@ class Connection:
         self._left = True
         self.feed(lambda: self._session.disconnected(now_ms()))
         self._end_if_over()
+
+    def _weigh(self) -> None:
+        """Tells the budget what this socket holds, and the session how much that may be."""
+        self._unweighed = 0
+        budget, unsent_bytes = self._backend.budget, self._wire.unsent_bytes
+        if self._share is not None:
+            self._share.weigh(self._session.held_bytes + unsent_bytes)
+        self._session.allow(budget.allowance_bytes, budget.tail_bytes)
+        if unsent_bytes > budget.unsent_bytes:
+            log.info("a client does not read what it is sent, and memory is short: it is cut off")
+            self._wire.abort()
 
     def _mind_reading(self) -> None:
         reading = self._session.reading
@@ -331,6 +367,10 @@ class Connection:
         session = self._session
         match error:
             case BusUnavailableError():
+                full = isinstance(error, BusFullError)
+                self._backend.metrics.redis_failures["full" if full else "away"].inc()
+                if full:
+                    self._backend.high_water.refused()
                 self.feed(lambda: session.unavailable(what, now_ms()))
             case ConversationDeletedError():
                 self.feed(
@@ -353,7 +393,17 @@ class Connection:
     # -- tasks -------------------------------------------------------------------------------------------------------
 
     def _hint(self, place: Callable[[], Awaitable[None]]) -> None:
-        self._spawn(_persist(place), "hint")
+        if self._hints >= HINTS_LIMIT:
+            self._backend.metrics.hints_left_out.inc()
+            return
+        self._hints += 1
+        self._spawn(self._place(place), "hint")
+
+    async def _place(self, place: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await _persist(place)
+        finally:
+            self._hints -= 1
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.create_task(self._guarded(work), name=name)
@@ -373,6 +423,9 @@ class Connection:
         if not self._tasks:
             ended, self._ended = self._ended, _nobody
             self._wire = _NO_WIRE
+            if self._share is not None:
+                self._share.leave()
+                self._share = None
             ended()
 
     async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
@@ -411,6 +464,7 @@ class _NoWire:
         """It is."""
 
     pause = resume = abort
+    unsent_bytes = 0
 
 
 _NO_WIRE: Final = _NoWire()

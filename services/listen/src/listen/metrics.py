@@ -42,6 +42,26 @@ class ListenMetrics:
         self.backpressure = metrics.counters(
             "backpressure_total", "Sockets that were not read for a while", action=["paused", "resumed"]
         )
+        self.redis_failures = metrics.counters(
+            "redis_failures_total",
+            "Commands for a session that Redis did not do: it is away, or full (maxmemory)",
+            reason=["away", "full"],
+        )
+        self.hints_left_out = metrics.counter(
+            "hints_left_out_total", "Hints that were not placed, as too many of their socket's were under way"
+        )
+        self.handshakes = metrics.gauge("handshakes", "Sockets whose client is not known yet")
+        self.waiting_bytes = metrics.gauge(
+            "waiting_bytes",
+            "About what all sockets hold in memory: waiting for Redis, or kept to be written again",
+        )
+        self.waiting_limit_bytes = metrics.gauge(
+            "waiting_limit_bytes", "What they may hold: TAPEDECK_MAX_WAITING_MIB"
+        )
+        self.redis_memory = metrics.gauge(
+            "redis_memory_ratio",
+            "What Redis has taken of its maxmemory, of a cluster the fullest master; 0: no limit",
+        )
         self.spoiled = metrics.counter(
             "messages_spoiled_total",
             "Packets and frames that did not decode: silence of their length is stored",

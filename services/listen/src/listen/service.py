@@ -9,9 +9,11 @@ from audiobus.redis_settings import complaints
 from audiocodec import libopus
 from listen.admission import Admission
 from listen.app import ListenApp
+from listen.budget import Budget
 from listen.connection import Backend
 from listen.door import Doorway
 from listen.encoding import encoder_pool
+from listen.high_water import HighWater
 from listen.http_side import HttpSide
 from listen.metrics import ListenMetrics
 from listen.places import Limits
@@ -37,15 +39,22 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
     metrics = Metrics("listen", version("tapedeck-listen"))
     families = ListenMetrics(metrics)
     health = Health("redis")
+    high_water = HighWater(settings.redis_high_water)
+    budget = Budget(settings.max_waiting_mib * 1024 * 1024)
     sockets = Sockets(
         Limits(
             sockets=settings.max_sockets,
             of_user=settings.max_sockets_per_user,
             of_address=settings.max_sockets_per_address,
             handshakes=settings.max_handshakes,
-        )
+        ),
+        high_water.gate,
     )
     families.connections.set_function(lambda: len(sockets))
+    families.handshakes.set_function(lambda: sockets.places.handshakes)
+    families.waiting_bytes.set_function(lambda: budget.held_bytes)
+    families.waiting_limit_bytes.set(budget.limit_bytes)
+    families.redis_memory.set_function(lambda: high_water.share)
     public = bind_socket(settings.bind, reuse_port=True)
     admin = bind_socket(settings.admin.bind)
     libopus.load()
@@ -61,7 +70,7 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
         admission = Admission(bus, tokens, tickets, settings.allowed_origins)
         writer = Writer(bus)
         with encoder_pool() as encoders:
-            backend = Backend(bus, Hints(bus), writer, encoders, families)
+            backend = Backend(bus, Hints(bus), writer, encoders, families, budget, high_water)
             reception = Reception(settings, backend, admission, sockets)
             http = HttpSide(ListenApp(admission, tickets).asgi, limit=settings.max_handshakes)
             doorway = Doorway(
@@ -78,11 +87,12 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
                     health.advise("redis settings", lambda: complaints(bus), away=BusError),
                     name="redis settings",
                 )
+                measuring = tasks.create_task(high_water.watch(bus, health), name="redis memory")
                 pulsing = tasks.create_task(sockets.pulse(), name="pulse")
                 async with serving(public, doorway, http):
                     await stop.wait()
                     health.drain()
                     await sockets.leave(max(0.0, stop.remaining_s() - LAST_S))
-                await end([pulsing, watching, advising])
+                await end([pulsing, watching, advising, measuring])
                 writer.close()
                 await writing

@@ -20,6 +20,8 @@ LEAVE_SHARE: Final = 0.6
 """Of the drain time: over so much of it the closes are spread; the rest is for making the last one safe."""
 LEAVE_EACH_S: Final = 0.02
 """A few sockets need not wait for long."""
+SETTLE_S: Final = 0.2
+"""After the announcement, before the first one leaves."""
 UNANSWERED_S: Final = 1.0
 """While everybody leaves: how long a client may take to answer its close, or to read it."""
 LAST_WORDS_S: Final = 0.5
@@ -101,10 +103,12 @@ class Sockets:
         self.leaving = True
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within_s
-        connections = list(self._connections)
-        for connection in connections:
+        for connection in list(self._connections):
             connection.going_away(reconnect_after_ms())
+        # What is on its way is still taken; then it is known who has nothing to lose.
+        await asyncio.sleep(min(SETTLE_S, within_s / 4))
         # Idle ones first, and no two drains in the same order: whoever takes them should not meet them by age.
+        connections = list(self._connections)
         random.shuffle(connections)
         connections.sort(key=lambda connection: connection.waiting_samples)
         spread_s = min(within_s * LEAVE_SHARE, LEAVE_EACH_S * len(connections))

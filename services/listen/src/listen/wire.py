@@ -199,6 +199,11 @@ class Wire(WSListener):
         return True
 
     @property
+    def unsent_bytes(self) -> int:
+        """What waits for the client to read it, beyond the kernel's buffers."""
+        return 0 if self._over else self._transport.get_write_buffer_size()
+
+    @property
     def over(self) -> bool:
         """Whether the connection is lost."""
         return self._over
