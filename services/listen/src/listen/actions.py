@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from audiobus import AppendRequest
+from audiobus import AppendRequest, UsageTotal
 from listen.encoding_job import EncodeJob
 
 AskReason = Literal["finalize", "end", "switch"]
@@ -88,6 +88,23 @@ class LookStored:
 
 
 @dataclass(frozen=True, slots=True)
+class LookUser:
+    """Write what was used and look at the user, in one command. Answer with `looked_up`, or `unavailable`."""
+
+    day: int
+    """Whose sum is asked for."""
+    default_limit_ms: int
+    totals: tuple[UsageTotal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteUsage:
+    """The socket ends: these totals are the process' to write. No answer."""
+
+    totals: tuple[UsageTotal, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Close the socket with this code. The last action."""
 
@@ -99,9 +116,23 @@ class Count:
     """Something for the metrics."""
 
     what: str
-    """`appended_samples`, `lost_samples`, `rejected`, `spoiled`, `backpressure`, `opened`."""
+    """`appended_samples`, `lost_samples`, `rejected`, `spoiled`, `backpressure`, `opened`, `looked`, `told`."""
     amount: int
     label: str = ""
 
 
-Action = SendText | Open | Watch | Due | Ready | Encode | Append | AskToStore | LookStored | Close | Count
+Action = (
+    SendText
+    | Open
+    | Watch
+    | Due
+    | Ready
+    | Encode
+    | Append
+    | AskToStore
+    | LookStored
+    | LookUser
+    | WriteUsage
+    | Close
+    | Count
+)

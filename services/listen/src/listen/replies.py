@@ -15,6 +15,7 @@ class Replies:
     def __init__(self) -> None:
         self.gone = False
         """The client has left: nothing can be sent."""
+        self._closed = False
         self._actions: list[Action] = []
 
     def do(self, actions: Iterable[Action]) -> None:
@@ -37,9 +38,14 @@ class Replies:
 
     def trouble(self, begins: bool | None) -> None:  # noqa: FBT001 - None: nothing has changed
         """Audio waits, or no longer does (`Pressure.judge`)."""
-        if begins is not None:
+        if begins is not None and not self._closed:
             self.say(messages.status("buffering" if begins else "ok"))
             self.count("backpressure", 1, "paused" if begins else "resumed")
+
+    def close(self, actions: Iterable[Action]) -> None:
+        """The last actions, `Close` at their end."""
+        self.do(actions)
+        self._closed = True
 
     def take(self) -> list[Action]:
         """All of them since the last call."""

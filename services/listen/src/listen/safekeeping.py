@@ -4,7 +4,7 @@ Owns the outbox and what is under way to Redis for it. An ack is made here, in `
 answer. Must not know phases or client messages.
 """
 
-from typing import Final
+from typing import Final, Self
 
 from audiobus import Appended, AppendRequest, Conversation, EntryId, Misplaced, Opened
 from listen import messages
@@ -24,6 +24,7 @@ from listen.chunker import ReadyChunk
 from listen.outbox import Outbox
 from listen.patience import Patience
 from listen.settlement import Settlement
+from listen.terms import Terms
 
 NEARLY_EMPTY: Final = 2
 """Entries after an append into an empty buffer: the chunk, and the entry that opened the session."""
@@ -60,6 +61,21 @@ class Safekeeping:
         """Which commands wait for their answer: append, ask, look."""
         self._batches_waiting = 0
         """How many batches' worth of audio waited when a hint was given last."""
+
+    @classmethod
+    def begun(
+        cls, terms: Terms, conversation: Conversation, opened: Opened, patience: Patience, now_ms: int
+    ) -> Self:
+        """For a socket of these terms."""
+        return cls(
+            conversation,
+            terms.owner,
+            opened,
+            patience,
+            now_ms,
+            batch_ms=terms.batch_ms,
+            due_ms=terms.due_ms,
+        )
 
     @property
     def epoch(self) -> int:

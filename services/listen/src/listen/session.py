@@ -5,15 +5,17 @@ Redis, and its acks, `safekeeping`'s. Each event method returns the actions to b
 back as events. At most one action of each kind that is answered is under way at a time.
 """
 
-from collections import deque
 from typing import Final
 
-from audiobus import Appended, Conversation, EntryId, Misplaced, Opened, Replaced
+from audiobus import Appended, Conversation, EntryId, Misplaced, Opened, Replaced, UserState
 from listen import messages
+from listen.account import Account
 from listen.actions import Action, AskReason, Close, Encode, Open
 from listen.comeback import REDIS_AWAY_S, retry_after_ms
+from listen.early_messages import EarlyMessages
 from listen.encoding_job import Encoded
 from listen.errors import BadAudioError, WrongRateError
+from listen.faults import Faults
 from listen.intake import Intake
 from listen.patience import Patience
 from listen.phase import Parting, Phase
@@ -24,9 +26,7 @@ from listen.safekeeping import Safekeeping
 from listen.terms import Terms
 from servicekit.ids import valid_id
 
-BAD_PACKETS_LIMIT: Final = 50
-NOT_SUPPORTED: Final = 1003
-EARLY_TEXTS_LIMIT: Final = 16
+REPLACED: Final = "a newer session has taken this conversation over"
 KEEPALIVE_BYTES: Final = 2
 """In the plain dialect a binary message of at most this is no audio."""
 
@@ -45,15 +45,16 @@ class Session:
         self._safe: Safekeeping | None = None
         """None until the session is open."""
         self._parting = Parting()
-        self._early: deque[messages.ClientMessage] = deque()
-        """What came as text before the session was open."""
-        self._told_not_ready = False
-        self._bad_in_a_row = 0
+        self._account = Account(terms)
+        self._early = EarlyMessages()
+        self._deaf = False
+        """The client has nothing more to say: the socket ends."""
         self._pressure = Pressure()
         self._patience = Patience()
         self._opening = False
         """An `Open` waits for its answer."""
         self._out = Replies()
+        self._faults = Faults(self._out)
 
     # -- what the shell may look at ----------------------------------------------------------------------------------
 
@@ -70,9 +71,10 @@ class Session:
     @property
     def held_bytes(self) -> int:
         """About how much memory its audio takes: what waits for Redis, and what is kept for writing it again."""
-        if self._safe is None:
-            return self._intake.waiting_bytes(0)
-        return self._intake.waiting_bytes(self._safe.outbox.acked) + self._safe.outbox.overhead_bytes
+        acked, overhead = (
+            (self._safe.outbox.acked, self._safe.outbox.overhead_bytes) if self._safe else (0, 0)
+        )
+        return self._intake.waiting_bytes(acked) + overhead
 
     def allow(self, waiting_bytes: int, tail_bytes: int) -> None:
         """How much may wait here from now on, and be kept for writing it again. Looked at with the next event."""
@@ -88,24 +90,22 @@ class Session:
 
     def binary(self, data: bytes, now_ms: int) -> list[Action]:
         """A binary message."""
-        if self.phase in (Phase.CLOSING, Phase.CLOSED) or self._parting.ending:
+        if self._deaf:
             return []
-        if len(data) > messages.MAX_MESSAGE_BYTES:
-            return self._too_big(now_ms)
+        if len(data) > messages.MAX_MESSAGE_BYTES + self._terms.audio_format.tag_bytes:
+            return self._end(now_ms, self._faults.too_big())
         if self._terms.dialect == "plain" and len(data) <= KEEPALIVE_BYTES:
             return []
         recording = self._intake.target
         if recording is None:
-            self._out.count("rejected", 1, "not_ready")
-            if not self._told_not_ready:
-                self._told_not_ready = True
-                self._out.say(messages.error("not_ready", "audio before `ready` is left out: wait for it"))
+            self._faults.early_audio()
             return self._out.take()
         try:
             recording.take(data, now_ms)
         except (BadAudioError, WrongRateError) as error:
-            return self._not_taken(error, now_ms)
-        self._bad_in_a_row = 0
+            code = self._faults.bad_audio(error)
+            return self._advance(now_ms) if code is None else self._end(now_ms, code)
+        self._faults.bad_in_a_row = 0
         # Nothing is put off for long: a chunk is closed by its audio, its bytes or, at a tick, its time.
         return self._advance(now_ms) if recording.has_news(now_ms) else []
 
@@ -114,20 +114,23 @@ class Session:
         return self._hear(messages.parse_client_text(text), now_ms)
 
     def _hear(self, message: messages.ClientMessage, now_ms: int) -> list[Action]:  # noqa: C901 - one case for each message of the page
-        if self.phase in (Phase.CLOSING, Phase.CLOSED) or self._parting.ending:
+        if self._deaf:
             return []
         match message:
             case messages.Malformed(reason):
                 self._out.reject("bad_json", reason)
             case messages.TooBig():
-                return self._too_big(now_ms)
+                return self._end(now_ms, self._faults.too_big())
             case messages.Mark(at_ms) if (recording := self._intake.target) is not None:
-                self._mark(recording, at_ms, now_ms)
+                wrong = "`at_ms` must be a whole number" if at_ms is None else recording.mark(at_ms, now_ms)
+                if wrong:
+                    self._out.reject("bad_mark", wrong)
             case messages.Nothing() | messages.AuthFirst():
                 pass
             case _ if self.phase is not Phase.OPEN:
-                if len(self._early) < EARLY_TEXTS_LIMIT:
-                    self._early.append(message)
+                self._deaf = isinstance(message, messages.CloseSession)
+                if not self._early.put(message):
+                    self._faults.early_text()
             case messages.SwitchConversation(cid):
                 self._switch(cid, now_ms)
             case messages.Finalize():
@@ -136,6 +139,10 @@ class Session:
             case messages.CloseSession():
                 return self._end(now_ms, 1000, asks="end")
         return self._advance(now_ms)
+
+    def unreadable(self, code: int, reason: str, now_ms: int) -> list[Action]:
+        """The client sent what is no WebSocket message, or one over the limit. What came before is made safe."""
+        return self._end(now_ms, self._faults.unreadable(code, reason))
 
     def disconnected(self, now_ms: int) -> list[Action]:
         """The client has left. What it sent is still brought into Redis; nothing is asked for: it may come back."""
@@ -149,18 +156,11 @@ class Session:
         if self.phase is Phase.CLOSED:
             return []
         self._intake.tick(now_ms)
-        if (
-            self._terms.expires_at_ms is not None
-            and now_ms >= self._terms.expires_at_ms
-            and not self._parting.ending
-        ):
-            self._out.say(messages.error("token_expired", "the token has expired: reconnect with a new one"))
-            return self._end(now_ms, 4401)
         if self._patience.exhausted(now_ms):
             again_ms = retry_after_ms(REDIS_AWAY_S, self._terms.owner)
             self._out.say(messages.error("unavailable", messages.AWAY, retry_after_ms=again_ms))
             return self._close(1013)
-        return self._advance(now_ms)
+        return self._heed(now_ms)
 
     def going_away(self, reconnect_after_ms: int) -> list[Action]:
         """This server is about to shut down; `leave` follows."""
@@ -173,13 +173,17 @@ class Session:
 
     def give_up(self) -> list[Action]:
         """This server cannot wait any longer: what is not acked is the client's to send again."""
-        self._out.say(messages.error("unavailable", "not everything could be made safe in time: resume"))
-        return self._close(1012)
+        return self.refused("unavailable", 1012, "not everything could be made safe in time: resume")
+
+    def superseded(self, now_ms: int) -> list[Action]:
+        """A newer socket of this process has come for the conversation, and waits until what came here is safe."""
+        if not self._parting.ending:
+            self._out.say(messages.error("replaced", REPLACED))
+        return self._end(now_ms, 4409)
 
     def broke(self, incident: str) -> list[Action]:
         """A defect of ours: the socket cannot go on."""
-        self._out.say(messages.error("internal", f"our fault; incident {incident}"))
-        return self._close(1011)
+        return self.refused("internal", 1011, f"our fault; incident {incident}")
 
     def encoded(self, result: Encoded, now_ms: int) -> list[Action]:
         """The answer to `Encode`."""
@@ -194,35 +198,32 @@ class Session:
         self._patience.worked()
         if self._safe is not None:
             return self._reopened(answer, now_ms)
-        terms, conversation = self._terms, Conversation(self._terms.uid, self._cid)
-        self._safe = Safekeeping(
-            conversation,
-            terms.owner,
-            answer,
-            self._patience,
-            now_ms,
-            batch_ms=terms.batch_ms,
-            due_ms=terms.due_ms,
-        )
+        conversation = Conversation(self._terms.uid, self._cid)
+        self._safe = Safekeeping.begun(self._terms, conversation, answer, self._patience, now_ms)
         self._intake.opened(answer)
-        self._told_not_ready = False
+        self._faults.ready()
         self.phase = Phase.OPEN
         outcome = "resumed" if answer.resumed else "fresh" if self._resume is None else "superseded"
         self._out.count("opened", 1, outcome)
         self._out.do(self._safe.watch(now_ms))
         self._out.say(
-            messages.ready(self._cid, answer.epoch, answer.offset, terms.chunk_ms, answer.previous_offset)
+            messages.ready(
+                self._cid, answer.epoch, answer.offset, self._terms.chunk_ms, answer.previous_offset
+            )
         )
+        self._account.opened(self._cid, answer, now_ms)
+        self._out.do(self._account.news(now_ms))
         if self._parting.ending:
             return self._end(now_ms, self._parting.ending.code, asks=self._parting.ending.asks)
-        early, self._early = self._early, deque()
-        for message in early:
+        self._deaf = False
+        for message in self._early.take():
             self._out.do(self._hear(message, now_ms))
         return self._advance(now_ms)
 
     def appended(self, answer: Appended, now_ms: int) -> list[Action]:
         """The answer to `Append`: the chunk is safe."""
         _, safe = self._opened_parts()
+        self._account.appended(answer.used)
         self._out.do(safe.appended(answer, now_ms))
         return self._advance(now_ms)
 
@@ -232,21 +233,22 @@ class Session:
         safe.refused()
         if isinstance(answer, Replaced):
             if answer.owner:
-                self._out.say(messages.error("replaced", "a newer session has taken this conversation over"))
-                return self._close(4409)
+                return self.refused("replaced", 4409, REPLACED)
             self._open(safe.epoch, now_ms, own=True)
             return self._out.take()
         return self._go_on(safe, known=safe.misplaced(answer), now_ms=now_ms)
 
     def refused(self, code: messages.ErrorCode, close_code: int, message: str) -> list[Action]:
-        """The answer to any command: not this conversation, or not like this."""
+        """The answer to any command: not this conversation, or not like this. The client comes back, or stops."""
         self._opening = False
         self._out.say(messages.error(code, message))
         return self._close(close_code)
 
     def unavailable(self, what: str, now_ms: int) -> list[Action]:
-        """The answer to `Open`, `Append`, `AskToStore` or `LookStored` (open, append, ask, look): Redis is away."""
-        if what == "open":
+        """The answer to `Open`, `Append`, `AskToStore`, `LookStored` or `LookUser` (open, append, ask, look, user): Redis is away."""
+        if what == "user":
+            self._out.do(self._account.unavailable(now_ms))
+        elif what == "open":
             self._opening = False
             self._patience.failed(now_ms)
         elif self._safe is not None:
@@ -267,12 +269,19 @@ class Session:
             self._out.do(self._safe.looked(settled, dead_offset, now_ms))
         return self._advance(now_ms)
 
+    def looked_up(self, user: UserState, now_ms: int) -> list[Action]:
+        """The answer to `LookUser`."""
+        self._out.do(self._account.looked(user))
+        self._out.do(self._account.news(now_ms))
+        return self._heed(now_ms)
+
     # -- what follows ------------------------------------------------------------------------------------------------
 
     def _advance(self, now_ms: int) -> list[Action]:
         """Does whatever can be done now."""
         if self.phase is Phase.CLOSED:
             return self._out.take()
+        self._out.do(self._account.advance(now_ms))
         if (job := self._intake.job(now_ms)) is not None:
             self._out.do([Encode(job)])
         if self._safe is not None and self._intake.current is not None:
@@ -283,8 +292,17 @@ class Session:
                 self._wind_up(now_ms)
         if self.phase is Phase.OPENING and self._patience.may_try(now_ms):
             self._open(self._resume, now_ms, own=False)
-        self._judge()
+        waiting_bytes = self._intake.waiting_bytes(self._safe.outbox.acked if self._safe else 0)
+        failing = self._patience.pause_ms > 0
+        self._out.trouble(self._pressure.judge(self.waiting_samples, waiting_bytes, failing=failing))
         return self._out.take()
+
+    def _heed(self, now_ms: int) -> list[Action]:
+        """Goes on, or ends, as token and account say."""
+        if self._parting.ending or (verdict := self._account.verdict(now_ms)) is None:
+            return self._advance(now_ms)
+        self._out.say(messages.error(verdict.code, verdict.message, verdict.retry_after_ms))
+        return self._end(now_ms, verdict.close_code)
 
     def _open(self, resume: int | None, now_ms: int, *, own: bool) -> None:
         if not self._opening:
@@ -315,10 +333,6 @@ class Session:
         else:
             self._switched()
 
-    def _mark(self, recording: Recording, at_ms: int | None, now_ms: int) -> None:
-        if wrong := "`at_ms` must be a whole number" if at_ms is None else recording.mark(at_ms, now_ms):
-            self._out.reject("bad_mark", wrong)
-
     def _switch(self, cid: str | None, now_ms: int) -> None:
         if cid is None or not valid_id(cid):
             self._out.reject("bad_parameter", messages.BAD_CONVERSATION_ID)
@@ -341,6 +355,7 @@ class Session:
 
     def _end(self, now_ms: int, code: int, *, asks: AskReason | None = None) -> list[Action]:
         """Makes everything safe, and closes with `code`."""
+        self._deaf = True
         self._parting.end(code, asks)
         if self.phase in (Phase.CLOSING, Phase.CLOSED):
             return self._advance(now_ms)
@@ -363,29 +378,12 @@ class Session:
     def _go_on(self, safe: Safekeeping, *, known: bool, now_ms: int) -> list[Action]:
         """Goes on from where Redis stands, if that is known; else the client comes back, and both start from what is true."""
         if not known:
-            self._out.say(messages.error("unavailable", "the buffer has changed under this socket: resume"))
-            return self._close(1012)
+            return self.refused("unavailable", 1012, "the buffer has changed under this socket: resume")
         lost, safe.outbox.lost_bytes = safe.outbox.lost_bytes, 0
         if lost:
             recording, _ = self._opened_parts()
             self._out.count("lost_samples", recording.about_samples(lost))
         return self._advance(now_ms)
-
-    def _too_big(self, now_ms: int) -> list[Action]:
-        self._out.reject("too_big", f"a message has at most {messages.MAX_MESSAGE_BYTES} bytes")
-        return self._end(now_ms, 1009)
-
-    def _not_taken(self, error: BadAudioError | WrongRateError, now_ms: int) -> list[Action]:
-        if isinstance(error, WrongRateError):
-            self._out.reject("bad_parameter", str(error))
-            return self._end(now_ms, NOT_SUPPORTED)
-        self._out.reject("bad_audio", f"left out: {error}")
-        self._bad_in_a_row += 1
-        if self._bad_in_a_row >= BAD_PACKETS_LIMIT:
-            return self._end(now_ms, 1007)
-        return self._advance(now_ms)
-
-    # -- small things ------------------------------------------------------------------------------------------------
 
     def _opened_parts(self) -> tuple[Recording, Safekeeping]:
         """What an open session consists of. Only events that come while it is open ask for it."""
@@ -393,15 +391,9 @@ class Session:
         assert recording is not None and safe is not None  # noqa: S101, PT018 - the order of events
         return recording, safe
 
-    def _judge(self) -> None:
-        if self.phase is not Phase.CLOSED:
-            waiting_bytes = self._intake.waiting_bytes(self._safe.outbox.acked if self._safe else 0)
-            failing = self._patience.pause_ms > 0
-            self._out.trouble(self._pressure.judge(self.waiting_samples, waiting_bytes, failing=failing))
-
     def _close_now(self, code: int) -> None:
-        self.phase = Phase.CLOSED
-        self._out.do([Close(code)])
+        self.phase, self._deaf = Phase.CLOSED, True
+        self._out.close([*self._account.last_words(), Close(code)])
 
     def _close(self, code: int) -> list[Action]:
         self._close_now(code)

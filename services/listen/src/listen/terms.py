@@ -1,7 +1,9 @@
 """What a socket was admitted for: who speaks, into what, in which format. Fixed for the socket's life."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from audiobus import UserState
+from listen.allowance import Allowance
 from listen.audio_format import AudioFormat
 from listen.recording import Dialect
 
@@ -31,3 +33,7 @@ class Terms:
     """After so long whoever stores looks at a conversation by itself."""
     expires_at_ms: int | None = None
     """When the client's token ends."""
+    user: UserState = field(default_factory=lambda: UserState({}, 0, 0))
+    """What is set for the user, and what they have used, as the handshake found it."""
+    allowance: Allowance = field(default_factory=Allowance)
+    """The rules of this process for its users."""
