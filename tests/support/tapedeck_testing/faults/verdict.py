@@ -50,9 +50,10 @@ def stored_spans(store: Path, uid: str, cid: str) -> list[Span]:
 def wrong(tape: Tape, account: Account) -> list[str]:
     """What is wrong with one recording."""
     seen, found = account.seen, list(account.seen.violations)
+    found += [f"stored twice: {text}" for text in _doubled(account.spans)]
     if seen.outcome != "done":
         found.append(f"the device ended as {seen.outcome!r}, acked {seen.acked} of {seen.total}")
-    found += [f"stored twice: {text}" for text in _doubled(account.spans)]
+        return found + ([] if tape.plain else _offsets(account))
     found += _conserved(account)
     if tape.plain:
         return found + _plain(tape, account)
@@ -85,10 +86,11 @@ def _conserved(account: Account) -> list[str]:
 
 
 def _offsets(account: Account) -> list[str]:
-    """Every byte of every session, from its start to where the next one goes on, without a hole."""
+    """Every acked byte of every session, from its start to where the next one goes on, without a hole."""
     found = []
     sessions = account.seen.sessions
-    ends = [*(base for _, base in sessions[1:]), account.seen.total]
+    whole = account.seen.outcome == "done"
+    ends = [*(base for _, base in sessions[1:]), account.seen.acked]
     known = {epoch for epoch, _ in sessions}
     found += [
         f"session {epoch} is nobody's" for epoch in sorted({span.epoch for span in account.spans} - known)
@@ -106,7 +108,7 @@ def _offsets(account: Account) -> list[str]:
             found.append(
                 f"missing: {end - at} bytes at {at} of {account.seen.total}, at the end of session {epoch}"
             )
-        if at > end:
+        if at > end and (whole or epoch != sessions[-1][0]):
             found.append(f"stored twice: session {epoch} holds up to {at}, the next one begins at {end}")
     return found
 
