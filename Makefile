@@ -10,8 +10,13 @@ SYNC = PATH="$$PATH:$(CURDIR)/$(BIN)" uv sync --frozen --inexact --quiet
 FUZZ_SECONDS ?= 20
 FUZZ_TARGETS ?=
 
+SECONDS ?= 300
+SOCKETS ?= 500
+SEED ?=
+SOAK_OPTIONS ?=
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run test fuzz lint fmt types tools bench clean
+.PHONY: help setup run test fuzz soak lint fmt types tools bench clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-8s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +40,9 @@ test: setup ## Run the tests, with the real servers that are found
 fuzz: setup ## Fuzz the parsers: FUZZ_SECONDS for each, FUZZ_TARGETS for some of them (tests/fuzz/README.md)
 	@$(SYNC) --group fuzz
 	@PYTHONPATH=tests/fuzz $(BIN)/python -m tapedeck_fuzz --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
+soak: setup ## Stream under random faults and account for every byte: SECONDS, SOCKETS, SEED, SOAK_OPTIONS (--lose, --frame-ms)
+	@PYTHONPATH=tests/support $(BIN)/python -m tapedeck_testing.faults --seconds $(SECONDS) --sockets $(SOCKETS) $(if $(SEED),--seed $(SEED)) $(SOAK_OPTIONS)
 
 lint: setup ## ruff and import-linter
 	@$(BIN)/ruff check .
