@@ -1,0 +1,181 @@
+"""`ready`, resuming, and sessions that cannot be resumed."""
+
+import itertools
+
+import pytest
+
+from audiobus import Conversation
+
+
+async def begun(listen, cid, *messages, **options):
+    """A session with the messages in it, left without a close. Answers its name and what is safe."""
+    async with listen.connect(conversation_id=cid, **options) as client:
+        ready = await client.ready()
+        await client.send(*messages)
+        total = sum(map(len, messages))
+        ack = await client.acked(total - 2_000)  # the newest 30 ms of PCM may be open yet
+    return ready["session"], ack["offset"]
+
+
+async def test_ready(listen):
+    """ready: the first message, with these fields."""
+    async with listen.connect(conversation_id="first") as client:
+        ready = await client.ready()
+    assert ready.pop("session").isdigit()
+    assert ready == {
+        "type": "ready",
+        "conversation_id": "first",
+        "resume_offset": 0,
+        "chunk_ms": 1_000,
+        "keepalive_s": 20,
+    }
+
+
+async def test_ready_in_the_plain_dialect(listen):
+    """ready, dialect.plain: it comes there, too."""
+    async with listen.connect(plain=True) as client:
+        await client.ready()
+
+
+async def test_resuming(listen, second):
+    """session.resumed, ready.resume_offset: from `resume_offset` on the client goes on, and every byte is there once."""
+    session, acked = await begun(listen, "resumed", second * 2)
+    async with listen.connect(conversation_id="resumed", session=session) as client:
+        ready = await client.ready()
+        assert ready["session"] == session
+        assert acked <= ready["resume_offset"] <= 2 * len(second)
+        assert "previous_offset" not in ready
+        await client.send((second * 3)[ready["resume_offset"] :][:60_000])
+        await client.say(type="close")
+        assert await client.closed() == 1000
+    spans = await listen.spans("resumed")
+    assert spans[0].first_offset == 0
+    assert all(one.end_offset == next_.first_offset for one, next_ in itertools.pairwise(spans))
+    assert spans[-1].end_offset == ready["resume_offset"] + min(60_000, 96_000 - ready["resume_offset"])
+
+
+async def test_the_latter_of_two_sockets_has_the_session(listen, second):
+    """session.resumed, code.replaced: a half-open old socket is closed with 4409 when it appends again."""
+    async with listen.connect(conversation_id="half-open") as old:
+        session = (await old.ready())["session"]
+        await old.send(second)
+        await old.hear("ack")
+        async with listen.connect(conversation_id="half-open", session=session) as new:
+            assert (await new.ready())["session"] == session
+            await old.send(second, second)
+            assert await old.closed() == 4409
+            assert old.errors == ["replaced"]
+            await new.say(type="close")
+            assert await new.closed() == 1000
+
+
+@pytest.mark.parametrize(
+    "other", [{"codec": "pcm8"}, {"sample_rate": 8_000}, {"channels": 2}], ids=["codec", "rate", "channels"]
+)
+async def test_resuming_as_another(listen, second, other):
+    """session.mismatch, code.stop: another codec, rate or number of channels is 4400."""
+    cid = f"other-{next(iter(other))}"
+    session, _ = await begun(listen, cid, second)
+    async with listen.connect(conversation_id=cid, session=session, **other) as client:
+        assert await client.closed() == 4400
+        assert client.errors == ["bad_parameter"]
+
+
+@pytest.mark.parametrize("query", [{"session": "1732147200123"}, {"session": "x", "conversation_id": "c"}])
+async def test_a_session_without_its_conversation(listen, query):
+    """session.mismatch: `session` needs `conversation_id`, and must be one that `ready` named; else 4400."""
+    async with listen.connect(**query) as client:
+        assert await client.closed() == 4400
+        assert client.errors == ["bad_parameter"]
+
+
+async def test_session_is_for_v1(listen, second):
+    """session.resumed, dialect.plain: the plain dialect looks at no `session`."""
+    session, _ = await begun(listen, "v1-only", second)
+    async with listen.connect(
+        plain=True, codec="pcm16", sample_rate=16_000, conversation_id="v1-only", session=session
+    ) as client:
+        assert (await client.ready())["session"] != session
+
+
+async def test_after_close(listen, second):
+    """resumable.closed, previous_offset: a fresh session, and up to where the old one is safe."""
+    client = await listen.record(second, conversation_id="closed")
+    session = client.texts[0]["session"]
+    async with listen.connect(conversation_id="closed", session=session) as again:
+        ready = await again.ready()
+    assert int(ready["session"]) > int(session)
+    assert (ready["resume_offset"], ready["previous_offset"]) == (0, len(second))
+
+
+async def test_a_newer_session(listen, second):
+    """previous_offset: a newer session took its place; the older one's end is told."""
+    session, acked = await begun(listen, "newer", second)
+    newer, _ = await begun(listen, "newer", second)
+    assert int(newer) > int(session)
+    async with listen.connect(conversation_id="newer", session=session) as client:
+        ready = await client.ready()
+    assert ready["session"] not in (session, newer)
+    assert ready["resume_offset"] == 0
+    assert acked <= ready["previous_offset"] <= len(second)
+
+
+async def test_a_session_that_nobody_knows(listen):
+    """previous_offset.unknown: the field is missing."""
+    async with listen.connect(conversation_id="unknown", session="1732147200123") as client:
+        ready = await client.ready()
+    assert ready["session"] != "1732147200123"
+    assert "previous_offset" not in ready
+
+
+@pytest.mark.parametrize(("hours", "resumed"), [(23.9, True), (24.1, False)])
+async def test_a_day_later(listen, second, hours, resumed):
+    """resumable.for, previous_offset: 24 hours after its last byte it is over, and its end is known for 30 days."""
+    cid = f"day-{resumed}"
+    session, acked = await begun(listen, cid, second)
+    async with listen.bus() as bus:  # what a day would do, done to Redis
+        key = bus.keys.conv(Conversation("alice", cid))
+        last_ms = int(await bus.command("HGET", key, "last_ms"))
+        await bus.command("HSET", key, "last_ms", last_ms - int(hours * 3_600_000))
+        async with listen.connect(conversation_id=cid, session=session) as client:
+            ready = await client.ready()
+        if resumed:
+            assert (ready["session"], "previous_offset" in ready) == (session, False)
+            return
+        assert ready["session"] != session
+        assert ready["previous_offset"] >= acked
+        assert await bus.command("HGET", key, f"end:{session}") is not None
+        assert await bus.command("PTTL", key) == -1
+
+
+async def test_audio_before_ready(listen, second):
+    """not_ready: after opening, what cannot be meant for this session is left out, and said so; what follows is taken."""
+    async with listen.connect(conversation_id="early") as client:
+        await client.send(second[:640])
+        await client.hear("ready") if "ready" not in [m["type"] for m in client.texts] else None
+        await client.send(second)
+        await client.say(type="close")
+        assert await client.closed() == 1000
+    early = "not_ready" in client.errors
+    assert client.heard("ack")[-1]["offset"] == len(second) + (0 if early else 640)
+
+
+async def test_audio_before_the_next_ready(listen, second):
+    """not_ready, conversation: the same after `conversation`."""
+    async with listen.connect(conversation_id="before") as client:
+        await client.ready()
+        await client.send(second)
+        await client.say(type="conversation", conversation_id="after")
+        await client.send(second[:640])
+        await client.hear("error", code="not_ready")
+        await client.hear("ready", conversation_id="after")
+        await client.send(second)
+        await client.say(type="close")
+        assert await client.closed() == 1000
+    assert client.heard("ack")[-1] == {
+        "type": "ack",
+        "conversation_id": "after",
+        "offset": len(second),
+        "stored": 0,
+    }
+    assert sum(chunk.samples for chunk in await listen.chunks("after")) == 48_000

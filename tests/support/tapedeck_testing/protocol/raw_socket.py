@@ -1,0 +1,63 @@
+"""A WebSocket by hand, byte for byte: for what a library hides, as pings and silence (RFC 6455 §4, §5)."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Final, Self
+
+from tapedeck_testing.protocol.listen_process import ListenProcess
+
+KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
+ACCEPT: Final = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+"""What RFC 6455 §1.3 says that answers this key."""
+
+
+class RawSocket:
+    """An accepted socket. `head` is the answer to the handshake, as it came."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes) -> None:
+        self._reader = reader
+        self.writer = writer
+        self.head = head
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def connect(cls, listen: ListenProcess, query: str = "") -> AsyncIterator[Self]:
+        """Does the handshake."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", listen.port)
+        try:
+            writer.write(handshake(listen.port, listen.token(), query))
+            yield cls(reader, writer, await reader.readuntil(b"\r\n\r\n"))
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def frame(self) -> tuple[int, bytes]:
+        """The first byte and the payload of the next frame; the server masks nothing."""
+        first, size = await self._reader.readexactly(2)
+        if size == 126:
+            size = int.from_bytes(await self._reader.readexactly(2))
+        return first, await self._reader.readexactly(size)
+
+
+def handshake(port: int, token: str, query: str = "") -> bytes:
+    """The request of a client."""
+    return (
+        f"GET /v4/listen?{query} HTTP/1.1\r\n"
+        f"Host: 127.0.0.1:{port}\r\n"
+        "Connection: Upgrade\r\n"
+        "Upgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\n"
+        f"Sec-WebSocket-Key: {KEY}\r\n"
+        "Sec-WebSocket-Protocol: tapedeck.v1\r\n"
+        f"Authorization: Bearer {token}\r\n"
+        "\r\n"
+    ).encode()
+
+
+def masked(first: int, payload: bytes, mask: bytes) -> bytes:
+    """A client's frame."""
+    size = len(payload)
+    length = bytes([0x80 | size]) if size < 126 else bytes([0x80 | 126, size >> 8, size & 255])
+    return bytes([first]) + length + mask + bytes(byte ^ mask[n % 4] for n, byte in enumerate(payload))
