@@ -583,6 +583,27 @@ def test_two_mebibytes_wait_at_most(desk):
     assert 2 * 1024 * 1024 <= count * len(packet) < 2 * 1024 * 1024 + 2 * len(packet)
 
 
+def test_a_session_is_calm_only_while_packets_are_kept_and_nothing_is_wanted_or_in_trouble(
+    desk, packets, second
+):
+    table = desk(codec="opus")
+    for packet in packets[:50]:
+        table.send(packet)
+    assert table.session.calm
+    table.automatic = False
+    for packet in packets[50:100]:
+        table.send(packet)
+    table.do(table.session.unavailable("append", table.now_ms))
+    assert not table.session.calm, "Redis is away"
+    asked = desk(codec="opus")
+    asked.send(packets[0])
+    asked.say(type="finalize")
+    assert not asked.session.calm, "an answer is waited for"
+    encoded = desk()
+    encoded.send(second)
+    assert not encoded.session.calm, "an encoder has jobs that come with time"
+
+
 def test_while_redis_is_away_appends_are_tried_again_with_growing_pauses(desk, packets):
     table = desk(codec="opus")
     table.automatic = False

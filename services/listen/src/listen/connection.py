@@ -13,7 +13,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from audiobus import Appended, Bus, Conversation, Hints, Misplaced, Replaced, Writer
+from audiobus import Appended, Bus, Conversation, Hints, Misplaced, Replaced, UserRequest, Writer
 from audiobus.errors import (
     BusError,
     BusFullError,
@@ -32,16 +32,20 @@ from listen.actions import (
     Due,
     Encode,
     LookStored,
+    LookUser,
     Open,
     Ready,
     SendText,
     Watch,
+    WriteUsage,
 )
 from listen.budget import Budget, Share
 from listen.commit import append_then_acknowledge
 from listen.encoding import SocketEncoder
 from listen.frames import DEFECT
+from listen.handover import Handover
 from listen.high_water import HighWater
+from listen.late_usage import LateUsage
 from listen.metrics import ListenMetrics
 from listen.session import Session
 from listen.terms import Terms
@@ -52,6 +56,8 @@ HINT_PAUSES_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 """Between tries to place a hint. What then is still missing, the pusher finds by itself."""
 HINTS_LIMIT: Final = 16
 """Hints of one socket that are being placed; one more is left out, and costs a delay, never audio."""
+CALM_MS: Final = 300
+"""A tick costs as much as three messages; a chunk that waits for its time is closed so much later at the most."""
 WEIGH_BYTES: Final = 32 * 1024
 """Between two ticks so much may come before the budget hears of it."""
 
@@ -95,6 +101,8 @@ class Backend:
     metrics: ListenMetrics
     budget: Budget
     high_water: HighWater
+    late_usage: LateUsage
+    handover: Handover
 
 
 class Connection:
@@ -123,6 +131,8 @@ class Connection:
         """Bytes that came since the budget heard of this socket."""
         self._hints = 0
         """Being placed."""
+        self._rests_until_ms = 0
+        """A calm session need not be told the time before."""
 
     # -- life --------------------------------------------------------------------------------------------------------
 
@@ -135,8 +145,14 @@ class Connection:
         if self._reading:
             wire.resume()
 
+    def pulse(self, at_ms: int) -> None:
+        """Time has passed. Ten times a second: a session that is calm looks at it only now and then."""
+        if at_ms >= self._rests_until_ms or not self._session.calm:
+            self._rests_until_ms = at_ms + CALM_MS
+            self.tick(at_ms)
+
     def tick(self, at_ms: int) -> None:
-        """Time has passed."""
+        """Time has passed, and is looked at."""
         if self._received:
             self._backend.metrics.received[self._terms.audio_format.codec].inc(self._received)
             self._received = 0
@@ -155,9 +171,14 @@ class Connection:
         """Closes with 1012, though not everything is safe: there is no more time."""
         self.feed(self._session.give_up)
 
+    def supersede(self) -> None:
+        """A newer socket has come for the conversation: what came here is made safe first."""
+        self.feed(lambda: self._session.superseded(now_ms()))
+
     def abort(self) -> None:
         """The client has had its time to take the close, and to answer it."""
         self._closed = True
+        self._backend.handover.leave(self)
         self._wire.abort()
 
     @property
@@ -246,7 +267,7 @@ class Connection:
 
     # -- what the session asks for -----------------------------------------------------------------------------------
 
-    def _perform(self, action: Action) -> None:  # noqa: C901 - one case for each action
+    def _perform(self, action: Action) -> None:  # noqa: C901, PLR0912 - one case for each action
         metrics = self._backend.metrics
         match action:
             case SendText(text):
@@ -261,6 +282,10 @@ class Connection:
                 self._spawn(self._ask(action), "ask")
             case LookStored():
                 self._spawn(self._look(action), "look")
+            case LookUser():
+                self._spawn(self._look_up(action), "user")
+            case WriteUsage(totals):
+                self._backend.late_usage.put(self._terms.uid, totals)
             case Watch(cid, due_at_ms):
                 conversation = Conversation(self._terms.uid, cid)
                 self._hint(lambda: self._backend.hints.due(conversation, due_at_ms))
@@ -276,6 +301,7 @@ class Connection:
                 codec, request_id = self._terms.audio_format.codec, self._request_id
                 log.info("a socket ended", extra={"code": code, "codec": codec, "request_id": request_id})
                 self._closed = True
+                self._backend.handover.leave(self)
                 self._wire.close(code)
                 self._end_if_over()
             case Count():
@@ -297,6 +323,10 @@ class Connection:
                 metrics.resumes[count.label].inc()
             case "backpressure":
                 metrics.backpressure[count.label].inc()
+            case "looked":
+                metrics.user_looks[count.label].inc()
+            case "told":
+                metrics.usage_told[count.label].inc()
 
     async def _encode(self, action: Encode) -> None:
         loop = asyncio.get_running_loop()
@@ -322,6 +352,8 @@ class Connection:
 
     async def _open(self, action: Open) -> None:
         conversation = Conversation(self._terms.uid, action.conversation_id)
+        if self._terms.dialect == "plain":
+            await self._backend.handover.take(conversation, self)
         try:
             answer = await self._backend.bus.open(
                 conversation,
@@ -361,6 +393,17 @@ class Connection:
             self._failed("look", error)
         else:
             self.feed(lambda: self._session.looked(settled, dead_offset, now_ms()))
+
+    async def _look_up(self, action: LookUser) -> None:
+        request = UserRequest(self._terms.uid, action.day, action.default_limit_ms, action.totals)
+        try:
+            user = await self._backend.writer.look_up_user(request)
+        except BusError as error:
+            if not isinstance(error, BusUnavailableError):
+                log.exception("a user's settings or use cannot be read")
+            self.feed(lambda: self._session.unavailable("user", now_ms()))
+        else:
+            self.feed(lambda: self._session.looked_up(user, now_ms()))
 
     def _failed(self, what: str, error: BusError) -> None:
         """A command to Redis failed: translated into the session's events."""

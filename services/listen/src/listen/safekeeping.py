@@ -88,6 +88,11 @@ class Safekeeping:
         return self.outbox.empty and not self._under_way & {"append", "ask"}
 
     @property
+    def quiet(self) -> bool:
+        """Whether Redis answers, and nobody asked for anything."""
+        return not (self._patience.pause_ms or self._settlement.waits)
+
+    @property
     def unanswered(self) -> bool:
         """Whether a `finalize` waits for its answer."""
         return self._settlement.waits

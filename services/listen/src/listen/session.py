@@ -64,6 +64,12 @@ class Session:
         return self._pressure.reading or self.phase in (Phase.CLOSING, Phase.CLOSED)
 
     @property
+    def calm(self) -> bool:
+        """Whether packets come, are kept as they are, and brought into Redis: time alone changes little then."""
+        quiet = self.phase is Phase.OPEN and self._safe is not None and self._safe.quiet
+        return quiet and self._terms.audio_format.is_kept and not self._pressure.troubled
+
+    @property
     def waiting_samples(self) -> int:
         """Audio taken and not yet safe, at 48 kHz."""
         return self._intake.taken_samples - (self._safe.outbox.appended_samples if self._safe else 0)
@@ -71,10 +77,8 @@ class Session:
     @property
     def held_bytes(self) -> int:
         """About how much memory its audio takes: what waits for Redis, and what is kept for writing it again."""
-        acked, overhead = (
-            (self._safe.outbox.acked, self._safe.outbox.overhead_bytes) if self._safe else (0, 0)
-        )
-        return self._intake.waiting_bytes(acked) + overhead
+        held_bytes = self._intake.waiting_bytes(self._safe.outbox.acked if self._safe else 0)
+        return held_bytes + (self._safe.outbox.overhead_bytes if self._safe else 0)
 
     def allow(self, waiting_bytes: int, tail_bytes: int) -> None:
         """How much may wait here from now on, and be kept for writing it again. Looked at with the next event."""
@@ -206,11 +210,8 @@ class Session:
         outcome = "resumed" if answer.resumed else "fresh" if self._resume is None else "superseded"
         self._out.count("opened", 1, outcome)
         self._out.do(self._safe.watch(now_ms))
-        self._out.say(
-            messages.ready(
-                self._cid, answer.epoch, answer.offset, self._terms.chunk_ms, answer.previous_offset
-            )
-        )
+        chunk_ms, former = self._terms.chunk_ms, answer.previous_offset
+        self._out.say(messages.ready(self._cid, answer.epoch, answer.offset, chunk_ms, former))
         self._account.opened(self._cid, answer, now_ms)
         self._out.do(self._account.news(now_ms))
         if self._parting.ending:
@@ -381,8 +382,7 @@ class Session:
             return self.refused("unavailable", 1012, "the buffer has changed under this socket: resume")
         lost, safe.outbox.lost_bytes = safe.outbox.lost_bytes, 0
         if lost:
-            recording, _ = self._opened_parts()
-            self._out.count("lost_samples", recording.about_samples(lost))
+            self._out.count("lost_samples", self._opened_parts()[0].about_samples(lost))
         return self._advance(now_ms)
 
     def _opened_parts(self) -> tuple[Recording, Safekeeping]:

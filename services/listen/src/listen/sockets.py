@@ -93,7 +93,7 @@ class Sockets:
             await asyncio.sleep(PULSE_S)
             at_ms = now_ms()
             for connection in list(self._connections):
-                connection.tick(at_ms)
+                connection.pulse(at_ms)
 
     async def leave(self, within_s: float) -> None:
         """Announces the end to all, makes each safe and closes it, spread over a part of the time; then waits for them.
