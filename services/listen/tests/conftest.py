@@ -398,6 +398,12 @@ class Service:
                         await running
                     await asyncio.sleep(0.02)
 
+    async def until_empty(self) -> None:
+        """Until no socket is open."""
+        async with asyncio.timeout(10):
+            while (await self.metrics())["tapedeck_connections"]:
+                await asyncio.sleep(0.02)
+
     async def metrics(self) -> dict[str, float]:
         async with httpx.AsyncClient() as http:
             lines = (await http.get(f"{self.admin}/metrics")).text.splitlines()
@@ -440,6 +446,54 @@ class Service:
         ]
 
 
+class Raw:
+    """A client that speaks WebSocket frames by hand, and is not polite."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    def frame(self, opcode: int, payload: bytes, *, final: bool = True, reserved: int = 0) -> bytes:
+        """A masked frame (RFC 6455 §5.2); the mask is zero."""
+        head = bytes([opcode | (0x80 if final else 0) | reserved << 4])
+        if len(payload) < 126:
+            head += bytes([0x80 | len(payload)])
+        elif len(payload) < 65_536:
+            head += bytes([0x80 | 126]) + struct.pack(">H", len(payload))
+        else:
+            head += bytes([0x80 | 127]) + struct.pack(">Q", len(payload))
+        return head + bytes(4) + payload
+
+    async def pour(self, data: bytes) -> None:
+        """Sends the same for ever."""
+        try:
+            while True:
+                self.writer.write(data)
+                await self.writer.drain()
+        except ConnectionError:
+            return
+
+    async def read_frame(self) -> tuple[int, bytes]:
+        """Opcode and payload of the server's next frame."""
+        first, size = await self.reader.readexactly(2)
+        if size == 126:
+            (size,) = struct.unpack(">H", await self.reader.readexactly(2))
+        return first & 15, await self.reader.readexactly(size)
+
+    async def close_code(self) -> int:
+        while True:
+            opcode, payload = await self.read_frame()
+            if opcode == 8:
+                return int.from_bytes(payload[:2])
+
+    async def gone(self) -> None:
+        """Returns when the server has broken the connection off."""
+        try:
+            while await self.reader.read(65_536):
+                pass
+        except ConnectionError:
+            return
+
+
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -457,6 +511,34 @@ async def service(make_service: Callable[..., Service]) -> AsyncIterator[Service
     """A running service."""
     async with make_service(TAPEDECK_ALLOWED_ORIGINS="https://app.example").here() as running:
         yield running
+
+
+@pytest_asyncio.fixture
+async def raw(service: Service) -> AsyncIterator[Callable[..., Any]]:
+    """Opens sockets by hand; answers one with the handshake done, and the server's answer to it."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def open_socket(
+        query: str = "codec=opus", headers: str = "", *, after: bytes = b"", uid: str = "alice"
+    ) -> tuple[Raw, str]:
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        client.connect(("127.0.0.1", service.port))
+        reader, writer = await asyncio.open_connection(sock=client)
+        writers.append(writer)
+        head = (
+            f"GET /v4/listen?{query} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+            f"Sec-WebSocket-Protocol: tapedeck.v1\r\nAuthorization: Bearer {token(uid)}\r\n{headers}\r\n"
+        )
+        writer.write(head.encode() + after)
+        answer = (await reader.readuntil(b"\r\n\r\n")).decode()
+        assert answer.startswith("HTTP/1.1 101")
+        return Raw(reader, writer), answer
+
+    yield open_socket
+    for writer in writers:
+        writer.transport.abort()
 
 
 @pytest.fixture

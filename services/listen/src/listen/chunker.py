@@ -5,6 +5,7 @@ Owns lead, trim, first_sample and the offsets of a chunk. A chunk is closed when
 entry's id is made of it. Must not encode, and must not know epochs: the outbox does.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -135,6 +136,26 @@ class Chunker:
             or self._bytes >= CHUNK_BYTES_LIMIT
             or len(self._packets) >= CHUNK_PACKETS_LIMIT
         )
+
+    def fits(self, samples: int, size_bytes: int, packets: int) -> bool:
+        """Whether the open chunk takes so much without being more than full, so that it ends where it would one by one."""
+        return (
+            self._samples + samples <= self._chunk_ms * 48
+            and self._bytes + size_bytes < CHUNK_BYTES_LIMIT
+            and len(self._packets) + packets < CHUNK_PACKETS_LIMIT
+        )
+
+    def add_all(
+        self, packets: Sequence[bytes], samples: int, size_bytes: int, end_offset: int, now_ms: int
+    ) -> bool:
+        """As `add` one after another, of packets that fit and came at `now_ms` or a little later."""
+        if self._first_at_ms is None:
+            self._first_at_ms = now_ms
+        self._packets += packets
+        self._samples += samples
+        self._bytes += size_bytes
+        self._offset = end_offset
+        return self._samples >= self._chunk_ms * 48
 
     def leave_out(self, end_offset: int, now_ms: int) -> None:
         """Bytes up to `end_offset` that were no audio: they only move the offset."""

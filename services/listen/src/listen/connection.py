@@ -52,6 +52,12 @@ from listen.terms import Terms
 
 log = logging.getLogger(__name__)
 
+SEVERAL: Final = 10
+"""Messages that are taken at once: 200 ms of most devices' audio, and a whole part of a chunk."""
+SEVERAL_MS: Final = 200
+"""So old they may become, and a tick more."""
+SMALL_BYTES: Final = 2 * 1024
+"""Only messages up to this size are."""
 HINT_PAUSES_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 """Between tries to place a hint. What then is still missing, the pusher finds by itself."""
 HINTS_LIMIT: Final = 16
@@ -133,6 +139,11 @@ class Connection:
         """Being placed."""
         self._rests_until_ms = 0
         """A calm session need not be told the time before."""
+        self._several: list[bytes] = []
+        """Messages that the session does not have yet: for no longer than from one tick to the next."""
+        self._several_since_ms = 0
+        """When the first of them came."""
+        self._takes_several = False
 
     # -- life --------------------------------------------------------------------------------------------------------
 
@@ -156,6 +167,8 @@ class Connection:
         if self._received:
             self._backend.metrics.received[self._terms.audio_format.codec].inc(self._received)
             self._received = 0
+        if self._several and at_ms - self._several_since_ms >= SEVERAL_MS:
+            self._take_several()
         self._weigh()
         self.feed(lambda: self._session.tick(at_ms))
 
@@ -165,6 +178,7 @@ class Connection:
 
     def leave(self) -> None:
         """Makes everything safe and closes with 1012."""
+        self._take_several()
         self.feed(lambda: self._session.leave(now_ms()))
 
     def give_up(self) -> None:
@@ -195,33 +209,53 @@ class Connection:
         """Gives the session an event, and does what it answers. A defect ends this socket, and no other."""
         if self._closed:
             return
+        session = self._session
         try:
             for action in event():
                 self._perform(action)
         except Exception as error:  # noqa: BLE001 - the top of everything that a socket sets off
             self._broke(error)
-        self._mind_reading()
+        self._takes_several = session.takes_several
+        reading = session.reading
+        if reading is not self._reading:
+            self._reading = reading
+            if reading:
+                self._wire.resume()
+            else:
+                self._wire.pause()
 
     # -- the client: what the wire tells -----------------------------------------------------------------------------
 
     def binary(self, data: bytes) -> None:
-        """A binary message. The one that comes fifty times a second: `feed`, without what most of them need not."""
-        self._received += 1
-        if self._closed:
+        """A binary message, fifty of which come each second: those that change nothing by themselves are taken several at once."""
+        if self._takes_several and len(data) <= SMALL_BYTES:
+            several = self._several
+            if not several:
+                self._several_since_ms = now_ms()
+            several.append(data)
+            if len(several) >= SEVERAL:
+                self._take_several()
             return
-        try:
-            for action in self._session.binary(data, now_ms()):
-                self._perform(action)
-        except Exception as error:  # noqa: BLE001 - the top of everything that a socket sets off
-            self._broke(error)
+        self._take_several()
+        self._received += 1
+        self.feed(lambda: self._session.binary(data, now_ms()))
         self._unweighed += len(data)
         if self._unweighed > WEIGH_BYTES:
             self.tick(now_ms())
-        else:
-            self._mind_reading()
+
+    def _take_several(self) -> None:
+        """Gives the session what was kept for a moment: before anything else that the client does."""
+        if self._several:
+            several, self._several = self._several, []
+            self._received += len(several)
+            self.feed(lambda: self._session.several(several, self._several_since_ms, now_ms()))
+            self._unweighed += sum(map(len, several))
+            if self._unweighed > WEIGH_BYTES:
+                self.tick(now_ms())
 
     def text(self, text: str) -> None:
         """A text message."""
+        self._take_several()
         self.feed(lambda: self._session.text(text, now_ms()))
 
     def failed(self, code: int, reason: str) -> None:
@@ -229,11 +263,13 @@ class Connection:
         if code == DEFECT:
             self._broke(RuntimeError(reason))
             return
+        self._take_several()
         self.feed(lambda: self._session.unreadable(code, reason, now_ms()))
 
     def gone(self) -> None:
         """The client is gone."""
         self._left = True
+        self._take_several()
         self.feed(lambda: self._session.disconnected(now_ms()))
         self._end_if_over()
 
@@ -247,15 +283,6 @@ class Connection:
         if unsent_bytes > budget.unsent_bytes:
             log.info("a client does not read what it is sent, and memory is short: it is cut off")
             self._wire.abort()
-
-    def _mind_reading(self) -> None:
-        reading = self._session.reading
-        if reading is not self._reading:
-            self._reading = reading
-            if reading:
-                self._wire.resume()
-            else:
-                self._wire.pause()
 
     def _broke(self, error: Exception) -> None:
         incident = secrets.token_hex(4)

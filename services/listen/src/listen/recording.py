@@ -4,6 +4,7 @@ Owns offsets, the clock, marks, runs and the lateness rule of the plain dialect.
 message of the codec, after having counted it. Must not know Redis, texts or sockets.
 """
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 from audiobus import Position
@@ -39,11 +40,14 @@ class Recording:
         self._source_rate = audio_format.source_rate
         self._tag_bytes = audio_format.tag_bytes
         self._chunker = Chunker(audio_format, chunk_ms, offset, position)
-        self._lane: Lane = (
-            PacketLane(audio_format, self._chunker, position)
-            if audio_format.is_kept
-            else TranscodeLane(audio_format, self._chunker, chunk_ms, position)
-        )
+        self._several: PacketLane | None = None
+        """The lane, where it may take several messages at once. In the plain dialect each arrival counts."""
+        if audio_format.is_kept:
+            kept = PacketLane(audio_format, self._chunker, position)
+            self._lane: Lane = kept
+            self._several = None if self._plain else kept
+        else:
+            self._lane = TranscodeLane(audio_format, self._chunker, chunk_ms, position)
         self._clock = SampleClock(position.run_start_ms, self._lane.reach) if position else None
         self._mark_ms: int | None = None
         """Captured time of the first byte, where a mark came before it."""
@@ -101,6 +105,25 @@ class Recording:
         if self._plain and self._clock and self._hold(data, samples, now_ms):
             return
         self._accept(data, samples, now_ms)
+
+    @property
+    def takes_several(self) -> bool:
+        """Whether `take_all` may have messages: packets that are kept, of a client whose clock no arrival can move."""
+        return self._several is not None and self._clock is not None and self._several.takes_several
+
+    def take_all(self, messages: Sequence[bytes], now_ms: int) -> bool:
+        """Takes messages at once that came one after another, the first of them at `now_ms`. False: take them one by one."""
+        if self._several is None or not self.takes_several:
+            return False
+        played = self._several.take_all(messages, self.taken, now_ms)
+        if played is None:
+            return False
+        assert self._clock is not None  # noqa: S101 - `takes_several` looked
+        self._heard_ms = now_ms
+        self.taken += sum(map(len, messages))
+        self._clock.position += played
+        self.samples += played
+        return True
 
     def mark(self, at_ms: int, now_ms: int) -> str | None:
         """The next byte was captured at `at_ms`; answers what is wrong with that, if anything."""

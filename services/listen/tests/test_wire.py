@@ -1,0 +1,126 @@
+"""One WebSocket: frames of every kind, and what a hostile client, or one that is gone, must not be able to do."""
+
+import asyncio
+import os
+import time
+
+import psutil
+import pytest
+
+from listen import server, wire
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch):
+    monkeypatch.setattr(server, "SWEEP_S", 0.05)
+
+
+async def test_a_message_may_come_in_fragments(service, raw, packets):
+    client, _ = await raw("codec=opus&conversation_id=fragments")
+    await client.read_frame()  # ready: audio before it would be left out
+    packet = packets[0]
+    client.writer.write(client.frame(2, packet[:5], final=False) + client.frame(9, b"ping"))
+    client.writer.write(client.frame(0, packet[5:9], final=False) + client.frame(0, packet[9:]))
+    client.writer.write(client.frame(2, packets[1]))
+    client.writer.write(client.frame(1, b'{"type":', final=False) + client.frame(0, b'"close"}'))
+    assert await client.close_code() == 1000
+    (span,) = await service.spans("fragments")
+    assert span.packets == (packet, packets[1])
+
+
+async def test_no_compression_is_agreed_on(raw):
+    _, answer = await raw(headers="Sec-WebSocket-Extensions: permessage-deflate\r\n")
+    assert "extensions" not in answer.lower()
+
+
+@pytest.mark.parametrize("kind", ["binary", "text", "fragments"])
+async def test_who_sends_a_message_over_every_limit_is_closed_at_once(service, kind):
+    async with service.connect() as client:
+        await client.hear("ready")
+        began = time.monotonic()
+        if kind == "fragments":
+            await client.socket.send([bytes(50_000)] * 12)
+        else:
+            await client.socket.send(bytes(600_000) if kind == "binary" else "x" * 600_000)
+        assert await client.closed() == 1009
+        assert client.codes == ["too_big"]
+        assert time.monotonic() - began < 2
+    await service.until_empty()
+
+
+async def test_an_endless_message_costs_no_memory_and_ends(service, raw, monkeypatch):
+    monkeypatch.setattr(wire, "LINGER_S", 0.2)
+    client, _ = await raw()
+    before = psutil.Process().memory_info().rss
+    piece = client.frame(0, os.urandom(60_000), final=False)
+    client.writer.write(client.frame(2, b"x", final=False))
+
+    pouring = asyncio.create_task(client.pour(piece))
+    async with asyncio.timeout(15):
+        assert await client.close_code() == 1009
+        await client.gone()
+    pouring.cancel()
+    await asyncio.wait([pouring])
+    assert psutil.Process().memory_info().rss - before < 50_000_000
+    await service.until_empty()
+
+
+async def test_a_client_that_never_answers_the_close_is_let_go(service, raw, monkeypatch):
+    monkeypatch.setattr(wire, "LINGER_S", 0.2)
+    client, _ = await raw()
+    for _ in range(40):
+        client.writer.write(client.frame(2, b"\xff\xff\xff"))
+    client.writer.write(client.frame(1, b'{"type":"close"}'))
+    for _ in range(40):
+        client.writer.write(client.frame(2, b"\xff\xff\xff"))
+    async with asyncio.timeout(5):
+        assert await client.close_code() == 1000
+        await client.gone()
+    await service.until_empty()
+
+
+async def test_a_client_that_reads_nothing_is_let_go(service, raw, monkeypatch):
+    monkeypatch.setattr(wire, "LINGER_S", 0.2)
+    client, _ = await raw()
+    client.writer.transport.pause_reading()
+    bad = client.frame(1, b"{") * 200
+    pouring = asyncio.create_task(client.pour(bad))
+    await service.until_empty()
+    pouring.cancel()
+    await asyncio.wait([pouring])
+
+
+async def test_a_client_that_leaves_with_unread_messages_is_let_go(service, raw, packets):
+    client, _ = await raw()
+    client.writer.write(b"".join(client.frame(2, packet) for packet in packets * 4))
+    client.writer.transport.abort()
+    await service.until_empty()
+
+
+async def test_a_client_from_which_nothing_comes_is_ended(service, raw, monkeypatch):
+    monkeypatch.setattr(wire, "KEEPALIVE_S", 0.1)
+    monkeypatch.setattr(wire, "SILENT_S", 0.5)
+    client, _ = await raw()
+    opcodes = []
+    async with asyncio.timeout(5):
+        try:
+            while True:
+                opcodes.append((await client.read_frame())[0])
+        except asyncio.IncompleteReadError:
+            pass
+    assert opcodes.count(9) >= 3
+    await service.until_empty()
+
+
+async def test_pongs_are_a_sign_of_life(service, raw, monkeypatch):
+    monkeypatch.setattr(wire, "KEEPALIVE_S", 0.05)
+    monkeypatch.setattr(wire, "SILENT_S", 0.3)
+    client, _ = await raw()
+    pings = 0
+    async with asyncio.timeout(5):
+        while pings < 12:
+            opcode, payload = await client.read_frame()
+            if opcode == 9:
+                pings += 1
+                client.writer.write(client.frame(10, payload))
+    assert (await service.metrics())["tapedeck_connections"] == 1
