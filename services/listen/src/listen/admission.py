@@ -4,13 +4,17 @@ Owns the order of the checks and who sees which kind of refusal. The rules of th
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 from audiobus import Bus
 from audiobus.errors import BusUnavailableError
-from listen.errors import RefusedError
+from listen.addresses import is_public
+from listen.comeback import REDIS_AWAY_S, retry_after_s
+from listen.errors import NotOursError, RefusedError
+from listen.failed_auth import FailedAuth
 from listen.handshake import Handshake
 from listen.messages import AWAY
 from listen.opening import Opening, read_opening
@@ -44,6 +48,7 @@ class Admission:
         self._tokens = tokens
         self._tickets = tickets
         self._origins = frozenset(origins)
+        self._failed = FailedAuth()
 
     def foreign(self, origin: str | None) -> bool:
         """Whether the request comes from a web page that may not."""
@@ -60,14 +65,14 @@ class Admission:
         Raises:
             RefusedError: with what to answer.
         """
-        claims = await self._claims(handshake, first_token)
+        claims = await self._proved(handshake, first_token)
         offered = dialect(handshake)
         opening = read_opening(handshake.query, offered)
         try:
             async with asyncio.timeout(REDIS_S):
                 settings = await self._bus.user_settings(claims.uid)
         except (BusUnavailableError, TimeoutError) as error:
-            raise RefusedError(503, "unavailable", AWAY, retry_after_s=5) from error
+            raise RefusedError(503, "unavailable", AWAY, retry_after_s=retry_after_s(REDIS_AWAY_S)) from error
         if settings.get("store_audio", "").lower() in ("0", "false"):
             raise RefusedError(403, "storing_off", "storing is off for this user")
         return Admitted(claims, opening, offered)
@@ -83,11 +88,24 @@ class Admission:
         except AuthError as error:
             if error.retryable:
                 raise RefusedError(
-                    503, "unavailable", "tokens cannot be checked now", retry_after_s=5
+                    503,
+                    "unavailable",
+                    "tokens cannot be checked now",
+                    retry_after_s=retry_after_s(REDIS_AWAY_S),
                 ) from error
             if error.code == "token_expired":
                 raise RefusedError(401, "token_expired", "the token has expired") from error
-            raise RefusedError(401, "unauthorized", "the token is not valid") from error
+            raise NotOursError(401, "unauthorized", "the token is not valid") from error
+
+    async def _proved(self, handshake: Handshake, first_token: FirstToken | None) -> Claims:
+        """Who it is; who guesses is held back for a while."""
+        guesser = handshake.address if handshake.certain and is_public(handshake.address) else ""
+        self._failed.check(guesser, time.monotonic())
+        try:
+            return await self._claims(handshake, first_token)
+        except NotOursError:
+            self._failed.failed(guesser, time.monotonic())
+            raise
 
     async def _claims(self, handshake: Handshake, first_token: FirstToken | None) -> Claims:
         token = bearer(handshake.headers.get("authorization")) or _offered_token(handshake)
@@ -99,9 +117,11 @@ class Admission:
                 async with asyncio.timeout(REDIS_S):
                     claims = await self._tickets.take(ticket)
             except (BusUnavailableError, TimeoutError) as error:
-                raise RefusedError(503, "unavailable", AWAY, retry_after_s=5) from error
+                raise RefusedError(
+                    503, "unavailable", AWAY, retry_after_s=retry_after_s(REDIS_AWAY_S)
+                ) from error
             if claims is None:
-                raise RefusedError(401, "unauthorized", "the ticket is unknown, used or expired")
+                raise NotOursError(401, "unauthorized", "the ticket is unknown, used or expired")
             return claims
         if first_token is None:
             raise RefusedError(401, "unauthorized", "a token is needed")

@@ -13,6 +13,8 @@ REDIS_AWAY_S: Final = (5, 15)
 """Half a minute's worth of clients comes back over ten seconds."""
 REDIS_FULL_S: Final = (15, 45)
 """Draining takes its time."""
+GUESSING_S: Final = (3, 10)
+"""Too many tokens from their address were not valid."""
 ELSEWHERE_S: Final = (1, 3)
 """This process is about to end: another one takes them."""
 GOING_AWAY_MS: Final = (500, 5_000)

@@ -155,10 +155,12 @@ class Door(asyncio.Protocol):
             return
         self._read = self._read[size:]
         peer = transport.get_extra_info("peername")
-        address = self._doorway.proxies.client_of(
-            str(peer[0]) if peer else "", wanted.headers.get("x-forwarded-for")
+        peer_address, forwarded_for = str(peer[0]) if peer else "", wanted.headers.get("x-forwarded-for")
+        self._handshake = replace(
+            wanted,
+            address=self._doorway.proxies.client_of(peer_address, forwarded_for),
+            certain=self._doorway.proxies.certain(peer_address, forwarded_for),
         )
-        self._handshake = replace(wanted, address=address)
         self._task = self._doorway.admit(self, self._handshake)
         self._task.add_done_callback(self._admitted)
 

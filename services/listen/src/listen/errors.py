@@ -3,6 +3,7 @@
 ListenError
 ├── BadHandshakeError bytes that are no request, or a request for a WebSocket that is none
 ├── RefusedError      a handshake that is not taken: HTTP status, code, close code, and when to try again
+│   └── NotOursError  its token or ticket is none that was ever given out
 ├── BadAudioError     a message that is no audio of the codec, or of no channel: counted, left out
 └── WrongRateError    AAC of another rate than the client said: the socket ends
 """
@@ -72,3 +73,7 @@ class RefusedError(ListenError):
         self.close_code = close_code or _CLOSE_CODES[status]
         self.reason: str = reason or code
         """What `refused_total` counts it as: the client sees less of why than an operator must."""
+
+
+class NotOursError(RefusedError):
+    """A handshake whose token or ticket proves nothing. One that has expired once proved something: it is not this."""

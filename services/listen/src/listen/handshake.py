@@ -39,6 +39,8 @@ class Handshake:
     key: str
     address: str = ""
     """The client's, as far as it is known; the door puts it in."""
+    certain: bool = True
+    """Whether `address` is that of this one client: not that of a proxy which nobody trusts, and behind which many may be."""
 
 
 @dataclass(frozen=True, slots=True)

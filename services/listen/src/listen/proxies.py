@@ -46,6 +46,11 @@ class TrustedProxies:
             address = nearer
         return str(address)
 
+    def certain(self, peer: str, forwarded_for: str | None) -> bool:
+        """Whether `client_of` answers the client's own address: nobody forwarded, or somebody who is trusted did."""
+        address = _address(peer)
+        return forwarded_for is None or (address is not None and self._trusts(address))
+
     def _trusts(self, address: Address) -> bool:
         return any(address in network for network in self.networks)
 

@@ -1,0 +1,237 @@
+"""Who gets in, over real sockets and with a real issuer: its keys rotated, away, hanging, answering nonsense; guessers held back."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+
+import jwt
+import pytest
+import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from websockets.exceptions import InvalidStatus
+
+from listen.failed_auth import FAILURES
+
+ISSUER = "https://issuer.example"
+AUDIENCE = "tapedeck"
+
+
+class Issuer:
+    """An HTTP server that answers every request with a JWKS, or what a test wants it to."""
+
+    def __init__(self) -> None:
+        self.keys: list[dict] = []
+        self.answer: bytes | None = None
+        """The whole answer, head and body."""
+        self.hangs = False
+        self.fetches = 0
+        self.paths: list[str] = []
+        self._held: list[asyncio.StreamWriter] = []
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/jwks"
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in self._held:
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        self.paths.append(head.split()[1].decode())
+        self.fetches += 1
+        if self.hangs:
+            self._held.append(writer)
+            return
+        body = json.dumps({"keys": self.keys}).encode()
+        writer.write(self.answer or b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        await writer.drain()
+        writer.close()
+
+
+KEYS = {
+    "RS256": rsa.generate_private_key(65537, 2048),
+    "ES256": ec.generate_private_key(ec.SECP256R1()),
+    "EdDSA": ed25519.Ed25519PrivateKey.generate(),
+}
+_KINDS = {
+    "RS256": jwt.algorithms.RSAAlgorithm,
+    "ES256": jwt.algorithms.ECAlgorithm,
+    "EdDSA": jwt.algorithms.OKPAlgorithm,
+}
+
+
+def jwk(algorithm: str, kid: str) -> dict:
+    return {**json.loads(_KINDS[algorithm].to_jwk(KEYS[algorithm].public_key())), "kid": kid}
+
+
+def signed(algorithm: str = "ES256", kid: str = "a", uid: str = "alice", **claims) -> str:
+    payload = {"sub": uid, "iss": ISSUER, "aud": AUDIENCE, "exp": int(time.time()) + 600, **claims}
+    payload = {name: value for name, value in payload.items() if value is not None}
+    return jwt.encode(payload, KEYS[algorithm], algorithm, headers={"kid": kid})
+
+
+@pytest_asyncio.fixture
+async def issuer() -> AsyncIterator[Issuer]:
+    running = Issuer()
+    running.keys = [jwk("ES256", "a")]
+    await running.start()
+    yield running
+    await running.stop()
+
+
+@pytest.fixture
+def make_jwks_service(make_service, issuer):
+    def make(**environ):
+        service = make_service(
+            TAPEDECK_JWT_JWKS_URL=issuer.url,
+            TAPEDECK_JWT_ISSUER=ISSUER,
+            TAPEDECK_JWT_AUDIENCE=AUDIENCE,
+            TAPEDECK_AUTH="jwt",
+            **environ,
+        )
+        del service.environ["TAPEDECK_JWT_SECRET_FILE"]
+        return service
+
+    return make
+
+
+async def status(service, bearer: str, **options) -> int:
+    """What a handshake is answered with."""
+    try:
+        async with service.connect(bearer=bearer, **options) as client:
+            await client.hear("ready")
+            return 101
+    except InvalidStatus as error:
+        return error.response.status_code
+
+
+async def test_tokens_of_every_kind_of_key_and_by_every_way_in(make_jwks_service, issuer):
+    issuer.keys = [jwk(algorithm, algorithm) for algorithm in KEYS]
+    async with make_jwks_service().here() as service:
+        for algorithm in KEYS:
+            assert await status(service, signed(algorithm, algorithm)) == 101
+        async with service.connect(
+            bearer="", subprotocols=["tapedeck.v1", f"tapedeck.bearer.{signed('RS256', 'RS256')}"]
+        ) as client:
+            await client.hear("ready")
+        async with service.connect(path="/v4/web/listen", bearer="") as client:
+            await client.say(type="auth", token=signed("EdDSA", "EdDSA"))
+            await client.hear("ready")
+    assert issuer.fetches == 1
+
+
+async def test_tokens_of_others_for_others_and_of_no_algorithm_of_ours(make_jwks_service):
+    forged = jwt.encode(
+        {"sub": "a"}, "a secret that is long enough to sign with", "HS256", headers={"kid": "a"}
+    )
+    none = jwt.encode({"sub": "a"}, None, "none", headers={"kid": "a"})
+    stranger = jwt.encode(
+        {"sub": "a", "iss": ISSUER, "aud": AUDIENCE},
+        ec.generate_private_key(ec.SECP256R1()),
+        "ES256",
+        headers={"kid": "a", "jku": "http://127.0.0.1:1/", "jwk": jwk("RS256", "a")},
+    )
+    async with make_jwks_service().here() as service:
+        for wrong in (
+            forged,
+            none,
+            stranger,
+            signed(iss="https://evil.example"),
+            signed(iss=None),
+            signed(aud="billing"),
+            signed(aud=None),
+            signed(nbf=int(time.time()) + 600),
+            signed(exp=int(time.time()) - 600),
+            "x" * 20_000,
+            signed() + "A",
+        ):
+            assert await status(service, wrong) == 401
+        assert await status(service, signed()) == 101
+
+
+async def test_the_last_good_keys_stay_whatever_becomes_of_the_issuer(make_jwks_service, issuer):
+    async with make_jwks_service().here() as service:
+        assert await status(service, signed()) == 101
+        for answer in (
+            b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\noops",
+            b'HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n{"keys":[]}',
+            b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n",
+        ):
+            issuer.answer = answer
+            assert await status(service, signed(kid="unknown")) == 401
+            assert await status(service, signed()) == 101
+        await issuer.stop()
+        assert await status(service, signed()) == 101
+        assert "/elsewhere" not in issuer.paths, "keys come from where the settings say, and nowhere else"
+    await issuer.start()
+
+
+async def test_an_issuer_that_hangs_holds_up_only_who_needs_it(make_jwks_service, issuer):
+    async with make_jwks_service().here() as service:
+        assert await status(service, signed()) == 101
+        # Floods of made-up key ids: one fetch at a time, and not for every token.
+        assert set(
+            await asyncio.gather(*(status(service, signed(kid=f"made-up-{n}")) for n in range(20)))
+        ) == {401}
+        assert issuer.fetches == 1
+        issuer.hangs = True
+        assert await status(service, signed()) == 101
+
+
+async def test_no_key_yet_is_503_with_a_time_to_come_back_and_then_all_is_well(make_jwks_service, issuer):
+    await issuer.stop()
+    async with make_jwks_service().here() as service:
+        with pytest.raises(InvalidStatus) as refused:
+            async with service.connect(bearer=signed()):
+                pass
+        assert refused.value.response.status_code == 503
+        assert 5 <= int(refused.value.response.headers["retry-after"]) <= 15
+        await issuer.start()
+        async with asyncio.timeout(20):
+            while await status(service, signed()) != 101:
+                await asyncio.sleep(0.05)
+
+
+async def test_a_guesser_is_held_back_and_nobody_else(make_service, sign):
+    service = make_service(TAPEDECK_TRUSTED_PROXIES="127.0.0.0/8")
+    guesser, neighbour = {"X-Forwarded-For": "8.8.8.8"}, {"X-Forwarded-For": "8.8.4.4"}
+    async with service.here():
+        answers = [await status(service, "nonsense", headers=guesser) for _ in range(FAILURES + 1)]
+        assert answers.count(401) == FAILURES
+        assert answers[-1] == 429
+        with pytest.raises(InvalidStatus) as refused:
+            async with service.connect(headers=guesser):
+                pass
+        assert json.loads(refused.value.response.body)["code"] == "limit"
+        assert int(refused.value.response.headers["retry-after"]) > 0
+        assert await status(service, sign(), headers=neighbour) == 101
+        assert (await service.metrics())['tapedeck_refused_total{reason="failed_auth"}'] >= 2
+
+
+@pytest.mark.parametrize("proxies", ["", "10.0.0.0/8"])
+async def test_behind_a_proxy_that_nobody_trusts_nobody_is_held_back(make_service, sign, proxies):
+    environ = {"TAPEDECK_TRUSTED_PROXIES": proxies} if proxies else {}
+    async with make_service(**environ).here() as service:
+        for headers in ({}, {"X-Forwarded-For": "8.8.8.8"}):
+            for _ in range(FAILURES + 5):
+                assert await status(service, "nonsense", headers=headers) == 401
+            assert await status(service, sign(), headers=headers) == 101
+
+
+async def test_expired_tokens_are_no_guesses(make_service, sign):
+    async with make_service(TAPEDECK_TRUSTED_PROXIES="127.0.0.0/8").here() as service:
+        headers = {"X-Forwarded-For": "8.8.8.8"}
+        for _ in range(FAILURES + 5):
+            assert await status(service, sign(exp=5), headers=headers) == 401
+        assert await status(service, sign(), headers=headers) == 101
