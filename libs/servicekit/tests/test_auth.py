@@ -212,6 +212,18 @@ async def test_what_is_no_token(tokens, token):
     assert await refusal(tokens, token) == "unauthorized"
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        '{"alg":"HS256","x":' + "[" * 2_000 + "]" * 2_000 + "}",
+        '{"alg":"HS256","x":' + '{"a":' * 900,
+        "[" * 5_900,
+    ],
+)
+async def test_a_header_that_is_nested_without_end(tokens, header):
+    assert await refusal(tokens, (part(header.encode()) + b".e30.AA").decode()) == "unauthorized"
+
+
 @hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(header=st.binary(max_size=40), payload=st.binary(max_size=40), signature=st.binary(max_size=40))
 async def test_nothing_but_auth_errors_comes_out(tokens, header, payload, signature):

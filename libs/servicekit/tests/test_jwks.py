@@ -1,4 +1,5 @@
 import asyncio
+import gzip
 import json
 
 import jwt
@@ -7,7 +8,7 @@ import pytest
 from servicekit.auth import UserTokens
 from servicekit.errors import AuthError
 from servicekit.groups import AuthSettings
-from servicekit.jwks import MAX_JWKS_BYTES, Jwks
+from servicekit.jwks import MAX_JWKS_BYTES, MAX_WAITING, Jwks
 
 
 class Issuer:
@@ -87,6 +88,46 @@ async def test_it_is_refreshed_in_the_background(issuer, ec_key, ed_key, jwk, ev
         await jwks.keys("a")
         issuer.keys = [jwk(ed_key, kid="b")]
         await eventually(lambda: jwks._keys[0].key_id == "b")
+
+
+async def test_a_compressed_answer_is_not_unpacked(issuer, ec_key, jwk, eventually, caplog):
+    issuer.keys = [jwk(ec_key, kid="a")]
+    async with Jwks(issuer.url, refresh_s=0.02) as jwks:
+        await jwks.keys("a")
+        issuer.body = gzip.compress(bytes(64 * 1024 * 1024))
+        issuer.headers = [(b"content-encoding", b"gzip")]
+        await eventually(lambda: caplog.records)
+        assert [key.key_id for key in await jwks.keys("a")] == ["a"]
+    assert "compressed" in caplog.records[0].reason
+
+
+async def test_an_issuer_that_hangs_holds_up_only_a_few_unknown_keys(issuer, ec_key, jwk, eventually):
+    issuer.keys = [jwk(ec_key, kid="a")]
+    async with Jwks(issuer.url, cooldown_s=0) as jwks:
+        await jwks.keys("a")
+        issuer.open.clear()
+        waiting = [asyncio.create_task(jwks.keys(f"made up {number}")) for number in range(MAX_WAITING)]
+        await eventually(lambda: issuer.fetches == 2)
+        async with asyncio.timeout(1):
+            for number in range(500):
+                assert [key.key_id for key in await jwks.keys(f"more {number}")] == ["a"]
+            assert [key.key_id for key in await jwks.keys("a")] == ["a"]
+        assert not any(task.done() for task in waiting)
+        issuer.open.set()
+        assert {len(await task) for task in waiting} == {1}
+    assert issuer.fetches == 2
+
+
+async def test_a_fetch_that_never_ends_is_given_up(issuer, ec_key, jwk, monkeypatch):
+    issuer.keys = [jwk(ec_key, kid="a")]
+    async with Jwks(issuer.url, cooldown_s=0) as jwks:
+        await jwks.keys("a")
+        monkeypatch.setattr("servicekit.jwks.FETCH_TIMEOUT_S", 0.3)
+        issuer.open.clear()
+        assert [key.key_id for key in await jwks.keys("b")] == ["a"]
+        issuer.open.set()
+        issuer.keys = [jwk(ec_key, kid="b")]
+        assert [key.key_id for key in await jwks.keys("b")] == ["b"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@ import json
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from servicekit.errors import KeySourceError
 from servicekit.keys import fitting, jwks_keys, public_key, secret_key
@@ -92,3 +95,31 @@ def test_which_keys_fit_a_token(rsa_key, ec_key, jwk):
     assert [key.key_id for key in fitting(keys, None, "ES256")] == ["b", None]
     for algorithm in ("none", "HS256", None, [], {}):
         assert fitting(keys, None, algorithm) == []
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+JWK = st.fixed_dictionaries(
+    {"kty": st.sampled_from(["RSA", "EC", "OKP", "oct"])},
+    optional={
+        "crv": st.sampled_from(["P-256", "P-521", "Ed25519", "Ed448", "X25519", "secp256k1"]) | JSON,
+        **{
+            name: JSON | st.from_regex(r"[A-Za-z0-9_-]{0,90}", fullmatch=True)
+            for name in ("n", "e", "x", "y")
+        },
+        **dict.fromkeys(("kid", "alg", "use", "key_ops", "d"), JSON),
+    },
+)
+
+
+@hypothesis_settings(deadline=None)
+@given(entries=st.lists(JWK | JSON, max_size=4))
+def test_whatever_an_issuer_answers_only_a_key_source_error_comes_out(entries):
+    # Anything else would end the task that keeps the keys fresh.
+    try:
+        assert jwks_keys(jwks(*entries), "u")
+    except KeySourceError as error:
+        assert "u" in str(error)

@@ -1,7 +1,8 @@
 """The JWKS of user tokens: fetched in the background, one fetch at a time, the last good set kept.
 
 Owns when to fetch. What is in a set is `keys`' business. A token with an unknown key id asks for a fetch (keys were
-rotated), but never more often than once in `COOLDOWN_S`, so that made-up key ids cannot hammer the issuer.
+rotated), but never more often than once in `COOLDOWN_S`, so that made-up key ids cannot hammer the issuer; and only a few
+tokens wait for one, so that they cannot fill this process while the issuer hangs.
 """
 
 import asyncio
@@ -9,10 +10,13 @@ import logging
 import random
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from servicekit.errors import AuthError, KeySourceError
 from servicekit.keys import VerificationKey, jwks_keys
+
+if TYPE_CHECKING:
+    import httpx
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +25,10 @@ RETRY_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)  # after so many failures in a row;
 COOLDOWN_S: Final = 5.0
 FETCH_TIMEOUT_S: Final = 5.0
 MAX_JWKS_BYTES: Final = 256 * 1024
+MAX_WAITING: Final = 64
+"""Tokens that wait for a fetch. One more is judged by the keys that are known."""
+HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "identity"}
+"""Nothing compressed: what it unpacks to could not be bounded before it is unpacked."""
 
 
 class Jwks:
@@ -36,6 +44,7 @@ class Jwks:
             asyncio.Event()
         )  # set when the fetch under way, or else the next one, has ended; then replaced
         self._ended_at = float("-inf")  # loop time when the last attempt ended
+        self._waiting = 0
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -57,27 +66,40 @@ class Jwks:
 
         AuthError `unavailable` where no set was ever fetched.
         """
-        if not self._knows(key_id) and asyncio.get_running_loop().time() - self._ended_at >= self._cooldown_s:
-            attempt = self._attempt
-            self._wanted.set()
-            try:
-                async with asyncio.timeout(2 * FETCH_TIMEOUT_S):
-                    await attempt.wait()
-            except TimeoutError:
-                log.warning("waited in vain for the JWKS", extra={"source": self.url})
+        cool = asyncio.get_running_loop().time() - self._ended_at >= self._cooldown_s
+        if not self._knows(key_id) and cool and self._waiting < MAX_WAITING:
+            await self._wait_for_fetch()
         if not self._keys:
             raise AuthError("unavailable", "the keys of user tokens could not be fetched yet")
         return self._keys
+
+    async def _wait_for_fetch(self) -> None:
+        """Asks for a fetch, and waits until it has ended, however it has."""
+        attempt = self._attempt
+        self._wanted.set()
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(2 * FETCH_TIMEOUT_S):
+                await attempt.wait()
+        except TimeoutError:
+            log.warning("waited in vain for the JWKS", extra={"source": self.url})
+        finally:
+            self._waiting -= 1
 
     def _knows(self, key_id: str | None) -> bool:
         return any(key_id is None or key.key_id is None or key.key_id == key_id for key in self._keys)
 
     async def _keep_fresh(self) -> None:
         """Fetch, and again after a while or when a token asks, for ever."""
+        # Beside the event loop: it reads the certificates of the whole world, some 50 ms.
+        async with await asyncio.to_thread(_client) as client:
+            await self._fetch_for_ever(client)
+
+    async def _fetch_for_ever(self, client: "httpx.AsyncClient") -> None:
         failures = 0
         while True:
             try:
-                self._keys = jwks_keys(await self._fetch(), self.url)
+                self._keys = jwks_keys(await self._fetch(client), self.url)
             except KeySourceError as error:
                 pause_s = RETRY_S[min(failures, len(RETRY_S) - 1)]
                 failures += 1
@@ -103,23 +125,32 @@ class Jwks:
             except TimeoutError:
                 pass  # nobody asked: the usual refresh
 
-    async def _fetch(self) -> bytes:
+    async def _fetch(self, client: "httpx.AsyncClient") -> bytes:
         """The document; KeySourceError for whatever went wrong. Redirects are not followed: keys come only from here."""
-        import httpx  # noqa: PLC0415 - 0.2 s, and only who has a JWKS needs it
+        import httpx  # noqa: PLC0415 - only who has a JWKS needs it; `_client` has brought it along
 
         try:
             async with (
                 asyncio.timeout(FETCH_TIMEOUT_S),
-                httpx.AsyncClient(timeout=FETCH_TIMEOUT_S) as client,
-                client.stream("GET", self.url, headers={"Accept": "application/json"}) as response,
+                client.stream("GET", self.url, headers=HEADERS) as response,
             ):
                 if response.status_code != 200:
                     raise KeySourceError(f"{self.url} answered {response.status_code}", retryable=True)
+                if response.headers.get("content-encoding", "identity").lower() != "identity":
+                    raise KeySourceError(f"{self.url} answered compressed, which was not asked for")
                 document = bytearray()
-                async for part in response.aiter_bytes():
+                async for part in response.aiter_raw():
                     document += part
                     if len(document) > MAX_JWKS_BYTES:
                         raise KeySourceError(f"the JWKS at {self.url} is longer than {MAX_JWKS_BYTES} bytes")
                 return bytes(document)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise KeySourceError(f"{self.url}: {type(error).__name__} {error}", retryable=True) from error
+
+
+def _client() -> "httpx.AsyncClient":
+    """A client for all fetches. Blocks: for a thread."""
+    import httpx  # noqa: PLC0415 - 0.1 s, and only who has a JWKS needs it
+
+    # No connection is kept: the next fetch is minutes away.
+    return httpx.AsyncClient(timeout=FETCH_TIMEOUT_S, limits=httpx.Limits(max_keepalive_connections=0))
