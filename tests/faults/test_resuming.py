@@ -212,7 +212,7 @@ async def test_the_conversation_is_being_merged(rig):
         assert "the-target" in socket.messages[0]["message"]
 
 
-@pytest.mark.parametrize("name", ["append", "ask"])
+@pytest.mark.parametrize("name", ["open", "append", "ask"])
 async def test_a_reply_of_redis_is_lost(rig, name):
     eaten = rig.relay.eaten
     rig.relay.eat_after = script(name).digest.encode()

@@ -20,9 +20,22 @@ def test_who_has_gone_hears_nothing_but_is_counted():
 
 def test_trouble_is_told_when_it_begins_and_when_it_ends():
     replies = Replies()
+    replies.ready("ready")
+    replies.take()
     replies.trouble(None)
     assert replies.take() == []
     replies.trouble(True)
     replies.trouble(False)
     texts = [action.text for action in replies.take() if isinstance(action, SendText)]
     assert ["buffering" in text for text in texts] == [True, False]
+
+
+def test_nothing_is_told_of_trouble_before_the_first_ready():
+    replies = Replies()
+    replies.trouble(True)
+    assert replies.take() == [Count("backpressure", 1, "paused")]
+    replies.ready("ready")
+    replies.trouble(False)  # which nobody was told of
+    assert replies.take() == [SendText("ready"), Count("backpressure", 1, "resumed")]
+    replies.trouble(True)
+    assert "buffering" in replies.take()[1].text

@@ -1,6 +1,6 @@
 """What the session answers an event with: actions, collected in their order until the event is over.
 
-Owns that nothing is said to a client that has gone. Must not decide what is said.
+Owns that nothing is said to a client that has gone, and nothing of trouble before the first `ready`. Must not decide what is said.
 """
 
 from collections.abc import Iterable
@@ -16,6 +16,9 @@ class Replies:
         self.gone = False
         """The client has left: nothing can be sent."""
         self._closed = False
+        self._begun = False
+        self._told = False
+        """The client was told `buffering`, and not yet `ok`."""
         self._actions: list[Action] = []
 
     def do(self, actions: Iterable[Action]) -> None:
@@ -26,6 +29,11 @@ class Replies:
         """A text for the client."""
         if not self.gone:
             self._actions.append(SendText(text))
+
+    def ready(self, text: str) -> None:
+        """A `ready` for the client: the first message that it gets, unless it is an error and the end."""
+        self._begun = True
+        self.say(text)
 
     def count(self, what: str, amount: int, label: str = "") -> None:
         """Something for the metrics."""
@@ -38,9 +46,12 @@ class Replies:
 
     def trouble(self, begins: bool | None) -> None:  # noqa: FBT001 - None: nothing has changed
         """Audio waits, or no longer does (`Pressure.judge`)."""
-        if begins is not None and not self._closed:
+        if begins is None or self._closed:
+            return
+        self.count("backpressure", 1, "paused" if begins else "resumed")
+        if begins != self._told and self._begun:
+            self._told = begins
             self.say(messages.status("buffering" if begins else "ok"))
-            self.count("backpressure", 1, "paused" if begins else "resumed")
 
     def close(self, actions: Iterable[Action]) -> None:
         """The last actions, `Close` at their end."""

@@ -226,7 +226,7 @@ class Session:
         self._out.count("opened", 1, outcome)
         self._out.do(self._safe.watch(now_ms))
         chunk_ms, former = self._terms.chunk_ms, answer.previous_offset
-        self._out.say(messages.ready(self._cid, answer.epoch, answer.offset, chunk_ms, former))
+        self._out.ready(messages.ready(self._cid, answer.epoch, answer.offset, chunk_ms, former))
         self._account.opened(self._cid, answer, now_ms)
         self._out.do(self._account.news(now_ms))
         if self._parting.ending:
