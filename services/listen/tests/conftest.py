@@ -33,7 +33,9 @@ from audiobus import (
     Opened,
     Position,
     Replaced,
+    UserState,
     decode_chunk,
+    utc_day,
 )
 from audiocodec.encoder import Encoder
 from audiocodec.span import Span, decode, join
@@ -46,11 +48,14 @@ from listen.actions import (
     Due,
     Encode,
     LookStored,
+    LookUser,
     Open,
     Ready,
     SendText,
     Watch,
+    WriteUsage,
 )
+from listen.allowance import Allowance
 from listen.audio_format import AudioFormat
 from listen.encoding import SocketEncoder
 from listen.recording import Dialect
@@ -83,14 +88,18 @@ class Desk:
         batch_ms: int = 60_000,
         pre_skip: int = 312,
         channels: int = 1,
+        user: UserState | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
         self.now_ms = NOW_MS
+        self.user = user or UserState({}, 0, 0)
+        """What a look at the user answers."""
         self.format = AudioFormat(codec, rate, channels, pre_skip)
         self.opened = opened or Opened(1_000, resume is not None, 0, None, None, None)
         self.automatic = automatic
         self.session = Session(
             Terms(
-                arrived_ms=0,
+                arrived_ms=NOW_MS if user else 0,
                 uid="alice",
                 owner="me",
                 conversation_id=CID,
@@ -101,6 +110,8 @@ class Desk:
                 batch_ms=batch_ms,
                 due_ms=batch_ms,
                 expires_at_ms=expires_at_ms,
+                user=self.user,
+                allowance=allowance or Allowance(),
             )
         )
         self.encoder = SocketEncoder(self.format, bitrate=24_000, complexity=0)
@@ -117,6 +128,10 @@ class Desk:
         self.counts: list[Count] = []
         self.codes: list[int] = []
         self.opens: list[Open] = []
+        self.looks: list[LookUser] = []
+        self.late: list[WriteUsage] = []
+        self.used: dict[int, int] = {}
+        """Of the open session, as the script adds it up: samples by day."""
 
     # -- what the client does
 
@@ -162,6 +177,7 @@ class Desk:
                 if len(self.opens) > 1 and not action.own:
                     self.opened = Opened(self.opened.epoch + 1, False, 0, None, None, None)
                     self.newest = EntryId(self.opened.epoch, 0)
+                    self.used = {}
                 more = self.session.opened(self.opened, self.now_ms)
             case Encode(job):
                 more = self.session.encoded(self.encoder.run(job), self.now_ms)
@@ -172,6 +188,11 @@ class Desk:
                 more = self.session.asked(self.now_ms)
             case LookStored():
                 more = self.session.looked(self.settled, self.dead_offset, self.now_ms)
+            case LookUser():
+                self.looks.append(action)
+                more = self.session.looked_up(self.user, self.now_ms)
+            case WriteUsage():
+                self.late.append(action)
             case Due() | Ready() | Watch():
                 self.hints.append(action)
             case Count():
@@ -187,7 +208,12 @@ class Desk:
             self.entries.append((request.conversation.cid, request.id, request.chunk))
             self.positions.append(request.position)
             self.newest = request.id
-        answer = Appended(request.id, self.settled, self.dead_offset, request.samples, len(self.entries) + 1)
+            day = utc_day(request.now_ms)
+            self.used[day] = self.used.get(day, 0) + request.samples
+        used = ",".join(f"{day}:{samples}" for day, samples in sorted(self.used.items(), reverse=True)[:2])
+        answer = Appended(
+            request.id, self.settled, self.dead_offset, request.samples, len(self.entries) + 1, used.encode()
+        )
         return self.session.appended(answer, self.now_ms)
 
     def replace(self, owner: str) -> None:

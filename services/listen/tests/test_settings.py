@@ -1,5 +1,6 @@
 import pytest
 
+from listen.allowance import Allowance
 from listen.settings import ListenSettings
 from servicekit.bind import Bind
 from servicekit.errors import SettingsError
@@ -20,6 +21,7 @@ def test_the_defaults_are_those_of_the_operators_page(environ):
     assert (settings.max_sockets, settings.max_sockets_per_user, settings.allowed_origins) == (5_000, 20, ())
     assert (settings.max_sockets_per_address, settings.max_handshakes) == (0, 1_000)
     assert (settings.max_waiting_mib, settings.redis_high_water) == (256, 0.75)
+    assert settings.allowance == Allowance(0, "warn", 55_000)
     assert (settings.process.drain_seconds, settings.batch_seconds) == (25, 60)
 
 

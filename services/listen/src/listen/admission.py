@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
-from audiobus import Bus
+from audiobus import Bus, UserState
 from audiobus.errors import BusUnavailableError
 from listen.addresses import is_public
+from listen.allowance import Allowance, admit_user
 from listen.comeback import REDIS_AWAY_S, retry_after_s
 from listen.errors import NotOursError, RefusedError
 from listen.failed_auth import FailedAuth
@@ -38,17 +39,27 @@ class Admitted:
     claims: Claims
     opening: Opening
     dialect: Dialect
+    user: UserState
+    """What is set for the user, and what they have used today."""
 
 
 class Admission:
     """Decides about handshakes."""
 
-    def __init__(self, bus: Bus, tokens: UserTokens, tickets: Tickets, origins: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        tokens: UserTokens,
+        tickets: Tickets,
+        origins: tuple[str, ...],
+        allowance: Allowance,
+    ) -> None:
         self._bus = bus
         self._tokens = tokens
         self._tickets = tickets
         self._origins = frozenset(origins)
         self._failed = FailedAuth()
+        self._allowance = allowance
 
     def foreign(self, origin: str | None) -> bool:
         """Whether the request comes from a web page that may not."""
@@ -68,14 +79,8 @@ class Admission:
         claims = await self._proved(handshake, first_token)
         offered = dialect(handshake)
         opening = read_opening(handshake.query, offered)
-        try:
-            async with asyncio.timeout(REDIS_S):
-                settings = await self._bus.user_settings(claims.uid)
-        except (BusUnavailableError, TimeoutError) as error:
-            raise RefusedError(503, "unavailable", AWAY, retry_after_s=retry_after_s(REDIS_AWAY_S)) from error
-        if settings.get("store_audio", "").lower() in ("0", "false"):
-            raise RefusedError(403, "storing_off", "storing is off for this user")
-        return Admitted(claims, opening, offered)
+        user = await admit_user(self._bus, self._allowance, claims.uid, time.time_ns() // 1_000_000)
+        return Admitted(claims, opening, offered, user)
 
     async def verify(self, token: str) -> Claims:
         """Who a token proves its bearer to be.
@@ -122,6 +127,8 @@ class Admission:
                 ) from error
             if claims is None:
                 raise NotOursError(401, "unauthorized", "the ticket is unknown, used or expired")
+            if claims.expires_at is not None and claims.expires_at <= time.time():
+                raise RefusedError(401, "token_expired", "the token that the ticket was given for has expired")
             return claims
         if first_token is None:
             raise RefusedError(401, "unauthorized", "a token is needed")

@@ -11,6 +11,7 @@ from zlib import crc32
 from audiobus import Bus, UserRequest, UserState, utc_day
 from audiobus.errors import BusUnavailableError
 from audiobus.usage import DAY_MS
+from listen.comeback import REDIS_AWAY_S, retry_after_s
 from listen.errors import RefusedError
 from listen.messages import AWAY
 
@@ -55,8 +56,8 @@ class Allowance:
         if not user.stores_audio:
             raise RefusedError(403, "storing_off", STORING_OFF)
         if self.policy == "reject" and self.exceeded(user):
-            retry_after_s = -(-retry_after_ms(now_ms, who) // 1_000)
-            raise RefusedError(429, "limit", OVER_LIMIT, retry_after_s=retry_after_s)
+            seconds = -(-retry_after_ms(now_ms, who) // 1_000)
+            raise RefusedError(429, "limit", OVER_LIMIT, retry_after_s=seconds)
 
 
 def retry_after_ms(now_ms: int, who: str) -> int:
@@ -75,6 +76,6 @@ async def admit_user(bus: Bus, allowance: Allowance, uid: str, now_ms: int) -> U
         async with asyncio.timeout(REDIS_S):
             user = await bus.look_up_user(request)
     except (BusUnavailableError, TimeoutError) as error:
-        raise RefusedError(503, "unavailable", AWAY, retry_after_s=5) from error
+        raise RefusedError(503, "unavailable", AWAY, retry_after_s=retry_after_s(REDIS_AWAY_S)) from error
     allowance.gate(user, uid, now_ms)
     return user

@@ -4,7 +4,7 @@ from typing import Final, get_args
 
 from listen.audio_format import CODECS
 from listen.errors import Reason
-from listen.messages import ErrorCode
+from listen.messages import ErrorCode, UsageState
 from servicekit.metrics import OTHER, Metrics
 
 CLOSE_CODES: Final = (
@@ -65,6 +65,22 @@ class ListenMetrics:
         self.spoiled = metrics.counter(
             "messages_spoiled_total",
             "Packets and frames that did not decode: silence of their length is stored",
+        )
+        self.user_looks = metrics.counters(
+            "user_looks_total",
+            "Looks at a user's settings and use, which write what was used: done; unwritten (Redis took no write); failed",
+            outcome=["done", "unwritten", "failed"],
+        )
+        self.usage_told = metrics.counters(
+            "usage_told_total", "Clients that were told of their daily limit", state=get_args(UsageState)
+        )
+        self.usage_late = metrics.counters(
+            "usage_late_total",
+            "Users whose ended sessions' use was written after their end, or left to whoever opens or drains them next",
+            outcome=["written", "left"],
+        )
+        self.usage_waiting = metrics.gauge(
+            "usage_waiting", "Users of whose ended sessions something is still to be written"
         )
         self.append_seconds = metrics.histogram(
             "append_seconds", "From handing a chunk over to Redis' answer"

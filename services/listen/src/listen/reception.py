@@ -98,6 +98,8 @@ class Reception:
             batch_ms=int(settings.batch_seconds * 1000),
             due_ms=int(min(settings.batch_seconds, settings.idle_seconds) * 1000),
             expires_at_ms=None if expires_at is None else int(expires_at * 1000),
+            user=admitted.user,
+            allowance=settings.allowance,
         )
         encoder = SocketEncoder(
             opening.audio_format, bitrate=settings.opus_bitrate, complexity=settings.opus_complexity

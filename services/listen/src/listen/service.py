@@ -13,8 +13,10 @@ from listen.budget import Budget
 from listen.connection import Backend
 from listen.door import Doorway
 from listen.encoding import encoder_pool
+from listen.handover import Handover
 from listen.high_water import HighWater
 from listen.http_side import HttpSide
+from listen.late_usage import LateUsage
 from listen.metrics import ListenMetrics
 from listen.places import Limits
 from listen.reception import Reception
@@ -67,10 +69,13 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
         UserTokens(settings.auth) as tokens,
     ):
         tickets = Tickets(bus)
-        admission = Admission(bus, tokens, tickets, settings.allowed_origins)
+        admission = Admission(bus, tokens, tickets, settings.allowed_origins, settings.allowance)
         writer = Writer(bus)
+        late_usage = LateUsage(writer, families)
         with encoder_pool() as encoders:
-            backend = Backend(bus, Hints(bus), writer, encoders, families, budget, high_water)
+            backend = Backend(
+                bus, Hints(bus), writer, encoders, families, budget, high_water, late_usage, Handover()
+            )
             reception = Reception(settings, backend, admission, sockets)
             http = HttpSide(ListenApp(admission, tickets).asgi, limit=settings.max_handshakes)
             doorway = Doorway(
@@ -82,6 +87,7 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
             )
             async with asyncio.TaskGroup() as tasks:
                 writing = tasks.create_task(writer.run(), name="writer")
+                totalling = tasks.create_task(late_usage.run(), name="usage")
                 watching = tasks.create_task(health.watch("redis", bus.ping), name="redis watch")
                 advising = tasks.create_task(
                     health.advise("redis settings", lambda: complaints(bus), away=BusError),
@@ -94,5 +100,6 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
                     health.drain()
                     await sockets.leave(max(0.0, stop.remaining_s() - LAST_S))
                 await end([pulsing, watching, advising, measuring])
+                await late_usage.close(totalling)
                 writer.close()
                 await writing

@@ -4,10 +4,11 @@ from typing import Annotated
 
 import msgspec
 
+from listen.allowance import Allowance, Policy
 from listen.proxies import TrustedProxies
 from servicekit.bind import Bind
 from servicekit.groups import AdminSettings, AuthSettings, ProcessSettings, RedisSettings
-from servicekit.parsers import number, whole, words
+from servicekit.parsers import number, one_of, whole, words
 from servicekit.settings import Setting
 
 
@@ -100,3 +101,33 @@ class ListenSettings(msgspec.Struct, frozen=True, kw_only=True):
             "share of Redis' maxmemory from which on health warns; from 0.9 on new sockets are refused",
         ),
     ] = 0.75
+    daily_limit_ms: Annotated[
+        int,
+        Setting(
+            "TAPEDECK_DAILY_LIMIT_MS",
+            whole(0),
+            "ms of audio a UTC day, for users who have no limit of their own; 0 sets no limit",
+        ),
+    ] = 0
+    limit_policy: Annotated[
+        str,
+        Setting(
+            "TAPEDECK_LIMIT_POLICY",
+            one_of("warn", "reject"),
+            "what becomes of who is over the daily limit: `warn` tells them, `reject` refuses their audio",
+        ),
+    ] = "warn"
+    usage_seconds: Annotated[
+        float,
+        Setting(
+            "TAPEDECK_USAGE_SECONDS",
+            number(0.1, 60),
+            "seconds between two looks of a socket at its user's settings, which write what was used",
+        ),
+    ] = 55.0
+
+    @property
+    def allowance(self) -> Allowance:
+        """The rules of this process for its users."""
+        policy: Policy = "reject" if self.limit_policy == "reject" else "warn"
+        return Allowance(self.daily_limit_ms, policy, int(self.usage_seconds * 1_000))
