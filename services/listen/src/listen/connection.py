@@ -284,7 +284,7 @@ class Connection:
             log.info("a client does not read what it is sent, and memory is short: it is cut off")
             self._wire.abort()
 
-    def _broke(self, error: Exception) -> None:
+    def _broke(self, error: BaseException) -> None:
         incident = secrets.token_hex(4)
         log.error(
             "a socket broke", exc_info=error, extra={"incident": incident, "request_id": self._request_id}
@@ -476,12 +476,14 @@ class Connection:
             self._hints -= 1
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(self._guarded(work), name=name)
+        task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and not self._closed:
+            self._broke(error)
         self._end_if_over()
 
     def _end_if_over(self) -> None:
@@ -497,13 +499,6 @@ class Connection:
                 self._share.leave()
                 self._share = None
             ended()
-
-    async def _guarded(self, work: Coroutine[Any, Any, None]) -> None:
-        try:
-            await work
-        except Exception as error:  # noqa: BLE001 - the top of a task
-            if not self._closed:
-                self._broke(error)
 
 
 async def _persist(place: Callable[[], Awaitable[None]]) -> None:
