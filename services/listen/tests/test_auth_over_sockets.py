@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 
+import httpx
 import jwt
 import pytest
 import pytest_asyncio
@@ -235,3 +236,24 @@ async def test_expired_tokens_are_no_guesses(make_service, sign):
         for _ in range(FAILURES + 5):
             assert await status(service, sign(exp=5), headers=headers) == 401
         assert await status(service, sign(), headers=headers) == 101
+
+
+async def ticket(service, bearer: str) -> str:
+    async with httpx.AsyncClient(base_url=service.http) as http:
+        answer = await http.post("/v1/tickets", headers={"Authorization": f"Bearer {bearer}"})
+    assert answer.status_code == 201
+    return str(answer.json()["ticket"])
+
+
+async def test_a_ticket_lasts_no_longer_than_its_token(service, sign):
+    expires_at = int(time.time()) + 2
+    used, kept = [await ticket(service, sign(exp=expires_at)) for _ in range(2)]
+    async with service.connect(f"ticket={used}", bearer="") as client:
+        await client.hear("ready")
+        assert await client.closed() == 4401
+        assert client.codes == ["token_expired"]
+    assert time.time() >= expires_at
+    async with service.connect(f"ticket={kept}", bearer="") as client:
+        assert await client.closed() == 4401
+        assert [text["type"] for text in client.texts] == ["error"]
+        assert client.codes == ["token_expired"]
