@@ -62,6 +62,23 @@ def test_texts_before_ready_are_not_lost(closed_desk):
     assert table.texts[0]["type"] == "ready"
 
 
+def test_a_close_before_ready_is_kept_however_much_was_said_before_it(closed_desk, second):
+    table = closed_desk("plain", codec="pcm16", rate=16_000, automatic=False).start()
+    table.send(second)
+    for _ in range(20):
+        table.say(type="finalize")
+    table.say(type="close")
+    table.send(second)  # after the end: nothing
+    table.say(type="mark", at_ms=table.now_ms)
+    table.automatic = True
+    table.do([])
+    table.wait(15_100)  # so long a `finalize` may wait for the bucket
+    assert table.codes == [1000]
+    assert table.acked == len(second)
+    # What was too much is told, not dropped in silence.
+    assert [text["code"] for text in table.of("error")] == ["not_ready"] * 4
+
+
 def test_in_plain_audio_before_ready_is_taken(closed_desk):
     table = closed_desk("plain", "pcm8", 8_000, automatic=False).start()
     table.send(bytes([128]) * 8_000)
@@ -447,6 +464,27 @@ def test_a_newer_session_replaces_this_one(desk):
     table.replace("somebody")
     assert table.texts[-1]["code"] == "replaced"
     assert table.codes == [4409]
+
+
+def test_a_newer_socket_of_this_process_waits_until_what_came_here_is_safe(desk, second):
+    table = desk("plain", codec="pcm16", rate=16_000)
+    table.send(second[:20_000])
+    table.do(table.session.superseded(table.now_ms))
+    assert table.acked == 20_000
+    assert table.codes == [4409]
+    assert [text["code"] for text in table.of("error")] == ["replaced"]
+
+
+def test_a_socket_that_ends_already_is_not_told_of_a_newer_one(closed_desk, second):
+    table = closed_desk("plain", codec="pcm16", rate=16_000).start()
+    table.send(second[:20_000])
+    table.automatic = False
+    table.leave()
+    table.do(table.session.superseded(table.now_ms))
+    table.automatic = True
+    table.do([])
+    assert table.codes == [1006]
+    assert table.of("error") == []
 
 
 def test_a_deleted_conversation_closes(desk):
