@@ -34,13 +34,18 @@ class Intake:
 
     def waiting_bytes(self, acked: int) -> int:
         """What was taken of the session, and of the one that follows, and is not `acked`; with what it takes beside, about."""
-        payload = sum(recording.taken + recording.held_bytes for recording in self._all())
-        return payload - acked + sum(recording.overhead_bytes for recording in self._all())
+        waiting = -acked
+        for recording in self._all():
+            waiting += recording.taken + recording.held_bytes + recording.overhead_bytes
+        return waiting
 
     @property
     def taken_samples(self) -> int:
         """Audio taken from this socket, at 48 kHz, since the session was opened or resumed."""
-        return sum(recording.samples + recording.held_samples for recording in self._all())
+        samples = 0
+        for recording in self._all():
+            samples += recording.samples + recording.held_samples
+        return samples
 
     @property
     def has_early_audio(self) -> bool:
@@ -94,8 +99,11 @@ class Intake:
         assert recording is not None, "encoded without a job"  # noqa: S101 - the shell's order of events
         recording.encoded(result, now_ms)
 
-    def _all(self) -> list[Recording]:
-        return [recording for recording in (self.current, self._next) if recording is not None]
+    def _all(self) -> tuple[Recording, ...]:
+        # Asked for by every event; nearly always there is one.
+        if self._next is None:
+            return () if self.current is None else (self.current,)
+        return (self._next,) if self.current is None else (self.current, self._next)
 
     def _early(self) -> Recording | None:
         if self._dialect == "v1":

@@ -114,14 +114,15 @@ class Safekeeping:
         out: list[Action] = []
         acked, stored = self.outbox.acked, self.outbox.stored
         may_try = self._patience.may_try(now_ms)
-        if may_try and "append" not in self._under_way and self.outbox.next is not None:
-            out.append(self._append(self.outbox.next, now_ms))
-        out += [
-            SendText(messages.finalized(offset, stored=done))
-            for offset, done in self._settlement.answers(stored, now_ms)
-        ]
-        if may_try and "ask" not in self._under_way and self._settlement.ask(acked, now_ms):
-            out.append(self.ask("finalize", now_ms, ends=False))
+        if may_try and "append" not in self._under_way and (ready := self.outbox.next) is not None:
+            out.append(self._append(ready, now_ms))
+        if self._settlement.waits:
+            out += [
+                SendText(messages.finalized(offset, stored=done))
+                for offset, done in self._settlement.answers(stored, now_ms)
+            ]
+            if may_try and "ask" not in self._under_way and self._settlement.ask(acked, now_ms):
+                out.append(self.ask("finalize", now_ms, ends=False))
         if "look" not in self._under_way and self._settlement.look(acked, stored, now_ms):
             self._under_way.add("look")
             out.append(LookStored(self._conversation.cid, self.epoch))

@@ -75,7 +75,9 @@ class Settlement:
             return False
         if now_ms - self._fresh_ms >= REFRESH_MS:
             return True
-        return now_ms >= self._look_at_ms and any(final.asked for final in self._finals)
+        if not self._finals or now_ms < self._look_at_ms:
+            return False
+        return any(final.asked for final in self._finals)
 
     def looked(self, now_ms: int) -> None:
         """`stored` was read, or could not be."""
