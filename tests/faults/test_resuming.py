@@ -290,6 +290,52 @@ async def test_redis_comes_back_with_less_and_the_process_writes_it_again(rig):
     assert await lost_seconds(rig) == before
 
 
+async def test_redis_has_lost_that_this_socket_came(rig):
+    """Its owner is then who was there before: nobody newer, for whom this one would have to stop."""
+    cid = "forgotten"
+    async with hand(rig, cid) as old:
+        session = await begin(old, 50)
+        old.reset()
+    size = log_size(rig)
+    async with hand(rig, cid, session=session) as socket:
+        assert (await socket.ready())["resume_offset"] == end(50)
+        await socket.send(*PACKETS[50:200])
+        await socket.say("finalize")
+        await socket.acked(end(200))
+        rig.redis.kill()
+        rig.forget(log_size(rig) - size)
+        await asyncio.to_thread(rig.redis.start)
+        await finish(socket, end(200))
+        assert socket.errors == []
+    assert await stored(rig, cid) == PACKETS
+
+
+async def test_redis_has_lost_the_whole_session(rig):
+    """What was acked and is in no bucket is lost, and counted; the client goes on with what was never acked."""
+    before, size = await lost_seconds(rig), log_size(rig)
+    async with hand(rig, "unheard") as socket:
+        session = (await socket.ready())["session"]
+        await mark(socket, 0)
+        await socket.send(*PACKETS[:50])
+        await socket.acked(end(40))
+        acked = socket.offset
+        rig.redis.kill()
+        rig.forget(log_size(rig) - size)
+        await asyncio.to_thread(rig.redis.start)
+        await socket.send(*PACKETS[50:100])
+        assert await socket.closed() == 1012
+        assert socket.errors == ["unavailable"]
+    assert await lost_seconds(rig) - before == pytest.approx(len(PACKETS[:50]) / 50, abs=0.3)
+    async with hand(rig, "unheard", session=session) as socket:
+        assert "previous_offset" not in await socket.ready()
+        await finish(socket, acked)
+    assert await stored(rig, "unheard") == after(acked)
+
+
+def log_size(rig):
+    return sum(path.stat().st_size for path in rig.redis.directory.rglob("*.incr.aof"))
+
+
 async def test_what_is_lost_beyond_that_is_counted_and_the_rest_keeps_its_place(rig):
     before = await lost_seconds(rig)
     pcm = noisy_pcm(30, seed=31)
@@ -298,13 +344,12 @@ async def test_what_is_lost_beyond_that_is_counted_and_the_rest_keeps_its_place(
         await socket.send(*in_messages(pcm[:64_000], 3_200))
         await socket.say("finalize")
         await socket.acked(64_000)
-        size = sum(path.stat().st_size for path in rig.redis.directory.rglob("*.incr.aof"))
+        size = log_size(rig)
         await socket.send(*in_messages(pcm[64_000:-32_000], 3_200))
         await socket.say("finalize")
         await socket.acked(len(pcm) - 32_000)
         rig.redis.kill()
-        now = sum(path.stat().st_size for path in rig.redis.directory.rglob("*.incr.aof"))
-        rig.forget(now - size)
+        rig.forget(log_size(rig) - size)
         await asyncio.to_thread(rig.redis.start)
         await socket.send(*in_messages(pcm[-32_000:], 3_200))
         await socket.say("close")

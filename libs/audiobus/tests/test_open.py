@@ -51,6 +51,19 @@ async def test_an_abandoned_handshake_displaces_nobody_who_came_later(recorder, 
     assert (await another().open(resume=opened.epoch, arrived_ms=now_ms + 501)).resumed
 
 
+async def test_a_socket_opens_its_own_session_again_before_who_came_earlier_and_no_one_else(
+    recorder, another, now_ms
+):
+    """Redis lost that it came: the owner is who was there before."""
+    earlier = recorder
+    opened = await earlier.open(arrived_ms=now_ms)
+    later = another()
+    assert (await later.open(resume=opened.epoch, own=True, arrived_ms=now_ms + 1)).resumed
+    for arrived_ms in (now_ms, now_ms + 1):  # two of one instant must not take it from each other for ever
+        with pytest.raises(StaleSocketError):
+            await another().open(resume=opened.epoch, own=True, arrived_ms=arrived_ms)
+
+
 async def test_a_foreign_entry_above_the_newest_ends_the_session_but_not_the_conversation(
     recorder, another, bus, conversation, now_ms
 ):

@@ -78,6 +78,16 @@ def test_anything_else_is_a_doubt(outbox, newest):
     assert not outbox.misplaced(newest)
 
 
+@pytest.mark.parametrize(("stands", "lost"), [(None, 300), (250, 250), (100, 300), (900, 0)])
+def test_what_a_session_that_cannot_go_on_had_acked_is_lost_but_for_the_bucket_and_redis(
+    outbox, stands, lost
+):
+    outbox.settled(EntryId(7, 200), None)
+    outbox.gone(stands)
+    assert outbox.acked == 500
+    assert outbox.lost_bytes == lost
+
+
 def big(end: int) -> ReadyChunk:
     ready = chunk(end)
     return ReadyChunk(msgspec.structs.replace(ready.chunk, packets=(bytes(1_000),)), end)

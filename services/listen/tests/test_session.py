@@ -461,9 +461,22 @@ def test_a_token_that_expires_ends_the_socket(desk, second, now_ms):
 
 def test_a_newer_session_replaces_this_one(desk):
     table = desk()
+    table.automatic = False
     table.replace("somebody")
+    assert table.actions.pop() == Open("conv-1", 1_000, True, 0)  # who came later is Redis' to say
+    table.automatic = True
+    table.do(table.session.stale())
     assert table.texts[-1]["code"] == "replaced"
     assert table.codes == [4409]
+
+
+def test_who_came_too_late_to_open_comes_again(desk):
+    table = desk(automatic=False)
+    table.actions.clear()
+    table.automatic = True
+    table.do(table.session.stale())
+    assert table.texts[-1]["code"] == "unavailable"
+    assert table.codes == [1012]
 
 
 def test_a_newer_socket_of_this_process_waits_until_what_came_here_is_safe(desk, second):

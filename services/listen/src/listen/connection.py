@@ -379,7 +379,7 @@ class Connection:
 
     async def _open(self, action: Open) -> None:
         conversation = Conversation(self._terms.uid, action.conversation_id)
-        if self._terms.dialect == "plain":
+        if self._terms.dialect == "plain" and not action.own:
             await self._backend.handover.take(conversation, self)
         try:
             answer = await self._backend.bus.open(
@@ -449,8 +449,7 @@ class Connection:
             case MergingError():
                 self.feed(lambda: session.refused("merging", 4409, f"it is being merged into {error.target}"))
             case StaleSocketError():
-                # Whoever is alive comes again, and is the newest then; for a client that gave up there is nobody to tell.
-                self.feed(lambda: session.refused("unavailable", 1012, "another socket has come meanwhile"))
+                self.feed(session.stale)
             case FormatMismatchError():
                 self.feed(
                     lambda: session.refused(

@@ -103,6 +103,10 @@ class Outbox:
         self._tail_samples = self._tail_bytes = 0
         return True
 
+    def gone(self, stands: int | None) -> None:
+        """The session cannot go on here. Redis has it up to `stands`, or knows nothing of it: what else was acked is lost."""
+        self.lost_bytes += max(0, self._acked - max(self.stored, stands or 0))
+
     def _keep(self, ready: ReadyChunk) -> None:
         self._tail.append(ready.packed())
         self._tail_samples += ready.chunk.samples

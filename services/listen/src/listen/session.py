@@ -248,11 +248,18 @@ class Session:
         _, safe = self._opened_parts()
         safe.refused()
         if isinstance(answer, Replaced):
-            if answer.owner:
-                return self.refused("replaced", 4409, REPLACED)
+            # Nobody owns it, or who came earlier: then Redis has lost that this socket came. Or who came later: `stale` follows.
             self._open(safe.epoch, now_ms, own=True)
             return self._out.take()
-        return self._go_on(safe, known=safe.misplaced(answer), now_ms=now_ms)
+        stands = answer.newest.offset if answer.newest and answer.newest.epoch == safe.epoch else None
+        return self._go_on(safe, known=safe.misplaced(answer), stands=stands, now_ms=now_ms)
+
+    def stale(self) -> list[Action]:
+        """The answer to `Open`: a socket that came later owns the conversation."""
+        if self._safe is not None:
+            return self.refused("replaced", 4409, REPLACED)
+        # Whoever is alive comes again, and is the newest then; for a client that gave up there is nobody to tell.
+        return self.refused("unavailable", 1012, "another socket has come meanwhile")
 
     def refused(self, code: messages.ErrorCode, close_code: int, message: str) -> list[Action]:
         """The answer to any command: not this conversation, or not like this. The client comes back, or stops."""
@@ -389,15 +396,21 @@ class Session:
         _, safe = self._opened_parts()
         newest = EntryId(answer.epoch, answer.offset)
         known = answer.resumed and (newest == safe.outbox.newest or safe.misplaced(Misplaced(newest)))
-        return self._go_on(safe, known=known, now_ms=now_ms)
+        stands = answer.offset if answer.resumed else answer.previous_offset
+        return self._go_on(safe, known=known, stands=stands, now_ms=now_ms)
 
-    def _go_on(self, safe: Safekeeping, *, known: bool, now_ms: int) -> list[Action]:
-        """Goes on from where Redis stands, if that is known; else the client comes back, and both start from what is true."""
+    def _go_on(self, safe: Safekeeping, *, known: bool, stands: int | None, now_ms: int) -> list[Action]:
+        """Goes on from where Redis stands, if that is known; else the client comes back, and both start from what is true.
+
+        `stands`: how much of the session Redis has; None where it knows nothing of it.
+        """
         if not known:
-            return self.refused("unavailable", 1012, "the buffer has changed under this socket: resume")
+            safe.outbox.gone(stands)
         lost, safe.outbox.lost_bytes = safe.outbox.lost_bytes, 0
         if lost:
             self._out.count("lost_samples", self._opened_parts()[0].about_samples(lost))
+        if not known:
+            return self.refused("unavailable", 1012, "the buffer has changed under this socket: resume")
         return self._advance(now_ms)
 
     def _opened_parts(self) -> tuple[Recording, Safekeeping]:

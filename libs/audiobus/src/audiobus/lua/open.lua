@@ -9,8 +9,13 @@ local conv, audio = KEYS[1], KEYS[2]
 local owner, now, format, resume = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
 local h = redis.call('HMGET', conv, 'newest', 'format', 'closed', 'last_ms', 'merging', 'pos', 'in', 'settled', 'owner', 'owner_at', 'used', 'used_was')
 if h[5] then return {'merging', h[5]} end
--- A request may be executed long after its socket is gone: it must not displace one that came later.
-if h[9] and h[9] ~= owner and h[10] and tonumber(h[10]) > tonumber(ARGV[8]) then return {'stale', h[9]} end
+-- A request may be executed long after its socket is gone: it must not displace one that came later. A socket that opens its own
+-- session again displaces only one that came earlier: then Redis has lost that this one came, with what else it lost.
+if h[9] and h[9] ~= owner then
+  local arrived, own = tonumber(ARGV[8]), ARGV[5] == '1'
+  local came = tonumber(h[10] or (own and ARGV[8] or '0'))
+  if came > arrived or own and came == arrived then return {'stale', h[9]} end
+end
 
 -- What a session keeps for life is codec, rate and channels; its pre-skip may differ.
 local function kept(text) return string.match(text or '', '^[^:]*:[^:]*:[^:]*') end
