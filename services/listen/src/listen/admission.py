@@ -128,7 +128,9 @@ class Admission:
             if claims is None:
                 raise NotOursError(401, "unauthorized", "the ticket is unknown, used or expired")
             if claims.expires_at is not None and claims.expires_at <= time.time():
-                raise RefusedError(401, "token_expired", "the token that the ticket was given for has expired")
+                raise RefusedError(
+                    401, "token_expired", "the token that the ticket was given for has expired"
+                )
             return claims
         if first_token is None:
             raise RefusedError(401, "unauthorized", "a token is needed")

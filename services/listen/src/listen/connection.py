@@ -62,8 +62,6 @@ HINT_PAUSES_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 """Between tries to place a hint. What then is still missing, the pusher finds by itself."""
 HINTS_LIMIT: Final = 16
 """Hints of one socket that are being placed; one more is left out, and costs a delay, never audio."""
-CALM_MS: Final = 300
-"""A tick costs as much as three messages; a chunk that waits for its time is closed so much later at the most."""
 WEIGH_BYTES: Final = 32 * 1024
 """Between two ticks so much may come before the budget hears of it."""
 
@@ -159,8 +157,8 @@ class Connection:
     def pulse(self, at_ms: int) -> None:
         """Time has passed. Ten times a second: a session that is calm looks at it only now and then."""
         if at_ms >= self._rests_until_ms or not self._session.calm:
-            self._rests_until_ms = at_ms + CALM_MS
             self.tick(at_ms)
+            self._rests_until_ms = self._session.calm_until_ms(at_ms)
 
     def tick(self, at_ms: int) -> None:
         """Time has passed, and is looked at."""

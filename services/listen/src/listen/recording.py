@@ -107,6 +107,11 @@ class Recording:
         self._accept(data, samples, now_ms)
 
     @property
+    def due_at_ms(self) -> int | None:
+        """When the open chunk is closed by its time; None where there is none."""
+        return self._chunker.due_at_ms
+
+    @property
     def takes_several(self) -> bool:
         """Whether `take_all` may have messages: packets that are kept, of a client whose clock no arrival can move."""
         return self._several is not None and self._clock is not None and self._several.takes_several

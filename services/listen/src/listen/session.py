@@ -28,6 +28,10 @@ from listen.terms import Terms
 from servicekit.ids import valid_id
 
 REPLACED: Final = "a newer session has taken this conversation over"
+CALM_MS: Final = 1_000
+"""A tick costs as much as five messages, and changes nothing in a calm session before its open chunk is due."""
+PLAIN_CALM_MS: Final = 300
+"""Where lateness is measured, each message is looked at, and what is held back by its time too."""
 KEEPALIVE_BYTES: Final = 2
 """In the plain dialect a binary message of at most this is no audio."""
 
@@ -69,6 +73,14 @@ class Session:
         """Whether packets come, are kept as they are, and brought into Redis: time alone changes little then."""
         quiet = self.phase is Phase.OPEN and self._safe is not None and self._safe.quiet
         return quiet and self._terms.audio_format.is_kept and not self._pressure.troubled
+
+    def calm_until_ms(self, now_ms: int) -> int:
+        """How long a calm session stays so if nothing comes."""
+        if self._terms.dialect == "plain":
+            return now_ms + PLAIN_CALM_MS
+        recording = self._intake.current
+        due_at_ms = None if recording is None else recording.due_at_ms
+        return now_ms + CALM_MS if due_at_ms is None else min(now_ms + CALM_MS, due_at_ms)
 
     @property
     def waiting_samples(self) -> int:
