@@ -53,7 +53,7 @@ class ListenMetrics:
         self.handshakes = metrics.gauge("handshakes", "Sockets whose client is not known yet")
         self.waiting_bytes = metrics.gauge(
             "waiting_bytes",
-            "About what all sockets hold in memory: waiting for Redis, or kept to be written again",
+            "About what all sockets hold in memory: for Redis, for writing it again, or for clients to read",
         )
         self.waiting_limit_bytes = metrics.gauge(
             "waiting_limit_bytes", "What they may hold: TAPEDECK_MAX_WAITING_MIB"
