@@ -160,7 +160,9 @@ def _lengths(tape: Tape, account: Account) -> list[str]:
         spans = [span for span in account.spans if span.run_start_ms == tape.captured_ms(first)]
         expected = (after - first) // tape.channels * tape.message_ms * 48 - lead
         got = sum(span.samples for span in spans)
-        if got != expected:
+        # Where a run begins in a stall, nobody can tell one channel that comes late from one that spoke later (docs/inputs.md).
+        apart = 2 * tape.message_ms * 48 if tape.channels == 2 else 0
+        if not expected <= got <= expected + apart:
             found.append(f"the run of message {first} has {got} samples, and {expected} were recorded")
         at = 0
         for span in sorted(spans, key=lambda span: span.first_sample):
