@@ -172,3 +172,10 @@ async def test_looks_at_users_go_out_with_the_appends(recorder, bus):
     assert writer.commands == 2
     writer.close()
     await running
+
+
+async def test_a_usage_that_somebody_changed_by_hand_hides_no_settings(bus):
+    await bus.command("SET", bus.keys.usage("u", DAY), "spoiled")
+    await bus.command("HSET", bus.keys.user("u"), "store_audio", "0", "daily_limit_ms", "9")
+    state = await bus.look_up_user(UserRequest("u", DAY, 0, (UsageTotal(DAY, "a/1", 5),)))
+    assert (state.written, state.stores_audio, state.limit_ms, state.used_ms) == (False, False, 9, 0)
