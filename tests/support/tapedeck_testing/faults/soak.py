@@ -214,7 +214,7 @@ async def judge(rig: Rig, outcome: Outcome, specs: Sequence[LoadSpec], seen: dic
             spans = await asyncio.to_thread(stored_spans, rig.stack.store, device.uid, device.cid)
             account = Account(one, spans, await rig.counts(device.uid, device.cid))
             outcome.accounts.append(account)
-            found = wrong(tape, account)
+            found = wrong(tape, account, lossy=options.lose)
             if tape.channels == 1 and not tape.numbered and len(one.sessions) == 1:
                 found += heard(tape.expected_pcm(sound), await pcm_back(http, device.uid, device.cid))
             if found:
