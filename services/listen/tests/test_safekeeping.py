@@ -119,3 +119,44 @@ def test_what_a_resumed_session_has_stored_is_read_at_once(now_ms):
     opened = Opened(7, True, 320, None, None, None)
     safe = Safekeeping(Conversation("alice", "c"), "me", opened, Patience(), now_ms)
     assert safe.advance(now_ms) == [LookStored("c", 7)]
+
+
+def refreshes(safe, now_ms, *, settled=None, dead=None, seconds=60) -> list[tuple[int, dict]]:
+    """What is told on a line that has fallen silent, as time passes: after how many ms, and what."""
+    told = []
+    for ms in range(0, 1_000 * seconds, 100):
+        for action in safe.advance(now_ms + ms):
+            assert isinstance(action, LookStored)
+            (ack,) = safe.looked(settled, dead, now_ms + ms)
+            told.append((ms, json.loads(ack.text)))
+    return told
+
+
+def test_on_a_silent_line_stored_is_told_each_15_s_until_all_is(safe, now_ms):
+    safe.put([chunk(10)])
+    safe.advance(now_ms)
+    safe.appended(appended(10), now_ms)
+    told = refreshes(safe, now_ms)
+    assert [ms for ms, _ in told] == [14_000, 28_000, 42_000, 56_000]
+    assert {(ack["offset"], ack["stored"]) for _, ack in told} == {(10, 0)}
+    assert refreshes(safe, now_ms + 60_000, settled=EntryId(7, 10))[-1][1]["stored"] == 10
+    assert refreshes(safe, now_ms + 120_000) == []
+
+
+def test_stored_stops_at_the_first_dead_byte_and_is_refreshed_on(safe, now_ms):
+    safe.put([chunk(10)])
+    safe.advance(now_ms)
+    safe.appended(appended(10), now_ms)
+    told = refreshes(safe, now_ms, settled=EntryId(7, 10), dead=4)
+    assert len(told) == 4
+    assert all(ack["stored"] == 4 for _, ack in told)
+
+
+def test_a_look_that_fails_is_made_again_within_a_second(safe, now_ms):
+    safe.put([chunk(10)])
+    safe.advance(now_ms)
+    safe.appended(appended(10), now_ms)
+    assert kinds(safe.advance(now_ms + 14_000)) == [LookStored]
+    safe.unavailable("look", now_ms + 14_000)
+    assert safe.advance(now_ms + 14_100) == []
+    assert kinds(safe.advance(now_ms + 15_000)) == [LookStored]

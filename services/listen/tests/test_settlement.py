@@ -56,3 +56,20 @@ def test_a_flood_of_finals_is_answered_by_a_few(now_ms):
     assert answers[-1] == (1_000, True)
     settlement.finalize(2_000, now_ms)
     assert settlement.answers(1_500, now_ms + 15_000) == [(2_000, False)]
+
+
+def test_what_could_not_be_read_is_read_again_soon_and_not_14_s_later(now_ms):
+    settlement = Settlement(now_ms)
+    assert settlement.look(100, 0, now_ms + 14_000)
+    settlement.failed(now_ms + 14_000)
+    assert not settlement.look(100, 0, now_ms + 14_900)
+    assert settlement.look(100, 0, now_ms + 15_000)
+    settlement.looked(now_ms + 15_000)
+    assert not settlement.look(100, 0, now_ms + 16_000)
+
+
+def test_a_clock_that_was_set_back_puts_no_refresh_off(now_ms):
+    settlement = Settlement(now_ms)
+    assert settlement.look(100, 0, now_ms - 3_600_000)
+    settlement.looked(now_ms - 3_600_000)
+    assert not settlement.look(100, 0, now_ms - 3_599_000)

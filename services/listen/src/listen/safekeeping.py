@@ -181,7 +181,7 @@ class Safekeeping:
         """Redis did not answer a command."""
         self._under_way.discard(what)
         if what == "look":
-            self._settlement.looked(now_ms)
+            self._settlement.failed(now_ms)
         else:
             self._patience.failed(now_ms)
 

@@ -29,6 +29,8 @@ class Settlement:
         self._finals: list[_Final] = []
         self._fresh_ms = now_ms
         """When `stored` was last read."""
+        self._failed_ms = now_ms - LONGEST_LOOK_MS
+        """When it last could not be."""
         self._look_at_ms = 0
         self._pause_ms = FIRST_LOOK_MS
 
@@ -73,17 +75,25 @@ class Settlement:
         """Whether `stored` must be read now."""
         if acked <= stored:
             return False
-        if now_ms - self._fresh_ms >= REFRESH_MS:
+        if self._failed_ms <= now_ms < self._failed_ms + LONGEST_LOOK_MS:
+            return False
+        if (
+            not self._fresh_ms <= now_ms < self._fresh_ms + REFRESH_MS
+        ):  # a clock that was set back puts nothing off
             return True
         if not self._finals or now_ms < self._look_at_ms:
             return False
         return any(final.asked for final in self._finals)
 
     def looked(self, now_ms: int) -> None:
-        """`stored` was read, or could not be."""
+        """`stored` was read."""
         self._fresh_ms = now_ms
         self._pause_ms = min(LONGEST_LOOK_MS, self._pause_ms * 3 // 2)
         self._look_at_ms = now_ms + self._pause_ms
+
+    def failed(self, now_ms: int) -> None:
+        """It could not be read: soon again, so that it is fresh as soon as Redis answers."""
+        self._failed_ms = now_ms
 
     def told(self, now_ms: int) -> None:
         """An append's answer brought it."""
