@@ -24,6 +24,17 @@ async def test_who_is_about_to_end_takes_nobody():
     assert refused.value.retry_after_s is not None
 
 
+async def test_who_was_in_its_handshake_by_then_is_not_taken_either():
+    sockets = Sockets(Limits())
+    with sockets.place():
+        leaving = asyncio.create_task(sockets.leave(2.0))
+        await asyncio.sleep(0)
+        with pytest.raises(RefusedError) as refused, sockets.place_of("alice"):
+            pass
+        assert refused.value.reason == "draining"
+    await leaving
+
+
 async def test_a_gate_is_asked_before_a_place_is_taken():
     def gate() -> None:
         raise RefusedError(503, "unavailable", "not now", reason="redis_full")

@@ -54,14 +54,7 @@ class Sockets:
         Raises:
             RefusedError: 503, this process is full, about to end, or its Redis is full; 429, the address has too many.
         """
-        if self.leaving:
-            raise RefusedError(
-                503,
-                "unavailable",
-                "this server is about to end",
-                retry_after_s=retry_after_s(ELSEWHERE_S),
-                reason="draining",
-            )
+        self._stays()
         self._gate()
         with self.places.place(address):
             yield
@@ -71,10 +64,22 @@ class Sockets:
         """Holds one of a user's places.
 
         Raises:
-            RefusedError: 429, the user has too many sockets.
+            RefusedError: 429, the user has too many sockets; 503, this process is about to end. Who was in its handshake when that
+                became known is refused as well: all others have been told `going_away` by then.
         """
+        self._stays()
         with self.places.place_of(uid):
             yield
+
+    def _stays(self) -> None:
+        if self.leaving:
+            raise RefusedError(
+                503,
+                "unavailable",
+                "this server is about to end",
+                retry_after_s=retry_after_s(ELSEWHERE_S),
+                reason="draining",
+            )
 
     def begin(self, connection: Connection, wire: Wire, places: ExitStack) -> None:
         """Lets a connection begin. It is heard of until its end; then its places are free."""
