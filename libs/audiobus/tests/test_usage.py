@@ -179,3 +179,16 @@ async def test_a_usage_that_somebody_changed_by_hand_hides_no_settings(bus):
     await bus.command("HSET", bus.keys.user("u"), "store_audio", "0", "daily_limit_ms", "9")
     state = await bus.look_up_user(UserRequest("u", DAY, 0, (UsageTotal(DAY, "a/1", 5),)))
     assert (state.written, state.stores_audio, state.limit_ms, state.used_ms) == (False, False, 9, 0)
+
+
+async def test_whoever_drains_reads_what_a_conversation_used(recorder, another, bus, conversation):
+    assert await bus.used(conversation) == ()
+    first = await recorder.open()
+    await recorder.append(100, now_ms=NOON_MS)
+    second = another()
+    await second.open()
+    await second.append(30, now_ms=NOON_MS)
+    assert await bus.used(conversation) == (
+        (DAY, f"conv-1/{second.newest.epoch}", 30),
+        (DAY, f"conv-1/{first.epoch}", 100),
+    )

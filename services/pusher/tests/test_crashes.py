@@ -54,7 +54,7 @@ class Stepped:
 
 BUS = (
     "state read cut finish bury forget take_lease release_lease tombstone user_settings buffered "
-    "note_live note_not_live command"
+    "note_live note_not_live used look_up_user command"
 )
 STORE = "put get get_range head delete"
 MOST_STEPS = 200

@@ -37,7 +37,7 @@ from audiobus.keys import Keys
 from audiobus.position import Position
 from audiobus.script import Argument, script
 from audiobus.state import STATE_FIELDS, ConversationState, PreRoll
-from audiobus.usage import UserRequest, UserState
+from audiobus.usage import UsageTotal, UserRequest, UserState, conversation_totals
 
 RESUMABLE_MS: Final = 24 * 3_600_000
 """A session is resumable this long after its last byte."""
@@ -223,6 +223,17 @@ class Bus:
         """
         return ConversationState.from_values(
             await self.command("HMGET", self.keys.conv(conversation), *STATE_FIELDS)
+        )
+
+    async def used(self, conversation: Conversation) -> tuple[UsageTotal, ...]:
+        """What its newest session and the one before it used, by days.
+
+        Raises:
+            BadEntryError: a field that no script of ours wrote.
+        """
+        key = self.keys.conv(conversation)
+        return conversation_totals(
+            conversation.cid, *await self.command("HMGET", key, "newest", "used", "used_was")
         )
 
     async def stored(self, conversation: Conversation, epoch: int) -> tuple[EntryId | None, int | None]:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError, BusContractError
 from audiobus.keys import Keys
 from audiobus.script import Argument
@@ -124,3 +125,15 @@ def former_totals(cid: str, used_was: bytes) -> tuple[UsageTotal, ...]:
     if match is None:
         raise BadEntryError(f"used_was: {used_was[:60]!r} is no session with its sum")
     return session_totals(cid, int(match[1]), match[2].encode())
+
+
+def conversation_totals(
+    cid: str, newest: bytes | None, used: bytes | None, used_was: bytes | None
+) -> tuple[UsageTotal, ...]:
+    """What a conversation's newest session and the one before it used, from the fields of `td:conv`; None where one is missing.
+
+    Raises:
+        BadEntryError: a field is none that a script wrote.
+    """
+    epoch = EntryId.parse(newest).epoch if newest else 0
+    return (*session_totals(cid, epoch, used or b""), *former_totals(cid, used_was or b""))

@@ -39,6 +39,7 @@ from pusher.reason import Reason
 from pusher.retries import Retries
 from pusher.store_put import Outcome, Prepared, store_then_finish
 from pusher.unstored import Unstored
+from pusher.usage_notes import UsageNotes
 from servicekit.logs import log_context
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class Worker:
     unstored: Unstored = field(default_factory=Unstored)
     kept_back: KeptBack = field(default_factory=KeptBack)
     maker: Maker = field(default_factory=Maker)
+    usage: UsageNotes = field(default_factory=UsageNotes)
     _planner: Planner = field(init=False)
 
     def __post_init__(self) -> None:
@@ -217,6 +219,8 @@ class Worker:
         self, conversation: Conversation, state: ConversationState, until_ms: int | None
     ) -> bool:
         """Sees to `due` when there is nothing to cut. True where more came meanwhile."""
+        if until_ms is None:
+            await self.usage.note(self.bus, conversation, state.newest)
         now_ms = self.now_ms()
         at_ms = next_look_ms(state, until_ms, now_ms)
         if until_ms is None and await self._has_no_buffer(conversation, state, now_ms):
