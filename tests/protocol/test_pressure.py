@@ -150,6 +150,75 @@ async def test_no_storing(listen, value):
         assert await client.closed() == 4403
 
 
+async def test_storing_that_is_switched_off(start_listen, second):
+    """storing_off: an open session follows, too: `error` `storing_off`, and 4403; what was sent before is safe."""
+    listen = start_listen(TAPEDECK_USAGE_SECONDS="0.3")
+    async with listen.connect(conversation_id="switched") as client:
+        await client.ready()
+        await client.send(second[:16_000])
+        await listen.set_user("alice", store_audio="false")
+        assert await client.closed() == 4403
+        assert client.errors == ["storing_off"]
+        assert client.heard("ack")[-1]["offset"] >= 16_000 - 960
+    assert (await listen.refusal()).status_code == 403
+
+
+async def test_the_daily_limit(start_listen, second):
+    """usage, limit.warn: `near` at 90 %, `exceeded` at 100 %, each once; with the policy `warn` all goes on."""
+    listen = start_listen(TAPEDECK_USAGE_SECONDS="0.3", TAPEDECK_DAILY_LIMIT_MS="2000")
+    async with listen.connect(conversation_id="warned") as client:
+        await client.ready()
+        await client.send(second, second[:27_200])  # 1.85 s
+        assert await client.hear("usage") == {"type": "usage", "state": "near"}
+        await client.send(second)
+        assert await client.hear("usage") == {"type": "usage", "state": "exceeded"}
+        await client.send(second)
+        await client.acked(3 * len(second))
+        await client.say(type="close")
+        assert await client.closed() == 1000
+        assert len(client.heard("usage")) == 2
+    async with listen.connect() as again:
+        await again.ready()
+
+
+async def test_the_daily_limit_of_a_user(start_listen, second):
+    """usage, limit.warn: a user's own limit goes before the default."""
+    listen = start_listen(TAPEDECK_USAGE_SECONDS="0.3", TAPEDECK_DAILY_LIMIT_MS="1000")
+    await listen.set_user("bob", daily_limit_ms="3600000")
+    async with listen.connect(uid="bob", conversation_id="more") as client:
+        await client.ready()
+        await client.send(second, second)
+        await client.say(type="close")
+        assert await client.closed() == 1000
+    assert client.heard("usage") == []
+
+
+async def test_the_daily_limit_with_the_policy_reject(start_listen, second):
+    """limit.reject, usage, code.token: `exceeded`, `error` `limit` and 4429; new sockets get 429 and `Retry-After`."""
+    reject = {"TAPEDECK_LIMIT_POLICY": "reject", "TAPEDECK_DAILY_LIMIT_MS": "1500"}
+    listen = start_listen(TAPEDECK_USAGE_SECONDS="0.3", **reject)
+    async with listen.connect(conversation_id="rejected") as client:
+        session = (await client.ready())["session"]
+        await client.send(second, second)
+        assert await client.closed() == 4429
+        assert client.errors == ["limit"]
+        assert client.heard("usage")[-1]["state"] == "exceeded"
+        assert client.heard("error")[0]["retry_after_ms"] > 0
+        acked = client.heard("ack")[-1]["offset"]
+        assert acked >= 2 * len(second) - 960  # what was taken is safe
+    answer = await listen.refusal()
+    assert (answer.status_code, answer.json()["code"]) == (429, "limit")
+    assert int(answer.headers["retry-after"]) > 0
+    async with listen.connect(headers=PAGE) as client:
+        assert await client.closed() == 4429
+        assert client.errors == ["limit"]
+    async with listen.connect(uid="bob") as other:
+        await other.ready()
+    await listen.set_user("alice", daily_limit_ms="3600000")  # or another day begins
+    async with listen.connect(conversation_id="rejected", session=session) as client:
+        assert (await client.ready())["resume_offset"] >= acked
+
+
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
 async def test_a_deleted_conversation(listen, second, when):
     """code.stop, error: 4404 `conversation_deleted`."""

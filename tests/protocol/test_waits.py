@@ -62,9 +62,3 @@ async def test_redis_is_away(waits):
     assert found["texts"][-1]["retry_after_ms"] > 0
     assert found["resumed"]["session"] == found["session"]
     assert found["resumed"]["resume_offset"] >= found["acked"]
-
-
-@long
-async def test_storing_that_is_switched_off(waits):
-    """storing_off: followed within a minute: `error` `storing_off`, and 4403."""
-    assert await waits.outcome("storing switched off") == (4403, ["storing_off"])

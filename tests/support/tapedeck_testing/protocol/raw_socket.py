@@ -13,25 +13,42 @@ ACCEPT: Final = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 
 
 class RawSocket:
-    """An accepted socket. `head` is the answer to the handshake, as it came."""
+    """A connection, and what is read from it."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: bytes) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self.writer = writer
-        self.head = head
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def dial(cls, listen: ListenProcess) -> AsyncIterator[Self]:
+        """Connects, and says nothing."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", listen.port)
+        try:
+            yield cls(reader, writer)
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
     @classmethod
     @contextlib.asynccontextmanager
     async def connect(cls, listen: ListenProcess, query: str = "") -> AsyncIterator[Self]:
         """Does the handshake."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", listen.port)
-        try:
-            writer.write(handshake(listen.port, listen.token(), query))
-            yield cls(reader, writer, await reader.readuntil(b"\r\n\r\n"))
-        finally:
-            writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
+        async with cls.dial(listen) as raw:
+            raw.writer.write(handshake(listen.port, listen.token(), query))
+            head = (await raw.head()).decode()
+            assert head.startswith("HTTP/1.1 101 "), head
+            assert ACCEPT in head
+            yield raw
+
+    async def head(self) -> bytes:
+        """The answer to the handshake, up to its empty line."""
+        return await self._reader.readuntil(b"\r\n\r\n")
+
+    async def rest(self) -> bytes:
+        """What still comes until the end of the connection."""
+        return await self._reader.read()
 
     async def frame(self) -> tuple[int, bytes]:
         """The first byte and the payload of the next frame; the server masks nothing."""

@@ -183,23 +183,6 @@ async def _redis_away(waits: Waits) -> dict[str, Any]:
     return found
 
 
-async def _storing_switched_off(waits: Waits) -> tuple[int, list[str]]:
-    """An operator switches storing off while a user records."""
-    async with waits.listen.connect(uid="switched", conversation_id="switched") as client:
-        await client.ready()
-        await waits.listen.set_user("switched", store_audio="false")
-        async with asyncio.timeout(90):
-            while not client.errors:
-                await client.send(waits.pcm)
-                await asyncio.sleep(1)
-                try:
-                    async with asyncio.timeout(0.5):
-                        await client.next()
-                except TimeoutError:
-                    continue
-        return await client.closed(), client.errors
-
-
 SCENARIOS: Final[dict[str, Scenario]] = {
     "ping": _ping,
     "silence": _silence,
@@ -210,6 +193,5 @@ SCENARIOS: Final[dict[str, Scenario]] = {
     "stall and burst": _stall_and_burst,
     "refreshed": _refreshed,
     "redis away": _redis_away,
-    "storing switched off": _storing_switched_off,
 }
-LONG_ONES: Final = frozenset({"silence", "storing switched off"})
+LONG_ONES: Final = frozenset({"silence"})
