@@ -93,19 +93,24 @@ async def test_whoever_may_read_gets_the_same_audio(sealing_stack):
 
 
 async def test_a_level_that_changes_while_a_device_records(sealing_stack):
-    packets = opus_packets(12, seed=24)
+    packets = opus_packets(24, seed=24)
     await set_level(sealing_stack, "standard", "changing-user")
-    recording = asyncio.create_task(record(sealing_stack, "changing-user", "c", packets, 0.01))
+    recording = asyncio.create_task(record(sealing_stack, "changing-user", "c", packets, 0.005))
+    # Each change is followed by the next batch: a minute at the most, four seconds here.
     async with asyncio.timeout(60):
-        while not objects(sealing_stack.store, "changing-user", "c"):
-            await asyncio.sleep(0.02)
-    await set_level(sealing_stack, "enhanced", "changing-user")
+        for next_level, suffix in (("enhanced", ".bin"), ("standard", ".enc")):
+            while not any(
+                path.suffix == suffix for path in objects(sealing_stack.store, "changing-user", "c")
+            ):
+                await asyncio.sleep(0.02)
+            await set_level(sealing_stack, next_level, "changing-user")
+    assert not recording.done()
     await recording
     async with sealing_stack.http() as http:
         await flush(http, "changing-user", "c")
         assert await packets_back(http, "changing-user", "c") == packets
     kinds = [path.suffix for path in objects(sealing_stack.store, "changing-user", "c")]
-    assert [kind for kind, _objects in itertools.groupby(kinds)] == [".bin", ".enc"]
+    assert [kind for kind, _objects in itertools.groupby(kinds)] == [".bin", ".enc", ".bin"]
 
 
 async def test_a_copy_opens_for_the_same_user_only(sealing_stack, tmp_path):

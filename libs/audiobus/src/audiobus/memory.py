@@ -32,4 +32,4 @@ def _share(fields: dict[str, Any]) -> float | None:
         return None
     # What waits for replicas and for the AOF does not count (`getMaxmemoryState` in Redis' evict.c).
     taken = fields.get("used_memory", 0) - fields.get("mem_not_counted_for_evict", 0)
-    return max(0.0, taken / limit)
+    return max(0.0, float(taken / limit))
