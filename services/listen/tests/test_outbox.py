@@ -111,9 +111,9 @@ def test_the_tail_is_bounded_in_bytes_and_what_it_no_longer_has_is_lost():
     outbox.put([big(end) for end in range(100, 900, 100)])
     for end in range(100, 900, 100):
         outbox.appended(answer(end))
-    assert outbox.overhead_bytes == 8 * (1_000 + CHUNK_BYTES)
+    assert outbox.kept_bytes == 8 * (1_000 + CHUNK_BYTES)
     outbox.keep_at_most(2_999)
-    assert outbox.overhead_bytes == 2 * (1_000 + CHUNK_BYTES)
+    assert outbox.kept_bytes == 2 * (1_000 + CHUNK_BYTES)
     assert outbox.misplaced(EntryId(7, 100))
     assert outbox.next is not None
     assert (outbox.next.end_offset, outbox.lost_bytes) == (700, 500)
@@ -124,4 +124,4 @@ def test_without_room_no_tail_is_kept():
     outbox.keep_at_most(0)
     outbox.put([big(100)])
     outbox.appended(answer(100))
-    assert outbox.overhead_bytes == 0
+    assert outbox.kept_bytes == 0

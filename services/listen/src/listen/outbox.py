@@ -49,9 +49,14 @@ class Outbox:
         return not self._waiting
 
     @property
-    def overhead_bytes(self) -> int:
-        """About how much memory it takes beside the payload that waits."""
-        return self._tail_bytes + CHUNK_BYTES * (len(self._waiting) + len(self._tail))
+    def waiting_overhead_bytes(self) -> int:
+        """About how much memory what waits takes beside its payload."""
+        return CHUNK_BYTES * len(self._waiting)
+
+    @property
+    def kept_bytes(self) -> int:
+        """About how much memory the tail takes."""
+        return self._tail_bytes + CHUNK_BYTES * len(self._tail)
 
     def keep_at_most(self, tail_bytes: int) -> None:
         """So much may be kept for writing it again; what is more is forgotten, the oldest first."""

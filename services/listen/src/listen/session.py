@@ -90,8 +90,13 @@ class Session:
     @property
     def held_bytes(self) -> int:
         """About how much memory its audio takes: what waits for Redis, and what is kept for writing it again."""
-        held_bytes = self._intake.waiting_bytes(self._safe.outbox.acked if self._safe else 0)
-        return held_bytes + (self._safe.outbox.overhead_bytes if self._safe else 0)
+        return self._waiting_bytes + (self._safe.outbox.kept_bytes if self._safe else 0)
+
+    @property
+    def _waiting_bytes(self) -> int:
+        if self._safe is None:
+            return self._intake.waiting_bytes(0)
+        return self._intake.waiting_bytes(self._safe.outbox.acked) + self._safe.outbox.waiting_overhead_bytes
 
     def allow(self, waiting_bytes: int, tail_bytes: int) -> None:
         """How much may wait here from now on, and be kept for writing it again. Looked at with the next event."""
@@ -327,9 +332,8 @@ class Session:
                 self._wind_up(now_ms)
         if self.phase is Phase.OPENING and self._patience.may_try(now_ms):
             self._open(self._resume, now_ms, own=False)
-        waiting_bytes = self._intake.waiting_bytes(self._safe.outbox.acked if self._safe else 0)
         failing = self._patience.pause_ms > 0
-        self._out.trouble(self._pressure.judge(self.waiting_samples, waiting_bytes, failing=failing))
+        self._out.trouble(self._pressure.judge(self.waiting_samples, self._waiting_bytes, failing=failing))
         return self._out.take()
 
     def _heed(self, now_ms: int) -> list[Action]:

@@ -53,6 +53,8 @@ class Stretch:
         """When the oldest payload came that no job has taken."""
         self.began = False
         """A job was made of it: there is an encoder."""
+        self.pieces_at_end = 0
+        """How many there were when it ended."""
         self.end: _End | None = None
         """None while it goes on."""
         self._tick_48k = audio_format.source_rate
@@ -99,6 +101,7 @@ class Stretch:
 
     def finish(self, tick: int, offset: int, *, resumable: bool, before: NextTicks, after: NextTicks) -> None:
         """It ends at a position that `end_tick` named, with the session's byte `offset`."""
+        self.pieces_at_end = self.pieces
         self.end = _End(tick, offset, resumable, before, after)
 
     def job(self, before: int | None) -> EncodeJob:

@@ -56,6 +56,8 @@ class TranscodeLane:
         self._stretches: deque[Stretch] = deque()
         self._current: Stretch | None = None
         """The last of them, as long as it goes on."""
+        self._ended_pieces = 0
+        """Of the others, as they were when each ended."""
         self._job: EncodeJob | None = None
         """What is being encoded."""
         self._run_start_ms: int | None = None
@@ -89,7 +91,8 @@ class TranscodeLane:
     @property
     def overhead_bytes(self) -> int:
         """About how much memory it takes beside the payload: a client may cut that as small as it likes."""
-        return sum(STRETCH_BYTES + PIECE_BYTES * stretch.pieces for stretch in self._stretches)
+        pieces = self._ended_pieces + (self._current.pieces if self._current else 0)
+        return STRETCH_BYTES * len(self._stretches) + PIECE_BYTES * pieces
 
     def rests(self, quiet_ms: int) -> bool:
         """Whether an encoder, or a job to come, holds something back that shall come out, as the line is quiet for so long.
@@ -203,6 +206,7 @@ class TranscodeLane:
         self._offset = end_offset if then == "nothing" else stretch.ledger.final_offset
         resumable = then == "return" and (held_back or not self._format.is_pcm)
         stretch.finish(tick, self._offset, resumable=resumable, before=before, after=self._standings())
+        self._ended_pieces += stretch.pieces_at_end
         self._next_sample = tick // self._tick_48k
         self._aligned = tick
         self._current = None
@@ -242,7 +246,7 @@ class TranscodeLane:
         self._close(stretch, now_ms, trim=result.trim)
         if job.end is not None:
             self._chunker.give_up()
-            self._stretches.popleft()
+            self._drop_first()
 
     def _resume(self, position: Position) -> None:
         self._run_start_ms, self._next_sample = position.run_start_ms, position.next_sample
@@ -264,6 +268,9 @@ class TranscodeLane:
         self._stretches.append(stretch)
         self._current = stretch
         return stretch
+
+    def _drop_first(self) -> None:
+        self._ended_pieces -= self._stretches.popleft().pieces_at_end
 
     def _follows(self, channel: Channel, data: bytes, samples: int, end_offset: int, now_ms: int) -> bool:
         """Takes what nearly every message of mono PCM is: whole samples that follow on. Whether it was that."""
@@ -336,7 +343,7 @@ class TranscodeLane:
 
     def _count(self, stretch: Stretch, now_ms: int) -> None:
         """A stretch without audio has ended: it only moves the offset."""
-        self._stretches.popleft()
+        self._drop_first()
         if stretch.run_start_ms is not None:
             self._chunker.begin(
                 stretch.run_start_ms, stretch.first_sample, lead=0, starts=False, now_ms=now_ms
