@@ -52,10 +52,8 @@ from listen.terms import Terms
 
 log = logging.getLogger(__name__)
 
-SEVERAL: Final = 10
-"""Messages that are taken at once: 200 ms of most devices' audio, and a whole part of a chunk."""
-SEVERAL_MS: Final = 200
-"""So old they may become, and a tick more."""
+SEVERAL: Final = 25
+"""Messages that are taken at once: half of most devices' chunk. None waits longer than from one tick to the next."""
 SMALL_BYTES: Final = 2 * 1024
 """Only messages up to this size are."""
 HINT_PAUSES_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
@@ -165,8 +163,7 @@ class Connection:
         if self._received:
             self._backend.metrics.received[self._terms.audio_format.codec].inc(self._received)
             self._received = 0
-        if self._several and at_ms - self._several_since_ms >= SEVERAL_MS:
-            self._take_several()
+        self._take_several()
         self._weigh()
         self.feed(lambda: self._session.tick(at_ms))
 

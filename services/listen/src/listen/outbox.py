@@ -70,7 +70,7 @@ class Outbox:
 
     def put(self, chunks: list[ReadyChunk]) -> None:
         """More chunks, in order."""
-        self._waiting.extend(chunks)
+        self._waiting.extend(ready.packed() for ready in chunks)
 
     def appended(self, answer: Appended) -> ReadyChunk:
         """The next chunk is safe; answers it."""
