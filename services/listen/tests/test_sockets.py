@@ -123,6 +123,12 @@ async def test_who_neither_reads_nor_answers_does_not_hold_up_the_end(make_servi
         for reader, writer in lines:
             writer.write(request.encode())
             await reader.readuntil(b"ready")
+        silent = await asyncio.open_connection("127.0.0.1", service.port)
+        silent[1].write(
+            request.replace("/v4/listen", "/v4/web/listen").replace("Authorization", "X").encode()
+        )
+        await silent[0].readuntil(b"101")
+        lines.append(silent)
         process.terminate()
         assert await asyncio.wait_for(process.wait(), 10) == 0
         for _, writer in lines:

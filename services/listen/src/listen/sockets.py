@@ -128,12 +128,17 @@ class Sockets:
             connection.abort()
 
     async def _gone_by(self, deadline_s: float) -> None:
-        """Waits until nobody is left, or until a loop time; breaks off those that do not answer their close."""
+        """Waits until nobody is left, or until a loop time; breaks off those that do not answer their close.
+
+        Handshakes under way are refused when they are through; one that takes longer, as no token comes, is not waited for.
+        """
         loop = asyncio.get_running_loop()
         over_since_s: dict[Connection, float] = {}
-        while len(self) and loop.time() < deadline_s:
+        handshakes_by_s = loop.time() + UNANSWERED_S
+        while loop.time() < deadline_s and (
+            self._connections or (len(self) and loop.time() < handshakes_by_s)
+        ):
             for connection in list(self._connections):
-                # What was in its handshake when this began comes a little later.
                 connection.leave()
                 if connection.over and loop.time() - over_since_s.setdefault(connection, loop.time()) > (
                     UNANSWERED_S
