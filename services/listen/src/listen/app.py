@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from audiobus.errors import BusUnavailableError
 from listen.admission import REDIS_S, Admission
+from listen.comeback import REDIS_AWAY_S, retry_after_s
 from listen.errors import RefusedError
 from listen.messages import AWAY
 from listen.tickets import TICKET_S, Tickets
@@ -48,9 +49,12 @@ class ListenApp:
             async with asyncio.timeout(REDIS_S):
                 ticket = await self._tickets.issue(claims)
         except RefusedError as error:
-            return problem(error.status, error.code, error.message, headers=cors)
+            again = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+            return problem(error.status, error.code, error.message, headers={**cors, **again})
         except (BusUnavailableError, TimeoutError):
-            return problem(503, "unavailable", AWAY, headers={**cors, "Retry-After": "5"})
+            return problem(
+                503, "unavailable", AWAY, headers={**cors, "Retry-After": str(retry_after_s(REDIS_AWAY_S))}
+            )
         body = {"ticket": ticket, "expires_in_s": TICKET_S}
         return JSONResponse(body, 201, headers={**cors, "Cache-Control": "no-store"})
 

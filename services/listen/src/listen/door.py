@@ -12,6 +12,7 @@ from itertools import takewhile
 from typing import Any, Final
 
 from listen.answer import refusal
+from listen.comeback import FULL_S, retry_after_s
 from listen.errors import BadHandshakeError
 from listen.handshake import HEAD_BYTES_LIMIT, Handshake, HttpHead, head_end, read_head
 from listen.metrics import ListenMetrics
@@ -129,7 +130,11 @@ class Door(asyncio.Protocol):
         transport = self._transport
         if transport is not None and not transport.is_closing():
             with identified(""):
-                transport.write(refusal(503, CROWDED, code="unavailable", headers={"Retry-After": "5"}))
+                transport.write(
+                    refusal(
+                        503, CROWDED, code="unavailable", headers={"Retry-After": str(retry_after_s(FULL_S))}
+                    )
+                )
             transport.close()
 
     def close(self) -> None:
