@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from listen.door import Doorway
+from listen.heap import Heap
 from listen.http_side import HttpSide
 from servicekit.bind import BACKLOG
 from servicekit.ending import end
@@ -43,9 +44,11 @@ async def serving(bound: socket.socket, doorway: Doorway, http: HttpSide) -> Asy
 
 async def _sweep(doorway: Doorway) -> None:
     loop = asyncio.get_running_loop()
+    heap = Heap()
     while True:
         await asyncio.sleep(SWEEP_S)
         doorway.sweep(loop.time())
+        heap.watch(len(doorway.wires))
 
 
 def _raise_open_files() -> None:

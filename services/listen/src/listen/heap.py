@@ -1,0 +1,28 @@
+"""Memory that sockets have freed, given back to the system: glibc keeps it otherwise, page by page between what is still used.
+
+Owns when that is worth its few milliseconds: after many sockets have gone.
+"""
+
+import ctypes
+from collections.abc import Callable
+from typing import Final
+
+MANY: Final = 50
+"""Sockets that must have gone since the last time."""
+
+
+class Heap:
+    """The heap of this process."""
+
+    def __init__(self) -> None:
+        self._trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        """None where the C library is another one."""
+        self._most = 0
+        """The most sockets since the last time."""
+
+    def watch(self, sockets: int) -> None:
+        """So many sockets are open now."""
+        self._most = max(self._most, sockets)
+        if self._trim is not None and self._most - sockets >= max(MANY, self._most // 4):
+            self._most = sockets
+            self._trim(0)
