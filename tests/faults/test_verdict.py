@@ -67,7 +67,11 @@ def account(recording, spans=None, **changes):
     )
     for name, value in changes.items():
         setattr(seen, name, value)
-    return Account(seen, spans, {"received": samples, "stored": samples, "dead": 0, "entries": 0})
+    return Account(
+        seen,
+        spans,
+        {"received": samples, "stored": samples, "dead": 0, "entries": 0, "used_ms": samples // 48},
+    )
 
 
 def test_what_is_right_is_right():
@@ -136,6 +140,9 @@ def test_what_does_not_add_up_is_found():
     right = account(recording)
     right.counts = {**right.counts, "received": right.counts["received"] + 1}
     assert any("not so" in text for text in wrong(recording, right))
+    right = account(recording)
+    right.counts = {**right.counts, "used_ms": 11_000}
+    assert any(text.startswith("usage") for text in wrong(recording, right))
     right.counts = {**right.counts, "entries": 1}
     assert any("still wait" in text for text in wrong(recording, right))
 

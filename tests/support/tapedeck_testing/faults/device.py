@@ -159,6 +159,10 @@ class Device:
                 self._on_ready(message)
             case "ack":
                 self._on_ack(message)
+            case "finalized":
+                self.progress.finalized(message)
+                self._closing = False
+                self._send_close()
             case "status":
                 self._buffering = message["state"] == "buffering"
                 self.story.buffering += self._buffering
@@ -260,7 +264,9 @@ class Device:
         if self._closing or self._line is None:
             return
         self._closing = True
-        self._line.write(frame(TEXT, b'{"type":"close"}'))
+        keeps = self.progress.keep == "stored" and not self.tape.plain and not self.progress.all_kept
+        # Who wants to survive the loss of Redis keeps its copy until it is told that all of it is stored.
+        self._line.write(frame(TEXT, b'{"type":"finalize"}' if keeps else b'{"type":"close"}'))
 
     def _pause(self) -> float:
         if self._going_away_ms is not None:

@@ -82,7 +82,17 @@ class Progress:
         self.cursor = offset
         self.furthest = max(self.furthest, offset)
 
+    def finalized(self, message: Mapping[str, Any]) -> None:
+        """The answer to `finalize`."""
+        if message["stored"]:
+            self.stored = max(self.stored, self.base + int(message["offset"]))
+
     @property
     def all_acked(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether nothing is left to send."""
         return self.acked >= self.total
+
+    @property
+    def all_kept(self) -> bool:
+        """Whether the device may forget all of it."""
+        return self.all_acked and (self.keep == "acked" or self.stored >= self.total)

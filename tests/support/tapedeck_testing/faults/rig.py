@@ -147,10 +147,20 @@ class Rig:
     # -- what it says ------------------------------------------------------------------------------------------------
 
     async def counts(self, uid: str, cid: str) -> dict[str, int]:
-        """Audio of a conversation, in samples at 48 kHz: received, stored, dead; and the entries that still wait."""
+        """Audio of a conversation, in samples at 48 kHz: received, stored, dead; the entries that still wait; ms of usage."""
         tag = f"{{{uid}/{cid}}}"
         async with self.client() as client:
             values: list[Any] = await client.hmget(f"td:conv:{tag}", ["in", "out", "dead"])
             waiting = await client.xlen(f"td:audio:{tag}")
+            used = 0
+            async for key in client.scan_iter(f"td:usage:{{{uid}}}:*"):
+                fields: dict[Any, Any] = await client.hgetall(key)
+                used += sum(int(ms) for name, ms in fields.items() if name.startswith(f"{cid}/".encode()))
         received, stored, dead = (int(value or 0) for value in values)
-        return {"received": received, "stored": stored, "dead": dead, "entries": int(waiting)}
+        return {
+            "received": received,
+            "stored": stored,
+            "dead": dead,
+            "entries": int(waiting),
+            "used_ms": used,
+        }

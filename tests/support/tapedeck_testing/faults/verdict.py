@@ -57,7 +57,8 @@ def wrong(tape: Tape, account: Account, *, lossy: bool = False) -> list[str]:
     if seen.outcome != "done":
         found.append(f"the device ended as {seen.outcome!r}, acked {seen.acked} of {seen.total}")
         return found + ([] if tape.plain else _offsets(account))
-    found += _conserved(account)
+    # What Redis lost, its counters have lost too.
+    found += _settled(account) if lossy else _conserved(account) + _used(account)
     if tape.plain:
         return found + _plain(tape, account, lossy=lossy)
     found += _offsets(account)
@@ -76,15 +77,31 @@ def _doubled(spans: Sequence[Span]) -> list[str]:
     ]
 
 
-def _conserved(account: Account) -> list[str]:
-    """received = stored + waiting + dead, and what is counted as stored lies there."""
+def _settled(account: Account) -> list[str]:
     counts = account.counts
     if counts["entries"] or counts["dead"]:
         return [f"{counts['entries']} entries still wait, {counts['dead']} samples are dead"]
+    return []
+
+
+def _conserved(account: Account) -> list[str]:
+    """received = stored + waiting + dead, and what is counted as stored lies there."""
+    counts = account.counts
+    if waits := _settled(account):
+        return waits
     if not counts["received"] == counts["stored"] == account.samples:
         return [
             f"received {counts['received']} = stored {counts['stored']} = in the store {account.samples}: not so"
         ]
+    return []
+
+
+def _used(account: Account) -> list[str]:
+    """Usage is what was recorded, whoever of several processes wrote it down; each session's day is rounded to a ms."""
+    used_ms, stored_ms = account.counts["used_ms"], account.samples / 48
+    rounded = len({span.epoch for span in account.spans}) + 2
+    if abs(used_ms - stored_ms) > rounded:
+        return [f"usage says {used_ms} ms, stored are {stored_ms:.0f}"]
     return []
 
 
