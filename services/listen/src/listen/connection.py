@@ -374,8 +374,10 @@ class Connection:
 
     async def _open(self, action: Open) -> None:
         conversation = Conversation(self._terms.uid, action.conversation_id)
-        if self._terms.dialect == "plain" and not action.own:
+        if self._terms.dialect == "plain" and not (action.own or self._closed):
             await self._backend.handover.take(conversation, self)
+        if self._closed:
+            return
         try:
             answer = await self._backend.bus.open(
                 conversation,

@@ -22,7 +22,8 @@ PATIENCE_S: Final = 600.0
 """After so long a total is left to whoever comes next."""
 MOST: Final = 10_000
 """Users whose totals wait; one more is left to whoever comes next."""
-GROUP: Final = 50
+GROUP: Final = 500
+"""Users at a time; the writer makes its pipelines of them."""
 LAST_S: Final = 0.5
 """How long the process may wait for the last ones at its end."""
 

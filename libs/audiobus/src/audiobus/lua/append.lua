@@ -12,21 +12,24 @@ local used = h[8] or ''
 
 -- The session's audio by UTC day, the newest day first: `day:samples[,day:samples]`. Two days are enough for a clock, or one of two
 -- machines' clocks, that stands before midnight again: a day that is neither of them never takes the place of a newer one.
-local function count(day, samples)
+local function on_another_day(day, samples)
   local newest, most, other, rest = string.match(used, '^(%d+):(%d+),?(%d*):?(%d*)$')
-  local function pair(of, sum) return of .. ':' .. string.format('%.0f', sum) end
-  if not newest then return pair(day, samples) end
-  newest = tonumber(newest)
-  if day == newest then return pair(day, most + samples) .. (other ~= '' and ',' .. other .. ':' .. rest or '') end
-  if day > newest then return pair(day, samples) .. ',' .. newest .. ':' .. most end
-  if other == '' or day > tonumber(other) then return newest .. ':' .. most .. ',' .. pair(day, samples) end
-  return newest .. ':' .. most .. ',' .. pair(other, rest + samples)
+  if not newest then return day .. ':' .. samples end
+  if day > tonumber(newest) then return day .. ':' .. samples .. ',' .. newest .. ':' .. most end
+  if other == '' or day > tonumber(other) then return newest .. ':' .. most .. ',' .. day .. ':' .. samples end
+  return newest .. ':' .. most .. ',' .. other .. ':' .. (rest + samples)
 end
 if h[2] ~= ARGV[3] then
   if h[2] ~= ARGV[2] then return {'newest', h[2] or ''} end
   redis.call('XADD', audio, ARGV[3], 'c', ARGV[4])
   received = received + tonumber(ARGV[6])
-  used = count(math.floor(tonumber(ARGV[5]) / 86400000), tonumber(ARGV[6]))
+  local day = math.floor(ARGV[5] / 86400000)
+  local newest, most, rest = string.match(used, '^(%d+):(%d+)(.*)$')
+  if newest and tonumber(newest) == day then
+    used = newest .. ':' .. (most + ARGV[6]) .. rest
+  else
+    used = on_another_day(day, ARGV[6])
+  end
   redis.call('HSET', conv, 'newest', ARGV[3], 'last_ms', ARGV[5], 'pos', ARGV[7], 'in', string.format('%.0f', received), 'used', used)
 end
 local waiting = received - tonumber(h[5] or '0') - tonumber(h[6] or '0')
