@@ -545,7 +545,12 @@ async def raw(service: Service) -> AsyncIterator[Callable[..., Any]]:
     writers: list[asyncio.StreamWriter] = []
 
     async def open_socket(
-        query: str = "codec=opus", headers: str = "", *, after: bytes = b"", uid: str = "alice"
+        query: str = "codec=opus",
+        headers: str = "",
+        *,
+        after: bytes = b"",
+        uid: str = "alice",
+        plain: bool = False,
     ) -> tuple[Raw, str]:
         client = socket.socket()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
@@ -555,7 +560,8 @@ async def raw(service: Service) -> AsyncIterator[Callable[..., Any]]:
         head = (
             f"GET /v4/listen?{query} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-            f"Sec-WebSocket-Protocol: tapedeck.v1\r\nAuthorization: Bearer {token(uid)}\r\n{headers}\r\n"
+            f"{'' if plain else 'Sec-WebSocket-Protocol: tapedeck.v1' + chr(13) + chr(10)}"
+            f"Authorization: Bearer {token(uid)}\r\n{headers}\r\n"
         )
         writer.write(head.encode() + after)
         answer = (await reader.readuntil(b"\r\n\r\n")).decode()

@@ -90,6 +90,23 @@ async def test_a_client_that_reads_nothing_is_let_go(service, raw, monkeypatch):
     await asyncio.wait([pouring])
 
 
+async def test_a_plain_client_need_never_read(service, raw, packets, monkeypatch):
+    monkeypatch.setattr(wire, "WRITE_BYTES_LIMIT", 2_048)
+    monkeypatch.setattr(wire, "KEEPALIVE_S", 0.1)
+    client, _ = await raw("codec=opus&conversation_id=deaf", plain=True)
+    client.writer.transport.pause_reading()
+    client.writer.write(client.frame(1, b"{") * 4_000)  # each gets an error: more than the kernel's buffers hold
+    async with asyncio.timeout(20):
+        rejected = 'tapedeck_messages_rejected_total{reason="bad_json"}'
+        while (await service.metrics())[rejected] < 4_000:
+            await asyncio.sleep(0.05)
+    client.writer.write(b"".join(client.frame(2, packet) for packet in packets[:100]))
+    async with asyncio.timeout(20):
+        while sum(len(span.packets) for span in await service.spans("deaf")) < 100:
+            await asyncio.sleep(0.02)
+    assert (await service.metrics())["tapedeck_connections"] == 1
+
+
 async def test_a_client_that_leaves_with_unread_messages_is_let_go(service, raw, packets):
     client, _ = await raw()
     client.writer.write(b"".join(client.frame(2, packet) for packet in packets * 4))

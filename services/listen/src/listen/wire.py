@@ -10,6 +10,7 @@ before.
 
 import asyncio
 import logging
+import socket
 from collections import deque
 from typing import Any, Final, Protocol, cast
 
@@ -72,6 +73,7 @@ class Wire(WSListener):
         "_direct",
         "_held",
         "_kind",
+        "_may_be_deaf",
         "_over",
         "_parts",
         "_paused",
@@ -101,6 +103,8 @@ class Wire(WSListener):
         """What that message is."""
         self._held: deque[tuple[Any, bytes]] | None = None
         """What had been read already when reading was paused."""
+        self._may_be_deaf = False
+        """The plain dialect: its clients need never read. While something waits for one, nothing more is sent."""
         self._paused = True
         self._direct = False
         """Nothing stands in the way of handing over a whole message as it comes."""
@@ -115,6 +119,9 @@ class Wire(WSListener):
 
     def accept(self, key: str, subprotocol: str | None, rest: bytes) -> None:
         """Answers the handshake, and takes what came after it."""
+        if subprotocol is None:
+            self._may_be_deaf = True
+            let_its_window_stay_shut(self._transport)
         frames = Frames(self, subprotocol, MESSAGE_BYTES_LIMIT)
         self._transport.set_protocol(frames)
         frames.connection_made(Line(self._transport))
@@ -125,6 +132,8 @@ class Wire(WSListener):
     def send(self, text: str) -> None:
         """Sends a text message; dropped where nobody can get it any more."""
         if self._over or self._closing or self._ws is None:
+            return
+        if self._may_be_deaf and self._transport.get_write_buffer_size():
             return
         self._ws.send(_TEXT, text)
         self._bound()
@@ -194,8 +203,9 @@ class Wire(WSListener):
             self.abort()
         elif now_s - self._pinged_s >= KEEPALIVE_S and self._ws is not None:
             self._pinged_s = now_s
-            self._ws.send_ping()
-            self._bound()
+            if not (self._may_be_deaf and self._transport.get_write_buffer_size()):
+                self._ws.send_ping()
+                self._bound()
         return True
 
     @property
@@ -322,3 +332,10 @@ class Wire(WSListener):
         if self._transport.get_write_buffer_size() > WRITE_BYTES_LIMIT:
             log.info("a client does not read what it is sent: it is cut off")
             self._transport.abort()
+
+
+def let_its_window_stay_shut(transport: asyncio.Transport) -> None:
+    """Has the kernel keep a connection whose peer takes nothing but lives (RFC 1122 §4.2.2.17); `SILENT_S` finds the dead."""
+    connection = transport.get_extra_info("socket")
+    if connection is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 0)
