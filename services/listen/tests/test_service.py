@@ -4,11 +4,12 @@ import asyncio
 import itertools
 import random
 import signal
+import time
 
 import numpy as np
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from audiobus import Conversation
+from audiobus import Conversation, utc_day
 from audiocodec.resampler import opus_rate, resample
 from audiocodec.span import decode, join
 from tapedeck_testing.recordings import aac_messages
@@ -63,6 +64,24 @@ class Recorder:
             return
 
 
+async def every_ms_counted(service, cids: list[str]) -> None:
+    """Waits until what was used is what Redis was given, each session's on its own, and never sees more."""
+    given = {cid: (await service.bus.state(Conversation("alice", cid))).received_samples / 48 for cid in cids}
+    today = utc_day(time.time_ns() // 1_000_000)
+    async with asyncio.timeout(20):
+        while True:
+            used = dict.fromkeys(cids, 0)
+            for day in (today - 1, today):
+                for field, ms in (
+                    await service.bus.client.hgetall(service.bus.keys.usage("alice", day))
+                ).items():
+                    used[field.decode().partition("/")[0]] += int(ms)
+            assert all(used[cid] <= given[cid] for cid in cids), (used, given)
+            if all(given[cid] - used[cid] < 2 for cid in cids):  # each day is rounded down
+                return
+            await asyncio.sleep(0.02)
+
+
 async def test_killed_at_any_moment_nothing_acked_is_lost_and_nothing_doubled(make_service, second, packets):
     service = make_service()
     chooser = random.Random(7)
@@ -80,6 +99,7 @@ async def test_killed_at_any_moment_nothing_acked_is_lost_and_nothing_doubled(ma
                 process.send_signal(signal.SIGKILL)
         async with service.process():
             await asyncio.wait(running)
+            await every_ms_counted(service, ["speech", "packets"])
     assert all(recorder.connections > 2 for recorder in recorders)
 
     spans = await service.spans("speech")
