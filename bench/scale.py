@@ -12,7 +12,7 @@ class Scale:
     codec_seconds: int
     """Audio that a round encodes, and ten times as much that it decodes."""
     sockets: int
-    """Of the part `redis`."""
+    """Of the parts `redis` and `shells`."""
     listen_sockets: int
     """Of the part `listen`, in a round."""
     few_rounds: int
