@@ -54,7 +54,9 @@ class ReadyChunk:
         chunk = self.chunk
         if isinstance(chunk, PackedChunk):
             return self
-        packed = PackedChunk(chunk.at_ms, chunk.samples, chunk.first_offset, self.size, chunk.encode())
+        # Copied: what msgspec answers is as large as its buffer had grown, a third more.
+        entry = bytes(memoryview(chunk.encode()))
+        packed = PackedChunk(chunk.at_ms, chunk.samples, chunk.first_offset, self.size, entry)
         return ReadyChunk(packed, self.end_offset, self.position)
 
 
