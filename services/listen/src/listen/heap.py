@@ -4,8 +4,10 @@ Owns when that is worth its few milliseconds: after many sockets have gone.
 """
 
 import ctypes
-from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MANY: Final = 50
 """Sockets that must have gone since the last time."""

@@ -12,7 +12,8 @@ from typing import Final
 from listen import messages
 from listen.admission import V1, Admission, Admitted, dialect, sees_only_sockets
 from listen.answer import refusal
-from listen.connection import Backend, Connection, now_ms
+from listen.backend import Backend, now_ms
+from listen.connection import Connection
 from listen.door import Door
 from listen.encoding import SocketEncoder
 from listen.errors import RefusedError

@@ -9,8 +9,8 @@ from audiobus.redis_settings import complaints
 from audiocodec import libopus
 from listen.admission import Admission
 from listen.app import ListenApp
+from listen.backend import Backend
 from listen.budget import Budget
-from listen.connection import Backend
 from listen.door import Doorway
 from listen.encoding import encoder_pool
 from listen.handover import Handover

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
+from listen.backend import now_ms
 from listen.comeback import ELSEWHERE_S, reconnect_after_ms, retry_after_s
-from listen.connection import Connection, now_ms
+from listen.connection import Connection
 from listen.errors import RefusedError
 from listen.places import Limits, Places
 from listen.wire import Wire

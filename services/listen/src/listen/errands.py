@@ -1,0 +1,248 @@
+"""What a session asks for that takes time: commands to Redis and encodings. Their answers come back to it as events.
+
+Owns the tasks, and what an error of Redis means to a session. Must not wait for anything itself.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, Protocol
+
+from audiobus import Appended, Conversation, Misplaced, Replaced, UserRequest
+from audiobus.errors import (
+    BusError,
+    BusFullError,
+    BusUnavailableError,
+    ConversationDeletedError,
+    FormatMismatchError,
+    MergingError,
+    StaleSocketError,
+)
+from listen.actions import Action, Append, AskToStore, Due, Encode, LookStored, LookUser, Open, Ready, Watch
+from listen.backend import Backend, now_ms
+from listen.commit import append_then_acknowledge
+from listen.encoding import SocketEncoder
+from listen.session import Session
+from listen.terms import Terms
+
+log = logging.getLogger(__name__)
+
+HINT_PAUSES_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+"""Between tries to place a hint. What then is still missing, the pusher finds by itself."""
+HINTS_LIMIT: Final = 16
+"""Hints of one socket that are being placed; one more is left out, and costs a delay, never audio."""
+
+
+class Socket(Protocol):
+    """Whose errands they are."""
+
+    def feed(self, event: Callable[[], list[Action]]) -> None:
+        """Gives the session an event."""
+
+    def errand_done(self, error: BaseException | None) -> None:
+        """An errand has ended, or broke."""
+
+    @property
+    def over(self) -> bool:
+        """Whether its session is."""
+
+    def supersede(self) -> None:
+        """A newer socket has come for the conversation."""
+
+
+class Errands:
+    """The errands of one socket."""
+
+    __slots__ = ("_backend", "_encoder", "_hints", "_session", "_socket", "_tasks", "_terms")
+
+    def __init__(
+        self, terms: Terms, session: Session, encoder: SocketEncoder, backend: Backend, socket: Socket
+    ) -> None:
+        self._terms = terms
+        self._session = session
+        self._encoder = encoder
+        self._backend = backend
+        self._socket = socket
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._hints = 0
+        """Being placed."""
+
+    def run(self, action: Action) -> None:
+        """Sets off to do it."""
+        match action:
+            case Append():
+                self._spawn(self._append(action), "append")
+            case Encode():
+                self._spawn(self._encode(action), "encode")
+            case Open():
+                self._spawn(self._open(action), "open")
+            case AskToStore():
+                self._spawn(self._ask(action), "ask")
+            case LookStored():
+                self._spawn(self._look(action), "look")
+            case LookUser():
+                self._spawn(self._look_up(action), "user")
+            case Watch(cid, due_at_ms):
+                conversation = Conversation(self._terms.uid, cid)
+                self._hint(lambda: self._backend.hints.due(conversation, due_at_ms))
+                self._hint(lambda: self._backend.bus.note_live(conversation, now_ms()))
+            case Due(cid, at_ms):
+                conversation = Conversation(self._terms.uid, cid)
+                self._hint(lambda: self._backend.hints.due(conversation, at_ms))
+            case Ready(cid, reason):
+                conversation = Conversation(self._terms.uid, cid)
+                self._hint(lambda: self._backend.hints.ready(conversation, reason))
+            case _:
+                raise AssertionError(f"{type(action).__name__} is no errand")
+
+    def cancelled(self) -> bool:
+        """Ends all that are under way. Whether none is: else it comes back to `errand_done`."""
+        for task in self._tasks:
+            task.cancel()
+        return not self._tasks
+
+    async def _encode(self, action: Encode) -> None:
+        loop = asyncio.get_running_loop()
+        result = await loop.run_in_executor(self._backend.encoders, self._encoder.run, action.job)
+        self._socket.feed(lambda: self._session.encoded(result, now_ms()))
+
+    async def _append(self, action: Append) -> None:
+        began = time.monotonic()
+        try:
+            await append_then_acknowledge(self._backend.writer, action.request, self._appended)
+        except BusError as error:
+            self._failed("append", error)
+        else:
+            metrics = self._backend.metrics
+            metrics.append_seconds.observe(time.monotonic() - began)
+            metrics.ack_seconds.observe(max(0, now_ms() - action.closed_at_ms) / 1000)
+
+    def _appended(self, answer: Appended | Replaced | Misplaced) -> None:
+        if isinstance(answer, Appended):
+            self._socket.feed(lambda: self._session.appended(answer, now_ms()))
+        else:
+            self._socket.feed(lambda: self._session.append_refused(answer, now_ms()))
+
+    async def _open(self, action: Open) -> None:
+        conversation = Conversation(self._terms.uid, action.conversation_id)
+        if self._terms.dialect == "plain" and not (action.own or self._socket.over):
+            await self._backend.handover.take(conversation, self._socket)
+        if self._socket.over:
+            return
+        try:
+            answer = await self._backend.bus.open(
+                conversation,
+                owner=self._terms.owner,
+                format=str(self._terms.audio_format),
+                now_ms=now_ms(),
+                resume=action.resume,
+                own=action.own,
+                arrived_ms=action.arrived_ms,
+            )
+        except BusError as error:
+            self._failed("open", error)
+        else:
+            self._socket.feed(lambda: self._session.opened(answer, now_ms()))
+
+    async def _ask(self, action: AskToStore) -> None:
+        conversation = Conversation(self._terms.uid, action.conversation_id)
+        try:
+            answer = await self._backend.bus.ask(
+                conversation, action.reason, owner=self._terms.owner, ends=action.ends
+            )
+            if not isinstance(answer, Replaced):
+                await self._backend.hints.ready(conversation, action.reason)
+        except BusError as error:
+            self._failed("ask", error)
+            return
+        if isinstance(answer, Replaced):
+            self._socket.feed(lambda: self._session.append_refused(answer, now_ms()))
+        else:
+            self._socket.feed(lambda: self._session.asked(now_ms()))
+
+    async def _look(self, action: LookStored) -> None:
+        conversation = Conversation(self._terms.uid, action.conversation_id)
+        try:
+            settled, dead_offset = await self._backend.bus.stored(conversation, action.epoch)
+        except BusError as error:
+            self._failed("look", error)
+        else:
+            self._socket.feed(lambda: self._session.looked(settled, dead_offset, now_ms()))
+
+    async def _look_up(self, action: LookUser) -> None:
+        request = UserRequest(self._terms.uid, action.day, action.default_limit_ms, action.totals)
+        try:
+            user = await self._backend.writer.look_up_user(request)
+        except BusError as error:
+            if not isinstance(error, BusUnavailableError):
+                log.exception("a user's settings or use cannot be read")
+            self._socket.feed(lambda: self._session.unavailable("user", now_ms()))
+        else:
+            self._socket.feed(lambda: self._session.looked_up(user, now_ms()))
+
+    def _failed(self, what: str, error: BusError) -> None:
+        """A command to Redis failed: translated into the session's events."""
+        session = self._session
+        match error:
+            case BusUnavailableError():
+                full = isinstance(error, BusFullError)
+                self._backend.metrics.redis_failures["full" if full else "away"].inc()
+                if full:
+                    self._backend.high_water.refused()
+                self._socket.feed(lambda: session.unavailable(what, now_ms()))
+            case ConversationDeletedError():
+                self._socket.feed(
+                    lambda: session.refused("conversation_deleted", 4404, "the conversation is deleted")
+                )
+            case MergingError():
+                self._socket.feed(
+                    lambda: session.refused("merging", 4409, f"it is being merged into {error.target}")
+                )
+            case StaleSocketError():
+                self._socket.feed(session.stale)
+            case FormatMismatchError():
+                self._socket.feed(
+                    lambda: session.refused(
+                        "bad_parameter", 4400, "the session was recorded with another codec, rate or channels"
+                    )
+                )
+            case _:
+                self._socket.feed(lambda: _raise(error))
+
+    def _hint(self, place: Callable[[], Awaitable[None]]) -> None:
+        if self._hints >= HINTS_LIMIT:
+            self._backend.metrics.hints_left_out.inc()
+            return
+        self._hints += 1
+        self._spawn(self._place(place), "hint")
+
+    async def _place(self, place: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await _persist(place)
+        finally:
+            self._hints -= 1
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._socket.errand_done(None if task.cancelled() else task.exception())
+
+
+async def _persist(place: Callable[[], Awaitable[None]]) -> None:
+    """Places a hint. One that is lost costs a delay, never audio."""
+    for pause_s in HINT_PAUSES_S:
+        try:
+            await place()
+        except BusUnavailableError:
+            await asyncio.sleep(pause_s)
+        else:
+            return
+
+
+def _raise(error: Exception) -> list[Action]:
+    raise error
