@@ -19,6 +19,12 @@ async def test_silence(waits):
     assert frames.count(0x80 | PING) >= 3
 
 
+@long
+async def test_a_plain_device_that_never_reads(waits):
+    """dialect.plain, ack.plain: it never needs to read anything; its acks do not pile up, and nobody gives it up."""
+    assert await waits.outcome("never reads") == 400
+
+
 async def test_no_first_message(waits):
     """auth.first_message, code.token: within 5 seconds, else 4401."""
     assert await waits.outcome("first message") == (4401, ["unauthorized"])

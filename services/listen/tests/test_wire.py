@@ -95,7 +95,8 @@ async def test_a_plain_client_need_never_read(service, raw, packets, monkeypatch
     monkeypatch.setattr(wire, "KEEPALIVE_S", 0.1)
     client, _ = await raw("codec=opus&conversation_id=deaf", plain=True)
     client.writer.transport.pause_reading()
-    client.writer.write(client.frame(1, b"{") * 4_000)  # each gets an error: more than the kernel's buffers hold
+    # each gets an error, all together more than the kernel's buffers hold
+    client.writer.write(client.frame(1, b"{") * 4_000)
     async with asyncio.timeout(20):
         rejected = 'tapedeck_messages_rejected_total{reason="bad_json"}'
         while (await service.metrics())[rejected] < 4_000:

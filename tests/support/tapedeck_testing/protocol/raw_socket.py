@@ -10,6 +10,7 @@ from tapedeck_testing.protocol.listen_process import ListenProcess
 KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="
 ACCEPT: Final = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 """What RFC 6455 §1.3 says that answers this key."""
+V1: Final = "Sec-WebSocket-Protocol: tapedeck.v1\r\n"
 
 
 class RawSocket:
@@ -58,7 +59,7 @@ class RawSocket:
         return first, await self._reader.readexactly(size)
 
 
-def handshake(port: int, token: str, query: str = "") -> bytes:
+def handshake(port: int, token: str, query: str = "", *, plain: bool = False) -> bytes:
     """The request of a client."""
     return (
         f"GET /v4/listen?{query} HTTP/1.1\r\n"
@@ -67,7 +68,7 @@ def handshake(port: int, token: str, query: str = "") -> bytes:
         "Upgrade: websocket\r\n"
         "Sec-WebSocket-Version: 13\r\n"
         f"Sec-WebSocket-Key: {KEY}\r\n"
-        "Sec-WebSocket-Protocol: tapedeck.v1\r\n"
+        f"{'' if plain else V1}"
         f"Authorization: Bearer {token}\r\n"
         "\r\n"
     ).encode()
