@@ -64,6 +64,30 @@ async def test_a_socket_opens_its_own_session_again_before_who_came_earlier_and_
             await another().open(resume=opened.epoch, own=True, arrived_ms=arrived_ms)
 
 
+@pytest.mark.parametrize("before", [0, 1], ids=["first session", "later session"])
+async def test_a_session_whose_beginning_redis_lost_begins_again_under_its_epoch(
+    recorder, another, bus, conversation, now_ms, before
+):
+    keys = (bus.keys.conv(conversation), bus.keys.audio(conversation))
+    if before:
+        earlier = another()
+        opened = await earlier.open(arrived_ms=now_ms - 1_000)
+        await earlier.append(70)
+    kept = [await bus.command("DUMP", key) for key in keys]
+    session = await recorder.open(now_ms=now_ms + 60_000)
+    await recorder.append(100)
+    for key, dump in zip(keys, kept, strict=True):  # a failover: what was written since is gone
+        await bus.command("DEL", key)
+        if dump is not None:
+            await bus.command("RESTORE", key, 0, dump)
+    again = await recorder.open(resume=session.epoch, own=True, now_ms=now_ms + 61_000)
+    assert (again.epoch, again.resumed, again.offset, again.position) == (session.epoch, True, 0, None)
+    assert isinstance(await recorder.append(100), Appended)
+    if before:
+        late = await another().open(resume=opened.epoch, arrived_ms=now_ms + 70_000)
+        assert (late.resumed, late.previous_offset) == (False, 70)
+
+
 async def test_a_foreign_entry_above_the_newest_ends_the_session_but_not_the_conversation(
     recorder, another, bus, conversation, now_ms
 ):

@@ -78,6 +78,18 @@ def test_anything_else_is_a_doubt(outbox, newest):
     assert not outbox.misplaced(newest)
 
 
+def test_what_is_in_the_bucket_is_not_lost_with_redis():
+    outbox = Outbox(EntryId(7, 0))
+    count = 2 * TAIL_SAMPLES // 48_000
+    outbox.put([chunk(100 * (index + 1)) for index in range(count)])
+    for index in range(count):
+        outbox.appended(answer(100 * (index + 1)))
+    outbox.settled(EntryId(7, 400), None)
+    assert outbox.misplaced(EntryId(7, 300))
+    assert outbox.next is not None
+    assert outbox.lost_bytes == outbox.next.chunk.first_offset - 400
+
+
 @pytest.mark.parametrize(("stands", "lost"), [(None, 300), (250, 250), (100, 300), (900, 0)])
 def test_what_a_session_that_cannot_go_on_had_acked_is_lost_but_for_the_bucket_and_redis(
     outbox, stands, lost

@@ -100,7 +100,7 @@ class Outbox:
         if again and again[0].chunk.first_offset < newest.offset:
             return False  # in the middle of a chunk of ours: not written by this socket
         resumes_at = again[0].chunk.first_offset if again else self.newest.offset
-        self.lost_bytes += resumes_at - newest.offset
+        self.lost_bytes += max(0, resumes_at - max(newest.offset, self.stored))
         self.newest = newest
         self._waiting.extendleft(reversed(again))
         self._again += len(again)

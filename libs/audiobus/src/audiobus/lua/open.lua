@@ -61,6 +61,9 @@ if epoch then redis.call('HSET', conv, 'end:' .. epoch, offset .. ':' .. ARGV[2]
 local fresh = now
 if epoch and tonumber(epoch) >= fresh then fresh = tonumber(epoch) + 1 end
 if top and top >= fresh then fresh = top + 1 end
+-- Redis has lost that the socket's own session began: it begins again under its epoch, and the socket writes again what it still has.
+local again = resume ~= '' and ARGV[5] == '1' and tonumber(resume) > tonumber(epoch or '0') and tonumber(resume) > (top or 0)
+if again then fresh = tonumber(resume) end
 fresh = string.format('%.0f', fresh)
 redis.call('XADD', audio, fresh .. '-0', 'o', format)
 redis.call('HSET', conv, 'owner', owner, 'owner_at', ARGV[8], 'newest', fresh .. '-0', 'format', format, 'last_ms', ARGV[2], 'pos', '')
@@ -83,4 +86,5 @@ if redis.call('HLEN', conv) > 128 then
     end
   end
 end
+if again then return {'resumed', fresh, '0', '', h[7] or '0', h[8] or '', '', was} end
 return {'fresh', fresh, former, h[7] or '0', was}
