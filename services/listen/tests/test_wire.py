@@ -108,6 +108,26 @@ async def test_a_plain_client_need_never_read(service, raw, packets, monkeypatch
     assert (await service.metrics())["tapedeck_connections"] == 1
 
 
+async def test_a_plain_client_that_answers_no_ping_is_sent_nothing_until_it_does(service, raw, monkeypatch):
+    monkeypatch.setattr(wire, "KEEPALIVE_S", 0.05)
+    client, _ = await raw(plain=True)
+    pings, errors = [], 0
+    async with asyncio.timeout(10):
+        while len(pings) < 5:
+            opcode, payload = await client.read_frame()
+            pings += [payload] if opcode == 9 else []
+        client.writer.write(client.frame(1, b"{"))
+        rejected = 'tapedeck_messages_rejected_total{reason="bad_json"}'
+        while (await service.metrics())[rejected] < 1:
+            await asyncio.sleep(0.02)
+        client.writer.write(client.frame(10, pings[-1]) + client.frame(1, b"{"))
+        while (await client.read_frame())[0] != 1:
+            pass  # pings
+        while (await service.metrics())[rejected] < 2:
+            errors += (await client.read_frame())[0] == 1
+    assert errors == 0  # the first one was not sent
+
+
 async def test_a_client_that_leaves_with_unread_messages_is_let_go(service, raw, packets):
     client, _ = await raw()
     client.writer.write(b"".join(client.frame(2, packet) for packet in packets * 4))

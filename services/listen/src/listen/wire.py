@@ -27,6 +27,8 @@ LINGER_S: Final = 5.0
 """How long a client may take to answer a close."""
 WRITE_BYTES_LIMIT: Final = 256 * 1024
 """What may wait for a client that does not read, beyond the kernel's buffers; it is cut off then."""
+DEAF_AFTER_PINGS: Final = 2
+"""So many unanswered, and a plain client is sent nothing more until it answers one."""
 MESSAGE_BYTES_LIMIT: Final = MAX_MESSAGE_BYTES + 1
 """With the channel byte. The session looks closer."""
 
@@ -44,6 +46,7 @@ _BINARY: Final = WSMsgType.BINARY
 _TEXT: Final = WSMsgType.TEXT
 _CONTINUATION: Final = WSMsgType.CONTINUATION
 _PING: Final = WSMsgType.PING
+_PONG: Final = WSMsgType.PONG
 _CLOSE: Final = WSMsgType.CLOSE
 
 
@@ -79,6 +82,7 @@ class Wire(WSListener):
         "_paused",
         "_pinged_s",
         "_transport",
+        "_unanswered",
         "_ws",
         "heard",
         "heard_s",
@@ -104,7 +108,9 @@ class Wire(WSListener):
         self._held: deque[tuple[Any, bytes]] | None = None
         """What had been read already when reading was paused."""
         self._may_be_deaf = False
-        """The plain dialect: its clients need never read. While something waits for one, nothing more is sent."""
+        """The plain dialect: its clients need never read."""
+        self._unanswered = 0
+        """Pings since the last pong."""
         self._paused = True
         self._direct = False
         """Nothing stands in the way of handing over a whole message as it comes."""
@@ -133,7 +139,7 @@ class Wire(WSListener):
         """Sends a text message; dropped where nobody can get it any more."""
         if self._over or self._closing or self._ws is None:
             return
-        if self._may_be_deaf and self._transport.get_write_buffer_size():
+        if self._deaf:
             return
         self._ws.send(_TEXT, text)
         self._bound()
@@ -201,11 +207,11 @@ class Wire(WSListener):
                 self.abort()
         elif now_s - self.heard_s >= SILENT_S and not self._paused:
             self.abort()
-        elif now_s - self._pinged_s >= KEEPALIVE_S and self._ws is not None:
+        elif now_s - self._pinged_s >= self._ping_after_s and self._ws is not None:
             self._pinged_s = now_s
-            if not (self._may_be_deaf and self._transport.get_write_buffer_size()):
-                self._ws.send_ping()
-                self._bound()
+            self._unanswered += 1
+            self._ws.send_ping()
+            self._bound()
         return True
 
     @property
@@ -217,6 +223,20 @@ class Wire(WSListener):
     def over(self) -> bool:
         """Whether the connection is lost."""
         return self._over
+
+    @property
+    def _deaf(self) -> bool:
+        """Whether the client seems not to read, and need not: what it is sent only fills its buffers, until it can send no more."""
+        return self._may_be_deaf and (
+            self._unanswered > DEAF_AFTER_PINGS or self._transport.get_write_buffer_size() > 0
+        )
+
+    @property
+    def _ping_after_s(self) -> float:
+        """Who seems deaf is asked ever more rarely."""
+        if not self._may_be_deaf:
+            return KEEPALIVE_S
+        return KEEPALIVE_S * (1 << min(8, max(0, self._unanswered - DEAF_AFTER_PINGS)))
 
     # -- in ----------------------------------------------------------------------------------------------------------
 
@@ -269,6 +289,8 @@ class Wire(WSListener):
             if self._ws is not None:
                 self._ws.send_pong(payload)
                 self._bound()
+        elif kind is _PONG:
+            self._unanswered = 0
         elif kind in (_BINARY, _TEXT, _CONTINUATION):
             self._assemble(kind, payload, final=final)
 

@@ -35,7 +35,7 @@ class Waits:
     def __init__(self, folder: Path) -> None:
         self.redis = RedisProcess(any_server(), folder / "redis").start()
         self.frozen_redis = RedisProcess(any_server(), folder / "frozen").start()
-        self.listen = ListenProcess(self.redis.url, folder / "listen").start()
+        self.listen = ListenProcess(self.redis.url, folder / "listen", TAPEDECK_CHUNK_MS="200").start()
         self.frozen = ListenProcess(self.frozen_redis.url, folder / "frozen-listen").start()
         self.pcm = noisy_pcm(1, seed=5)
         self._loop = asyncio.new_event_loop()
@@ -185,18 +185,18 @@ async def _redis_away(waits: Waits) -> dict[str, Any]:
 
 
 async def _never_reads(waits: Waits) -> float:
-    """A plain device that reads nothing, on a line whose window is soon shut: seconds of its audio that are safe."""
+    """A plain device that reads nothing, with room for some 300 acks: seconds of its audio that are safe."""
     query = "codec=pcm8&sample_rate=8000&conversation_id=never-reads"
     async with RawSocket.dial(waits.listen) as raw:
         connection = raw.writer.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8_192)
         raw.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a transport of both ways
         raw.writer.write(handshake(waits.listen.port, waits.listen.token(), query, plain=True))
-        for _ in range(200):  # 400 s of audio in 100 s
-            raw.writer.write(masked(0x82, bytes(range(250)) * 64, b"mask"))
+        for _ in range(200):
+            raw.writer.write(masked(0x82, bytes(range(250)) * 16, b"mask"))
             await raw.writer.drain()
             await asyncio.sleep(0.5)
-    await waits.listen.appended("never-reads", 395)
+        await waits.listen.appended("never-reads", 99)
     return sum(chunk.samples for chunk in await waits.listen.chunks("never-reads")) / 48_000
 
 
