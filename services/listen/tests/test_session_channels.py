@@ -154,7 +154,7 @@ def test_however_often_it_is_cut_off_time_does_not_slip(desk, speech, codec, rat
                 opened=answer,
             )
             assert table.texts[0]["resume_offset"] == offset
-    assert table.session.waiting_samples <= 48_000
+    assert table.session.load.waiting_samples <= 48_000
     table.say(type="close")
     assert table.acked == sum(len(message) for _, message in order)
     spans += table.spans()

@@ -91,7 +91,7 @@ def test_a_flood_while_redis_takes_nothing(closed_desk, now_ms, name):
     finally:
         tracemalloc.stop()
     assert taken - before < MOST_BYTES
-    assert session.held_bytes < MOST_BYTES
+    assert session.load.held_bytes < MOST_BYTES
 
 
 def test_texts_before_the_session_is_open(closed_desk, now_ms):

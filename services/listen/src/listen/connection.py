@@ -99,7 +99,7 @@ class Connection:
         """Time has passed. Ten times a second: a session that is calm looks at it only now and then."""
         if at_ms >= self._rests_until_ms or not self._session.calm:
             self.tick(at_ms)
-            self._rests_until_ms = self._session.calm_until_ms(at_ms)
+            self._rests_until_ms = self._session.load.calm_until_ms(at_ms)
 
     def tick(self, at_ms: int) -> None:
         """Time has passed, and is looked at."""
@@ -142,7 +142,7 @@ class Connection:
     @property
     def waiting_samples(self) -> int:
         """Audio that is not safe yet, at 48 kHz."""
-        return self._session.waiting_samples
+        return self._session.load.waiting_samples
 
     def feed(self, event: Callable[[], list[Action]]) -> None:
         """Gives the session an event, and does what it answers. A defect ends this socket, and no other."""
@@ -154,7 +154,7 @@ class Connection:
                 self._perform(action)
         except Exception as error:  # noqa: BLE001 - the top of everything that a socket sets off
             self._broke(error)
-        self._takes_several = session.takes_several
+        self._takes_several = session.load.takes_several
         reading = session.reading
         if reading is not self._reading:
             self._reading = reading
@@ -217,8 +217,8 @@ class Connection:
         self._unweighed = 0
         budget, unsent_bytes = self._backend.budget, self._wire.unsent_bytes
         if self._share is not None:
-            self._share.weigh(self._session.held_bytes + unsent_bytes)
-        self._session.allow(budget.allowance_bytes, budget.tail_bytes)
+            self._share.weigh(self._session.load.held_bytes + unsent_bytes)
+        self._session.load.allow(budget.allowance_bytes, budget.tail_bytes)
         if unsent_bytes > budget.unsent_bytes:
             log.info("a client does not read what it is sent, and memory is short: it is cut off")
             self._wire.abort()

@@ -63,12 +63,10 @@ class Safekeeping:
         """How many batches' worth of audio waited when a hint was given last."""
 
     @classmethod
-    def begun(
-        cls, terms: Terms, conversation: Conversation, opened: Opened, patience: Patience, now_ms: int
-    ) -> Self:
-        """For a socket of these terms."""
+    def begun(cls, terms: Terms, cid: str, opened: Opened, patience: Patience, now_ms: int) -> Self:
+        """For a socket of these terms, and the conversation that it records into now."""
         return cls(
-            conversation,
+            Conversation(terms.uid, cid),
             terms.owner,
             opened,
             patience,

@@ -8,7 +8,7 @@ back as events. At most one action of each kind that is answered is under way at
 from collections.abc import Sequence
 from typing import Final
 
-from audiobus import Appended, Conversation, EntryId, Misplaced, Opened, Replaced, UserState
+from audiobus import Appended, EntryId, Misplaced, Opened, Replaced, UserState
 from listen import messages
 from listen.account import Account
 from listen.actions import Action, AskReason, Close, Encode, Open
@@ -18,9 +18,9 @@ from listen.encoding_job import Encoded
 from listen.errors import BadAudioError, WrongRateError
 from listen.faults import Faults
 from listen.intake import Intake
+from listen.load import Load
 from listen.patience import Patience
 from listen.phase import Parting, Phase
-from listen.pressure import Pressure
 from listen.recording import Recording
 from listen.replies import Replies
 from listen.safekeeping import Safekeeping
@@ -28,10 +28,6 @@ from listen.terms import Terms
 from servicekit.ids import valid_id
 
 REPLACED: Final = "a newer session has taken this conversation over"
-CALM_MS: Final = 1_000
-"""A tick costs as much as five messages, and changes nothing in a calm session before its open chunk is due."""
-PLAIN_CALM_MS: Final = 300
-"""Where lateness is measured, each message is looked at, and what is held back by its time too."""
 KEEPALIVE_BYTES: Final = 2
 """In the plain dialect a binary message of at most this is no audio."""
 
@@ -54,8 +50,8 @@ class Session:
         self._early = EarlyMessages()
         self._deaf = False
         """The client has nothing more to say: the socket ends."""
-        self._pressure = Pressure()
         self._patience = Patience()
+        self.load = Load(terms, self._intake, self._patience)
         self._opening = False
         """An `Open` waits for its answer."""
         self._out = Replies()
@@ -66,43 +62,12 @@ class Session:
     @property
     def reading(self) -> bool:
         """Whether the socket shall be read."""
-        return self._pressure.reading or self.phase in (Phase.CLOSING, Phase.CLOSED)
+        return self.load.bearable or self.phase in (Phase.CLOSING, Phase.CLOSED)
 
     @property
     def calm(self) -> bool:
-        """Whether packets come, are kept as they are, and brought into Redis: time alone changes little then."""
-        quiet = self.phase is Phase.OPEN and self._safe is not None and self._safe.quiet
-        return quiet and self._terms.audio_format.is_kept and not self._pressure.troubled
-
-    def calm_until_ms(self, now_ms: int) -> int:
-        """How long a calm session stays so if nothing comes."""
-        if self._terms.dialect == "plain":
-            return now_ms + PLAIN_CALM_MS
-        recording = self._intake.current
-        due_at_ms = None if recording is None else recording.due_at_ms
-        return now_ms + CALM_MS if due_at_ms is None else min(now_ms + CALM_MS, due_at_ms)
-
-    @property
-    def waiting_samples(self) -> int:
-        """Audio taken and not yet safe, at 48 kHz."""
-        return self._intake.taken_samples - (self._safe.outbox.appended_samples if self._safe else 0)
-
-    @property
-    def held_bytes(self) -> int:
-        """About how much memory its audio takes: what waits for Redis, and what is kept for writing it again."""
-        return self._waiting_bytes + (self._safe.outbox.kept_bytes if self._safe else 0)
-
-    @property
-    def _waiting_bytes(self) -> int:
-        if self._safe is None:
-            return self._intake.waiting_bytes(0)
-        return self._intake.waiting_bytes(self._safe.outbox.acked) + self._safe.outbox.waiting_overhead_bytes
-
-    def allow(self, waiting_bytes: int, tail_bytes: int) -> None:
-        """How much may wait here from now on, and be kept for writing it again. Looked at with the next event."""
-        self._pressure.allowance_bytes = waiting_bytes
-        if self._safe is not None:
-            self._safe.outbox.keep_at_most(tail_bytes)
+        """Whether time alone changes little (`Load.calm_until_ms`)."""
+        return self.phase is Phase.OPEN and self.load.calm
 
     # -- events: the client ------------------------------------------------------------------------------------------
 
@@ -130,12 +95,6 @@ class Session:
         self._faults.bad_in_a_row = 0
         # Nothing is put off for long: a chunk is closed by its audio, its bytes or, at a tick, its time.
         return self._advance(now_ms) if recording.has_news(now_ms) else []
-
-    @property
-    def takes_several(self) -> bool:
-        """Whether binary messages may be kept for a moment and given to `several`: each by itself would change nothing."""
-        recording = self._intake.target
-        return recording is not None and recording.takes_several
 
     def several(self, messages: Sequence[bytes], since_ms: int, now_ms: int) -> list[Action]:
         """Binary messages, of which the first came at `since_ms`: as `binary` one after another, at a small part of the cost."""
@@ -194,7 +153,7 @@ class Session:
         self._intake.tick(now_ms)
         if self._patience.exhausted(now_ms):
             again_ms = retry_after_ms(REDIS_AWAY_S, self._terms.owner)
-            self._out.say(messages.error("unavailable", messages.AWAY, retry_after_ms=again_ms))
+            self._out.say(messages.error("unavailable", messages.AWAY, again_ms))
             return self._close(1013)
         return self._heed(now_ms)
 
@@ -234,8 +193,8 @@ class Session:
         self._patience.worked()
         if self._safe is not None:
             return self._reopened(answer, now_ms)
-        conversation = Conversation(self._terms.uid, self._cid)
-        self._safe = Safekeeping.begun(self._terms, conversation, answer, self._patience, now_ms)
+        self._safe = Safekeeping.begun(self._terms, self._cid, answer, self._patience, now_ms)
+        self.load.safe = self._safe
         self._intake.opened(answer)
         self._faults.ready()
         self.phase = Phase.OPEN
@@ -310,10 +269,10 @@ class Session:
         return self._advance(now_ms)
 
     def looked_up(self, user: UserState, now_ms: int) -> list[Action]:
-        """The answer to `LookUser`."""
+        """The answer to `LookUser`. Whether the socket must end is seen at the next tick, after what has come by then."""
         self._out.do(self._account.looked(user))
         self._out.do(self._account.news(now_ms))
-        return self._heed(now_ms)
+        return self._advance(now_ms)
 
     # -- what follows ------------------------------------------------------------------------------------------------
 
@@ -332,8 +291,7 @@ class Session:
                 self._wind_up(now_ms)
         if self.phase is Phase.OPENING and self._patience.may_try(now_ms):
             self._open(self._resume, now_ms, own=False)
-        failing = self._patience.pause_ms > 0
-        self._out.trouble(self._pressure.judge(self.waiting_samples, self._waiting_bytes, failing=failing))
+        self.load.judge(self._out)
         return self._out.take()
 
     def _heed(self, now_ms: int) -> list[Action]:
@@ -355,8 +313,7 @@ class Session:
         if self._parting.over:
             self._part(safe)
         elif recording.idle and safe.done and not self._opening and self._patience.may_try(now_ms):
-            asks = self._parting.asks(self.phase)
-            if asks is None:
+            if (asks := self._parting.asks(self.phase)) is None:
                 self._part(safe)
             else:
                 self._parting.asked = True
@@ -386,7 +343,7 @@ class Session:
         """The next conversation begins."""
         self._intake.switched()
         self._cid = self._parting.next_cid
-        self._safe = self._resume = None
+        self._safe = self.load.safe = self._resume = None
         self._parting.asked = self._parting.over = False
         self.phase = Phase.OPENING
         if self._parting.ending and not self._intake.has_early_audio:
@@ -416,14 +373,11 @@ class Session:
         return self._go_on(safe, known=known, stands=stands, now_ms=now_ms)
 
     def _go_on(self, safe: Safekeeping, *, known: bool, stands: int | None, now_ms: int) -> list[Action]:
-        """Goes on from where Redis stands, if that is known; else the client comes back, and both start from what is true.
-
-        `stands`: how much of the session Redis has; None where it knows nothing of it.
-        """
+        """Goes on from where Redis stands, if that is known; else the client comes back. `stands`: how much Redis has; None: nothing."""
         if not known:
             safe.outbox.gone(stands)
-        lost, safe.outbox.lost_bytes = safe.outbox.lost_bytes, 0
-        if lost:
+        if lost := safe.outbox.lost_bytes:
+            safe.outbox.lost_bytes = 0
             self._out.count("lost_samples", self._opened_parts()[0].about_samples(lost))
         if not known:
             return self.refused("unavailable", 1012, "the buffer has changed under this socket: resume")
