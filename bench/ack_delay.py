@@ -6,12 +6,13 @@ stores nothing: what is above it is Redis, the wait for company (`audiobus.write
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from statistics import quantiles
 
 from bench.figure import Figure
 from bench.listen_cpu import SINKS, WARM_UP_S, start_sink
-from bench.load import LEAST_SHARE, MESSAGES_A_SECOND, start_load
-from bench.process import BenchError, Process
+from bench.load import MESSAGES_A_SECOND, start_load
+from bench.process import Process
 from bench.scale import Scale
 from bench.workbench import Workbench
 
@@ -26,6 +27,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
     """Sockets a core, and milliseconds of delay."""
     cost: dict[str, list[float]] = {name: [] for name in ("listen", SANSIO, ACKS, FLOODED)}
     delay: dict[str, list[list[float]]] = {name: [] for name in cost}
+    least_share = 1.0
     with Workbench() as workbench:
         listen = workbench.service("listen")
         here = (listen.process, listen.port)
@@ -33,12 +35,13 @@ def measure(scale: Scale) -> Iterator[Figure]:
         servers |= {"listen": here, FLOODED: here}
         for _ in range(scale.few_rounds):
             for name, (process, port) in servers.items():
-                micros, delays_s = _round(workbench, process, port, scale, floods=name == FLOODED)
-                cost[name].append(micros)
-                if delays_s:
-                    delay[name].append(
-                        [quantiles(delays_s, n=100)[percent - 1] * 1e3 for percent in PERCENTILES]
-                    )
+                one = _round(workbench, process, port, scale, floods=name == FLOODED)
+                cost[name].append(one.micros)
+                if name != FLOODED:
+                    least_share = min(least_share, one.share)
+                if one.delays_s:
+                    cuts = quantiles(one.delays_s, n=100)
+                    delay[name].append([cuts[percent - 1] * 1e3 for percent in PERCENTILES])
     load = f"{scale.many_sockets} sockets, {MESSAGES_A_SECOND} messages a second each"
     yield Figure(
         part=PART,
@@ -49,7 +52,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
         baseline=tuple(_sockets(cost[SANSIO])),
         better="more",
         notes=(
-            f"sockets a core: from the CPU of a server that has {load}, for {scale.listen_seconds:g} s a round",
+            f"sockets a core: from the CPU of a server that has {load}, for {scale.listen_seconds:g} s a round; each read {least_share:.0%} of it in time, or more",
         ),
     )
     pairs = (
@@ -73,10 +76,17 @@ def measure(scale: Scale) -> Iterator[Figure]:
             )
 
 
-def _round(
-    workbench: Workbench, process: Process, port: int, scale: Scale, *, floods: bool
-) -> tuple[float, list[float]]:
-    """CPU a message in microseconds, and the delays of all acks in seconds."""
+@dataclass(frozen=True, slots=True)
+class _Round:
+    micros: float
+    """CPU a message."""
+    share: float
+    """Of what was sent, what the server read in time. Means nothing beside a flood, whose queue counts too."""
+    delays_s: list[float]
+    """Of all acks."""
+
+
+def _round(workbench: Workbench, process: Process, port: int, scale: Scale, *, floods: bool) -> "_Round":
     flood = start_load(workbench, port, 1, sends="flood") if floods else None
     load = start_load(workbench, port, scale.many_sockets)
     time.sleep(WARM_UP_S)
@@ -88,10 +98,8 @@ def _round(
     load.stop()
     if flood is not None:
         flood.stop()
-    # What a flooding socket has in its queue would count too; the delays tell enough.
-    if not floods and taken < lasted * scale.many_sockets * MESSAGES_A_SECOND * LEAST_SHARE:
-        raise BenchError(f"only {taken / lasted:.0f} messages a second were read: the machine is too busy")
-    return cpu_s / taken * 1e6, delays_s
+    share = taken / (lasted * scale.many_sockets * MESSAGES_A_SECOND)
+    return _Round(cpu_s / taken * 1e6, share, delays_s)
 
 
 def _sockets(micros: list[float]) -> list[float]:
