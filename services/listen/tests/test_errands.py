@@ -1,0 +1,44 @@
+"""Commands to Redis on a session's behalf: their defects, their end, and what is not started any more."""
+
+import asyncio
+
+from audiobus import Bus, Hints
+from audiobus.errors import BusUnavailableError
+from listen.errands import HINTS_LIMIT
+
+
+def errands() -> list[str]:
+    names = {"append", "encode", "open", "ask", "look", "user", "hint"}
+    return [task.get_name() for task in asyncio.all_tasks() if task.get_name() in names]
+
+
+async def test_a_defect_in_one_ends_its_socket_and_no_other(service, monkeypatch):
+    async with service.connect("conversation_id=well") as well:
+        await well.hear("ready")
+        with monkeypatch.context() as broken:
+            broken.setattr(Bus, "open", lambda *_args, **_named: 1 / 0)
+            async with service.connect() as client:
+                assert await client.closed() == 1011
+                assert client.codes == ["internal"]
+        await well.say(type="close")
+        assert await well.closed() == 1000
+    assert not errands()
+
+
+async def test_only_so_many_hints_are_placed_at_a_time_and_none_outlives_its_socket(
+    service, packets, monkeypatch
+):
+    async def away(*_args, **_named):
+        raise BusUnavailableError("away")
+
+    monkeypatch.setattr(Hints, "due", away)
+    async with service.connect("codec=opus&conversation_id=h") as client:
+        await client.hear("ready")
+        for number in range(2 * HINTS_LIMIT):
+            await client.say(type="conversation", conversation_id=f"h{number}")
+            await client.hear("ready", conversation_id=f"h{number}")
+        assert errands().count("hint") <= HINTS_LIMIT
+        assert (await service.metrics())["tapedeck_hints_left_out_total"] > 0
+        client.socket.transport.abort()
+        await service.until_empty()
+    assert not errands()
