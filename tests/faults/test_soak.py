@@ -3,8 +3,12 @@
 Short enough for every run; `make soak` is the same with more sockets, for longer.
 """
 
+import pytest
+
 from tapedeck_testing.faults.report import Options
 from tapedeck_testing.faults.soak import soak
+
+pytestmark = pytest.mark.timeout(240)
 
 OFTEN = (0.4, 1.2)
 """Seconds between two faults."""
