@@ -1,6 +1,8 @@
 """How all sockets of a process leave."""
 
 import asyncio
+import json
+from contextlib import AsyncExitStack
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -134,3 +136,56 @@ async def test_who_neither_reads_nor_answers_does_not_hold_up_the_end(make_servi
         for _, writer in lines:
             writer.close()
     await service.bus.close()
+
+
+async def refused(service, **options) -> tuple[int, str]:
+    with pytest.raises(InvalidStatus) as caught:
+        async with service.connect(**options):
+            pass
+    answer = caught.value.response
+    assert 3 <= int(answer.headers["retry-after"]) <= 10
+    return answer.status_code, json.loads(answer.body)["code"]
+
+
+async def test_an_address_has_only_so_many_sockets(make_service, sign):
+    service = make_service(
+        TAPEDECK_MAX_SOCKETS_PER_ADDRESS="2",
+        TAPEDECK_TRUSTED_PROXIES="127.0.0.1",
+        TAPEDECK_ALLOWED_ORIGINS="https://a",
+    )
+
+    def from_(address: str, **headers: str) -> dict:
+        return {"headers": {"X-Forwarded-For": address, **headers}, "bearer": sign(address.replace(":", "."))}
+
+    async with service.here(), AsyncExitStack() as open_ones:
+        for address in ("2001:db8::1", "2001:db8::2", "192.0.2.1"):
+            client = await open_ones.enter_async_context(service.connect(**from_(address)))
+            await client.hear("ready")
+        assert await refused(service, **from_("2001:db8::3")) == (429, "limit")
+        async with service.connect(**from_("2001:db8::3", Origin="https://a")) as browser:
+            assert await browser.closed() == 4429
+            assert 3_000 <= browser.texts[0]["retry_after_ms"] <= 10_000
+        metrics = await service.metrics()
+        assert metrics['tapedeck_refused_total{reason="sockets_of_address"}'] == 2
+        async with service.connect(**from_("192.0.2.1")) as neighbour:
+            await neighbour.hear("ready")
+
+
+async def test_only_so_many_are_in_their_handshake(make_service):
+    async with make_service(TAPEDECK_MAX_HANDSHAKES="2").here() as service:
+        async with service.connect() as client:
+            await client.hear("ready")
+            async with (
+                service.connect(path="/v4/web/listen", bearer=""),
+                service.connect(path="/v4/web/listen", bearer=""),
+            ):
+                assert (await service.metrics())["tapedeck_handshakes"] == 2
+                assert await refused(service) == (503, "unavailable")
+                assert (await service.metrics())['tapedeck_refused_total{reason="handshakes"}'] == 1
+                await client.say(type="close")
+                assert await client.closed() == 1000
+        async with asyncio.timeout(10):
+            while (await service.metrics())["tapedeck_handshakes"]:
+                await asyncio.sleep(0.02)
+        async with service.connect() as client:
+            await client.hear("ready")
