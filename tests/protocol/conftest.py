@@ -1,4 +1,4 @@
-"""A running listen for each module, and things to send to it."""
+"""A running listen, and things to send to it."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,9 +10,9 @@ from tapedeck_testing.protocol.waits import Waits
 from tapedeck_testing.recordings import noisy_pcm, opus_packets
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def listen(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ListenProcess]:
-    """One process for the tests of a module."""
+    """One process for all tests that do it no harm."""
     running = ListenProcess(redis_url, tmp_path_factory.mktemp("listen")).start()
     yield running
     running.kill()

@@ -140,10 +140,12 @@ async def test_two_channels(listen, second):
     messages = []
     for at in range(0, len(second), 1_600):
         messages += [b"\x01" + second[at : at + 1_600], b"\x02" + silence[at : at + 1_600]]
-    client = await listen.record(*messages, channels=2, conversation_id="two")
+    client = await listen.record(*messages, channels=2, conversation_id="two-channels")
     assert client.heard("ack")[-1]["offset"] == 2 * len(second)
-    assert {chunk.channels for chunk in await listen.chunks("two")} == {2}
-    back = b"".join(x for span in join(await listen.spans("two")) for x in decode(span, (), 16_000, 2))
+    assert {chunk.channels for chunk in await listen.chunks("two-channels")} == {2}
+    back = b"".join(
+        x for span in join(await listen.spans("two-channels")) for x in decode(span, (), 16_000, 2)
+    )
     near, far = np.abs(np.frombuffer(back, "<i2").reshape(-1, 2).astype(float)).mean(axis=0)
     assert near > 20 * far
 

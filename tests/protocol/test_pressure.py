@@ -8,7 +8,7 @@ import time
 import pytest
 
 from audiobus import Conversation
-from tapedeck_testing.protocol.listen_process import ORIGIN
+from tapedeck_testing.protocol.listen_process import ORIGIN, ListenProcess
 
 PAGE = {"Origin": ORIGIN}
 
@@ -150,23 +150,30 @@ async def test_no_storing(listen, value):
         assert await client.closed() == 4403
 
 
-async def test_storing_that_is_switched_off(start_listen, second):
+@pytest.fixture(scope="module")
+def limited(redis_url, tmp_path_factory):
+    """A process with a daily limit of two seconds, that looks often."""
+    environ = {"TAPEDECK_USAGE_SECONDS": "0.3", "TAPEDECK_DAILY_LIMIT_MS": "2000"}
+    running = ListenProcess(redis_url, tmp_path_factory.mktemp("limited"), **environ).start()
+    yield running
+    running.kill()
+
+
+async def test_storing_that_is_switched_off(limited, second):
     """storing_off: an open session follows, too: `error` `storing_off`, and 4403; what was sent before is safe."""
-    listen = start_listen(TAPEDECK_USAGE_SECONDS="0.3")
-    async with listen.connect(conversation_id="switched") as client:
+    async with limited.connect(uid="dora", conversation_id="switched") as client:
         await client.ready()
         await client.send(second[:16_000])
-        await listen.set_user("alice", store_audio="false")
+        await limited.set_user("dora", store_audio="false")
         assert await client.closed() == 4403
         assert client.errors == ["storing_off"]
         assert client.heard("ack")[-1]["offset"] >= 16_000 - 960
-    assert (await listen.refusal()).status_code == 403
+    assert (await limited.refusal(uid="dora")).status_code == 403
 
 
-async def test_the_daily_limit(start_listen, second):
+async def test_the_daily_limit(limited, second):
     """usage, limit.warn: `near` at 90 %, `exceeded` at 100 %, each once; with the policy `warn` all goes on."""
-    listen = start_listen(TAPEDECK_USAGE_SECONDS="0.3", TAPEDECK_DAILY_LIMIT_MS="2000")
-    async with listen.connect(conversation_id="warned") as client:
+    async with limited.connect(conversation_id="warned") as client:
         await client.ready()
         await client.send(second, second[:27_200])  # 1.85 s
         assert await client.hear("usage") == {"type": "usage", "state": "near"}
@@ -177,17 +184,16 @@ async def test_the_daily_limit(start_listen, second):
         await client.say(type="close")
         assert await client.closed() == 1000
         assert len(client.heard("usage")) == 2
-    async with listen.connect() as again:
+    async with limited.connect() as again:
         await again.ready()
 
 
-async def test_the_daily_limit_of_a_user(start_listen, second):
+async def test_the_daily_limit_of_a_user(limited, second):
     """usage, limit.warn: a user's own limit goes before the default."""
-    listen = start_listen(TAPEDECK_USAGE_SECONDS="0.3", TAPEDECK_DAILY_LIMIT_MS="1000")
-    await listen.set_user("bob", daily_limit_ms="3600000")
-    async with listen.connect(uid="bob", conversation_id="more") as client:
+    await limited.set_user("bob", daily_limit_ms="3600000")
+    async with limited.connect(uid="bob", conversation_id="more") as client:
         await client.ready()
-        await client.send(second, second)
+        await client.send(second, second, second)
         await client.say(type="close")
         assert await client.closed() == 1000
     assert client.heard("usage") == []
