@@ -192,3 +192,35 @@ async def test_whoever_drains_reads_what_a_conversation_used(recorder, another, 
         (DAY, f"conv-1/{second.newest.epoch}", 30),
         (DAY, f"conv-1/{first.epoch}", 100),
     )
+
+
+async def test_the_sum_of_the_day_is_kept_and_made_anew_where_it_is_missing_or_spoiled(bus):
+    def ask(*totals: tuple[str, int]) -> UserRequest:
+        return UserRequest("u", DAY, 1, tuple(UsageTotal(DAY, session, ms) for session, ms in totals))
+
+    key = bus.keys.usage_sum("u", DAY)
+    assert (await bus.look_up_user(ask(("a/1", 100)))).used_ms == 100
+    assert await bus.command("GET", key) == b"100"
+    assert (await bus.look_up_user(ask(("a/1", 150), ("b/2", 7), ("a/1", 120)))).used_ms == 157
+    assert 0 < await bus.command("TTL", key) <= KEPT_S
+    for spoil in (("DEL", key), ("SET", key, "much"), ("DEL", key)):
+        await bus.command(*spoil)
+        assert (await bus.look_up_user(ask(("b/2", 8)))).used_ms == 158
+    await bus.command("DEL", key)
+    await bus.command("LPUSH", key, "x")
+    assert (await bus.look_up_user(ask())).used_ms == 158
+    await bus.command("DEL", key)
+    await bus.command("LPUSH", key, "x")
+    assert (await bus.look_up_user(ask(("b/2", 9)))).used_ms == 159
+    assert await bus.command("GET", key) == b"159"
+
+
+async def test_a_sum_says_the_same_as_the_hash_whatever_is_written(bus):
+    for number in range(200):
+        day, session = DAY - number % 2, f"c/{number % 7}"
+        total = UsageTotal(day, session, (number * 37) % 500)
+        state = await bus.look_up_user(UserRequest("u", DAY, 1, (total,)))
+        assert state.used_ms == sum((await day_of(bus, uid="u")).values())
+    assert int(await bus.command("GET", bus.keys.usage_sum("u", DAY))) == sum(
+        (await day_of(bus, uid="u")).values()
+    )

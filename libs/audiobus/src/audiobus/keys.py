@@ -67,8 +67,11 @@ class Keys:
 
     def usage(self, uid: str, day: int) -> str:
         """Hash: `<conversation>/<epoch>` to the ms of audio that this session sent on that UTC day (counted since 1970)."""
-        when = date(1970, 1, 1) + timedelta(days=day)
-        return f"{self.prefix}usage:{{{uid}}}:{when:%Y%m%d}"
+        return f"{self.prefix}usage:{{{uid}}}:{_date(day)}"
+
+    def usage_sum(self, uid: str, day: int) -> str:
+        """String: the sum of that hash, made from it where it is missing."""
+        return f"{self.prefix}used:{{{uid}}}:{_date(day)}"
 
     def live(self, uid: str) -> str:
         """Sorted set: the user's conversations that have a buffer, by the time they were opened last (an index; the buffers rule)."""
@@ -85,3 +88,7 @@ class Keys:
     def due(self, partition: int) -> str:
         """Sorted set: conversation to the unix ms at which it must be looked at, at the latest."""
         return f"{self.prefix}due:{{{partition}}}"
+
+
+def _date(day: int) -> str:
+    return f"{date(1970, 1, 1) + timedelta(days=day):%Y%m%d}"

@@ -70,8 +70,9 @@ class UserRequest:
         args: list[Argument] = [self.default_limit_ms, KEPT_S]
         for total in self.totals:
             args += [total.session, total.ms]
-        days = [keys.usage(self.uid, total.day) for total in self.totals]
-        return [keys.user(self.uid), keys.usage(self.uid, self.day), *days], args
+        days = [self.day, *(total.day for total in self.totals)]
+        pairs = [key for day in days for key in (keys.usage(self.uid, day), keys.usage_sum(self.uid, day))]
+        return [keys.user(self.uid), *pairs], args
 
     def read(self, answer: Sequence[Any]) -> UserState:
         """The script's answer.
