@@ -140,6 +140,27 @@ def test_a_sum_is_clock_time_whatever_the_codec_and_layout(desk, packets, second
     assert seconds_written(table)["conv-1/1000"] == pytest.approx(2, abs=0.03)
 
 
+def test_a_plain_device_is_counted_by_the_same_sum_keepalives_and_gaps_left_out(desk, second):
+    table = desk("plain", codec="pcm8", rate=8_000)
+    table.send(second[:8_000])
+    table.send(b"\0")
+    table.wait(10_000)  # a gap
+    for _ in range(3):
+        table.send(second[:8_000])
+        table.wait(1_000)
+    table.leave()
+    assert seconds_written(table)["conv-1/1000"] == pytest.approx(4, abs=0.001)
+
+
+def test_packets_that_are_left_out_count_nothing(desk, packets):
+    table = desk(codec="opus")
+    for packet in packets[:50]:
+        table.send(packet)
+        table.send(b"\xff\xff\xff")
+    table.say(type="close")
+    assert seconds_written(table)["conv-1/1000"] == pytest.approx(1 - 312 / 48_000, abs=0.001)
+
+
 def test_the_end_of_a_socket_hands_its_last_total_to_the_process(desk, second):
     table = desk()
     table.send(second)
