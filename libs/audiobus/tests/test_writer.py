@@ -1,6 +1,7 @@
 """One grouped writer a process."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -75,6 +76,29 @@ async def test_whoever_was_just_served_does_not_wait_and_takes_the_others_along(
         await writer.append(company[0].request(300, before=first[0].id._replace(offset=200)))
         assert isinstance(await lingers, Appended)
         writer.close()
+
+
+async def test_what_came_while_redis_was_slow_goes_out_together_within_bounds(bus, recorder_for, monkeypatch):
+    recorders = [recorder_for(Conversation("user-1", f"conv-{n}")) for n in range(120)]
+    requests = [replace(recorder.request(100), chunk=bytes(1_000)) for recorder in recorders]
+    writer = Writer(bus)
+    for limits, groups in [
+        ({}, 1),
+        ({"LARGEST_GROUP": 100}, 2),
+        ({"GROUP_BYTES": 50_000}, 3),
+        ({"GROUP_BYTES": 10}, 120),
+    ]:
+        with monkeypatch.context() as patched:
+            for name, value in limits.items():
+                patched.setattr(writer_module, name, value)
+            before = writer.groups
+            waiting = [asyncio.create_task(writer.append(request)) for request in requests]
+            await asyncio.sleep(0)  # all are queued before the writer looks
+            running = asyncio.create_task(writer.run())
+            await asyncio.gather(*waiting)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            assert writer.groups - before == groups
 
 
 async def test_one_refusal_does_not_touch_its_neighbours(bus, recorder_for):

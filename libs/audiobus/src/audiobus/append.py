@@ -30,6 +30,11 @@ class AppendRequest:
 
     script_name = "append"
 
+    @property
+    def size(self) -> int:
+        """About how many bytes it is."""
+        return len(self.chunk)
+
     def command(self, keys: Keys) -> tuple[list[str], list[Argument]]:
         """Keys and arguments of the script."""
         return (

@@ -65,6 +65,11 @@ class UserRequest:
 
     script_name = "usage"
 
+    @property
+    def size(self) -> int:
+        """About how many bytes it is."""
+        return 100 * (1 + len(self.totals))
+
     def command(self, keys: Keys) -> tuple[list[str], list[Argument]]:
         """Keys and arguments of the script."""
         args: list[Argument] = [self.default_limit_ms, KEPT_S]

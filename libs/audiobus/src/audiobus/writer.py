@@ -18,11 +18,17 @@ from audiobus.script import script
 from audiobus.usage import UserRequest, UserState
 
 GROUP_LIMIT: Final = 50
+"""So many wait for no more company: a larger group costs no less for each."""
+LARGEST_GROUP: Final = 500
+"""What has come while Redis was slow goes out together: one group is under way at a time, and each costs a round trip."""
+GROUP_BYTES: Final = 1024 * 1024
+"""Of chunks in a group, but for a single one that is larger."""
 LINGER_S: Final = 0.020
 """How long a request waits for company. Alone it costs three times what it costs among five; a chunk took a second to fill."""
 
 Request: TypeAlias = AppendRequest | UserRequest
 Answer: TypeAlias = AppendAnswer | UserState
+Waiting: TypeAlias = tuple[Request, asyncio.Future[Answer]]
 
 
 class Writer:
@@ -30,7 +36,7 @@ class Writer:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._queue: deque[tuple[Request, asyncio.Future[Answer]]] = deque()
+        self._queue: deque[Waiting] = deque()
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         """Wakes `run` for what lingers."""
@@ -85,7 +91,7 @@ class Writer:
                 request.owner for request, _ in requests if isinstance(request, AppendRequest)
             )
             while requests:
-                await self._write([requests.popleft() for _ in range(min(GROUP_LIMIT, len(requests)))])
+                await self._write(_group(requests))
             if self._closing and not self._queue:
                 return
 
@@ -150,3 +156,12 @@ class Writer:
 def _again(error: BusError) -> BusError:
     """An error of its own for each waiter: one instance raised in many tasks would gather their tracebacks."""
     return type(error)(str(error))
+
+
+def _group(requests: deque[Waiting]) -> list[Waiting]:
+    """Takes what goes out together."""
+    group = [requests.popleft()]
+    size = group[0][0].size
+    while requests and len(group) < LARGEST_GROUP and (size := size + requests[0][0].size) <= GROUP_BYTES:
+        group.append(requests.popleft())
+    return group
