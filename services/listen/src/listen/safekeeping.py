@@ -22,6 +22,7 @@ from listen.actions import (
 )
 from listen.chunker import ReadyChunk
 from listen.outbox import Outbox
+from listen.pace import Pace
 from listen.patience import Patience
 from listen.settlement import Settlement
 from listen.terms import Terms
@@ -59,6 +60,9 @@ class Safekeeping:
         self._settlement = Settlement(0 if opened.resumed else now_ms)
         self._under_way: set[str] = set()
         """Which commands wait for their answer: append, ask, look."""
+        self._pace = Pace()
+        self._paced = False
+        """The next chunk waits, as it is small and many went before it."""
         self._batches_waiting = 0
         """How many batches' worth of audio waited when a hint was given last."""
 
@@ -87,8 +91,8 @@ class Safekeeping:
 
     @property
     def quiet(self) -> bool:
-        """Whether Redis answers, and nobody asked for anything."""
-        return not (self._patience.pause_ms or self._settlement.waits)
+        """Whether Redis answers, nothing is held up, and nobody asked for anything."""
+        return not (self._patience.pause_ms or self._settlement.waits or self._paced)
 
     @property
     def unanswered(self) -> bool:
@@ -113,7 +117,10 @@ class Safekeeping:
         acked, stored = self.outbox.acked, self.outbox.stored
         may_try = self._patience.may_try(now_ms)
         if may_try and "append" not in self._under_way and (ready := self.outbox.next) is not None:
-            out.append(self._append(ready, now_ms))
+            self._paced = not self._pace.may(ready.chunk.samples, now_ms)
+            if not self._paced:
+                self._pace.went(ready.chunk.samples)
+                out.append(self._append(ready, now_ms))
         if self._settlement.waits:
             out += [
                 SendText(messages.finalized(offset, stored=done))
