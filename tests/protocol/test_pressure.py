@@ -31,6 +31,8 @@ async def test_faster_than_redis_takes(start_listen, redis_process, second):
                 assert not done, "500 messages were taken though Redis stands still"
                 if await listen.metric('tapedeck_backpressure_total{action="paused"}') >= 1:
                     break
+            held = await listen.metric("tapedeck_waiting_bytes")
+            assert 0 < held < 2 * 1024 * 1024 + 2 * 65_536  # the bound, and the message that passed it
         finally:
             redis_process.process.send_signal(signal.SIGCONT)
         await client.hear("status", state="ok")
@@ -137,6 +139,10 @@ async def test_a_token_that_expires(listen, packets):
         assert await client.closed() == 4401
         assert client.errors == ["token_expired"]
         assert client.heard("ack")[-1]["offset"] == sum(map(len, packets[:30]))
+    session = client.texts[0]["session"]
+    async with listen.connect(codec="opus", conversation_id="expires", session=session) as client:
+        ready = await client.ready()  # with a new token the session goes on
+        assert (ready["session"], ready["resume_offset"]) == (session, sum(map(len, packets[:30])))
     answer = await listen.refusal(token=listen.token(exp=time.time() - 60))
     assert (answer.status_code, answer.json()["code"]) == (401, "token_expired")
 

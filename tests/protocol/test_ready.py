@@ -1,10 +1,13 @@
 """`ready`, resuming, and sessions that cannot be resumed."""
 
+import asyncio
 import itertools
+import json
 
 import pytest
 
 from audiobus import Conversation
+from tapedeck_testing.protocol.raw_socket import RawSocket, handshake, masked
 
 
 async def begun(listen, cid, *messages, **options):
@@ -133,6 +136,9 @@ async def test_a_day_later(listen, second, hours, resumed):
     """resumable.for, previous_offset: 24 hours after its last byte it is over, and its end is known for 30 days."""
     cid = f"day-{resumed}"
     session, acked = await begun(listen, cid, second)
+    async with asyncio.timeout(20):  # what was on its way is brought in first
+        while await listen.metric("tapedeck_connections"):
+            await asyncio.sleep(0.02)
     async with listen.bus() as bus:  # what a day would do, done to Redis
         key = bus.keys.conv(Conversation("alice", cid))
         last_ms = int(await bus.command("HGET", key, "last_ms"))
@@ -149,15 +155,24 @@ async def test_a_day_later(listen, second, hours, resumed):
 
 
 async def test_audio_before_ready(listen, second):
-    """not_ready: after opening, what cannot be meant for this session is left out, and said so; what follows is taken."""
-    async with listen.connect(conversation_id="early") as client:
-        await client.send(second[:640])
-        await client.hear("ready") if "ready" not in [m["type"] for m in client.texts] else None
-        await client.send(second)
-        await client.say(type="close")
-        assert await client.closed() == 1000
-    early = "not_ready" in client.errors
-    assert client.heard("ack")[-1]["offset"] == len(second) + (0 if early else 640)
+    """not_ready: what comes together with the handshake is left out, and said so once; what comes after `ready` is taken."""
+    audio = masked(0x82, second[:640], b"mask")
+    query = "conversation_id=early"
+    async with RawSocket.dial(listen) as raw:
+        raw.writer.write(handshake(listen.port, listen.token(), query) + audio * 3)
+        await raw.head()
+        heard = [json.loads((await raw.frame())[1]) for _ in range(2)]
+        assert sorted(message["type"] for message in heard) == ["error", "ready"]
+        assert [message["code"] for message in heard if message["type"] == "error"] == ["not_ready"]
+        raw.writer.write(audio + masked(0x81, b'{"type":"close"}', b"mask"))
+        while True:
+            first, payload = await raw.frame()
+            if first == 0x88:
+                break
+            heard.append(json.loads(payload))
+    assert int.from_bytes(payload) == 1000
+    assert [message["type"] for message in heard[2:]] == ["ack"] * (len(heard) - 2)
+    assert heard[-1]["offset"] == 640
 
 
 async def test_audio_before_the_next_ready(listen, second):

@@ -1,5 +1,6 @@
 """Text messages, of both sides."""
 
+import asyncio
 import json
 import time
 
@@ -200,7 +201,7 @@ class Recorded:
 
 
 async def test_finalize(stack, second):
-    """finalize.stored, ack.stored: `finalized` comes when all that was taken before it is in the bucket."""
+    """finalize.stored, finalize.nothing, ack.stored: `finalized` comes when all that was taken before it is in the bucket."""
     async with Recorded(stack, "fin").connect("finalize") as socket:
         client = SocketClient(socket)
         await client.ready()
@@ -213,9 +214,21 @@ async def test_finalize(stack, second):
             "stored": True,
         }
         assert max(ack["stored"] for ack in client.heard("ack")) >= 2 * len(second)
+        await client.say(type="finalize")
+        assert await client.hear("finalized") == {
+            "type": "finalized",
+            "offset": 3 * len(second),
+            "stored": True,
+        }
+        await client.say(type="finalize")  # nothing waits
+        assert await client.hear("finalized") == {
+            "type": "finalized",
+            "offset": 3 * len(second),
+            "stored": True,
+        }
     async with stack.http() as http:
         about = (await http.get("/v1/users/fin/conversations/finalize")).json()
-    assert about["stored_seconds"] >= 2
+    assert about["stored_seconds"] == 3
 
 
 async def test_what_is_stored_is_told(stack, second):
@@ -229,6 +242,23 @@ async def test_what_is_stored_is_told(stack, second):
             await flush(http, "told", "told")
         await client.send(second * 2)
         assert offset <= (await client.acked(100_000))["stored"] <= 2 * len(second)
+
+
+async def test_what_came_before_is_finalized(stack, second):
+    """conversation, close: both store what there is; nobody waits for the minute to be full."""
+    async with Recorded(stack, "moves").connect("before") as socket:
+        client = SocketClient(socket)
+        await client.ready()
+        await client.send(second * 2)
+        await client.say(type="conversation", conversation_id="after")
+        await client.hear("ready")
+        await client.send(second)
+        await client.say(type="close")
+        assert await client.closed() == 1000
+    async with stack.http() as http, asyncio.timeout(20):
+        for cid, seconds in (("before", 2), ("after", 1)):
+            while (await http.get(f"/v1/users/moves/conversations/{cid}")).json()["stored_seconds"] < seconds:
+                await asyncio.sleep(0.05)
 
 
 async def test_two_sessions_at_once(stack, second):
