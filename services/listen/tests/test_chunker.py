@@ -96,6 +96,15 @@ def test_a_new_run_begins_a_new_chunk(chunker, fill, now_ms):
     assert (second.first_sample, second.lead, second.starts) == (0, 312, False)
 
 
+def test_many_bytes_that_are_left_out_are_a_chunk_before_any_audio(chunker, now_ms):
+    for count in range(1, 6):
+        assert chunker.take() == []
+        chunker.leave_out(count * CHUNK_BYTES_LIMIT // 5, now_ms)
+    (ready,) = chunker.take()
+    assert (ready.end_offset, ready.position) == (CHUNK_BYTES_LIMIT, None)
+    assert not chunker.holds
+
+
 def test_bytes_that_are_left_out_only_move_the_offset(chunker, fill, now_ms):
     chunker.begin(now_ms, 0, lead=0, starts=True, now_ms=now_ms)
     end = fill(2)

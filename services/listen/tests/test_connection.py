@@ -241,6 +241,14 @@ async def test_fifty_bad_packets_close(service):
     assert metrics['tapedeck_closes_total{code="1007"}'] == 1
 
 
+async def test_large_bad_packets_are_not_waited_for(service):
+    async with service.connect("codec=opus") as client:
+        await client.hear("ready")
+        for _ in range(50):
+            await client.send(b"\x48" + bytes(65_000))
+        assert await client.closed() == 1007
+
+
 async def test_faster_than_redis_takes_it_nothing_is_dropped(service, packets):
     async with service.connect("codec=opus&conversation_id=j") as client:
         await client.hear("ready")

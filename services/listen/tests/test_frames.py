@@ -225,6 +225,26 @@ async def test_a_close_is_answered_and_then_nothing_is_sent(open_wire):
     assert not wire.sweep(1_000.0)
 
 
+@pytest.mark.parametrize("after", [frame(8, struct.pack(">H", 1001)), frame(11), b"GET / HTTP/1.1"])
+@pytest.mark.parametrize("code", [1000, 4000])
+async def test_what_comes_right_behind_a_close_does_not_hide_it(open_wire, after, code):
+    _, transport, receiver = open_wire()
+    give(transport, frame(8, struct.pack(">H", code)) + after)
+    assert receiver.failures == []
+    assert transport.sent() == bytes([0x88, 2]) + struct.pack(">H", code)
+    assert transport.ended == ["close"]
+
+
+async def test_what_breaks_while_nobody_listens_is_told_later_and_after_what_came_before(open_wire):
+    wire, transport, receiver = open_wire(reading=False)
+    give(transport, frame(2, b"1") + frame(1, b"2"))
+    give(transport, b"GET / HTTP/1.1")
+    assert (receiver.messages, receiver.failures) == ([], [])
+    wire.resume()
+    assert receiver.messages == [b"1", "2"]
+    assert receiver.failures == [PROTOCOL_ERROR]
+
+
 async def test_after_our_close_only_the_clients_counts(open_wire):
     wire, transport, receiver = open_wire()
     wire.close(4401)

@@ -3,7 +3,7 @@
 import pytest
 
 from listen.errors import BadHandshakeError
-from listen.handshake import HTTP2_PREFACE, Handshake, HttpHead, head_end, read_head
+from listen.handshake import HTTP2_PREFACE, Handshake, Http2Preface, HttpHead, head_end, read_head
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
@@ -61,14 +61,24 @@ def test_the_target_may_be_a_whole_address(target):
         head(Upgrade=None),
         head(Upgrade="h2c"),
         head(method="POST"),
-        HTTP2_PREFACE,
         b"POST /v1/tickets HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n",
         b"GET / HTTP/1.0\r\n\r\n",
         b"GET / HTTP/1.1\nHost: x\n\n",
     ],
 )
 def test_anything_else_that_is_a_request_is_http(request_head):
-    assert isinstance(read_head(request_head), HttpHead)
+    wanted = read_head(request_head)
+    assert isinstance(wanted, HttpHead)
+    assert wanted.head in (
+        request_head,
+        request_head.replace(b"Upgrade: h2c\r\n", b""),
+        head(Upgrade=None, method="POST"),
+    )
+    assert b"\nUpgrade" not in wanted.head
+
+
+def test_http_2_is_known_by_its_preface():
+    assert isinstance(read_head(HTTP2_PREFACE), Http2Preface)
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,11 @@
 """HTTP on the sockets' port, and WebSockets that come that way."""
 
 import asyncio
-import json
 
 import h2.config
 import h2.connection
+import h2.errors
 import h2.events
-import h2.settings
 import httpx
 
 
@@ -29,29 +28,24 @@ async def test_a_request_may_come_in_pieces(service, sign):
     writer.close()
 
 
-async def test_http_2_has_tickets_and_no_sockets(service, sign):
+async def test_http_2_is_told_to_use_http_1(service):
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     connection = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
     connection.initiate_connection()
-    common = [(":scheme", "http"), (":authority", "x"), ("authorization", f"Bearer {sign()}")]
-    connection.send_headers(1, [(":method", "POST"), (":path", "/v1/tickets"), *common], end_stream=True)
-    upgrade = [(":method", "CONNECT"), (":protocol", "websocket"), (":path", "/v4/listen"), *common]
-    connection.send_headers(3, [*upgrade, ("sec-websocket-version", "13")])
     writer.write(connection.data_to_send())
-    statuses, bodies = {}, {1: b"", 3: b""}
     async with asyncio.timeout(10):
-        ended = set()
-        while ended != {1, 3}:
-            for event in connection.receive_data(await reader.read(65_536)):
-                if isinstance(event, h2.events.ResponseReceived):
-                    statuses[event.stream_id] = dict(event.headers)[b":status"]
-                elif isinstance(event, h2.events.DataReceived):
-                    bodies[event.stream_id] += event.data
-                elif isinstance(event, h2.events.StreamEnded):
-                    ended.add(event.stream_id)
-            writer.write(connection.data_to_send())
-    assert statuses == {1: b"201", 3: b"501"}
-    assert json.loads(bodies[3])["code"] == "not_supported"
+        events = connection.receive_data(await reader.read())
+    (gone,) = [event for event in events if isinstance(event, h2.events.ConnectionTerminated)]
+    assert gone.error_code == h2.errors.ErrorCodes.HTTP_1_1_REQUIRED
+    writer.close()
+
+
+async def test_a_wish_for_http_2_is_ignored(service):
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    wish = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+    writer.write(f"GET /nowhere HTTP/1.1\r\nHost: x\r\n{wish}\r\n".encode())
+    async with asyncio.timeout(10):
+        assert (await reader.read()).startswith(b"HTTP/1.1 404 ")
     writer.close()
 
 

@@ -160,12 +160,17 @@ class Chunker:
         return self._samples >= self._chunk_ms * 48
 
     def leave_out(self, end_offset: int, now_ms: int) -> None:
-        """Bytes up to `end_offset` that were no audio: they only move the offset."""
+        """Bytes up to `end_offset` that were no audio: they only move the offset.
+
+        Many of them are a chunk of their own: before the first audio none has its time, and they would count as waiting for ever.
+        """
         if end_offset == self._offset:
             return  # a message without a byte
         if self._first_at_ms is None:
             self._first_at_ms = now_ms
         self._offset = end_offset
+        if end_offset - self._closed_offset - self._bytes >= CHUNK_BYTES_LIMIT:
+            self.close(now_ms)
 
     def tick(self, now_ms: int) -> None:
         """Closes the open chunk if it has waited long enough. Before the first audio there is no time to give it."""

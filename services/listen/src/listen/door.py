@@ -11,10 +11,10 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import Any, Final
 
-from listen.answer import refusal
+from listen.answer import HTTP_2_REFUSED, refusal
 from listen.comeback import FULL_S, retry_after_s
 from listen.errors import BadHandshakeError
-from listen.handshake import HEAD_BYTES_LIMIT, Handshake, HttpHead, head_end, read_head
+from listen.handshake import HEAD_BYTES_LIMIT, Handshake, Http2Preface, HttpHead, head_end, read_head
 from listen.metrics import ListenMetrics
 from listen.proxies import TrustedProxies
 from listen.wire import LINGER_S, Receiver, Wire
@@ -152,11 +152,16 @@ class Door(asyncio.Protocol):
         except BadHandshakeError as error:
             self.turn_away("bad_request", error.status, error.message, error.headers)
             return
+        if isinstance(wanted, Http2Preface):
+            # For two requests a client it is not worth what can be done with it: streams opened and reset, windows kept shut.
+            self._doorway.metrics.refused["bad_request"].inc()
+            self.answer(HTTP_2_REFUSED)
+            return
         if isinstance(wanted, HttpHead):
             self._transport = None
             self._doorway.gone(self)
-            received, self._read = self._read, b""
-            self._doorway.take_http(transport, received)
+            rest, self._read = self._read[size:], b""
+            self._doorway.take_http(transport, wanted.head + rest)
             return
         self._read = self._read[size:]
         peer = transport.get_extra_info("peername")

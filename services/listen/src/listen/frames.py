@@ -39,6 +39,9 @@ class _Wire(Protocol):
     def over(self) -> bool:
         """Whether the connection is lost."""
 
+    def closed_before_it_broke(self, code: int) -> None:
+        """The client's close came before what cannot be parsed."""
+
     def fail(self, code: int, reason: str) -> None:
         """What came cannot be parsed."""
 
@@ -134,6 +137,9 @@ class Frames(WSProtocol):  # type: ignore[misc]  # a class of Cython, without ty
         try:
             _buffer_updated(self, size)
         except _BrokenError as error:
+            handshake = self.transport.close_handshake
+            if handshake is not None and handshake.recv is not None and error.code != DEFECT:
+                self._wire.closed_before_it_broke(int(handshake.recv.code))
             self._wire.fail(error.code, error.reason)
 
     def connection_lost(self, exc: Exception | None) -> None:

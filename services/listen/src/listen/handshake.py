@@ -21,6 +21,7 @@ HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\n"
 VERSION: Final = "13"
 KEY_BYTES: Final = 16
 
+_UPGRADE: Final = re.compile(rb"^upgrade[ \t]*:[^\n]*\n", re.IGNORECASE | re.MULTILINE)
 _END: Final = re.compile(rb"\n\r?\n")
 """As h11 reads it: a line may end without its CR."""
 
@@ -47,6 +48,14 @@ class Handshake:
 class HttpHead:
     """A request for anything else."""
 
+    head: bytes
+    """Without a wish to change to HTTP/2, which may be ignored (RFC 9110 §7.8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Http2Preface:
+    """HTTP/2 by prior knowledge (RFC 9113 §3.3)."""
+
 
 def head_end(head: bytes | bytearray, searched: int) -> int | None:
     """Where the head ends, if it does; the first `searched` bytes have been looked through before."""
@@ -54,14 +63,14 @@ def head_end(head: bytes | bytearray, searched: int) -> int | None:
     return None if found is None else found.end()
 
 
-def read_head(head: bytes) -> Handshake | HttpHead:
+def read_head(head: bytes) -> Handshake | HttpHead | Http2Preface:
     """What a whole head asks for.
 
     Raises:
         BadHandshakeError: no HTTP (400, 501), or a request for a WebSocket that is none (400, 426).
     """
     if head == HTTP2_PREFACE:
-        return HttpHead()
+        return Http2Preface()
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_LIMIT)
     connection.receive_data(head)
     try:
@@ -72,7 +81,7 @@ def read_head(head: bytes) -> Handshake | HttpHead:
         raise BadHandshakeError(400, "no HTTP request")
     headers = _joined(request.headers)
     if request.method != b"GET" or "websocket" not in _tokens(headers.get("upgrade", "")):
-        return HttpHead()  # an `Upgrade` may be ignored (RFC 9110 §7.8)
+        return HttpHead(_UPGRADE.sub(b"", head))
     key = _checked_key(request, headers)
     try:
         target = urlsplit(request.target.decode("latin-1"))

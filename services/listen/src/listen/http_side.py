@@ -1,6 +1,6 @@
 """HTTP on the sockets' port: a connection that asks for no WebSocket goes to Hypercorn, with what was read of it.
 
-Owns Hypercorn's configuration and its connections' tasks. Must not route or answer anything, but for WebSockets that come this way.
+Owns Hypercorn's configuration and its connections' tasks. Must not route or answer anything.
 """
 
 import asyncio
@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from listen.handshake import HEAD_BYTES_LIMIT
 from servicekit.http import KEEP_ALIVE_S
-from servicekit.problem import problem
 from servicekit.unread import UnreadBodies
 
 log = logging.getLogger(__name__)
@@ -84,7 +83,7 @@ class HttpSide:
 
 
 class _Plain:
-    """The app, for HTTP only, one HTTP/1.1 request a connection.
+    """The app, one request a connection.
 
     A WebSocket is known by the first bytes of its connection. A proxy that keeps connections must not send one down a
     connection that had a request before, where nobody would take it.
@@ -99,16 +98,11 @@ class _Plain:
         receive: Callable[[], Awaitable[Message]],
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
-        """One request, or a WebSocket over HTTP/2."""
-        if scope["type"] == "websocket":
-            answer = problem(501, "not_supported", "a WebSocket needs an HTTP/1.1 connection of its own")
-            start = {"type": "websocket.http.response.start", "status": answer.status_code}
-            await send({**start, "headers": answer.raw_headers})
-            await send({"type": "websocket.http.response.body", "body": bytes(answer.body)})
-            return
+        """One request."""
+        assert scope["type"] == "http"  # noqa: S101 - there is no lifespan, and the door has taken out whatever asks for more
 
         async def send_last(message: Message) -> None:
-            if message["type"] == "http.response.start" and scope["http_version"].startswith("1"):
+            if message["type"] == "http.response.start":
                 message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
             await send(message)
 

@@ -74,6 +74,7 @@ class Wire(WSListener):
         "_close_by_s",
         "_closing",
         "_direct",
+        "_failure",
         "_held",
         "_kind",
         "_may_be_deaf",
@@ -118,6 +119,8 @@ class Wire(WSListener):
         """We have sent a close: what comes is thrown away, but for the client's."""
         self._broken = False
         """What comes is thrown away."""
+        self._failure: tuple[int, str] | None = None
+        """What broke while nobody listened."""
         self._over = False
         """The connection is lost: its descriptor is nobody's."""
 
@@ -185,7 +188,10 @@ class Wire(WSListener):
         if self._paused:
             return
         self._held = None
-        if not (self._over or self._broken or self._closing or self._transport.is_closing()):
+        if self._failure is not None and not (self._over or self._closing):
+            failure, self._failure = self._failure, None
+            self.receiver.failed(*failure)
+        elif not (self._over or self._broken or self._closing or self._transport.is_closing()):
             self._direct = self._parts is None
             self.heard = True  # we did not listen
             self._transport.resume_reading()
@@ -256,15 +262,22 @@ class Wire(WSListener):
             return
         self._broken = True
         self._direct = False
-        self._held = self._parts = None
+        self._parts = None
         if not self._transport.is_closing():
             if not self._paused:
                 self._transport.pause_reading()
             self._transport.set_protocol(Deaf(self))
         if self._closing:
             self.abort()  # it broke it in answer to a close
+        elif self._paused:
+            self._failure = (code, reason)  # told after what came before it
         else:
             self.receiver.failed(code, reason)
+
+    def closed_before_it_broke(self, code: int) -> None:
+        """The client's close came, and something after it that cannot be parsed: picows hands out neither."""
+        if not self._broken:
+            self._arrived(_CLOSE, code.to_bytes(2) if code else b"")
 
     def lost(self) -> None:
         """The connection is over."""
