@@ -1,4 +1,4 @@
-"""The rules that take their time. They are waited for beside the other tests (`tapedeck_testing.protocol.waits`)."""
+"""The rules that take their time. They are waited for beside the other tests (`tapedeck_testing.protocol.waits`); these come last."""
 
 import pytest
 
