@@ -19,7 +19,7 @@ PART = "sockets"
 SETTLE_S = 2.0
 FIRST_SOCKETS = 20
 STREAM_S = 14.0
-"""`listen` keeps ten seconds of what it acked."""
+"""`listen` keeps eight seconds of what it acked."""
 SINKS = {
     "uvicorn websockets-sansio": "no-op Starlette sink, uvicorn websockets-sansio",
     "picows": "no-op picows sink",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 MANY: Final = 50
 """Sockets that must have gone since the last time."""
+LOOKS: Final = 2
 
 
 class Heap:
@@ -21,10 +22,16 @@ class Heap:
         """None where the C library is another one."""
         self._most = 0
         """The most sockets since the last time."""
+        self._in = 0
+        """Looks until it is given back: what is under way for a socket that has gone takes a moment."""
 
     def watch(self, sockets: int) -> None:
-        """So many sockets are open now."""
+        """So many sockets are open now. Called about twice a second."""
         self._most = max(self._most, sockets)
-        if self._trim is not None and self._most - sockets >= max(MANY, self._most // 4):
+        if self._in:
+            self._in -= 1
+            if not self._in and self._trim is not None:
+                self._trim(0)
+        elif self._most - sockets >= max(MANY, self._most // 4):
             self._most = sockets
-            self._trim(0)
+            self._in = LOOKS

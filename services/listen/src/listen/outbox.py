@@ -1,6 +1,6 @@
 """Chunks on their way into Redis: each appended onto exactly the one before, until it is known to be safe.
 
-Owns the newest id, what is acked, and the tail: the chunks of the last ten seconds, kept for a Redis that lost what it had
+Owns the newest id, what is acked, and the tail: the chunks of the last eight seconds, kept for a Redis that lost what it had
 confirmed. One append is under way at a time; a repeat of it is harmless (`audiobus`' append script). Must not wait.
 """
 
@@ -10,7 +10,7 @@ from typing import Final
 from audiobus import Appended, EntryId, stored_offset
 from listen.chunker import ReadyChunk
 
-TAIL_SAMPLES: Final = 10 * 48_000
+TAIL_SAMPLES: Final = 8 * 48_000
 TAIL_CHUNKS: Final = 64
 TAIL_BYTES: Final = 256 * 1024
 CHUNK_BYTES: Final = 1_000
