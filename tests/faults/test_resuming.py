@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 import time
 from itertools import pairwise
 
 import httpx
+import psutil
 import pytest
 import websockets
 
@@ -288,6 +291,34 @@ async def test_redis_comes_back_with_less_and_the_process_writes_it_again(rig):
         await finish(socket, end(250))
     assert await stored(rig, "less") == PACKETS
     assert await lost_seconds(rig) == before
+
+
+async def test_a_handshake_that_lay_in_a_stopped_process_displaces_nobody_who_came_later(rig):
+    async with hand(rig, "lain") as socket:
+        session = await begin(socket, 50)
+    [pid] = rig.stack.pids("listen")
+    late = hand(rig, "lain", session=session)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        coming = asyncio.create_task(late.__aenter__())
+        async with asyncio.timeout(10):
+            while not any(
+                one.raddr and one.raddr.port == rig.address[1] for one in psutil.Process().net_connections()
+            ):
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)  # the fault itself: it lies there
+        async with rig.client() as client:  # its client has long gone to another process
+            await client.hset(
+                conv("lain"), mapping={"owner": "another", "owner_at": int(time.time() * 1000) - 50}
+            )
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    await coming
+    assert await late.closed() == 1012
+    assert late.errors == ["unavailable"]
+    await late.__aexit__(None, None, None)
+    async with rig.client() as client:
+        assert await client.hget(conv("lain"), "owner") == b"another"
 
 
 async def test_redis_has_lost_that_this_socket_came(rig):

@@ -12,6 +12,7 @@ from itertools import takewhile
 from typing import Any, Final
 
 from listen.answer import HTTP_2_REFUSED, refusal
+from listen.arrival import lain_ms
 from listen.comeback import FULL_S, retry_after_s
 from listen.errors import BadHandshakeError
 from listen.handshake import HEAD_BYTES_LIMIT, Handshake, Http2Preface, HttpHead, head_end, read_head
@@ -170,6 +171,7 @@ class Door(asyncio.Protocol):
             wanted,
             address=self._doorway.proxies.client_of(peer_address, forwarded_for),
             certain=self._doorway.proxies.certain(peer_address, forwarded_for),
+            lain_ms=lain_ms(transport.get_extra_info("socket")),
         )
         self._task = self._doorway.admit(self, self._handshake)
         self._task.add_done_callback(self._admitted)

@@ -42,6 +42,8 @@ class Handshake:
     """The client's, as far as it is known; the door puts it in."""
     certain: bool = True
     """Whether `address` is that of this one client: not that of a proxy which nobody trusts, and behind which many may be."""
+    lain_ms: int = 0
+    """How long it had lain in the kernel when the door read it (`listen.arrival`)."""
 
 
 @dataclass(frozen=True, slots=True)

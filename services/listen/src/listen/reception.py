@@ -72,8 +72,8 @@ class Reception:
                 raise
 
     async def _admit(self, visit: "_Visit", places: ExitStack) -> None:
-        arrived_ms = now_ms()
         handshake = visit.handshake
+        arrived_ms = now_ms() - handshake.lain_ms
         first_token = visit.first_token if handshake.path == WEB_SOCKET else None
         admitted = await self._admission.admit(handshake, first_token)
         places.enter_context(self._sockets.place_of(admitted.claims.uid))
