@@ -17,6 +17,7 @@ from bench import (
     shells,
     sockets,
     stores,
+    tokens,
 )
 from bench.figure import Figure
 from bench.process import BenchError
@@ -37,6 +38,7 @@ PARTS: dict[str, Callable[[Scale], Iterator[Figure]]] = {
         pusher_batches,
         downloads,
         stores,
+        tokens,
     )
 }
 
