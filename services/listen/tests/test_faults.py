@@ -8,12 +8,20 @@ from listen.faults import BAD_PACKETS_LIMIT, Faults
 from listen.replies import Replies
 
 
+def begun() -> Replies:
+    """Replies to a client that has been told `ready`."""
+    out = Replies()
+    out.ready("ready")
+    out.take()
+    return out
+
+
 def codes(out: Replies) -> list[str]:
     return [json.loads(action.text)["code"] for action in out.take() if isinstance(action, SendText)]
 
 
 def test_early_audio_is_counted_each_time_and_told_once_until_ready():
-    out = Replies()
+    out = begun()
     faults = Faults(out)
     faults.early_audio()
     faults.early_audio()
@@ -28,7 +36,7 @@ def test_early_audio_is_counted_each_time_and_told_once_until_ready():
 
 
 def test_fifty_bad_packets_in_a_row_are_too_many():
-    out = Replies()
+    out = begun()
     faults = Faults(out)
     answers = [faults.bad_audio(BadAudioError("no packet")) for _ in range(BAD_PACKETS_LIMIT)]
     assert answers == [None] * (BAD_PACKETS_LIMIT - 1) + [1007]
@@ -37,7 +45,7 @@ def test_fifty_bad_packets_in_a_row_are_too_many():
 
 
 def test_what_ends_the_socket_at_once_answers_its_code():
-    out = Replies()
+    out = begun()
     faults = Faults(out)
     assert faults.bad_audio(WrongRateError("another rate")) == 1003
     assert faults.too_big() == faults.unreadable(1009, "") == 1009

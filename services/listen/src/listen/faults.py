@@ -33,7 +33,7 @@ class Faults:
         self._out.count("rejected", 1, "not_ready")
         if not self._told_early:
             self._told_early = True
-            self._out.say(messages.error("not_ready", "audio before `ready` is left out: wait for it"))
+            self._out.complain("not_ready", "audio before `ready` is left out: wait for it")
 
     def early_text(self) -> None:
         """More was said before `ready` than is kept."""

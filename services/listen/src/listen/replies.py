@@ -1,12 +1,17 @@
 """What the session answers an event with: actions, collected in their order until the event is over.
 
-Owns that nothing is said to a client that has gone, and nothing of trouble before the first `ready`. Must not decide what is said.
+Owns that nothing is said to a client that has gone, and nothing before the first `ready` but what goes before a close. Must not
+decide what is said.
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from listen import messages
 from listen.actions import Action, Count, SendText
+
+EARLY_LIMIT: Final = 16
+"""So many texts wait for `ready`; what is wrong beyond is only counted."""
 
 
 class Replies:
@@ -17,6 +22,8 @@ class Replies:
         """The client has left: nothing can be sent."""
         self._closed = False
         self._begun = False
+        self._early: list[str] = []
+        """Texts that wait for the first `ready`, or the close."""
         self._told = False
         """The client was told `buffering`, and not yet `ok`."""
         self._actions: list[Action] = []
@@ -34,6 +41,9 @@ class Replies:
         """A `ready` for the client: the first message that it gets, unless it is an error and the end."""
         self._begun = True
         self.say(text)
+        early, self._early = self._early, []
+        for waited in early:
+            self.say(waited)
 
     def count(self, what: str, amount: int, label: str = "") -> None:
         """Something for the metrics."""
@@ -42,7 +52,18 @@ class Replies:
     def reject(self, code: messages.ErrorCode, reason: str) -> None:
         """A message of the client is left out: counted, and the client told why."""
         self.count("rejected", 1, code)
-        self.say(messages.error(code, reason))
+        self.complain(code, reason)
+
+    def complain(self, code: messages.ErrorCode, reason: str) -> None:
+        """What is wrong is told."""
+        self.later(messages.error(code, reason))
+
+    def later(self, text: str) -> None:
+        """A text for the client: now, or after the first `ready`."""
+        if self._begun:
+            self.say(text)
+        elif len(self._early) < EARLY_LIMIT:
+            self._early.append(text)
 
     def trouble(self, begins: bool | None) -> None:  # noqa: FBT001 - None: nothing has changed
         """Audio waits, or no longer does (`Pressure.judge`)."""
@@ -55,6 +76,9 @@ class Replies:
 
     def close(self, actions: Iterable[Action]) -> None:
         """The last actions, `Close` at their end."""
+        if self._early and not self.gone:
+            # Before the error that says why it ends: the last one counts.
+            self._actions[:0] = map(SendText, self._early)
         self.do(actions)
         self._closed = True
 

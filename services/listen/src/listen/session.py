@@ -159,7 +159,7 @@ class Session:
 
     def going_away(self, reconnect_after_ms: int) -> list[Action]:
         """This server is about to shut down; `leave` follows."""
-        self._out.say(messages.going_away(reconnect_after_ms))
+        self._out.later(messages.going_away(reconnect_after_ms))
         return self._out.take()
 
     def leave(self, now_ms: int) -> list[Action]:
