@@ -156,6 +156,22 @@ async def test_only_so_many_may_stand_there_silent_and_the_oldest_goes(make_serv
             writer.close()
 
 
+async def test_only_so_many_refused_browsers_may_keep_their_socket_open(make_service):
+    environ = {"TAPEDECK_MAX_HANDSHAKES": "5", "TAPEDECK_ALLOWED_ORIGINS": "https://app.example"}
+    async with make_service(**environ).here() as service:
+        clients = []
+        for _ in range(12):
+            reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+            writer.write(handshake(service, "/v4/listen", "Origin: https://app.example"))
+            await reader.readuntil(b"unauthorized")
+            clients.append((reader, writer))
+        for reader, _ in clients[:7]:
+            await ended(reader)
+        assert not any(reader.at_eof() for reader, _ in clients[7:])
+        for _, writer in clients:
+            writer.close()
+
+
 async def test_a_connection_without_a_head_costs_no_task(service, knock):
     before = len(asyncio.all_tasks())
     for _ in range(50):

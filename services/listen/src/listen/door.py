@@ -208,6 +208,8 @@ class Doorway:
         """Those whose head is not there, the oldest first."""
         self._leaving: dict[Door, None] = {}
         """Those that have been answered."""
+        self._refused: dict[Wire, None] = {}
+        """WebSockets whose client was refused, the oldest first."""
         self._admissions: set[asyncio.Task[None]] = set()
 
     def __call__(self) -> Door:
@@ -242,6 +244,14 @@ class Doorway:
         self.gone(door)
         self.wires.add(wire)
 
+    def refused(self, wire: Wire) -> None:
+        """It is closed. Where too many wait for an answer to that, the one goes that has waited for longest."""
+        self._refused[wire] = None
+        if len(self._refused) > self._limit:
+            oldest = next(iter(self._refused))
+            del self._refused[oldest]
+            oldest.abort()
+
     def answered(self, door: Door) -> None:
         """It has its answer, and is to go."""
         self._silent.pop(door, None)
@@ -263,7 +273,9 @@ class Doorway:
             door.too_slow()
         for door in _due(self._leaving, now_s):
             door.close()
-        self.wires.difference_update([wire for wire in self.wires if not wire.sweep(now_s)])
+        for wire in [wire for wire in self.wires if not wire.sweep(now_s)]:
+            self.wires.discard(wire)
+            self._refused.pop(wire, None)
 
     def close(self) -> None:
         """Nobody comes in any more: ends what stands here, admissions and WebSockets too."""

@@ -179,6 +179,7 @@ class _Visit:
             return  # nobody is there to be told
         wire.send(text)
         wire.close(code)
+        self._door.refused(wire)
 
     # -- what the wire tells -----------------------------------------------------------------------------------------
 
