@@ -111,6 +111,10 @@ class Door(asyncio.Protocol):
         # What still comes is read and thrown away: to close with it unread would reset the connection, and the answer with it.
         transport.write_eof()
 
+    def refused(self, wire: Wire) -> None:
+        """The WebSocket that was made of it has been closed, and waits for the client's answer."""
+        self._doorway.refused(wire)
+
     def turn_away(
         self, reason: str, status: int, message: str, headers: dict[str, str] | None = None
     ) -> None:
