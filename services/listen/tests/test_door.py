@@ -156,7 +156,8 @@ async def test_only_so_many_may_stand_there_silent_and_the_oldest_goes(make_serv
             writer.close()
 
 
-async def test_only_so_many_refused_browsers_may_keep_their_socket_open(make_service):
+async def test_only_so_many_refused_browsers_may_keep_their_socket_open(make_service, monkeypatch):
+    monkeypatch.setattr(wire, "LINGER_S", 60.0)
     environ = {"TAPEDECK_MAX_HANDSHAKES": "5", "TAPEDECK_ALLOWED_ORIGINS": "https://app.example"}
     async with make_service(**environ).here() as service:
         clients = []
