@@ -1,10 +1,13 @@
 """A server that knows an issuer's public key: whoever signs with HMAC and that key is nobody."""
 
 import pytest
+import pytest_asyncio
 
 from tapedeck_testing.hostile.attacks.tokens import bears
 from tapedeck_testing.hostile.forgery import FAR, RsaKey, signed, unsigned
 from tapedeck_testing.hostile.server import Server
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.mark.parametrize("name", ["HS256", "HS512", "kid", "none", "another key", "good"])
@@ -27,14 +30,15 @@ def issuer():
     return RsaKey()
 
 
-@pytest.fixture
-async def confused(tmp_path, issuer):
-    key = tmp_path / "issuer.pem"
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def confused(tmp_path_factory, issuer):
+    folder = tmp_path_factory.mktemp("confused")
+    key = folder / "issuer.pem"
     key.write_bytes(issuer.public_pem)
     environ = {
         "TAPEDECK_JWT_SECRET_FILE": "",
         "TAPEDECK_JWT_PUBLIC_KEY_FILE": str(key),
         "TAPEDECK_AUTH": "jwt",
     }
-    async with Server("listen", tmp_path, environ) as server:
+    async with Server("listen", folder, environ) as server:
         yield server

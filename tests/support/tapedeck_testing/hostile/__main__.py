@@ -65,6 +65,8 @@ async def run(asked: argparse.Namespace) -> list[dict[str, Any]]:
     def note(kind: str, verdict: Verdict) -> None:
         print(table.row(verdict), flush=True)
         records.append(table.record(kind, verdict))
+        if asked.json:
+            asked.json.write_text(json.dumps(records, indent=1))
 
     with tempfile.TemporaryDirectory() as folder:
         server = Server(asked.server, Path(folder), environ)
@@ -92,8 +94,6 @@ def main() -> int:
         print(table.summary(runs), table.differences(runs), sep="\n\n")
         return 0
     records = asyncio.run(run(asked))
-    if asked.json:
-        asked.json.write_text(json.dumps(records, indent=1))
     held = sum(record["holds"] for record in records)
     print(f"{held} of {len(records)} hold.")
     return 0 if held == len(records) else 1

@@ -2,6 +2,7 @@
 
 import os
 import zlib
+from functools import cache
 from itertools import repeat
 from typing import Final
 
@@ -79,7 +80,7 @@ def _offered(offer: bytes) -> Attack:
         """Whatever is offered, the answer names no extension; a frame compressed nevertheless is an error."""
         async with await server.connect() as peer:
             await peer.send(server.handshake()[:-2] + b"Sec-WebSocket-Extensions: " + offer + b"\r\n\r\n")
-            heard = await peer.hear(lambda heard: heard.last("ready") is not None)
+            heard = await peer.hear(lambda heard: heard.status is not None)
             agreed = heard.headers.get("sec-websocket-extensions")
             if agreed:
                 return f"agreed to {agreed}"
@@ -89,6 +90,7 @@ def _offered(offer: bytes) -> Attack:
     return Attack(name=f"offers {offer.decode()}, sends a bomb", run=run, right=("close 1002*",), times=3)
 
 
+@cache
 def _bomb() -> bytes:
     """One frame of some 64 KiB that unpacks to 64 MiB (RFC 7692 §7.2)."""
     squeezer = zlib.compressobj(9, zlib.DEFLATED, -15)

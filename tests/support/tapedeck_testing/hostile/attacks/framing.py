@@ -77,7 +77,11 @@ def _control() -> list[Attack]:
         says("a ping of 125 bytes", frame(PING, bytes(125)), SERVES_ON),
         says("a ping of 126 bytes", frame(PING, bytes(126)), PROTOCOL_ERROR),
         says("a pong of 126 bytes", frame(PONG, bytes(126)), PROTOCOL_ERROR),
-        says("a ping that says 2^63 - 1 bytes", frame(PING, says=2**63 - 1, length_form=64), PROTOCOL_ERROR),
+        says(
+            "a ping that says 2^63 - 1 bytes",
+            frame(PING, says=2**63 - 1, length_form=64),
+            (*PROTOCOL_ERROR, "close 1009*"),
+        ),
         says("a fragmented ping", frame(PING, b"x", fin=False), PROTOCOL_ERROR),
         says("a fragmented close", frame(CLOSE, b"\x03\xe8", fin=False), PROTOCOL_ERROR),
         says("a pong that nobody asked for", frame(PONG, b"x"), SERVES_ON),
@@ -162,8 +166,8 @@ def _utf8() -> list[Attack]:
             frame(TEXT, b"\xf4", fin=False) + frame(CONTINUATION, b"\x90\x80\x80"),
             BAD_TEXT,
         ),
-        says("text: NULs", frame(TEXT, bytes(100)), ("open bad_json",)),
-        says("text: empty", frame(TEXT, b""), ("open bad_json",)),
+        says("text: NULs", frame(TEXT, bytes(100)), ("open bad_json", "open")),
+        says("text: empty", frame(TEXT, b""), ("open bad_json", "open")),
     ]
 
 
@@ -186,7 +190,8 @@ def _closing() -> list[Attack]:
         says("close whose reason is no UTF-8", close(1000, b"\xff\xff"), ("close 1007*", "close 1002*")),
         says("close of 126 bytes", frame(CLOSE, struct.pack("!H", 1000) + bytes(124)), PROTOCOL_ERROR),
         says("close, and audio after it", close(1000) + frame(BINARY, AUDIO) * 100, ("close 1000",)),
-        says("close twice", close(1000) + close(1001), ("close 1000",)),
+        # §5.5.1: nothing may follow a close; what a server says of one who does it nevertheless is its own.
+        says("close twice", close(1000) + close(1001), ("close 1000", *PROTOCOL_ERROR)),
     ]
 
 
