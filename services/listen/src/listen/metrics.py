@@ -8,7 +8,7 @@ from listen.messages import ErrorCode, UsageState
 from servicekit.metrics import OTHER, Metrics
 
 CLOSE_CODES: Final = (
-    *(1000, 1003, 1006, 1007, 1009, 1011, 1012, 1013),
+    *(1000, 1002, 1003, 1006, 1007, 1009, 1011, 1012, 1013),
     *(4400, 4401, 4403, 4404, 4409, 4429),
 )
 ACK_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0)
