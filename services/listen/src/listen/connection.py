@@ -107,8 +107,11 @@ class Connection:
             self._backend.metrics.received[self._terms.audio_format.codec].inc(self._received)
             self._received = 0
         self._take_several()
+        self.feed(lambda: self._ticked(at_ms))
+
+    def _ticked(self, at_ms: int) -> list[Action]:
         self._weigh()
-        self.feed(lambda: self._session.tick(at_ms))
+        return self._session.tick(at_ms)
 
     def going_away(self, reconnect_after_ms: int) -> None:
         """Tells the client that `leave` is near."""
