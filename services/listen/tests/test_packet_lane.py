@@ -28,3 +28,21 @@ def test_the_devices_lead_in_is_not_played(packets, now_ms):
     assert not lane.idle
     assert lane.flush(3, now_ms, "nothing") == 3
     assert lane.idle
+
+
+def test_packets_taken_several_at_once_fill_their_chunks_as_they_would_one_by_one(packets, now_ms):
+    audio_format = AudioFormat("opus", 16_000)
+    chunker = Chunker(audio_format, 1_000)
+    lane = PacketLane(audio_format, chunker)
+    lane.take(packets[0], 960, len(packets[0]), SampleClock(now_ms, 0), now_ms)
+    offset, waiting, since_ms = len(packets[0]), [], 0
+    for at_ms in range(now_ms + 20, now_ms + 8_000, 20):
+        since_ms = since_ms if waiting else at_ms
+        waiting.append(packets[1])
+        pulse = (at_ms - now_ms) % 100 == 40
+        due = pulse and chunker.due_at_ms is not None and at_ms >= chunker.due_at_ms
+        if len(waiting) == 23 or due:  # so that no chunk ends where a batch does
+            lane.take_all(waiting, offset, since_ms, at_ms)
+            offset, waiting = offset + len(waiting) * len(packets[1]), []
+            chunker.tick(at_ms)
+    assert [len(ready.chunk.packets) for ready in chunker.take()] == [50] * 7

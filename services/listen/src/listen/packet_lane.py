@@ -87,8 +87,8 @@ class PacketLane:
         """Whether `take_all` may have packets: nothing is special about the next one."""
         return self._began and not self._lead_left
 
-    def take_all(self, packets: Sequence[bytes], offset: int, now_ms: int) -> int | None:
-        """Takes packets at once that came one after another from `now_ms` on, the first after the session's byte `offset`.
+    def take_all(self, packets: Sequence[bytes], offset: int, since_ms: int, now_ms: int) -> int | None:
+        """Takes packets at once that came one after another since `since_ms`, the first after the session's byte `offset`.
 
         What comes of it is what `take` would have made of each, at a small part of the cost. None: they must be taken one by one.
         """
@@ -98,13 +98,16 @@ class PacketLane:
             return None
         chunker, samples, size_bytes = self._chunker, sum(durations), sum(map(len, packets))
         if chunker.fits(samples, size_bytes, len(packets)):
-            if chunker.add_all(packets, samples, size_bytes, offset + size_bytes, now_ms):
+            if chunker.add_all(packets, samples, size_bytes, offset + size_bytes, since_ms):
                 chunker.close(now_ms)
         else:
+            # A chunk that begins among them is as old as its first packet: were it taken for older, it would be closed half full.
+            at_ms = since_ms
             for packet, packet_samples in zip(packets, durations, strict=True):
                 offset += len(packet)
-                if chunker.add(packet, packet_samples, offset, now_ms):
+                if chunker.add(packet, packet_samples, offset, at_ms):
                     chunker.close(now_ms)
+                at_ms = min(now_ms, at_ms + packet_samples // 48)
         self.reach += samples
         return samples
 

@@ -116,11 +116,11 @@ class Recording:
         """Whether `take_all` may have messages: packets that are kept, of a client whose clock no arrival can move."""
         return self._several is not None and self._clock is not None and self._several.takes_several
 
-    def take_all(self, messages: Sequence[bytes], now_ms: int) -> bool:
-        """Takes messages at once that came one after another, the first of them at `now_ms`. False: take them one by one."""
+    def take_all(self, messages: Sequence[bytes], since_ms: int, now_ms: int) -> bool:
+        """Takes messages at once that came one after another, the first of them at `since_ms`. False: take them one by one."""
         if self._several is None or not self.takes_several:
             return False
-        played = self._several.take_all(messages, self.taken, now_ms)
+        played = self._several.take_all(messages, self.taken, since_ms, now_ms)
         if played is None:
             return False
         assert self._clock is not None  # noqa: S101 - `takes_several` looked
