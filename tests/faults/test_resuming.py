@@ -93,13 +93,6 @@ async def stored(rig, cid):
         return await packets_back(http, UID, cid)
 
 
-async def lost_seconds(rig):
-    async with httpx.AsyncClient() as http:
-        text = (await http.get(f"{rig.stack.facts['admin']['listen']}/metrics")).text
-    rows = [row for row in text.splitlines() if row.startswith("tapedeck_audio_lost_seconds_total")]
-    return float(rows[0].rsplit(" ", 1)[1])
-
-
 async def test_the_old_socket_is_half_open(rig, line):
     async with hand(rig, "half-open", via=line) as old:
         session = await begin(old, 50)
@@ -279,7 +272,7 @@ async def test_a_plain_device_that_reconnects_at_once(rig):
 
 
 async def test_redis_comes_back_with_less_and_the_process_writes_it_again(rig):
-    before = await lost_seconds(rig)
+    before = await rig.lost_seconds()
     async with hand(rig, "less") as socket:
         await begin(socket, 250)  # five seconds: the process still has all of them
         rig.redis.kill()
@@ -290,7 +283,7 @@ async def test_redis_comes_back_with_less_and_the_process_writes_it_again(rig):
         assert int(newest.split("-")[1]) < end(250)  # it has lost what it had confirmed
         await finish(socket, end(250))
     assert await stored(rig, "less") == PACKETS
-    assert await lost_seconds(rig) == before
+    assert await rig.lost_seconds() == before
 
 
 async def test_a_handshake_that_lay_in_a_stopped_process_displaces_nobody_who_came_later(rig):
@@ -327,14 +320,14 @@ async def test_redis_has_lost_that_this_socket_came(rig):
     async with hand(rig, cid) as old:
         session = await begin(old, 50)
         old.reset()
-    size = log_size(rig)
+    size = rig.log_size()
     async with hand(rig, cid, session=session) as socket:
         assert (await socket.ready())["resume_offset"] == end(50)
         await socket.send(*PACKETS[50:200])
         await socket.say("finalize")
         await socket.acked(end(200))
         rig.redis.kill()
-        rig.forget(log_size(rig) - size)
+        rig.forget(rig.log_size() - size)
         await asyncio.to_thread(rig.redis.start)
         await finish(socket, end(200))
         assert socket.errors == []
@@ -343,41 +336,37 @@ async def test_redis_has_lost_that_this_socket_came(rig):
 
 async def test_redis_has_lost_that_the_session_began(rig):
     """It begins again under its name, and the process writes all of it again: the client notices nothing."""
-    before, size = await lost_seconds(rig), log_size(rig)
+    before, size = await rig.lost_seconds(), rig.log_size()
     async with hand(rig, "unheard") as socket:
         await begin(socket, 100)
         rig.redis.kill()
-        rig.forget(log_size(rig) - size)
+        rig.forget(rig.log_size() - size)
         await asyncio.to_thread(rig.redis.start)
         await finish(socket, end(100))
         assert socket.errors == []
     assert await stored(rig, "unheard") == PACKETS
-    assert await lost_seconds(rig) == before
-
-
-def log_size(rig):
-    return sum(path.stat().st_size for path in rig.redis.directory.rglob("*.incr.aof"))
+    assert await rig.lost_seconds() == before
 
 
 async def test_what_is_lost_beyond_that_is_counted_and_the_rest_keeps_its_place(rig):
-    before = await lost_seconds(rig)
+    before = await rig.lost_seconds()
     pcm = noisy_pcm(30, seed=31)
     async with hand(rig, "beyond", codec="pcm16") as socket:
         await socket.ready()
         await socket.send(*in_messages(pcm[:64_000], 3_200))
         await socket.say("finalize")
         await socket.acked(64_000)
-        size = log_size(rig)
+        size = rig.log_size()
         await socket.send(*in_messages(pcm[64_000:-32_000], 3_200))
         await socket.say("finalize")
         await socket.acked(len(pcm) - 32_000)
         rig.redis.kill()
-        rig.forget(log_size(rig) - size)
+        rig.forget(rig.log_size() - size)
         await asyncio.to_thread(rig.redis.start)
         await socket.send(*in_messages(pcm[-32_000:], 3_200))
         await socket.say("close")
         assert await socket.closed() == 1000
-    lost = await lost_seconds(rig) - before
+    lost = await rig.lost_seconds() - before
     assert lost > 5
     await settle(rig, "beyond")
     spans = stored_spans(rig.stack.store, UID, "beyond")

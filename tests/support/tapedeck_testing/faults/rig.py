@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
+import httpx
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -144,6 +145,10 @@ class Rig:
             return pid
         return None
 
+    def log_size(self) -> int:
+        """Bytes of Redis' log."""
+        return sum(path.stat().st_size for path in self.redis.directory.rglob("*.incr.aof"))
+
     # -- what it says ------------------------------------------------------------------------------------------------
 
     async def counts(self, uid: str, cid: str) -> dict[str, int]:
@@ -164,3 +169,10 @@ class Rig:
             "entries": int(waiting),
             "used_ms": used,
         }
+
+    async def lost_seconds(self) -> float:
+        """`audio_lost_seconds_total` of the listen processes that live now."""
+        async with httpx.AsyncClient(timeout=10) as http:
+            text = (await http.get(f"{self.stack.facts['admin']['listen']}/metrics")).text
+        rows = [row for row in text.splitlines() if row.startswith("tapedeck_audio_lost_seconds_total")]
+        return sum(float(row.rsplit(" ", 1)[1]) for row in rows)

@@ -63,7 +63,7 @@ async def soak(options: Options, directory: Path, say: Say) -> Outcome:
         outcome.lost_log_bytes = rig.lost_bytes
         await settle_all(rig, [device for spec in specs for device in spec.devices])
         await judge(rig, outcome, specs, seen)
-        outcome.counted_lost_s = await _counted_lost(rig)
+        outcome.counted_lost_s = await rig.lost_seconds()
     finally:
         await rig.stop()
     return outcome
@@ -221,10 +221,3 @@ async def judge(rig: Rig, outcome: Outcome, specs: Sequence[LoadSpec], seen: dic
                 found += heard(tape.expected_pcm(sound), await pcm_back(http, device.uid, device.cid))
             if found:
                 outcome.wrong[device.cid] = [f"{device.kind}, {device.uid}", *found]
-
-
-async def _counted_lost(rig: Rig) -> float:
-    async with httpx.AsyncClient(timeout=10) as http:
-        text = (await http.get(f"{rig.stack.facts['admin']['listen']}/metrics")).text
-    rows = [line for line in text.splitlines() if line.startswith("tapedeck_audio_lost_seconds_total")]
-    return sum(float(row.rsplit(" ", 1)[1]) for row in rows)
