@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from audiobus import Position
+from audiobus import Chunk, Position
 from listen.audio_format import ENCODER_LOOKAHEAD, AudioFormat
 from listen.channel_input import ChannelInput
 from listen.encoding_job import Encoded, EncodeJob
@@ -165,6 +165,7 @@ class Tape:
         offset = 0
         for entry in self.entries:
             chunk = entry.chunk
+            assert isinstance(chunk, Chunk), "nothing was appended, so nothing is packed"
             assert chunk.first_offset == offset < entry.end_offset
             offset = entry.end_offset
             assert chunk.samples % scale == chunk.lead % scale == chunk.trim % scale == 0
