@@ -96,11 +96,11 @@ class Session:
         # Nothing is put off for long: a chunk is closed by its audio, its bytes or, at a tick, its time.
         return self._advance(now_ms) if recording.has_news(now_ms) else []
 
-    def several(self, messages: Sequence[bytes], since_ms: int, now_ms: int) -> list[Action]:
+    def several(self, payloads: Sequence[bytes], since_ms: int, now_ms: int) -> list[Action]:
         """Binary messages, of which the first came at `since_ms`: as `binary` one after another, at a small part of the cost."""
         recording = self._intake.target
-        if self._deaf or recording is None or not recording.take_all(messages, since_ms, now_ms):
-            return [action for data in messages for action in self.binary(data, now_ms)]
+        if self._deaf or recording is None or not recording.take_all(payloads, since_ms, now_ms):
+            return [action for data in payloads for action in self.binary(data, now_ms)]
         self._faults.bad_in_a_row = 0
         return self._advance(now_ms) if recording.has_news(now_ms) else []
 
