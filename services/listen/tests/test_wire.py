@@ -162,3 +162,62 @@ async def test_pongs_are_a_sign_of_life(service, raw, monkeypatch):
                 pings += 1
                 client.writer.write(client.frame(10, payload))
     assert (await service.metrics())["tapedeck_connections"] == 1
+
+
+class Heard:
+    """A receiver that closes the wire when it is told to, and remembers all else."""
+
+    def __init__(self) -> None:
+        self.messages: list[bytes | str] = []
+        self.wire: wire.Wire | None = None
+        self.over = asyncio.Event()
+
+    def binary(self, data: bytes) -> None:
+        self.messages.append(data)
+
+    def text(self, text: str) -> None:
+        self.messages.append(text)
+        self.wire.close(1000)
+
+    def failed(self, code: int, reason: str) -> None:
+        self.wire.close(code)
+
+    def gone(self) -> None:
+        self.over.set()
+
+
+def masked(opcode: int, payload: bytes) -> bytes:
+    return bytes([0x80 | opcode, 0x80 | len(payload)]) + bytes(4) + payload
+
+
+@pytest.mark.parametrize(
+    ("last", "heard", "code"),
+    [
+        (masked(8, b"\x03\xe8"), [b"first"], 1000),
+        (masked(1, b"\xff"), [b"first"], 1007),
+        (masked(1, b"close"), [b"first", "close"], 1000),
+    ],
+    ids=["close", "no text", "we close"],
+)
+async def test_what_comes_after_the_end_while_nothing_is_read_is_thrown_away(last, heard, code):
+    receiver = Heard()
+    frames = masked(2, b"first") + last + masked(2, b"late") + masked(9, b"") + masked(2, b"later")
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        transport = writer.transport
+        transport.pause_reading()
+        receiver.wire = wire.Wire(transport, receiver, 0.0)
+        receiver.wire.accept("AAAAAAAAAAAAAAAAAAAAAA==", "tapedeck.v1", frames)
+        receiver.wire.resume()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    async with asyncio.timeout(10):
+        await reader.readuntil(b"\r\n\r\n")
+        while (head := await reader.readexactly(2))[0] != 0x88:
+            await reader.readexactly(head[1])
+        assert int.from_bytes((await reader.readexactly(head[1]))[:2]) == code
+        writer.close()
+        await receiver.over.wait()
+    assert receiver.messages == heard
+    server.close()

@@ -184,15 +184,17 @@ class Wire(WSListener):
         held = self._held
         while held and not self._paused:
             kind, payload = held.popleft()
-            self._deliver(kind, payload)
+            # it is dropped meanwhile where what was handed over broke the protocol, or let us close
+            if self._held is held or (kind is _CLOSE and not self._broken):
+                self._deliver(kind, payload)
         if self._paused:
             return
         self._held = None
         if self._failure is not None and not (self._over or self._closing):
             failure, self._failure = self._failure, None
             self.receiver.failed(*failure)
-        elif not (self._over or self._broken or self._closing or self._transport.is_closing()):
-            self._direct = self._parts is None
+        elif not (self._over or self._broken or self._transport.is_closing()):
+            self._direct = self._parts is None and not self._closing
             self.heard = True  # we did not listen
             self._transport.resume_reading()
 
@@ -272,6 +274,7 @@ class Wire(WSListener):
         elif self._paused:
             self._failure = (code, reason)  # told after what came before it
         else:
+            self._held = None
             self.receiver.failed(code, reason)
 
     def closed_before_it_broke(self, code: int) -> None:
@@ -294,6 +297,8 @@ class Wire(WSListener):
 
     def _take(self, kind: WSMsgType, payload: bytes, *, final: bool) -> None:
         """A frame that is not simply a whole binary message."""
+        if self._held and self._held[-1][0] is _CLOSE:
+            return  # what follows a close is nothing (RFC 6455 §5.5.1)
         if kind is _CLOSE:
             self._arrived(kind, payload)
         elif self._closing:
