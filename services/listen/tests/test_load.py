@@ -1,6 +1,6 @@
 """What a session holds, and how long it can be left alone."""
 
-from listen.load import CALM_MS, LATE_MS, PLAIN_CALM_MS
+from listen.load import CALM_MS, LAST_PACKET_MS, PLAIN_CALM_MS
 
 
 def test_what_waits_is_held_until_it_is_safe(closed_desk, packets):
@@ -37,7 +37,7 @@ def test_a_calm_session_rests_until_its_chunk_is_due_and_a_plain_one_for_less(de
     assert load.calm_until_ms(table.now_ms) == table.now_ms + CALM_MS
     table.send(packets[0])
     table.now_ms += 400
-    assert load.calm_until_ms(table.now_ms) == table.now_ms + 600 + LATE_MS
+    assert load.calm_until_ms(table.now_ms) == table.now_ms + 600 + LAST_PACKET_MS
     plain = desk("plain", codec="opus")
     assert plain.session.load.calm_until_ms(plain.now_ms) == plain.now_ms + PLAIN_CALM_MS
 

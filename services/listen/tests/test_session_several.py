@@ -5,7 +5,7 @@ import random
 import pytest
 
 from listen.connection import SEVERAL
-from listen.load import LATE_MS
+from listen.load import LAST_PACKET_MS
 
 
 def chunks(desk):
@@ -77,7 +77,7 @@ def test_an_open_chunk_is_looked_at_when_it_is_due(desk, packets):
     began_ms = each.now_ms
     each.now_ms += 400
     assert each.session.calm
-    assert each.session.load.calm_until_ms(each.now_ms) == began_ms + 1_000 + LATE_MS
+    assert each.session.load.calm_until_ms(each.now_ms) == began_ms + 1_000 + LAST_PACKET_MS
     each.wait(700)
     assert each.acked == len(packets[0])
     assert each.session.load.calm_until_ms(each.now_ms) == each.now_ms + 1_000

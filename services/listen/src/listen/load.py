@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CALM_MS: Final = 1_000
 """A tick costs as much as five messages, and changes nothing in a calm session before its open chunk is due."""
-LATE_MS: Final = 100
+LAST_PACKET_MS: Final = 100
 """A chunk's last packet may come a little late: closed just before it, the chunk would be one more than needed."""
 PLAIN_CALM_MS: Final = 300
 """Where lateness is measured, each message is looked at, and what is held back by its time too."""
@@ -56,7 +56,7 @@ class Load:
             return now_ms + PLAIN_CALM_MS
         recording = self._intake.current
         due_at_ms = None if recording is None else recording.due_at_ms
-        return now_ms + CALM_MS if due_at_ms is None else min(now_ms + CALM_MS, due_at_ms + LATE_MS)
+        return now_ms + CALM_MS if due_at_ms is None else min(now_ms + CALM_MS, due_at_ms + LAST_PACKET_MS)
 
     @property
     def waiting_samples(self) -> int:
