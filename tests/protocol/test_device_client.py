@@ -57,7 +57,7 @@ class Handshakes:
 def test_the_example_is_short():
     code = EXAMPLE.read_text(encoding="utf-8").split('"""', 2)[2]
     lines = [line for line in code.splitlines() if line.strip() and not line.strip().startswith("#")]
-    assert len(lines) <= 75
+    assert len(lines) <= 60
 
 
 async def test_it_resumes_after_kills(start_stack, device):
