@@ -1,12 +1,17 @@
 """docs/asyncapi.yaml says what the code does: nothing more, nothing less; and its examples are real."""
 
+import copy
 import json
 import signal
+from pathlib import Path
 from typing import get_args
 
 import httpx
 import msgspec
 import pytest
+import yaml
+from jsonschema import Draft7Validator
+from jsonschema.validators import SPECIFICATIONS
 
 from audiobus import bus
 from listen.errors import _CLOSE_CODES
@@ -15,10 +20,10 @@ from listen.metrics import CLOSE_CODES
 from listen.settings import ListenSettings
 from servicekit import ids
 from tapedeck_testing.protocol import code_facts
-from tapedeck_testing.protocol.asyncapi import PAGE, document
-from tapedeck_testing.protocol.plain_yaml import NotPlainError, read_plain_yaml
+from tapedeck_testing.protocol.asyncapi import PAGE, document, read_yaml
 
 constant = code_facts.constant
+ASYNCAPI = Path(__file__).parent / "asyncapi/3.0.0.json"
 CHANNELS = ("listen", "webListen", "tickets")
 QUERY = ("components", "channelBindings", "handshake", "ws", "query", "properties")
 HEADERS = ("components", "channelBindings", "handshake", "ws", "headers", "properties")
@@ -31,8 +36,41 @@ def schema_of(message):
 # -- the document itself -----------------------------------------------------------------------------------------------
 
 
-def test_it_is_an_asyncapi_document():
-    """What the JSON schema of AsyncAPI 3.0 asks for, as far as this document uses it."""
+@pytest.fixture(scope="module")
+def official():
+    """The JSON schema of AsyncAPI, which has all that it refers to in itself: nothing is fetched."""
+    schema = json.loads(ASYNCAPI.read_text(encoding="utf-8"))
+    Draft7Validator.check_schema(schema)
+    return Draft7Validator(schema, registry=SPECIFICATIONS)
+
+
+def test_it_is_an_asyncapi_document(official):
+    assert [f"{error.json_path}: {error.message}" for error in official.iter_errors(document().tree)] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("asyncapi",), "2.6.0"),
+        (("info",), {"title": "no version"}),
+        (("channel",), {}),
+        (("servers", "http", "protocol"), None),
+        (("operations", "tell", "action"), "shout"),
+        (("components", "messages", "ack", "payload", "type"), "objekt"),
+        (("components", "securitySchemes", "ticket", "in"), "pocket"),
+    ],
+    ids=lambda part: ".".join(part) if isinstance(part, tuple) else "",
+)
+def test_the_official_schema_finds_mistakes(official, path, value):
+    tree = copy.deepcopy(document().tree)
+    here = tree
+    for step in path[:-1]:
+        here = here[step]
+    here[path[-1]] = value
+    assert not official.is_valid(tree)
+
+
+def test_what_this_document_has_beyond_the_official_schema():
     tree = document().tree
     assert tree["asyncapi"] == "3.0.0"
     assert {"title", "version"} <= tree["info"].keys()
@@ -76,24 +114,46 @@ def test_everything_is_used():
     assert there - used == set()
 
 
-@pytest.mark.parametrize(
-    "line",
-    ["a: &x 1", "a: *x", "a: {b: c}", "a: 'b'", "a: |", "a: b: c", "- a", "a: b\n  c: d", "a: 1\na: 2"],
-)
-def test_the_reader_refuses_what_it_does_not_know(line):
-    with pytest.raises((NotPlainError, ValueError)):
-        read_plain_yaml("first: 1\n" + line + "\n")
+def test_schemas_have_no_keyword_that_is_not_checked():
+    """A keyword of ours begins with `x-`; any other one is JSON Schema's."""
+    strict = {**Draft7Validator.META_SCHEMA, "additionalProperties": False, "patternProperties": {"^x-": {}}}
+    del strict["$id"]
+    handshake = document().at(*QUERY[:4])
+    schemas = [
+        *document().tree["components"]["schemas"].values(),
+        *(message["payload"] for message in document().tree["components"]["messages"].values()),
+        handshake["query"],
+        handshake["headers"],
+    ]
+    for schema in schemas:
+        assert [error.message for error in Draft7Validator(strict).iter_errors(schema)] == []
+    assert not Draft7Validator(strict).is_valid({"properties": {"a": {"requird": []}}})
 
 
-def test_the_reader_reads():
-    text = 'a: 1\nb:\n  - c: "1"\n    d: true\n  - e\nf: >-\n  one\n  two\n"200": [x, y]\n'
-    assert read_plain_yaml(text) == {
-        "a": 1,
-        "b": [{"c": "1", "d": True}, "e"],
-        "f": "one two",
-        "200": ["x", "y"],
-    }
+@pytest.mark.parametrize("line", ["a: *x", "a: {b: c", "a: b: c", "- a", "a: b\n  c: d", "a: 1\na: 2"])
+def test_the_reader_refuses_what_is_no_yaml(line):
+    with pytest.raises(yaml.YAMLError):
+        read_yaml("first: 1\n" + line + "\n")
+
+
+def test_the_document_means_the_same_as_json():
+    """No dates, no keys but strings: YAML 1.1 and 1.2 differ there."""
+    assert json.loads(json.dumps(document().tree)) == document().tree
     assert len(PAGE.read_text(encoding="utf-8")) > 10_000
+
+
+@pytest.mark.parametrize("value", [True, 1.0, "1", -1, None])
+def test_what_is_no_offset_is_refused(value):
+    with pytest.raises(AssertionError):
+        document().check(
+            {"type": "ack", "conversation_id": "a", "offset": value, "stored": 0}, schema_of("ack")
+        )
+
+
+def test_a_pattern_ends_at_the_end():
+    document().check("1732147200123", document().at("components", "schemas", "session"))
+    with pytest.raises(AssertionError):
+        document().check("1732147200123\n", document().at("components", "schemas", "session"))
 
 
 # -- names -------------------------------------------------------------------------------------------------------------
