@@ -136,6 +136,16 @@ def test_the_reader_refuses_what_is_no_yaml(line):
         read_yaml("first: 1\n" + line + "\n")
 
 
+def test_the_reader_reads():
+    text = 'a: 1\nb:\n  - c: "1"\n    d: true\n  - e\nf: >-\n  one\n  two\n"200": [x, y]\n'
+    assert read_yaml(text) == {
+        "a": 1,
+        "b": [{"c": "1", "d": True}, "e"],
+        "f": "one two",
+        "200": ["x", "y"],
+    }
+
+
 def test_the_document_means_the_same_as_json():
     """No dates, no keys but strings: YAML 1.1 and 1.2 differ there."""
     assert json.loads(json.dumps(document().tree)) == document().tree
