@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from websockets.exceptions import InvalidStatus
 
 from listen.failed_auth import FAILURES
+from listen.ticket_rate import TICKETS_MOST
 
 ISSUER = "https://issuer.example"
 AUDIENCE = "tapedeck"
@@ -236,6 +237,52 @@ async def test_expired_tokens_are_no_guesses(make_service, sign):
         for _ in range(FAILURES + 5):
             assert await status(service, sign(exp=5), headers=headers) == 401
         assert await status(service, sign(), headers=headers) == 101
+
+
+async def ask(service, bearer: str, **headers: str) -> httpx.Response:
+    """What a request for a ticket is answered with."""
+    async with httpx.AsyncClient(base_url=service.http) as http:
+        return await http.post("/v1/tickets", headers={"Authorization": f"Bearer {bearer}", **headers})
+
+
+async def test_who_guesses_at_tickets_is_held_back_as_at_sockets_and_nobody_else(make_service, sign):
+    service = make_service(TAPEDECK_TRUSTED_PROXIES="127.0.0.0/8")
+    guesser, neighbour = {"X-Forwarded-For": "9.9.9.9, 8.8.8.8"}, {"X-Forwarded-For": "8.8.8.8, 8.8.4.4"}
+    async with service.here():
+        guesses = await asyncio.gather(*(ask(service, "nonsense", **guesser) for _ in range(2 * FAILURES)))
+        answers = [guess.status_code for guess in guesses]
+        assert set(answers) == {401, 429}
+        assert answers.count(401) >= FAILURES
+        refused = await ask(service, sign(), **guesser)
+        assert (refused.status_code, refused.json()["code"]) == (429, "limit")
+        assert int(refused.headers["retry-after"]) > 0
+        assert await status(service, sign(), headers=guesser) == 429
+        assert (await ask(service, sign(), **neighbour)).status_code == 201
+        metrics = await service.metrics()
+        assert metrics['tapedeck_refused_total{reason="failed_auth"}'] == answers.count(429) + 2
+        assert metrics['tapedeck_refused_total{reason="unauthorized"}'] == answers.count(401)
+
+
+async def test_tickets_are_not_held_back_by_an_address_that_may_be_many_clients(service, sign):
+    for headers in ({}, {"X-Forwarded-For": "8.8.8.8"}):
+        for _ in range(FAILURES + 5):
+            assert (await ask(service, "nonsense", **headers)).status_code == 401
+        assert (await ask(service, sign(), **headers)).status_code == 201
+
+
+async def test_a_user_may_ask_for_so_many_tickets_and_others_do_not_notice(service, sign):
+    asked = (ask(service, sign(), Origin="https://app.example") for _ in range(2 * TICKETS_MOST))
+    answers = await asyncio.gather(*asked)
+    codes = [answer.status_code for answer in answers]
+    assert set(codes) == {201, 429}
+    assert codes.count(201) >= TICKETS_MOST
+    refused = answers[codes.index(429)]
+    assert refused.json()["code"] == "limit"
+    assert int(refused.headers["retry-after"]) > 0
+    assert "retry-after" in refused.headers["access-control-expose-headers"].lower()
+    assert (await ask(service, sign("bob"))).status_code == 201
+    metrics = await service.metrics()
+    assert metrics['tapedeck_refused_total{reason="tickets_of_user"}'] == codes.count(429)
 
 
 async def ticket(service, bearer: str) -> str:

@@ -5,7 +5,8 @@ Owns the order of the checks and who sees which kind of refusal. The rules of th
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -82,12 +83,16 @@ class Admission:
         user = await admit_user(self._bus, self._allowance, claims.uid, time.time_ns() // 1_000_000)
         return Admitted(claims, opening, offered, user)
 
-    async def verify(self, token: str) -> Claims:
-        """Who a token proves its bearer to be.
+    async def verify(self, token: str, address: str, *, certain: bool) -> Claims:
+        """Who the token of a request proves its bearer to be. `address` and `certain` are as in `Handshake`.
 
         Raises:
-            RefusedError: 401, or 503 where it cannot be checked now.
+            RefusedError: 401; 429, too many tokens from there were not valid; 503, it cannot be checked now.
         """
+        with self._braked(address, certain=certain):
+            return await self._verify(token)
+
+    async def _verify(self, token: str) -> Claims:
         try:
             return await self._tokens.verify(token)
         except AuthError as error:
@@ -103,11 +108,17 @@ class Admission:
             raise NotOursError(401, "unauthorized", "the token is not valid") from error
 
     async def _proved(self, handshake: Handshake, first_token: FirstToken | None) -> Claims:
-        """Who it is; who guesses is held back for a while."""
-        guesser = handshake.address if handshake.certain and is_public(handshake.address) else ""
+        """Who it is."""
+        with self._braked(handshake.address, certain=handshake.certain):
+            return await self._claims(handshake, first_token)
+
+    @contextmanager
+    def _braked(self, address: str, *, certain: bool) -> Iterator[None]:
+        """Somebody is asked inside who they are: who guesses is held back for a while."""
+        guesser = address if certain and is_public(address) else ""
         self._failed.check(guesser, time.monotonic())
         try:
-            return await self._claims(handshake, first_token)
+            yield
         except NotOursError:
             self._failed.failed(guesser, time.monotonic())
             raise
@@ -115,7 +126,7 @@ class Admission:
     async def _claims(self, handshake: Handshake, first_token: FirstToken | None) -> Claims:
         token = bearer(handshake.headers.get("authorization")) or _offered_token(handshake)
         if token is not None:
-            return await self.verify(token)
+            return await self._verify(token)
         ticket = handshake.query.get("ticket")
         if ticket:
             try:
@@ -134,7 +145,7 @@ class Admission:
             return claims
         if first_token is None:
             raise RefusedError(401, "unauthorized", "a token is needed")
-        return await self.verify(await first_token())
+        return await self._verify(await first_token())
 
 
 def dialect(handshake: Handshake) -> Dialect:

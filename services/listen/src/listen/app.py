@@ -4,6 +4,7 @@ Owns the routes and what one request goes through. The rules are elsewhere.
 """
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -16,8 +17,11 @@ from listen.admission import REDIS_S, Admission
 from listen.comeback import REDIS_AWAY_S, retry_after_s
 from listen.errors import RefusedError
 from listen.messages import AWAY
+from listen.metrics import ListenMetrics
+from listen.proxies import TrustedProxies
+from listen.ticket_rate import TicketRate
 from listen.tickets import TICKET_S, Tickets
-from servicekit.auth import bearer
+from servicekit.auth import Claims, bearer
 from servicekit.problem import EXCEPTION_HANDLERS, ProblemError, RequestIds, problem
 
 if TYPE_CHECKING:
@@ -27,9 +31,14 @@ if TYPE_CHECKING:
 class ListenApp:
     """The app of one process."""
 
-    def __init__(self, admission: Admission, tickets: Tickets) -> None:
+    def __init__(
+        self, admission: Admission, tickets: Tickets, proxies: TrustedProxies, metrics: ListenMetrics
+    ) -> None:
         self._admission = admission
         self._tickets = tickets
+        self._rate = TicketRate()
+        self._proxies = proxies
+        self._metrics = metrics
         routes = [Route("/v1/tickets", self._issue_ticket, methods=["POST", "OPTIONS"])]
         self.asgi: Callable[[Any, Any, Any], Awaitable[None]] = RequestIds(
             Starlette(routes=routes, exception_handlers=dict(EXCEPTION_HANDLERS))
@@ -37,26 +46,51 @@ class ListenApp:
 
     async def _issue_ticket(self, request: Request) -> Response:
         if self._admission.foreign(request.headers.get("origin")):
+            self._metrics.refused["origin"].inc()
             raise ProblemError(403, "forbidden", "this origin may not ask for tickets")
         cors = _cors(request)
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=cors)
-        token = bearer(request.headers.get("authorization"))
-        if token is None:
-            return problem(401, "unauthorized", "a token is needed", headers=cors)
         try:
-            claims = await self._admission.verify(token)
-            async with asyncio.timeout(REDIS_S):
-                ticket = await self._tickets.issue(claims)
+            claims = await self._asked_by(request)
+            self._rate.take(claims.uid, time.monotonic())
+            ticket = await self._issued(claims)
         except RefusedError as error:
+            self._metrics.refused[error.reason].inc()
             again = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
             return problem(error.status, error.code, error.message, headers={**cors, **again})
-        except (BusUnavailableError, TimeoutError):
-            return problem(
-                503, "unavailable", AWAY, headers={**cors, "Retry-After": str(retry_after_s(REDIS_AWAY_S))}
-            )
         body = {"ticket": ticket, "expires_in_s": TICKET_S}
         return JSONResponse(body, 201, headers={**cors, "Cache-Control": "no-store"})
+
+    async def _asked_by(self, request: Request) -> Claims:
+        """Whom the request's token proves.
+
+        Raises:
+            RefusedError: as a handshake's.
+        """
+        token = bearer(request.headers.get("authorization"))
+        if token is None:
+            raise RefusedError(401, "unauthorized", "a token is needed")
+        peer = request.client.host if request.client else ""
+        forwarded = request.headers.getlist("x-forwarded-for")
+        forwarded_for = ", ".join(forwarded) if forwarded else None
+        return await self._admission.verify(
+            token,
+            self._proxies.client_of(peer, forwarded_for),
+            certain=self._proxies.certain(peer, forwarded_for),
+        )
+
+    async def _issued(self, claims: Claims) -> str:
+        """A new ticket.
+
+        Raises:
+            RefusedError: 503, Redis is away.
+        """
+        try:
+            async with asyncio.timeout(REDIS_S):
+                return await self._tickets.issue(claims)
+        except (BusUnavailableError, TimeoutError) as error:
+            raise RefusedError(503, "unavailable", AWAY, retry_after_s=retry_after_s(REDIS_AWAY_S)) from error
 
 
 def _cors(request: Request) -> dict[str, str]:
@@ -68,6 +102,7 @@ def _cors(request: Request) -> dict[str, str]:
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Allow-Methods": "POST",
         "Access-Control-Allow-Headers": "authorization, content-type",
+        "Access-Control-Expose-Headers": "Retry-After",
         "Access-Control-Max-Age": "600",
         "Vary": "Origin",
     }

@@ -15,6 +15,8 @@ REDIS_FULL_S: Final = (15, 45)
 """Draining takes its time."""
 GUESSING_S: Final = (3, 10)
 """Too many tokens from their address were not valid."""
+TICKETS_S: Final = (3, 10)
+"""A user has asked for too many tickets."""
 ELSEWHERE_S: Final = (1, 3)
 """This process is about to end: another one takes them."""
 GOING_AWAY_MS: Final = (500, 5_000)

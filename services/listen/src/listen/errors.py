@@ -19,12 +19,13 @@ Reason = Literal[
     "sockets_of_address",
     "handshakes",
     "failed_auth",
+    "tickets_of_user",
     "draining",
     "redis_full",
     "bad_request",
     "too_slow",
 ]
-"""Why a handshake is refused, where the public code does not say it."""
+"""Why a handshake, or a request for a ticket, is refused, where the public code does not say it."""
 
 
 class ListenError(Exception):

@@ -5,12 +5,12 @@ out. Bounded in time and memory; an address that could be many clients' must not
 look at a clock: `now` is given.
 """
 
-from collections import OrderedDict
 from typing import Final
 
 from listen.addresses import network_of
 from listen.comeback import GUESSING_S, retry_after_s
 from listen.errors import RefusedError
+from listen.leaky_buckets import LeakyBuckets
 
 FAILURES: Final = 20
 """So many may come at once."""
@@ -19,18 +19,15 @@ WITHIN_S: Final = 10.0
 NETWORKS_LIMIT: Final = 4_096
 """Remembered; the one whose last failure is the oldest is forgotten first."""
 
-_EACH_S: Final = WITHIN_S / FAILURES
-
 
 class FailedAuth:
     """What is remembered of failures."""
 
     def __init__(self) -> None:
-        self._clear_at_s: OrderedDict[str, float] = OrderedDict()
-        """For each network, when all its failures are forgiven (a leaky bucket: GCRA, ITU-T I.371)."""
+        self._networks = LeakyBuckets(FAILURES, WITHIN_S, NETWORKS_LIMIT)
 
     def __len__(self) -> int:
-        return len(self._clear_at_s)
+        return len(self._networks)
 
     def check(self, address: str, now_s: float) -> None:
         """Lets a client try. `address` "" is never held back.
@@ -38,8 +35,7 @@ class FailedAuth:
         Raises:
             RefusedError: 429, too many failures came from its network.
         """
-        network = network_of(address)
-        if self._clear_at_s.get(network, 0.0) - now_s > WITHIN_S - _EACH_S:
+        if self._networks.full(network_of(address), now_s):
             raise RefusedError(
                 429,
                 "limit",
@@ -51,9 +47,5 @@ class FailedAuth:
     def failed(self, address: str, now_s: float) -> None:
         """A token or ticket of this client was none of ours."""
         network = network_of(address)
-        if not network:
-            return
-        self._clear_at_s[network] = max(now_s, self._clear_at_s.get(network, 0.0)) + _EACH_S
-        self._clear_at_s.move_to_end(network)
-        if len(self._clear_at_s) > NETWORKS_LIMIT:
-            self._clear_at_s.popitem(last=False)
+        if network:
+            self._networks.add(network, now_s)

@@ -31,7 +31,7 @@ class ListenMetrics:
         )
         self.refused = metrics.counters(
             "refused_total",
-            "Handshakes that were refused, by reason",
+            "Handshakes and requests for tickets that were refused, by reason",
             reason=[*codes, *get_args(Reason), OTHER],
         )
         self.resumes = metrics.counters(

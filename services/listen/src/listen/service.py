@@ -77,7 +77,10 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
                 bus, Hints(bus), writer, encoders, families, budget, high_water, late_usage, Handover()
             )
             reception = Reception(settings, backend, admission, sockets)
-            http = HttpSide(ListenApp(admission, tickets).asgi, limit=settings.max_handshakes)
+            http = HttpSide(
+                ListenApp(admission, tickets, settings.trusted_proxies, families).asgi,
+                limit=settings.max_handshakes,
+            )
             doorway = Doorway(
                 limit=settings.max_handshakes,
                 proxies=settings.trusted_proxies,
