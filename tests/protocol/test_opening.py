@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from audiocodec.span import decode, join
-from tapedeck_testing.recordings import aac_messages, noisy_pcm, opus_packets
+from tapedeck_testing.recordings import aac_messages, noisy_pcm
 
 
 async def test_an_upgrade(listen, second):
@@ -76,6 +76,21 @@ def _longer(packets):
 
 def _length(size):
     return bytes([size]) if size < 252 else bytes([252 + (size & 3), (size - 252 - (size & 3)) // 4])
+
+
+# TOC configurations (RFC 6716 §3.1, table 2), and the samples of a frame at 48 kHz: CELT, SILK, hybrid.
+FRAME_SIZES = [(16, 120), (17, 240), (14, 480), (15, 960), (18, 480), (19, 960), (2, 1_920), (3, 2_880)]
+
+
+@pytest.mark.parametrize(("configuration", "samples"), FRAME_SIZES)
+async def test_opus_frame_sizes(listen, configuration, samples):
+    """codec.opus: any frame size, from 2.5 to 60 ms; the timeline has each packet's own length."""
+    sent = [bytes([configuration << 3, n, 7, 7]) for n in range(100)]
+    cid = f"frames-{configuration}"
+    client = await listen.record(*sent, codec="opus", conversation_id=cid)
+    assert client.errors == []
+    assert [packet for span in await listen.spans(cid) for packet in span.packets] == sent
+    assert sum(chunk.samples for chunk in await listen.chunks(cid)) == 100 * samples - 312
 
 
 async def test_an_opus_packet_of_more_than_120_ms(listen, packets):
@@ -235,9 +250,3 @@ async def test_who_speaks(listen, second):
     )
     assert await listen.chunks("whose", "carol")
     assert not await listen.chunks("whose", "mallory")
-
-
-def test_the_packets_of_this_module(packets):
-    """codec.opus: what these tests send is what they say."""
-    assert len(packets) == 100
-    assert opus_packets(0.1, seed=2)
