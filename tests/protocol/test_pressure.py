@@ -69,7 +69,7 @@ async def test_nothing_is_dropped(start_listen, redis_process, second):
 
 
 async def test_no_redis_at_the_handshake(start_listen, redis_process):
-    """refusing.http, refusing.browser, pressure.away: 503 with `Retry-After`; 1013 with `retry_after_ms`."""
+    """refusing.http, refusing.browser, pressure.away, error.before_close: 503 with `Retry-After`; 1013 with `retry_after_ms`."""
     listen = start_listen(redis_process.url)
     redis_process.kill()
     answer = await listen.refusal()
@@ -108,7 +108,7 @@ async def test_places(start_listen):
 
 
 async def test_sigterm(start_listen, packets):
-    """sigterm, going_away, code.again: unready at once; everybody hears `going_away`, is brought safe and closed with 1012."""
+    """sigterm, going_away, going_away.before_1012, code.again: unready at once; everybody hears `going_away`, is brought safe and closed with 1012."""
     listen = start_listen(TAPEDECK_DRAIN_SECONDS="5")
     clients, sockets = [], []
     for n in range(4):
@@ -123,6 +123,7 @@ async def test_sigterm(start_listen, packets):
         assert not listen.ready
     for client in clients:
         assert await client.closed() == 1012
+        assert client.errors == []  # nothing was wrong: `going_away` is what announces it
         assert client.heard("ack")[-1]["offset"] == sum(map(len, packets[:30]))
     for socket in sockets:
         await socket.__aexit__(None, None, None)
@@ -206,7 +207,7 @@ async def test_the_daily_limit_of_a_user(limited, second):
 
 
 async def test_the_daily_limit_with_the_policy_reject(start_listen, second):
-    """limit.reject, usage, code.token: `exceeded`, `error` `limit` and 4429; new sockets get 429 and `Retry-After`."""
+    """limit.reject, usage, code.token, error.before_close: `exceeded`, `error` `limit` and 4429; new sockets get 429 and `Retry-After`."""
     reject = {"TAPEDECK_LIMIT_POLICY": "reject", "TAPEDECK_DAILY_LIMIT_MS": "1500"}
     listen = start_listen(TAPEDECK_USAGE_SECONDS="0.3", **reject)
     async with listen.connect(conversation_id="rejected") as client:
@@ -274,7 +275,7 @@ async def test_a_newer_session_takes_over(listen, second):
 
 
 async def test_a_defect_of_ours(listen):
-    """code.again, error: 1011 `internal`, with an incident id that the log has too."""
+    """code.again, error, error.before_close: 1011 `internal`, with an incident id that the log has too."""
     async with listen.bus() as bus:
         await bus.command("SET", bus.keys.conv(Conversation("alice", "broken")), "no hash")
     async with listen.connect(conversation_id="broken") as client:

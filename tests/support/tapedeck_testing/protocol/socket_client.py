@@ -1,6 +1,7 @@
 """One WebSocket of a client: sends what a test says, and holds whatever it hears to the AsyncAPI document."""
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
@@ -8,6 +9,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from tapedeck_testing.protocol.asyncapi import document
+from tapedeck_testing.protocol.endings import check_announced
 
 HEAR_S = 20.0
 
@@ -61,13 +63,14 @@ class SocketClient:
         return message
 
     async def closed(self) -> int:
-        """The code that the server closes with; 1006 where the line just broke."""
-        async with asyncio.timeout(HEAR_S):
-            try:
+        """The code that the server closes with, which must have been announced; 1006 where the line just broke."""
+        with contextlib.suppress(ConnectionClosed):
+            async with asyncio.timeout(HEAR_S):
                 while True:
                     await self.next()
-            except ConnectionClosed:
-                return self.socket.close_code or 1006
+        code = self.socket.close_code or 1006
+        check_announced(code, self.texts)
+        return code
 
     async def answered(self) -> None:
         """Until the server has gone through everything sent so far: `finalize` is answered in its turn, or an error is."""
