@@ -19,6 +19,7 @@ from bench.scale import Scale
 from servicekit.auth import UserTokens
 from servicekit.errors import AuthError
 from servicekit.groups import AuthSettings
+from servicekit.metrics import Metrics
 
 PART = "tokens"
 ROUNDS = 5
@@ -57,7 +58,7 @@ async def _rounds(keys: dict[str, Any]) -> dict[tuple[str, str], list[float]]:
     with tempfile.TemporaryDirectory() as directory:
         for _ in range(ROUNDS):
             for name, key in keys.items():
-                async with UserTokens(_settings(Path(directory), name, key)) as tokens:
+                async with UserTokens(_settings(Path(directory), name, key), Metrics("bench", "0")) as tokens:
                     valid = _token(name, key)
                     head, _, signature = valid.rpartition(".")
                     wrong = f"{head}.{signature[:-8]}{'A' * 8}"

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from servicekit.auth import Claims, UserTokens, bearer
 from servicekit.errors import AuthError, KeySourceError
 from servicekit.groups import AuthSettings
+from servicekit.metrics import Metrics
 
 HOUR = 3600
 
@@ -33,7 +34,7 @@ def hmac_token(header, payload, key):
 
 @pytest.fixture
 def tokens(secret_settings):
-    return UserTokens(secret_settings())
+    return UserTokens(secret_settings(), Metrics("test", "0"))
 
 
 async def refusal(tokens, token):
@@ -59,9 +60,10 @@ import asyncio, sys
 from pathlib import Path
 from servicekit.auth import UserTokens
 from servicekit.groups import AuthSettings
+from servicekit.metrics import Metrics
 
 async def main():
-    tokens = UserTokens(AuthSettings(secret_file=Path({str(tmp_path / "secret")!r})))
+    tokens = UserTokens(AuthSettings(secret_file=Path({str(tmp_path / "secret")!r})), Metrics("test", "0"))
     assert "jwt" not in sys.modules
     async with tokens:
         before = set(sys.modules)
@@ -75,7 +77,7 @@ asyncio.run(main())
 
 
 async def test_another_claim_may_name_the_user(secret_settings, secret):
-    tokens = UserTokens(secret_settings(uid_claim="https://example.com/uid"))
+    tokens = UserTokens(secret_settings(uid_claim="https://example.com/uid"), Metrics("test", "0"))
     token = jwt.encode({"sub": "no", "https://example.com/uid": "yes"}, secret)
     assert (await tokens.verify(token)).uid == "yes"
     assert await refusal(tokens, jwt.encode({"sub": "no"}, secret)) == "unauthorized"
@@ -97,7 +99,7 @@ async def test_times(tokens, secret):
 
 
 async def test_the_leeway_is_for_verifying_and_does_not_make_a_token_last_longer(secret_settings, secret):
-    tokens = UserTokens(secret_settings(leeway_seconds=60))
+    tokens = UserTokens(secret_settings(leeway_seconds=60), Metrics("test", "0"))
     expired_at = int(time.time()) - 50
     claims = await tokens.verify(jwt.encode({"sub": "a", "exp": expired_at}, secret))
     assert claims.expires_at == expired_at
@@ -117,7 +119,7 @@ async def test_an_expired_token_of_somebody_else_is_not_called_expired(tokens):
 
 
 async def test_issuer_and_audience(secret_settings, secret):
-    tokens = UserTokens(secret_settings(issuer="https://issuer", audience="tapedeck"))
+    tokens = UserTokens(secret_settings(issuer="https://issuer", audience="tapedeck"), Metrics("test", "0"))
     good = {"sub": "a", "iss": "https://issuer", "aud": ["other", "tapedeck"]}
     assert await tokens.verify(jwt.encode(good, secret))
     for wrong in (
@@ -164,7 +166,7 @@ async def test_no_signature(tokens):
 async def test_a_public_key_is_no_secret(tmp_path, rsa_key, pem):
     path = tmp_path / "key.pem"
     path.write_bytes(pem(rsa_key))
-    tokens = UserTokens(AuthSettings(public_key_file=path))
+    tokens = UserTokens(AuthSettings(public_key_file=path), Metrics("test", "0"))
     assert (await tokens.verify(jwt.encode({"sub": "a"}, rsa_key, "RS256"))).uid == "a"
     assert (await tokens.verify(jwt.encode({"sub": "a"}, rsa_key, "PS384"))).uid == "a"
     assert (
@@ -177,14 +179,14 @@ async def test_other_public_keys(tmp_path, request, pem, kind, algorithm):
     key = request.getfixturevalue(kind)
     path = tmp_path / "key.pem"
     path.write_bytes(pem(key))
-    tokens = UserTokens(AuthSettings(public_key_file=path))
+    tokens = UserTokens(AuthSettings(public_key_file=path), Metrics("test", "0"))
     assert (await tokens.verify(jwt.encode({"sub": "a"}, key, algorithm))).uid == "a"
 
 
 async def test_keys_in_the_header_are_ignored(tmp_path, rsa_key, ec_key, jwk, pem):
     path = tmp_path / "key.pem"
     path.write_bytes(pem(rsa_key))
-    tokens = UserTokens(AuthSettings(public_key_file=path))
+    tokens = UserTokens(AuthSettings(public_key_file=path), Metrics("test", "0"))
     for header in (
         {"jwk": jwk(ec_key)},
         {"jku": "http://127.0.0.1:1/"},
@@ -235,7 +237,7 @@ def test_a_key_file_that_holds_none(tmp_path):
     path = tmp_path / "key.pem"
     path.write_text("-----BEGIN PUBLIC KEY-----\nnonsense\n-----END PUBLIC KEY-----\n")
     with pytest.raises(KeySourceError, match=r"key\.pem"):
-        UserTokens(AuthSettings(public_key_file=path))
+        UserTokens(AuthSettings(public_key_file=path), Metrics("test", "0"))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from servicekit.auth import UserTokens
 from servicekit.errors import AuthError
 from servicekit.groups import AuthSettings
 from servicekit.jwks import MAX_JWKS_BYTES, MAX_WAITING, Jwks
+from servicekit.jwks_metrics import JwksMetrics
+from servicekit.metrics import Metrics
 
 
 class Issuer:
@@ -43,19 +45,24 @@ async def issuer(served):
         app.open.set()
 
 
-async def test_tokens_of_an_issuer(issuer, ec_key, jwk):
+@pytest.fixture
+def metrics():
+    return Metrics("listen", "0")
+
+
+async def test_tokens_of_an_issuer(issuer, ec_key, jwk, metrics):
     issuer.keys = [jwk(ec_key, kid="a")]
-    async with UserTokens(AuthSettings(jwks_url=issuer.url)) as tokens:
+    async with UserTokens(AuthSettings(jwks_url=issuer.url), metrics) as tokens:
         for headers in ({"kid": "a"}, {}, {"kid": "a"}):
             claims = await tokens.verify(jwt.encode({"sub": "alice"}, ec_key, "ES256", headers=headers))
             assert claims.uid == "alice"
     assert issuer.fetches == 1
 
 
-async def test_one_fetch_at_a_time(issuer, ec_key, jwk, eventually):
+async def test_one_fetch_at_a_time(issuer, ec_key, jwk, eventually, metrics):
     issuer.keys = [jwk(ec_key, kid="a")]
     issuer.open.clear()
-    async with Jwks(issuer.url) as jwks:
+    async with Jwks(issuer.url, JwksMetrics(metrics)) as jwks:
         waiting = [asyncio.create_task(jwks.keys("a")) for _ in range(50)]
         await eventually(lambda: issuer.fetches)
         issuer.open.set()
@@ -64,35 +71,35 @@ async def test_one_fetch_at_a_time(issuer, ec_key, jwk, eventually):
 
 
 async def test_a_rotated_key_is_fetched_when_its_token_comes_and_the_old_one_is_gone(
-    issuer, ec_key, ed_key, jwk
+    issuer, ec_key, ed_key, jwk, metrics
 ):
     issuer.keys = [jwk(ec_key, kid="old")]
-    async with Jwks(issuer.url, cooldown_s=0) as jwks:
+    async with Jwks(issuer.url, JwksMetrics(metrics), cooldown_s=0) as jwks:
         assert [key.key_id for key in await jwks.keys("old")] == ["old"]
         issuer.keys = [jwk(ed_key, kid="new")]
         assert [key.key_id for key in await jwks.keys("new")] == ["new"]
     assert issuer.fetches == 2
 
 
-async def test_made_up_key_ids_do_not_hammer_the_issuer(issuer, ec_key, jwk):
+async def test_made_up_key_ids_do_not_hammer_the_issuer(issuer, ec_key, jwk, metrics):
     issuer.keys = [jwk(ec_key, kid="a")]
-    async with Jwks(issuer.url) as jwks:
+    async with Jwks(issuer.url, JwksMetrics(metrics)) as jwks:
         for number in range(100):
             assert len(await jwks.keys(f"made up {number}")) == 1
     assert issuer.fetches == 1
 
 
-async def test_it_is_refreshed_in_the_background(issuer, ec_key, ed_key, jwk, eventually):
+async def test_it_is_refreshed_in_the_background(issuer, ec_key, ed_key, jwk, eventually, metrics):
     issuer.keys = [jwk(ec_key, kid="a")]
-    async with Jwks(issuer.url, refresh_s=0.02) as jwks:
+    async with Jwks(issuer.url, JwksMetrics(metrics), refresh_s=0.02) as jwks:
         await jwks.keys("a")
         issuer.keys = [jwk(ed_key, kid="b")]
         await eventually(lambda: jwks._keys[0].key_id == "b")
 
 
-async def test_a_compressed_answer_is_not_unpacked(issuer, ec_key, jwk, eventually, caplog):
+async def test_a_compressed_answer_is_not_unpacked(issuer, ec_key, jwk, eventually, caplog, metrics):
     issuer.keys = [jwk(ec_key, kid="a")]
-    async with Jwks(issuer.url, refresh_s=0.02) as jwks:
+    async with Jwks(issuer.url, JwksMetrics(metrics), refresh_s=0.02) as jwks:
         await jwks.keys("a")
         issuer.body = gzip.compress(bytes(64 * 1024 * 1024))
         issuer.headers = [(b"content-encoding", b"gzip")]
@@ -101,9 +108,11 @@ async def test_a_compressed_answer_is_not_unpacked(issuer, ec_key, jwk, eventual
     assert "compressed" in caplog.records[0].reason
 
 
-async def test_an_issuer_that_hangs_holds_up_only_a_few_unknown_keys(issuer, ec_key, jwk, eventually):
+async def test_an_issuer_that_hangs_holds_up_only_a_few_unknown_keys(
+    issuer, ec_key, jwk, eventually, metrics
+):
     issuer.keys = [jwk(ec_key, kid="a")]
-    async with Jwks(issuer.url, cooldown_s=0) as jwks:
+    async with Jwks(issuer.url, JwksMetrics(metrics), cooldown_s=0) as jwks:
         await jwks.keys("a")
         issuer.open.clear()
         waiting = [asyncio.create_task(jwks.keys(f"made up {number}")) for number in range(MAX_WAITING)]
@@ -118,9 +127,9 @@ async def test_an_issuer_that_hangs_holds_up_only_a_few_unknown_keys(issuer, ec_
     assert issuer.fetches == 2
 
 
-async def test_a_fetch_that_never_ends_is_given_up(issuer, ec_key, jwk, monkeypatch):
+async def test_a_fetch_that_never_ends_is_given_up(issuer, ec_key, jwk, monkeypatch, metrics):
     issuer.keys = [jwk(ec_key, kid="a")]
-    async with Jwks(issuer.url, cooldown_s=0) as jwks:
+    async with Jwks(issuer.url, JwksMetrics(metrics), cooldown_s=0) as jwks:
         await jwks.keys("a")
         monkeypatch.setattr("servicekit.jwks.FETCH_TIMEOUT_S", 0.3)
         issuer.open.clear()
@@ -134,9 +143,9 @@ async def test_a_fetch_that_never_ends_is_given_up(issuer, ec_key, jwk, monkeypa
     ("status", "body"),
     [(500, None), (302, None), (200, b"oops"), (200, b'{"keys":[]}'), (200, b" " * (MAX_JWKS_BYTES + 1))],
 )
-async def test_the_last_good_set_is_kept(issuer, ec_key, jwk, eventually, caplog, status, body):
+async def test_the_last_good_set_is_kept(issuer, ec_key, jwk, eventually, caplog, status, body, metrics):
     issuer.keys = [jwk(ec_key, kid="a")]
-    async with Jwks(issuer.url, refresh_s=0.02) as jwks:
+    async with Jwks(issuer.url, JwksMetrics(metrics), refresh_s=0.02) as jwks:
         await jwks.keys("a")
         issuer.status, issuer.body = status, body
         issuer.headers = [(b"location", b"/elsewhere")]
@@ -145,14 +154,14 @@ async def test_the_last_good_set_is_kept(issuer, ec_key, jwk, eventually, caplog
     assert caplog.records[0].keys_kept == 1
 
 
-async def test_an_issuer_that_is_away_is_no_reason_not_to_start(closed_port):
-    async with Jwks(f"http://127.0.0.1:{closed_port}/") as jwks:
+async def test_an_issuer_that_is_away_is_no_reason_not_to_start(closed_port, metrics):
+    async with Jwks(f"http://127.0.0.1:{closed_port}/", JwksMetrics(metrics)) as jwks:
         with pytest.raises(AuthError) as caught:
             await jwks.keys(None)
     assert (caught.value.code, caught.value.retryable) == ("unavailable", True)
 
 
-async def test_leaving_in_the_middle_of_a_fetch(issuer, eventually):
+async def test_leaving_in_the_middle_of_a_fetch(issuer, eventually, metrics):
     issuer.open.clear()
-    async with Jwks(issuer.url):
+    async with Jwks(issuer.url, JwksMetrics(metrics)):
         await eventually(lambda: issuer.fetches)

@@ -175,6 +175,9 @@ async def test_the_last_good_keys_stay_whatever_becomes_of_the_issuer(make_jwks_
             assert await status(service, signed()) == 101
         await issuer.stop()
         assert await status(service, signed()) == 101
+        metrics = await service.metrics()
+        assert metrics['tapedeck_jwks_fetches_total{outcome="ok"}'] == 1
+        assert 0 < metrics["tapedeck_jwks_age_seconds"] < 60
         assert "/elsewhere" not in issuer.paths, "keys come from where the settings say, and nowhere else"
     await issuer.start()
 

@@ -7,6 +7,7 @@ import pytest
 
 from listen.metrics import ListenMetrics
 from listen.settings import ListenSettings
+from servicekit.jwks_metrics import JwksMetrics
 from servicekit.metrics import Metrics
 from servicekit.settings import markdown
 
@@ -46,6 +47,7 @@ def test_every_limit_has_the_value_that_the_page_says(page):
 def test_every_metric_on_the_page_is_one(page):
     metrics = Metrics("listen", "0")
     ListenMetrics(metrics)
+    JwksMetrics(metrics)
     series = metrics.render().decode()
     for _, _, cell in ROW.findall(page):
         for found in re.findall(r"`([^`]+)`", cell):

@@ -228,8 +228,9 @@ async def serve_api(bus: Bus, store: Store, folder: Path, keys: Keys | None = No
         for name, (token, scopes) in SERVICE_TOKENS.items()
     ]
     tokens.write_text(json.dumps(entries))
-    metrics = StorageMetrics(Metrics("storage-api", "test"))
-    users = UserTokens(AuthSettings(mode="dev", secret_file=secret))
+    registry = Metrics("storage-api", "test")
+    metrics = StorageMetrics(registry)
+    users = UserTokens(AuthSettings(mode="dev", secret_file=secret), registry)
     workers = Workers()
     services = Services(
         bus,

@@ -87,6 +87,7 @@ async def test_it_serves_says_that_it_is_ready_and_ends_when_asked(
         metrics = (await http.get(f"{service.admin}/metrics")).text
     assert 'tapedeck_http_requests_total{method="GET",route="audio",status="200"} 1.0' in metrics
     assert 'tapedeck_bucket_requests_total{code="ok",op="list"}' in metrics
+    assert 'tapedeck_jwks_fetches_total{outcome="failed"} 0.0' in metrics
     assert 'tapedeck_unreadable_chunks_total{reason="no_key"} 0.0' in metrics
     assert conversation.uid not in metrics
     service.process.send_signal(signal.SIGTERM)

@@ -17,7 +17,9 @@ from servicekit.errors import AuthError
 from servicekit.groups import AuthSettings, read_secret
 from servicekit.ids import uid_from_claim
 from servicekit.jwks import Jwks
+from servicekit.jwks_metrics import JwksMetrics
 from servicekit.keys import VerificationKey, fitting, public_key, secret_key
+from servicekit.metrics import Metrics
 
 MAX_TOKEN_BYTES: Final = 8 * 1024
 MAX_CLAIM_LENGTH: Final = 1024  # of the claim that names the user
@@ -52,16 +54,17 @@ class FixedKey:
 
 
 class UserTokens:
-    """Verifies user tokens. `async with UserTokens(settings.auth) as tokens:` (a JWKS is kept fresh inside)."""
+    """Verifies user tokens. `async with UserTokens(settings.auth, metrics) as tokens:` (a JWKS is kept fresh inside)."""
 
-    def __init__(self, settings: AuthSettings) -> None:
+    def __init__(self, settings: AuthSettings, metrics: Metrics) -> None:
         """Read the key; KeySourceError where it is none. Nothing is fetched yet."""
+        jwks_metrics = JwksMetrics(metrics)
         self._settings = settings
         self._background = AsyncExitStack()
         self._jwks: Jwks | None = None
         self._keys: KeySource
         if settings.jwks_url is not None:
-            self._keys = self._jwks = Jwks(settings.jwks_url)
+            self._keys = self._jwks = Jwks(settings.jwks_url, jwks_metrics)
         elif settings.public_key_file is not None:
             path = settings.public_key_file
             self._keys = FixedKey(public_key(path.read_bytes(), str(path)))

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from servicekit.errors import AuthError, KeySourceError
+from servicekit.jwks_metrics import JwksMetrics
 from servicekit.keys import VerificationKey, jwks_keys
 
 if TYPE_CHECKING:
@@ -34,8 +35,17 @@ HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "identity"}
 class Jwks:
     """The key set at an address, kept fresh while inside `async with`."""
 
-    def __init__(self, url: str, *, refresh_s: float = REFRESH_S, cooldown_s: float = COOLDOWN_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        metrics: JwksMetrics,
+        *,
+        refresh_s: float = REFRESH_S,
+        cooldown_s: float = COOLDOWN_S,
+    ) -> None:
         self.url = url
+        self._metrics = metrics
+        metrics.watch()
         self._refresh_s = refresh_s
         self._cooldown_s = cooldown_s
         self._keys: tuple[VerificationKey, ...] = ()  # the last good set; empty until one was fetched
@@ -103,6 +113,7 @@ class Jwks:
             except KeySourceError as error:
                 pause_s = RETRY_S[min(failures, len(RETRY_S) - 1)]
                 failures += 1
+                self._metrics.failed()
                 log.warning(
                     "could not fetch the JWKS",
                     extra={
@@ -115,6 +126,7 @@ class Jwks:
             else:
                 pause_s = self._refresh_s
                 failures = 0
+                self._metrics.fetched()
             self._ended_at = asyncio.get_running_loop().time()
             self._wanted.clear()
             ended, self._attempt = self._attempt, asyncio.Event()

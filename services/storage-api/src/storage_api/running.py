@@ -47,7 +47,7 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
     families = StorageMetrics(metrics)
     # Redis away is a warning here, not unready: what is stored is served without it.
     health = Health("store")
-    users = UserTokens(settings.auth)
+    users = UserTokens(settings.auth, metrics)
     tokens = ServiceTokens(settings.auth.service_tokens_file)
     store = await asyncio.to_thread(open_store, settings.store.url)
     workers = Workers()
