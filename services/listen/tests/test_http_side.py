@@ -1,12 +1,17 @@
 """HTTP on the sockets' port, and WebSockets that come that way."""
 
 import asyncio
+from contextlib import suppress
 
 import h2.config
 import h2.connection
 import h2.errors
 import h2.events
 import httpx
+
+from listen.http_side import HttpSide
+from listen.metrics import ListenMetrics
+from servicekit.metrics import Metrics
 
 
 async def test_one_request_a_connection_so_that_no_proxy_sends_a_socket_after_it(service, sign):
@@ -47,6 +52,37 @@ async def test_a_wish_for_http_2_is_ignored(service):
     async with asyncio.timeout(10):
         assert (await reader.read()).startswith(b"HTTP/1.1 404 ")
     writer.close()
+
+
+async def test_one_connection_too_many_is_ended_and_counted():
+    registry = Metrics("listen", "0")
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def app(scope, receive, send):
+        asked.set()
+        await answer.wait()
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    http = HttpSide(app, limit=1, metrics=ListenMetrics(registry))
+    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    server = await asyncio.start_server(
+        lambda _, writer: http.take(writer.transport, request), "127.0.0.1", 0
+    )
+    address = server.sockets[0].getsockname()
+    async with asyncio.timeout(10):
+        reader, writer = await asyncio.open_connection(*address)
+        await asked.wait()
+        late_reader, late_writer = await asyncio.open_connection(*address)
+        with suppress(ConnectionResetError):
+            assert await late_reader.read() == b""
+        answer.set()
+        assert (await reader.read()).startswith(b"HTTP/1.1 204 ")
+        await http.close()
+    assert b'tapedeck_refused_total{reason="handshakes"} 1.0' in registry.render()
+    for one in (writer, late_writer):
+        one.close()
+    server.close()
 
 
 async def test_the_end_waits_for_no_idle_connection(make_service):

@@ -1,17 +1,20 @@
-"""docs/limits.md says what the code does: each limit's value, each metric's name."""
+"""docs/limits.md says what the code does: each limit's value, each metric's name; and no limit of the code is missing there."""
 
+import ast
 import importlib
 import re
+from pathlib import Path
 
 import pytest
 
+import listen
 from listen.metrics import ListenMetrics
 from listen.settings import ListenSettings
 from servicekit.jwks_metrics import JwksMetrics
 from servicekit.metrics import Metrics
 from servicekit.settings import markdown
 
-UNITS = {"": 1, "s": 1, "KiB": 1024, "MiB": 1024 * 1024}
+UNITS = {"": 1, "s": 1, "KiB": 1024, "MiB": 1024 * 1024, "days": 86_400}
 ROW = re.compile(r"^\| `([A-Za-z_.]+)`[^|]*\| ([^|]+) \| [^|]* \| ([^|]+) \|$", re.MULTILINE)
 
 
@@ -66,3 +69,55 @@ def test_every_metric_on_the_page_is_one(page):
 def test_every_limit_that_an_operator_sets_is_on_the_page(page):
     for name in re.findall(r"`(TAPEDECK_MAX_\w+)`", markdown(ListenSettings)):
         assert f"`{name}`" in page
+
+
+NAME = re.compile(r"(^|_)(LIMIT|MOST|LEAST|S|MS|BYTES|SAMPLES|CHUNKS)$|^MAX_")
+NO_LIMITS = {
+    "how often something is done": (
+        "allowance.LOOK_EVERY_MS high_water.LOOK_S load.CALM_MS load.PLAIN_CALM_MS messages.KEEPALIVE_S"
+        " server.SWEEP_S settlement.FIRST_LOOK_MS settlement.LONGEST_LOOK_MS settlement.REFRESH_MS sockets.PULSE_S"
+    ),
+    "a pause before another try": (
+        "late_usage.FIRST_PAUSE_S late_usage.LONGEST_PAUSE_S patience.FIRST_PAUSE_MS patience.LONGEST_PAUSE_MS"
+    ),
+    "how the drain time, which is a limit, is shared out": (
+        "late_usage.LAST_S service.LAST_S sockets.LAST_WORDS_S sockets.LEAVE_EACH_S sockets.SETTLE_S sockets.UNANSWERED_S"
+    ),
+    "how audio finds its time: rules of the protocol page": (
+        "alignment.INTERLEAVED_MS alignment.JITTER_MS alignment.SILENT_MS load.LAST_PACKET_MS sample_clock.BURST_MS"
+        " sample_clock.LATE_FOR_MS sample_clock.LATE_MS sample_clock.MARK_AHEAD_MS transcode_lane.SILENCE_MS"
+    ),
+    "when those come back whom a limit stopped": "allowance.MORNING_MS",
+    "what something is taken to weigh, or from which size on it is treated otherwise": (
+        "connection.SMALL_BYTES connection.WEIGH_BYTES outbox.CHUNK_BYTES pace.SMALL_SAMPLES recording.HELD_MESSAGE_BYTES"
+        " transcode_lane.PIECE_BYTES transcode_lane.STRETCH_BYTES"
+    ),
+    "a piece in which something is read": "frames.READ_BYTES http_side.READ_BYTES",
+    "part of a format": (
+        "audio_format.FRAME_SAMPLES handshake.KEY_BYTES session.KEEPALIVE_BYTES wire.CODES_LEAST wire.CODES_MOST"
+    ),
+    "on the page under its other name": "allowance.REDIS_S outbox.TAIL_BYTES wire.MESSAGE_BYTES_LIMIT",
+}
+"""Constants that are called as limits are, by why they are none of their own."""
+
+
+def test_every_limit_in_the_code_is_on_the_page(page):
+    found = set()
+    for path in Path(listen.__file__).parent.glob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if not isinstance(node, ast.Assign | ast.AnnAssign):
+                continue
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = {
+                target.id for target in targets if isinstance(target, ast.Name) and NAME.search(target.id)
+            }
+            module = importlib.import_module(f"listen.{path.stem}")
+            found |= {
+                f"{path.stem}.{name}" for name in names if isinstance(getattr(module, name), int | float)
+            }
+    assert len(found) > 60
+    on_page = set(re.findall(r"`([a-z_0-9]+\.[A-Z_0-9]+)`", page))
+    exempt = {name for names in NO_LIMITS.values() for name in names.split()}
+    assert found - on_page - exempt == set(), "say them on the page, or here why they are no limits"
+    assert exempt & on_page == set()
+    assert exempt - found == set(), "these are gone"

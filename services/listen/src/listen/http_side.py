@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 from listen.handshake import HEAD_BYTES_LIMIT
+from listen.metrics import ListenMetrics
 from servicekit.http import KEEP_ALIVE_S
 from servicekit.unread import UnreadBodies
 
@@ -25,7 +26,7 @@ GRACEFUL_S: Final = 0.5
 class HttpSide:
     """The HTTP connections of this process."""
 
-    def __init__(self, app: App, *, limit: int) -> None:
+    def __init__(self, app: App, *, limit: int, metrics: ListenMetrics) -> None:
         """`limit`: connections at a time; one more is closed."""
         from hypercorn.app_wrappers import ASGIWrapper  # noqa: PLC0415 - 0.1 s, which a wrong setting need not wait for
         from hypercorn.asyncio.tcp_server import TCPServer  # noqa: PLC0415 - as above
@@ -45,11 +46,13 @@ class HttpSide:
         self._server = TCPServer
         self._app = ASGIWrapper(UnreadBodies(_Plain(app)))  # type: ignore[arg-type]  # its types want its own scopes
         self._limit = limit
+        self._metrics = metrics
         self._tasks: set[asyncio.Task[None]] = set()
 
     def take(self, transport: asyncio.Transport, received: bytes) -> None:
         """Takes a connection over."""
         if len(self._tasks) >= self._limit:
+            self._metrics.refused["handshakes"].inc()
             transport.abort()
             return
         loop = asyncio.get_running_loop()

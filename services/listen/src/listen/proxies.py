@@ -5,12 +5,12 @@ Pure. Only what a trusted proxy has written counts: each appends the address tha
 
 import ipaddress
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-HOPS_LIMIT = 32
+HOPS_LIMIT: Final = 32
 """Entries that are looked at: a list has one for each proxy, and a client can write into its left end what it likes."""
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from importlib.metadata import version
+from typing import Final
 
 from audiobus import Bus, Hints, Writer
 from audiobus.errors import BusError
@@ -32,7 +33,7 @@ from servicekit.health import Health
 from servicekit.metrics import Metrics
 from servicekit.stop import Stop
 
-LAST_S = 1.0
+LAST_S: Final = 1.0
 """Of the drain time, kept for closing what is under the sockets."""
 
 
@@ -80,6 +81,7 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
             http = HttpSide(
                 ListenApp(admission, tickets, settings.trusted_proxies, families).asgi,
                 limit=settings.max_handshakes,
+                metrics=families,
             )
             doorway = Doorway(
                 limit=settings.max_handshakes,
