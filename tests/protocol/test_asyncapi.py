@@ -147,7 +147,7 @@ def test_the_reader_reads():
 
 
 def test_the_document_means_the_same_as_json():
-    """No dates, no keys but strings: YAML 1.1 and 1.2 differ there."""
+    """It has no dates and no keys but strings, where YAML 1.1 and 1.2 differ."""
     assert json.loads(json.dumps(document().tree)) == document().tree
     assert len(PAGE.read_text(encoding="utf-8")) > 10_000
 
