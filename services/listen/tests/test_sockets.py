@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from contextlib import AsyncExitStack
 
 import pytest
@@ -68,10 +69,10 @@ async def test_everyone_is_told_brought_safe_and_closed_idle_ones_first(make_ser
             clients = [tasks.create_task(one(index)) for index in range(24)]
             for _ in clients:
                 await ready.acquire()
+            newcomer = socket.create_connection(("127.0.0.1", service.port))
             service.stop.set()
-            await asyncio.sleep(0)
             with pytest.raises(InvalidStatus) as refused:
-                async with service.connect():
+                async with service.connect(sock=newcomer):
                     pass
             assert refused.value.response.status_code == 503
             assert 1 <= int(refused.value.response.headers["retry-after"]) <= 3

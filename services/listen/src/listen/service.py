@@ -100,9 +100,10 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
                 )
                 measuring = tasks.create_task(high_water.watch(bus, health), name="redis memory")
                 pulsing = tasks.create_task(sockets.pulse(), name="pulse")
-                async with serving(public, doorway, http):
+                async with serving(public, doorway, http) as shut:
                     await stop.wait()
                     health.drain()
+                    await shut()
                     await sockets.leave(max(0.0, stop.remaining_s() - LAST_S))
                 await end([pulsing, watching, advising, measuring])
                 await late_usage.close(totalling)
