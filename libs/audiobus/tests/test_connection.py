@@ -1,9 +1,15 @@
-"""How commands are packed, and what of redis-py's own packing must stay."""
+"""How commands are packed, what of redis-py's own packing must stay, and what a server that refuses us is taken for."""
+
+import asyncio
 
 import pytest
 from redis.asyncio import Connection
 
+from audiobus import Appended, Bus, Writer
 from audiobus.connection import PackingConnection
+from audiobus.errors import BusRefusedError, BusUnavailableError
+from tapedeck_testing.redis_binary import any_server, bundled
+from tapedeck_testing.redis_process import RedisProcess
 
 
 @pytest.mark.parametrize(
@@ -20,3 +26,78 @@ from audiobus.connection import PackingConnection
 async def test_hiredis_packs_what_redis_py_would(command):
     expected = b"".join(Connection().pack_command(*command))
     assert b"".join(PackingConnection().pack_command(*command)) == expected
+
+
+@pytest.fixture(params=[any_server, bundled])
+def guarded(request, tmp_path):
+    server = RedisProcess(request.param(), tmp_path).start()
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    "rule", ["-xadd", "-hset", "-evalsha", "-@all", "resetkeys", "off"], ids=lambda rule: rule.strip("-@")
+)
+async def test_a_right_that_is_missing_is_no_defect_of_ours(guarded, recorder_on, rule):
+    async with Bus(guarded.url) as admin, Bus(guarded.url) as bus:
+        await admin.command("ACL", "SETUSER", "default", rule, *(["+acl"] if rule == "-@all" else []))
+        with pytest.raises(BusRefusedError):
+            await recorder_on(bus).open()
+        await admin.command("ACL", "SETUSER", "default", "on", "+@all", "allkeys")
+        assert await comes_back(recorder_on(bus))
+
+
+async def test_an_append_that_may_not_be_is_done_once_it_may(guarded, recorder_on):
+    async with Bus(guarded.url) as bus:
+        recorder, writer = recorder_on(bus), Writer(bus)
+        await recorder.open()
+        running = asyncio.create_task(writer.run())
+        await bus.command("ACL", "SETUSER", "default", "-xadd")
+        with pytest.raises(BusRefusedError):
+            await writer.append(recorder.request(10))
+        await bus.command("ACL", "SETUSER", "default", "+xadd")
+        answer = await writer.append(recorder.request(10))
+        assert isinstance(answer, Appended)
+        writer.close()
+        await running
+
+
+async def test_a_password_that_has_changed_is_no_defect_of_ours(guarded, recorder_on):
+    def with_password(word: str) -> Bus:
+        return Bus(guarded.url.replace("//", f"//:{word}@"))
+
+    async with Bus(guarded.url) as admin, with_password("old") as old, Bus(guarded.url) as without:
+        with pytest.raises(BusRefusedError):  # none is set yet
+            await old.ping()
+        await admin.command("CONFIG", "SET", "requirepass", "old")
+        await recorder_on(old).open()
+        await admin.command("CONFIG", "SET", "requirepass", "new")
+        await admin.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        assert await refused(recorder_on(old).open)
+        assert await refused(recorder_on(without).open)
+        async with with_password("new") as new:
+            await recorder_on(new).open()
+        await admin.command("CONFIG", "SET", "requirepass", "old")
+        assert await comes_back(recorder_on(old))
+
+
+async def refused(call) -> bool:
+    """Whether it is; a connection that the server has closed is found out first."""
+    for _ in range(3):
+        with pytest.raises(BusUnavailableError) as caught:
+            await call()
+        if isinstance(caught.value, BusRefusedError):
+            return True
+    return False
+
+
+async def comes_back(recorder) -> bool:
+    """Whether it works again; a connection that the server has closed is found out first."""
+    for _ in range(3):
+        try:
+            await recorder.open()
+        except BusUnavailableError as error:
+            assert not isinstance(error, BusRefusedError)
+        else:
+            return True
+    return False

@@ -69,3 +69,15 @@ async def test_a_redis_that_is_away_is_told_as_such(now_ms):
         with pytest.raises(RefusedError) as caught:
             await admit_user(away, Allowance(), "bob", now_ms)
     assert (caught.value.status, caught.value.retry_after_s is not None) == (503, True)
+
+
+async def test_settings_that_are_something_else_in_redis_let_nobody_in(one_bus, now_ms, caplog):
+    await one_bus.command("SET", one_bus.keys.user("bob"), "oops")
+    with pytest.raises(RefusedError) as caught:
+        await admit_user(one_bus, Allowance(), "bob", now_ms)
+    assert (caught.value.status, caught.value.code) == (503, "unavailable")
+    assert caught.value.retry_after_s is not None
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert "WRONGTYPE" in caplog.text
+    await one_bus.command("DEL", one_bus.keys.user("bob"))
+    assert await admit_user(one_bus, Allowance(), "bob", now_ms)

@@ -9,6 +9,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from audiobus import Conversation
+from audiobus.refusals import Refusals
 
 BIG = bytes([0x80]) + bytes(1_274)
 """A packet of Opus of 2.5 ms that is as large as one may be."""
@@ -51,6 +52,73 @@ async def test_a_full_redis_is_waited_for_and_takes_no_newcomers(make_service, r
         await readyz(service, "[+]redis memory")
         async with service.connect("codec=opus") as newcomer:
             await newcomer.hear("ready")
+
+
+async def test_a_right_that_is_taken_away_is_waited_for(
+    make_service, redis_process, packets, caplog, monkeypatch
+):
+    monkeypatch.setattr("audiobus.connection._refusals", Refusals())  # nothing was said before
+    service = make_service(url=redis_process.url)
+    async with service.here(), service.connect("codec=opus&conversation_id=a") as client:
+        await client.hear("ready")
+        for packet in packets[:100]:
+            await client.send(packet)
+        await client.acked(1)
+        await service.bus.command("ACL", "SETUSER", "default", "-xadd")
+        for packet in packets[100:300]:
+            await client.send(packet)
+        assert (await client.hear("status"))["state"] == "buffering"
+        metrics = await service.metrics()
+        assert metrics['tapedeck_redis_failures_total{reason="refused"}'] > 0
+        assert metrics['tapedeck_redis_failures_total{reason="away"}'] == 0
+
+        await service.bus.command("ACL", "SETUSER", "default", "+xadd")
+        await client.hear("status", state="ok")
+        await client.say(type="close")
+        assert await client.closed() == 1000
+        assert not client.codes
+        assert await stored_packets(service, "a") == packets[:300]
+    assert "Redis refuses this process" in caplog.text
+
+
+@pytest.mark.parametrize("new", ["redis", "listen"])
+async def test_a_password_that_is_changed_sends_clients_away_until_both_have_it(
+    make_service, redis_process, packets, monkeypatch, new
+):
+    monkeypatch.setattr("listen.patience.WITHOUT_PROGRESS_MS", 1_000)
+    first, second = (redis_process.url.replace("//", f"//:{password}@") for password in ("first", "second"))
+    service = make_service(url=redis_process.url if new == "redis" else first)
+    async with make_service(url=redis_process.url).bus as admin:
+        if new == "listen":
+            await admin.command("CONFIG", "SET", "requirepass", "first")
+        async with service.here(), service.connect("codec=opus&conversation_id=a") as client:
+            ready = await client.hear("ready")
+            for packet in packets[:100]:
+                await client.send(packet)
+            acked = (await client.acked(1))["offset"]
+            await admin.command("CONFIG", "SET", "requirepass", "second")
+            await admin.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            for packet in packets[100:300]:
+                await client.send(packet)
+            assert (await client.hear("status"))["state"] == "buffering"
+            assert await client.closed() == 1013
+            assert client.codes == ["unavailable"]
+            assert (await service.metrics())['tapedeck_redis_failures_total{reason="refused"}'] > 0
+            with pytest.raises(InvalidStatus) as refused:
+                async with service.connect("codec=opus"):
+                    pass
+            assert refused.value.response.status_code == 503
+            acked = max([acked, *(text["offset"] for text in client.texts if text["type"] == "ack")])
+
+    again = make_service(url=second, TAPEDECK_REDIS_PREFIX=service.prefix)
+    again.bus.keys = service.bus.keys
+    query = f"codec=opus&conversation_id=a&session={ready['session']}"
+    async with again.here(), again.connect(query) as client:
+        offset = (await client.hear("ready"))["resume_offset"]
+        assert offset >= acked
+        await client.say(type="close")
+        assert await client.closed() == 1000
+        assert sum(map(len, await stored_packets(again, "a"))) == offset
 
 
 async def readyz(service, line: str) -> None:

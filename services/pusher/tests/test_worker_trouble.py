@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from audiobus import Cut
+from audiobus import Bus, Cut
 from audiobus.cut import VERSION
-from audiobus.errors import BusUnavailableError
+from audiobus.errors import BusRefusedError, BusUnavailableError
 from audiostore.errors import StoreConfigurationError, TransientStoreError
 
 
@@ -141,3 +141,23 @@ async def test_redis_going_away_leaves_the_hint(device, bus, memory_store, new_w
         await new_worker(memory_store, bus=Away()).drain(device.conversation)
     # The lease was given back as far as that was possible.
     assert await bus.take_lease(device.conversation, "somebody else", 1000)
+
+
+async def test_a_right_that_redis_took_away_leaves_hint_and_audio_and_buries_nothing(
+    redis_process, prefix, new_device, memory_store, new_worker, packets_of
+):
+    async with Bus(redis_process.url, prefix=prefix) as own:
+        device = new_device(bus=own)
+        await device.open()
+        await device.say(5)
+        await own.ask(device.conversation, "end")
+        worker = new_worker(memory_store, bus=own)
+        for right in ("hset", "xrange", "evalsha"):
+            await own.command("ACL", "SETUSER", "default", f"-{right}")
+            with pytest.raises(BusRefusedError):
+                await worker.drain(device.conversation)
+            await own.command("ACL", "SETUSER", "default", f"+{right}")
+        assert await own.client.hlen(own.keys.dead(device.conversation)) == 0
+        assert await packets_of(memory_store) == []
+        await worker.drain(device.conversation)
+        assert await packets_of(memory_store) == device.sent

@@ -267,6 +267,26 @@ async def test_without_redis_the_stored_part_is_served_and_says_so(
         assert len(await api.pcm(conversation)) == 320_000
 
 
+async def test_a_redis_that_refuses_us_is_unavailable_and_no_defect(
+    serve, redis_process, store, tmp_path, tape_for, conversation, pcm_tone
+):
+    async with Bus(redis_process.url) as bus, serve(bus, store, tmp_path) as api:
+        tape = tape_for(conversation)
+        tape.bus = bus
+        await tape.record(pcm_tone(20))
+        await tape.drain(0, 10)
+        await bus.command("ACL", "SETUSER", "default", "-@all", "+acl")
+        answer = await api.get(conversation, "/audio", format="pcm")
+        assert answer.headers["tapedeck-live"] == "unavailable"
+        assert len(answer.content) == 320_000 - 208
+        answer = await api.http.post(
+            api.path(conversation, ":flush"), headers={"Authorization": "Bearer all-token"}
+        )
+        assert (answer.status_code, answer.json()["code"]) == (503, "live_unavailable")
+        await bus.command("ACL", "SETUSER", "default", "+@all")
+        assert len(await api.pcm(conversation)) == 320_000
+
+
 async def test_a_long_tail_is_read_to_its_end(api, tape, conversation, encode, pcm_tone):
     await tape.open()
     await tape.append(encode(pcm_tone(40), chunk_s=0.06))

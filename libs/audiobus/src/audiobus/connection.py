@@ -6,6 +6,7 @@ time-out lies above the blocking time.
 """
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -17,7 +18,14 @@ from redis.asyncio import BlockingConnectionPool, Connection, Redis, RedisCluste
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from audiobus.errors import BadUrlError, BusContractError, BusFullError, BusUnavailableError
+from audiobus.errors import (
+    BadUrlError,
+    BusContractError,
+    BusFullError,
+    BusRefusedError,
+    BusUnavailableError,
+)
+from audiobus.refusals import Refusals
 
 Client: TypeAlias = "Redis | RedisCluster"
 
@@ -43,6 +51,21 @@ _UNAVAILABLE_CODES = re.compile(
     # Redis 6.2 wraps what a script met: "Error running script (call to …): @user_script:12: -OOM command not allowed …".
     r"(?:^|[ -])(?:MISCONF|NOREPLICAS|LOADING|MASTERDOWN|BUSY|UNBLOCKED|READONLY|CLUSTERDOWN) "
 )
+_REFUSED = (
+    redis_errors.AuthenticationError,
+    redis_errors.AuthorizationError,
+    redis_errors.ExternalAuthProviderError,
+    redis_errors.AuthenticationWrongNumberOfArgsError,
+    redis_errors.NoPermissionError,
+)
+_REFUSED_TEXT = re.compile(
+    # Redis up to 7.0 names no code for what a script may not do. One that wants a password reads no long command at all
+    # ("Protocol error: unauthenticated multibulk length"), and closes the connection.
+    r"(?:^|[ -])(?:NOAUTH|NOPERM|WRONGPASS) |The user executing the script can't |Protocol error: unauthenticated "
+)
+_refusals = Refusals()
+"""One for the process: it is one cause, whoever meets it."""
+
 _FULL_CODE = re.compile(r"(?:^|[ -])OOM ")
 
 
@@ -61,9 +84,7 @@ def translated(doing: str) -> Iterator[None]:
     """Turns redis-py's errors into this package's, once."""
     try:
         yield
-    except _UNAVAILABLE as error:
-        raise BusUnavailableError(f"{doing}: {error}") from error
-    except redis_errors.ResponseError as error:
+    except (*_UNAVAILABLE, redis_errors.ResponseError) as error:
         raise translate_response(doing, error) from error
     except (AttributeError, RuntimeError) as error:
         # The cluster client, when a refresh of the topology closes a connection under a command (redis-py 8.1:
@@ -72,7 +93,10 @@ def translated(doing: str) -> Iterator[None]:
 
 
 def translate_response(doing: str, error: Exception) -> BusUnavailableError | BusContractError:
-    """The error of this package for one that came as a reply."""
+    """The error of this package for one that redis-py raised, or read as a reply."""
+    if isinstance(error, _REFUSED) or _REFUSED_TEXT.search(str(error)):
+        _refusals.met(f"{doing}: {error}", time.monotonic())
+        return BusRefusedError(f"{doing}: {error}")
     if isinstance(error, redis_errors.OutOfMemoryError) or _FULL_CODE.search(str(error)):
         return BusFullError(f"{doing}: {error}")
     if isinstance(error, _UNAVAILABLE) or _UNAVAILABLE_CODES.search(str(error)):

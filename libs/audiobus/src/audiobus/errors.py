@@ -3,6 +3,7 @@
     BusError                      something between the services went wrong
     ├── BusUnavailableError       Redis is away, slow or full: nothing was changed that a repeat would not change likewise
     │   ├── BusFullError          it refuses writes, as it has no memory left (noeviction)
+    │   ├── BusRefusedError       it refuses this process: its user, its password or its rights
     │   └── NotReplicatedError    written, but not yet on as many replicas as asked for
     ├── StaleSocketError         a socket that arrived later owns the conversation
     ├── BadEntryError             bytes that are no entry of ours
@@ -30,6 +31,10 @@ class BusUnavailableError(BusError):
 
 class BusFullError(BusUnavailableError):
     """Redis is at `maxmemory` and refuses writes; reads and draining still work. Try again: draining makes room."""
+
+
+class BusRefusedError(BusUnavailableError):
+    """Redis refuses user, password, or the right to do this. Try again: whoever changed it may still be at it."""
 
 
 class NotReplicatedError(BusUnavailableError):

@@ -4,16 +4,19 @@ Pure but for `admit_user`, which asks Redis. What an open socket does about it i
 """
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import Final, Literal
 from zlib import crc32
 
 from audiobus import Bus, UserRequest, UserState, utc_day
-from audiobus.errors import BusUnavailableError
+from audiobus.errors import BusContractError, BusUnavailableError
 from audiobus.usage import DAY_MS
 from listen.comeback import REDIS_AWAY_S, retry_after_s
 from listen.errors import RefusedError
 from listen.messages import AWAY
+
+log = logging.getLogger(__name__)
 
 Policy = Literal["warn", "reject"]
 
@@ -25,6 +28,7 @@ MORNING_MS: Final = 60_000
 REDIS_S: Final = 3.0
 """How long a handshake waits for Redis."""
 STORING_OFF: Final = "storing is off for this user"
+UNREADABLE: Final = "the user's settings cannot be read now"
 OVER_LIMIT: Final = "the daily limit is used up: it begins anew at midnight UTC"
 
 
@@ -69,7 +73,8 @@ async def admit_user(bus: Bus, allowance: Allowance, uid: str, now_ms: int) -> U
     """What is set for the user of a handshake, and what they have used today: for `Terms.user`.
 
     Raises:
-        RefusedError: 403 or 429, see `Allowance.gate`; 503, Redis is away.
+        RefusedError: 403 or 429, see `Allowance.gate`; 503, Redis is away, or something else
+            stands where the user's settings should.
     """
     request = UserRequest(uid, utc_day(now_ms), allowance.default_limit_ms)
     try:
@@ -77,5 +82,10 @@ async def admit_user(bus: Bus, allowance: Allowance, uid: str, now_ms: int) -> U
             user = await bus.look_up_user(request)
     except (BusUnavailableError, TimeoutError) as error:
         raise RefusedError(503, "unavailable", AWAY, retry_after_s=retry_after_s(REDIS_AWAY_S)) from error
+    except BusContractError as error:
+        # They might say that nothing of this user is stored: without them nothing may be.
+        log.exception("a user's settings or use cannot be read")
+        again_s = retry_after_s(REDIS_AWAY_S)
+        raise RefusedError(503, "unavailable", UNREADABLE, retry_after_s=again_s) from error
     allowance.gate(user, uid, now_ms)
     return user

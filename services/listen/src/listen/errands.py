@@ -13,6 +13,7 @@ from audiobus import Appended, Conversation, Misplaced, Replaced, UserRequest
 from audiobus.errors import (
     BusError,
     BusFullError,
+    BusRefusedError,
     BusUnavailableError,
     ConversationDeletedError,
     FormatMismatchError,
@@ -186,9 +187,8 @@ class Errands:
         session = self._session
         match error:
             case BusUnavailableError():
-                full = isinstance(error, BusFullError)
-                self._backend.metrics.redis_failures["full" if full else "away"].inc()
-                if full:
+                self._backend.metrics.redis_failures[_reason(error)].inc()
+                if isinstance(error, BusFullError):
                     self._backend.high_water.refused()
                 self._socket.feed(lambda: session.unavailable(what, now_ms()))
             case ConversationDeletedError():
@@ -231,6 +231,17 @@ class Errands:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._socket.errand_done(None if task.cancelled() else task.exception())
+
+
+def _reason(error: BusUnavailableError) -> str:
+    """The label of `redis_failures_total`."""
+    match error:
+        case BusFullError():
+            return "full"
+        case BusRefusedError():
+            return "refused"
+        case _:
+            return "away"
 
 
 async def _persist(place: Callable[[], Awaitable[None]]) -> None:

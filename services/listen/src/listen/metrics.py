@@ -44,8 +44,8 @@ class ListenMetrics:
         )
         self.redis_failures = metrics.counters(
             "redis_failures_total",
-            "Commands for a session that Redis did not do: it is away, or full (maxmemory)",
-            reason=["away", "full"],
+            "Commands for a session that Redis did not do: it is away, full (maxmemory), or refuses our user, password or rights",
+            reason=["away", "full", "refused"],
         )
         self.hints_left_out = metrics.counter(
             "hints_left_out_total", "Hints that were not placed, as too many of their socket's were under way"
