@@ -1,6 +1,8 @@
+import json
 from contextlib import ExitStack
 
 import pytest
+from websockets.exceptions import InvalidStatus
 
 from listen.errors import RefusedError
 from listen.places import Limits, Places
@@ -23,6 +25,21 @@ def test_places_are_counted_and_given_back():
     assert (len(places), places.handshakes) == (0, 0)
     with places.place(""), places.place_of("a"):
         assert len(places) == 1
+
+
+def test_who_replaces_a_socket_is_let_in_where_all_are_taken_but_for_no_more_than_there_are():
+    places = Places(Limits(of_user=2))
+    with ExitStack() as stack:
+        stack.enter_context(places.place_of("a"))
+        assert not places.full("a")
+        stack.enter_context(places.place_of("a"))
+        assert places.full("a")
+        assert not places.full("b")
+        assert refusal(places.place_of("a")) == (429, "sockets_of_user")
+        for _ in range(2):
+            stack.enter_context(places.place_of("a", replaces=True))
+        assert refusal(places.place_of("a", replaces=True)) == (429, "sockets_of_user")
+    assert not places.full("a")
 
 
 def test_handshakes_have_a_limit_of_their_own_which_ends_with_admission():
@@ -61,3 +78,26 @@ def test_nothing_is_remembered_of_those_that_have_gone():
             stack.enter_context(places.place_of(f"user{number}"))
     assert not places._of_user
     assert not places._of_network
+
+
+async def test_a_device_whose_old_sockets_are_half_open_always_comes_back(service, raw):
+    """Its network leaves nothing of the old ones: they read nothing, and answer no close."""
+    await raw("codec=opus&conversation_id=other")
+    for _ in range(18):
+        await raw("codec=opus")
+    session, times = "", 0
+    while times < 50:
+        device, _ = await raw(f"codec=opus&conversation_id=device&session={session}")
+        first = json.loads((await device.read_frame())[1])
+        if first["type"] == "error":  # so soon that it is not known which of the two came last
+            assert first["code"] == "unavailable"
+            continue
+        assert session in ("", first["session"])
+        session = first["session"]
+        times += 1
+    # All others of the user are there, and one that replaces none of them is one too many.
+    assert (await service.metrics())['tapedeck_closes_total{code="4409"}'] == 49
+    with pytest.raises(InvalidStatus) as refused:
+        async with service.connect("conversation_id=new"):
+            pass
+    assert refused.value.response.status_code == 429

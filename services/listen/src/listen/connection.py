@@ -131,11 +131,20 @@ class Connection:
         self._take_several()
         self.feed(lambda: self._session.superseded(now_ms()))
 
+    def replaced(self) -> None:
+        """A newer socket has opened the conversation: Redis takes nothing more of this one."""
+        self.feed(self._session.stale)
+
     def abort(self) -> None:
         """The client has had its time to take the close, and to answer it."""
         self._closed = True
         self._backend.handover.leave(self)
         self._wire.abort()
+
+    @property
+    def uid(self) -> str:
+        """Who speaks."""
+        return self._terms.uid
 
     @property
     def over(self) -> bool:

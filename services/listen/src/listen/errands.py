@@ -51,6 +51,9 @@ class Socket(Protocol):
     def supersede(self) -> None:
         """A newer socket has come for the conversation."""
 
+    def replaced(self) -> None:
+        """A newer socket has opened the conversation."""
+
 
 class Errands:
     """The errands of one socket."""
@@ -127,8 +130,11 @@ class Errands:
 
     async def _open(self, action: Open) -> None:
         conversation = Conversation(self._terms.uid, action.conversation_id)
+        handover = self._backend.handover
         if self._terms.dialect == "plain" and not (action.own or self._socket.over):
-            await self._backend.handover.take(conversation, self._socket)
+            await handover.take(conversation, self._socket)
+        elif not action.own:
+            handover.leave(self._socket)  # it has changed its conversation
         if self._socket.over:
             return
         try:
@@ -145,6 +151,7 @@ class Errands:
             self._failed("open", error)
         else:
             self._socket.feed(lambda: self._session.opened(answer, now_ms()))
+            handover.opened(conversation, self._socket, action.arrived_ms)
 
     async def _ask(self, action: AskToStore) -> None:
         conversation = Conversation(self._terms.uid, action.conversation_id)

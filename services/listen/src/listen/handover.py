@@ -1,7 +1,11 @@
-"""A plain device that comes back at once: what it sent to its old socket is made safe before the new one takes over.
+"""Who of this process records into which conversation, and what becomes of a socket when a newer one has come for its own.
 
-A plain device cannot send anything again. Were the new socket to open its conversation first, the old one could append nothing
-more, and up to a second of audio that lies here would be lost. Sockets of other processes are not known here.
+What Redis says is the truth: it takes nothing more of the older one, once the newer one is open. An older socket that has nothing to
+append would never hear so, and might be half-open for long: it is told, and closed, as soon as the newer one is open. A newer one that
+is not let in harms nobody.
+
+A plain device cannot send anything again. Were its new socket to open the conversation first, up to a second of audio that lies
+here would be lost: so what its old one was sent is made safe before. Sockets of other processes are not known here.
 """
 
 import asyncio
@@ -11,34 +15,49 @@ from typing import Final, Protocol
 from audiobus import Conversation
 
 WAIT_S: Final = 2.0
-"""How long a newer socket waits. What is not safe by then hangs on a Redis that is slow for both."""
+"""How long a newer plain socket waits. What is not safe by then hangs on a Redis that is slow for both."""
 
 
 class Holder(Protocol):
     """A socket that records into a conversation."""
 
+    @property
+    def over(self) -> bool:
+        """Whether its session is over."""
+
     def supersede(self) -> None:
         """A newer one has come: what came here is made safe, and the socket is closed with 4409."""
 
+    def replaced(self) -> None:
+        """A newer one has opened the conversation: nothing more is taken here. The socket is closed with 4409."""
+
 
 class Handover:
-    """Which plain socket of this process records into which conversation."""
+    """Which sockets of this process record into which conversation."""
 
     def __init__(self, wait_s: float = WAIT_S) -> None:
         self._wait_s = wait_s
-        self._holders: dict[Conversation, Holder] = {}
-        self._conversations: dict[Holder, Conversation] = {}
+        self._takers: dict[Conversation, Holder] = {}
+        """The plain sockets, from before they open it."""
+        self._taken: dict[Holder, Conversation] = {}
         self._over: dict[Holder, asyncio.Event] = {}
         """Of those that somebody waits for."""
+        self._holders: dict[Conversation, dict[Holder, int]] = {}
+        """Those for which Redis has opened it, and when they arrived, unix ms."""
+        self._held: dict[Holder, Conversation] = {}
+
+    def holds(self, conversation: Conversation) -> bool:
+        """Whether it is open for a socket of this process."""
+        return conversation in self._holders
 
     async def take(self, conversation: Conversation, holder: Holder) -> None:
-        """The conversation is `holder`'s from now on; returns when what came to the one before is safe, or time is up."""
-        older = self._holders.get(conversation)
+        """A plain socket is about to open it; returns when what came to the one before is safe, or time is up."""
+        older = self._takers.get(conversation)
         if older is holder:
             return
         self.leave(holder)
-        self._holders[conversation] = holder
-        self._conversations[holder] = conversation
+        self._takers[conversation] = holder
+        self._taken[holder] = conversation
         if older is None:
             return
         over = self._over[older] = asyncio.Event()
@@ -46,11 +65,38 @@ class Handover:
         with suppress(TimeoutError):  # whoever comes last records
             await asyncio.wait_for(over.wait(), self._wait_s)
 
+    def opened(self, conversation: Conversation, holder: Holder, arrived_ms: int) -> None:
+        """Redis has opened it for `holder`, which arrived at `arrived_ms`: those that arrived earlier are told.
+
+        Answers of Redis may come in another order than it gave them. It lets nobody open who arrived earlier than the one that
+        has it, so the last to arrive is the one. Of two that arrived in the same millisecond nothing is known: Redis tells.
+        """
+        if self._held.get(holder) != conversation:
+            self._let_go(holder)
+        holders = self._holders.setdefault(conversation, {})
+        holders[holder] = arrived_ms
+        self._held[holder] = conversation
+        newest_ms = max(holders.values())
+        for older in [one for one, came_ms in holders.items() if came_ms < newest_ms]:
+            self._let_go(older)
+            older.replaced()
+        if holder.over:
+            self._let_go(holder)  # its client has left meanwhile: the older ones have lost it all the same
+
     def leave(self, holder: Holder) -> None:
         """Everything that came to `holder` for its conversation is safe, or never will be."""
-        conversation = self._conversations.pop(holder, None)
-        if conversation is not None and self._holders.get(conversation) is holder:
-            del self._holders[conversation]
+        self._let_go(holder)
+        conversation = self._taken.pop(holder, None)
+        if conversation is not None and self._takers.get(conversation) is holder:
+            del self._takers[conversation]
         over = self._over.pop(holder, None)
         if over is not None:
             over.set()
+
+    def _let_go(self, holder: Holder) -> None:
+        conversation = self._held.pop(holder, None)
+        if conversation is not None:
+            holders = self._holders[conversation]
+            del holders[holder]
+            if not holders:
+                del self._holders[conversation]

@@ -87,15 +87,23 @@ class Places:
             if network:
                 _give_back(self._of_network, network)
 
+    def full(self, uid: str) -> bool:
+        """Whether all places of a user are taken."""
+        return self._of_user.get(uid, 0) >= self._limits.of_user
+
     @contextmanager
-    def place_of(self, uid: str) -> Iterator[None]:
+    def place_of(self, uid: str, *, replaces: bool = False) -> Iterator[None]:
         """Holds one of a user's places, within a place of the process: its handshake is over.
+
+        `replaces`: the user has a socket here in the conversation that this one names, which goes as soon as this one is open,
+        and stays if it is not let in. Till then both are there: of a user whose sockets are all being replaced, up to twice as
+        many as the limit.
 
         Raises:
             RefusedError: 429, the user has too many sockets.
         """
         limit = self._limits.of_user
-        if self._of_user[uid] >= limit:
+        if self._of_user[uid] >= (2 * limit if replaces else limit):
             raise RefusedError(
                 429,
                 "limit",

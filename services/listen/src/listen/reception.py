@@ -9,6 +9,7 @@ import uuid
 from contextlib import ExitStack
 from typing import Final
 
+from audiobus import Conversation
 from listen import messages
 from listen.admission import V1, Admission, Admitted, dialect, sees_only_sockets
 from listen.answer import refusal
@@ -76,7 +77,9 @@ class Reception:
         arrived_ms = now_ms() - handshake.lain_ms
         first_token = visit.first_token if handshake.path == WEB_SOCKET else None
         admitted = await self._admission.admit(handshake, first_token)
-        places.enter_context(self._sockets.place_of(admitted.claims.uid))
+        uid, cid = admitted.claims.uid, admitted.opening.conversation_id
+        replaces = cid is not None and self._backend.handover.holds(Conversation(uid, cid))
+        places.enter_context(self._sockets.place_of(uid, replaces=replaces))
         if (mismatch := admitted.opening.mismatch) is not None:
             visit.accept()  # whoever it is: this is told after the handshake
             raise RefusedError(400, "bad_parameter", mismatch, close_code=BAD_PARAMETER)

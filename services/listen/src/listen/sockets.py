@@ -61,15 +61,21 @@ class Sockets:
             yield
 
     @contextmanager
-    def place_of(self, uid: str) -> Iterator[None]:
-        """Holds one of a user's places.
+    def place_of(self, uid: str, *, replaces: bool = False) -> Iterator[None]:
+        """Holds one of a user's places. `replaces` is as in `Places`.
+
+        Where all are taken, and one is about to be replaced, those go at once that are over and only wait for their client's
+        answer to the close: a half-open one gives none.
 
         Raises:
             RefusedError: 429, the user has too many sockets; 503, this process is about to end. Who was in its handshake when that
                 became known is refused as well: all others have been told `going_away` by then.
         """
         self._stays()
-        with self.places.place_of(uid):
+        if replaces and self.places.full(uid):
+            for connection in [one for one in self._connections if one.over and one.uid == uid]:
+                connection.abort()
+        with self.places.place_of(uid, replaces=replaces):
             yield
 
     def _stays(self) -> None:
