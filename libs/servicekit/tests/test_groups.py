@@ -5,7 +5,7 @@ from servicekit.bind import Bind
 from servicekit.errors import SettingsError
 from servicekit.groups import (
     AdminSettings,
-    AuthSettings,
+    ApiAuthSettings,
     EncryptionSettings,
     ProcessSettings,
     RedisSettings,
@@ -21,7 +21,7 @@ class Everything(msgspec.Struct, frozen=True, kw_only=True):
     store: StoreSettings
     admin: AdminSettings
     process: ProcessSettings
-    auth: AuthSettings
+    auth: ApiAuthSettings
 
 
 @pytest.fixture

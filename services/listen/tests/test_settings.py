@@ -40,10 +40,10 @@ def test_all_mistakes_are_told_at_once(environ):
 
 
 def test_a_mistake_elsewhere_does_not_hide_a_missing_key():
-    wrong = {"TAPEDECK_REDIS_URL": "redis://r", "TAPEDECK_SERVICE_TOKENS_FILE": "/nonexistent"}
+    wrong = {"TAPEDECK_REDIS_URL": "redis://r", "TAPEDECK_JWT_LEEWAY_SECONDS": "x"}
     with pytest.raises(SettingsError) as caught:
         load(ListenSettings, wrong)
     assert [mistake.split(" ")[0] for mistake in caught.value.mistakes] == [
-        "TAPEDECK_SERVICE_TOKENS_FILE",
+        "TAPEDECK_JWT_LEEWAY_SECONDS",
         "no",
     ]

@@ -183,14 +183,6 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
             "seconds that clocks may differ when a token is verified; what is open ends at `exp` itself",
         ),
     ] = 2.0
-    service_tokens_file: Annotated[
-        Path | None,
-        Setting(
-            "TAPEDECK_SERVICE_TOKENS_FILE",
-            existing_file,
-            'a JSON list of {"name","sha256","scopes"}; read again when it changes',
-        ),
-    ] = None
 
     def mistakes(self, unknown: frozenset[str]) -> Iterator[str]:
         """What is wrong between the fields: no key, several keys, a secret too short to be one.
@@ -214,6 +206,19 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
             )
         if self.secret_file is not None and len(read_secret(self.secret_file)) < MIN_SECRET_BYTES:
             yield f"TAPEDECK_JWT_SECRET_FILE must hold at least {MIN_SECRET_BYTES} bytes ({self.secret_file})"
+
+
+class ApiAuthSettings(AuthSettings, frozen=True, kw_only=True):
+    """Whom a service believes that other services call too."""
+
+    service_tokens_file: Annotated[
+        Path | None,
+        Setting(
+            "TAPEDECK_SERVICE_TOKENS_FILE",
+            existing_file,
+            'a JSON list of {"name","sha256","scopes"}; read again when it changes',
+        ),
+    ] = None
 
 
 def read_secret(path: Path) -> bytes:

@@ -10,7 +10,7 @@ from audiostore.key_ring import KeySource
 from servicekit.bind import Bind
 from servicekit.groups import (
     AdminSettings,
-    AuthSettings,
+    ApiAuthSettings,
     EncryptionSettings,
     ProcessSettings,
     RedisSettings,
@@ -26,7 +26,7 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
     redis: RedisSettings
     store: StoreSettings
     encryption: EncryptionSettings
-    auth: AuthSettings
+    auth: ApiAuthSettings
     admin: AdminSettings
     process: ProcessSettings
     bind: Annotated[
