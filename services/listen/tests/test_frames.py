@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from listen.frames import DEFECT, READ_BYTES, Frames, Line
+from listen.frames import DEFECT, Frames, Line
+from listen.reading import READ_BYTES
 from listen.wire import MESSAGE_BYTES_LIMIT, PROTOCOL_ERROR, TOO_BIG, Wire
 
 KEY = "AAAAAAAAAAAAAAAAAAAAAA=="

@@ -89,10 +89,11 @@ NO_LIMITS = {
     ),
     "when those come back whom a limit stopped": "allowance.MORNING_MS",
     "what something is taken to weigh, or from which size on it is treated otherwise": (
-        "connection.SMALL_BYTES connection.WEIGH_BYTES outbox.CHUNK_BYTES pace.SMALL_SAMPLES recording.HELD_MESSAGE_BYTES"
+        "connection.SMALL_BYTES connection.WEIGH_BYTES outbox.CHUNK_BYTES pace.SMALL_SAMPLES reading.FRAME_MOST_S"
+        " recording.HELD_MESSAGE_BYTES"
         " transcode_lane.PIECE_BYTES transcode_lane.STRETCH_BYTES"
     ),
-    "a piece in which something is read": "frames.READ_BYTES http_side.READ_BYTES",
+    "a piece in which something is read": "http_side.READ_BYTES",
     "part of a format": (
         "audio_format.FRAME_SAMPLES handshake.KEY_BYTES session.KEEPALIVE_BYTES wire.CODES_LEAST wire.CODES_MOST"
     ),

@@ -3,22 +3,23 @@
 What of picows decided the shape:
 - It answers a frame it cannot parse with a close frame of its own and goes on parsing. All that is told of it is a call of its
   logger: ours raises, so that parsing ends there, and what the client is told is the session's to say.
-- Its read buffer doubles whenever a read fills it: how much one read takes is bounded here.
+- Its read buffer doubles whenever a read fills it: how much one read takes is bounded (`reading`).
 - What it needs of a transport is little, and some of it (options of the socket, lines for a log) costs system calls: `Line`.
 """
 
 import asyncio
 import logging
+from time import perf_counter
 from typing import Any, Final, NoReturn, Protocol
 
 from picows import WSAutoPingStrategy, WSUpgradeResponse
 from picows.common import WSUpgradeResponseWithListener
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # its stub leaves it out
 
+from listen.reading import LEAST_BYTES, Reading
+
 log = logging.getLogger(__name__)
 
-READ_BYTES: Final = 32 * 1024
-"""What one read takes at the most: bounds the parser's memory, and what comes after a pause."""
 DEFECT: Final = 1011
 
 _REQUEST: Final = (
@@ -34,6 +35,8 @@ class _Wire(Protocol):
     """What belongs to the frames."""
 
     heard: bool
+    frames: int
+    reading: Reading
 
     @property
     def over(self) -> bool:
@@ -129,11 +132,21 @@ class Frames(WSProtocol):  # type: ignore[misc]  # a class of Cython, without ty
     def get_buffer(self, size_hint: int) -> memoryview:
         """Where the next read goes."""
         buffer: memoryview = _get_buffer(self, size_hint)
-        return buffer if len(buffer) <= READ_BYTES else buffer[:READ_BYTES]
+        most = self._wire.reading.most_bytes
+        return buffer if len(buffer) <= most else buffer[:most]
 
     def buffer_updated(self, size: int) -> None:
         """So much was read."""
-        self._wire.heard = True
+        wire = self._wire
+        wire.heard = True
+        if size < LEAST_BYTES:
+            self._parse(size)
+            return
+        frames, began_s = wire.frames, perf_counter()
+        self._parse(size)
+        wire.reading.charge(size, wire.frames - frames, began_s, perf_counter())
+
+    def _parse(self, size: int) -> None:
         try:
             _buffer_updated(self, size)
         except _BrokenError as error:

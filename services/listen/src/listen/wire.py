@@ -18,6 +18,7 @@ from picows import WSListener, WSMsgType, WSTransport
 
 from listen.frames import Deaf, Frames, Line
 from listen.messages import KEEPALIVE_S, MAX_MESSAGE_BYTES
+from listen.reading import Reading
 
 log = logging.getLogger(__name__)
 
@@ -85,8 +86,10 @@ class Wire(WSListener):
         "_transport",
         "_unanswered",
         "_ws",
+        "frames",
         "heard",
         "heard_s",
+        "reading",
         "receiver",
     )
 
@@ -97,6 +100,9 @@ class Wire(WSListener):
         """Whether something came since the last sweep."""
         self.heard_s = now_s
         """When something came last, as far as the sweeps know."""
+        self.frames = 0
+        """How many have come."""
+        self.reading = Reading(transport)
         self._transport = transport
         self._ws: WSTransport | None = None
         self._pinged_s = now_s
@@ -166,7 +172,7 @@ class Wire(WSListener):
             # close with it unread would reset the connection, and our close with it.
             self._transport.write_eof()
         if self._paused or self._broken:
-            self._transport.resume_reading()
+            self.reading.resume()
 
     def pause(self) -> None:
         """Stops reading: TCP pushes back."""
@@ -174,7 +180,7 @@ class Wire(WSListener):
             self._paused = True
             self._direct = False
             if not (self._over or self._broken or self._closing or self._transport.is_closing()):
-                self._transport.pause_reading()
+                self.reading.pause()
 
     def resume(self) -> None:
         """Goes on reading, after what had been read before."""
@@ -196,7 +202,7 @@ class Wire(WSListener):
         elif not (self._over or self._broken or self._transport.is_closing()):
             self._direct = self._parts is None and not self._closing
             self.heard = True  # we did not listen
-            self._transport.resume_reading()
+            self.reading.resume()
 
     def abort(self) -> None:
         """Cuts the client off."""
@@ -251,6 +257,7 @@ class Wire(WSListener):
     def on_ws_frame(self, _transport: WSTransport, frame: Any) -> None:
         """A frame (picows calls it)."""
         kind = frame.msg_type
+        self.frames += 1
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self.fail(PROTOCOL_ERROR, "a reserved bit is set, and no extension was agreed on")
         elif self._direct and kind is _BINARY and frame.fin:
@@ -267,7 +274,7 @@ class Wire(WSListener):
         self._parts = None
         if not self._transport.is_closing():
             if not self._paused:
-                self._transport.pause_reading()
+                self.reading.pause()
             self._transport.set_protocol(Deaf(self))
         if self._closing:
             self.abort()  # it broke it in answer to a close
