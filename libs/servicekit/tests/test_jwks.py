@@ -29,8 +29,8 @@ class Issuer:
         if scope["type"] == "lifespan":
             return
         self.fetches += 1
-        await self.open.wait()
         body = json.dumps({"keys": self.keys}).encode() if self.body is None else self.body
+        await self.open.wait()
         headers = [(b"content-length", str(len(body)).encode()), *self.headers]
         await send({"type": "http.response.start", "status": self.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -83,10 +83,95 @@ async def test_a_rotated_key_is_fetched_when_its_token_comes_and_the_old_one_is_
 
 async def test_made_up_key_ids_do_not_hammer_the_issuer(issuer, ec_key, jwk, metrics):
     issuer.keys = [jwk(ec_key, kid="a")]
-    async with Jwks(issuer.url, JwksMetrics(metrics)) as jwks:
-        for number in range(100):
-            assert len(await jwks.keys(f"made up {number}")) == 1
-    assert issuer.fetches == 1
+    async with Jwks(issuer.url, JwksMetrics(metrics), cooldown_s=0.2) as jwks:
+        await jwks.keys("a")
+        for round_ in range(1, 4):
+            asked = [jwks.keys(f"made up {number}") for number in range(100)]
+            assert {len(keys) for keys in await asyncio.gather(*asked)} == {1}
+            assert issuer.fetches == 1 + round_
+
+
+async def test_within_the_cooldown_only_a_few_wait_and_the_others_are_judged_by_the_set_just_fetched(
+    issuer, ec_key, jwk, eventually, metrics
+):
+    issuer.keys = [jwk(ec_key, kid="a")]
+    async with Jwks(issuer.url, JwksMetrics(metrics), cooldown_s=3_600) as jwks:
+        await jwks.keys("a")
+        asked = [asyncio.create_task(jwks.keys(f"made up {number}")) for number in range(100)]
+        await eventually(lambda: sum(task.done() for task in asked) == 100 - MAX_WAITING)
+        assert {len(task.result()) for task in asked if task.done()} == {1}
+        assert issuer.fetches == 1
+        for task in asked:
+            task.cancel()
+        await asyncio.wait(asked)
+
+
+async def test_a_key_that_is_published_within_the_cooldown_is_waited_for(
+    issuer, ec_key, ed_key, jwk, metrics
+):
+    issuer.keys = [jwk(ec_key, kid="old")]
+    async with UserTokens(AuthSettings(jwks_url=issuer.url), metrics) as tokens:
+        await tokens.verify(jwt.encode({"sub": "alice"}, ec_key, "ES256", headers={"kid": "old"}))
+        issuer.keys.append(jwk(ed_key, kid="new"))
+        claims = await tokens.verify(jwt.encode({"sub": "bob"}, ed_key, "EdDSA", headers={"kid": "new"}))
+        assert claims.uid == "bob"
+        with pytest.raises(AuthError) as caught:
+            await tokens.verify(jwt.encode({"sub": "eve"}, ec_key, "ES256", headers={"kid": "made up"}))
+        assert caught.value.code == "unauthorized"
+    assert issuer.fetches == 3
+
+
+async def test_a_key_that_is_published_while_a_fetch_is_under_way_is_waited_for(
+    issuer, ec_key, jwk, eventually, metrics
+):
+    issuer.keys = [jwk(ec_key, kid="a")]
+    async with Jwks(issuer.url, JwksMetrics(metrics), cooldown_s=0) as jwks:
+        await jwks.keys("a")
+        issuer.open.clear()
+        made_up = asyncio.create_task(jwks.keys("made up"))
+        await eventually(lambda: issuer.fetches == 2)
+        issuer.keys = [jwk(ec_key, kid="b")]
+        asked = asyncio.create_task(jwks.keys("b"))
+        await eventually(lambda: jwks._waiting == 2)
+        issuer.open.set()
+        assert [key.key_id for key in await asked] == ["b"]
+        assert [key.key_id for key in await made_up] in (["a"], ["b"])
+    assert issuer.fetches == 3
+
+
+@pytest.mark.parametrize("what", ["500", "302", "junk", "empty", "too long", "hanging"])
+async def test_an_unknown_key_id_cannot_be_checked_while_the_issuer_cannot_be_asked(
+    issuer, ec_key, ed_key, jwk, monkeypatch, metrics, what
+):
+    issuer.keys = [jwk(ec_key, kid="a")]
+    async with Jwks(issuer.url, JwksMetrics(metrics), cooldown_s=0.1) as jwks:
+        await jwks.keys("a")
+        monkeypatch.setattr("servicekit.jwks.FETCH_TIMEOUT_S", 0.3)
+        match what:
+            case "500" | "302":
+                issuer.status = int(what)
+            case "hanging":
+                issuer.open.clear()
+            case _:
+                bodies = {"junk": b"oops", "empty": b'{"keys":[]}', "too long": b" " * MAX_JWKS_BYTES * 2}
+                issuer.body = bodies[what]
+        for _ in range(3):
+            with pytest.raises(AuthError) as caught:
+                await jwks.keys("b")
+            assert (caught.value.code, caught.value.retryable) == ("unavailable", True)
+        assert [key.key_id for key in await jwks.keys("a")] == ["a"]
+        issuer.open.set()
+        issuer.status, issuer.body, issuer.keys = 200, None, [jwk(ed_key, kid="b")]
+        async with asyncio.timeout(10):
+            while True:
+                try:
+                    found = await jwks.keys("b")
+                except AuthError as error:
+                    assert error.retryable
+                    await asyncio.sleep(0.02)
+                else:
+                    break
+        assert [key.key_id for key in found] == ["b"]
 
 
 async def test_it_is_refreshed_in_the_background(issuer, ec_key, ed_key, jwk, eventually, metrics):
@@ -119,7 +204,9 @@ async def test_an_issuer_that_hangs_holds_up_only_a_few_unknown_keys(
         await eventually(lambda: issuer.fetches == 2)
         async with asyncio.timeout(1):
             for number in range(500):
-                assert [key.key_id for key in await jwks.keys(f"more {number}")] == ["a"]
+                with pytest.raises(AuthError) as caught:
+                    await jwks.keys(f"more {number}")
+                assert caught.value.code == "unavailable"
             assert [key.key_id for key in await jwks.keys("a")] == ["a"]
         assert not any(task.done() for task in waiting)
         issuer.open.set()
@@ -133,7 +220,9 @@ async def test_a_fetch_that_never_ends_is_given_up(issuer, ec_key, jwk, monkeypa
         await jwks.keys("a")
         monkeypatch.setattr("servicekit.jwks.FETCH_TIMEOUT_S", 0.3)
         issuer.open.clear()
-        assert [key.key_id for key in await jwks.keys("b")] == ["a"]
+        with pytest.raises(AuthError) as caught:
+            await jwks.keys("b")
+        assert caught.value.code == "unavailable"
         issuer.open.set()
         issuer.keys = [jwk(ec_key, kid="b")]
         assert [key.key_id for key in await jwks.keys("b")] == ["b"]

@@ -171,7 +171,7 @@ async def test_the_last_good_keys_stay_whatever_becomes_of_the_issuer(make_jwks_
             b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n",
         ):
             issuer.answer = answer
-            assert await status(service, signed(kid="unknown")) == 401
+            assert await status(service, signed(kid="unknown")) == 503
             assert await status(service, signed()) == 101
         await issuer.stop()
         assert await status(service, signed()) == 101
@@ -189,9 +189,34 @@ async def test_an_issuer_that_hangs_holds_up_only_who_needs_it(make_jwks_service
         assert set(
             await asyncio.gather(*(status(service, signed(kid=f"made-up-{n}")) for n in range(20)))
         ) == {401}
-        assert issuer.fetches == 1
+        assert issuer.fetches == 2
         issuer.hangs = True
         assert await status(service, signed()) == 101
+
+
+async def test_while_the_issuer_cannot_be_asked_an_unknown_key_is_503_and_no_guess(make_jwks_service, issuer):
+    async with make_jwks_service(TAPEDECK_TRUSTED_PROXIES="127.0.0.0/8").here() as service:
+        headers = {"X-Forwarded-For": "8.8.8.8"}
+        assert await status(service, signed(), headers=headers) == 101
+        issuer.answer = b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"
+        asked = (status(service, signed(kid="new"), headers=headers) for _ in range(2 * FAILURES))
+        assert set(await asyncio.gather(*asked)) == {503}
+        bearer = f"tapedeck.bearer.{signed(kid='new')}"
+        async with service.connect(
+            bearer="", subprotocols=["tapedeck.v1", bearer], headers=headers
+        ) as browser:
+            assert await browser.closed() == 1013
+            assert browser.codes == ["unavailable"]
+        assert (await ask(service, signed(kid="new"), **headers)).status_code == 503
+        assert await status(service, signed(), headers=headers) == 101
+        # It answers again, and does not know that key: now they are guesses.
+        issuer.answer = None
+        async with asyncio.timeout(20):
+            while await status(service, signed(kid="new"), headers=headers) != 401:
+                await asyncio.sleep(0.05)
+        asked = (status(service, signed(kid="new"), headers=headers) for _ in range(2 * FAILURES))
+        assert set(await asyncio.gather(*asked)) <= {401, 429}
+        assert await status(service, signed(), headers=headers) == 429
 
 
 async def test_no_key_yet_is_503_with_a_time_to_come_back_and_then_all_is_well(make_jwks_service, issuer):
@@ -225,13 +250,28 @@ async def test_a_guesser_is_held_back_and_nobody_else(make_service, sign):
 
 
 @pytest.mark.parametrize("proxies", ["", "10.0.0.0/8"])
-async def test_behind_a_proxy_that_nobody_trusts_nobody_is_held_back(make_service, sign, proxies):
+async def test_at_an_address_that_is_not_public_nobody_is_held_back(make_service, sign, proxies):
     environ = {"TAPEDECK_TRUSTED_PROXIES": proxies} if proxies else {}
     async with make_service(**environ).here() as service:
         for headers in ({}, {"X-Forwarded-For": "8.8.8.8"}):
             for _ in range(FAILURES + 5):
                 assert await status(service, "nonsense", headers=headers) == 401
             assert await status(service, sign(), headers=headers) == 101
+
+
+async def test_a_header_of_ones_own_makes_no_guesser_uncertain(make_service, sign, monkeypatch):
+    monkeypatch.setattr(
+        "listen.admission.is_public", lambda _address: True
+    )  # loopback stands for a public peer
+    async with make_service(TAPEDECK_TRUSTED_PROXIES="10.0.0.0/8").here() as service:
+        for number in range(FAILURES):
+            headers = {"X-Forwarded-For": f"8.8.8.{number}"}
+            assert await status(service, "nonsense", headers=headers) == 401
+        assert await status(service, "nonsense", headers={"X-Forwarded-For": "9.9.9.9"}) == 429
+        assert await status(service, sign(), headers={}) == 429
+    async with make_service().here() as service:  # nobody has said which proxies there are: it may be one's
+        for _ in range(FAILURES + 5):
+            assert await status(service, "nonsense", headers={"X-Forwarded-For": "9.9.9.9"}) == 401
 
 
 async def test_expired_tokens_are_no_guesses(make_service, sign):

@@ -37,6 +37,20 @@ def test_without_proxies_nobody_is_believed():
     assert TrustedProxies().client_of("10.1.2.3", "198.51.100.7") == "10.1.2.3"
 
 
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "certain"),
+    [
+        (TrustedProxies(), None, True),
+        (TrustedProxies(), "1.1.1.1", False),
+        (TrustedProxies(), "", False),
+        (PROXIES, None, True),
+        (PROXIES, "1.1.1.1", True),
+    ],
+)
+def test_a_header_makes_an_address_uncertain_only_where_no_proxy_is_named(proxies, forwarded, certain):
+    assert proxies.certain(forwarded) is certain
+
+
 def test_networks_are_read_and_written():
     assert str(PROXIES) == "10.0.0.0/8,2001:db8::/32,192.0.2.1/32"
     assert TrustedProxies.parse(str(PROXIES)) == PROXIES

@@ -1,8 +1,8 @@
 """The JWKS of user tokens: fetched in the background, one fetch at a time, the last good set kept.
 
-Owns when to fetch. What is in a set is `keys`' business. A token with an unknown key id asks for a fetch (keys were
-rotated), but never more often than once in `COOLDOWN_S`, so that made-up key ids cannot hammer the issuer; and only a few
-tokens wait for one, so that they cannot fill this process while the issuer hangs.
+Owns when to fetch. What is in a set is `keys`' business. A token with an unknown key id (keys were rotated) waits for a
+fetch that begins after it came. Tokens make one begin at most once in `COOLDOWN_S`, so that made-up key ids cannot hammer the
+issuer; and only a few wait, so that they cannot fill this process while the issuer hangs.
 """
 
 import asyncio
@@ -23,13 +23,22 @@ log = logging.getLogger(__name__)
 
 REFRESH_S: Final = 300.0
 RETRY_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)  # after so many failures in a row; jittered
-COOLDOWN_S: Final = 5.0
+COOLDOWN_S: Final = 2.0
 FETCH_TIMEOUT_S: Final = 5.0
 MAX_JWKS_BYTES: Final = 256 * 1024
 MAX_WAITING: Final = 64
-"""Tokens that wait for a fetch. One more is judged by the keys that are known."""
+"""Tokens that wait for a fetch. One more is judged by a set that is no older than the cooldown, or cannot be checked now."""
 HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "identity"}
 """Nothing compressed: what it unpacks to could not be bounded before it is unpacked."""
+
+
+class _Attempt:
+    """One fetch, from before it begins."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+        self.good = False
+        """It has brought a set."""
 
 
 class Jwks:
@@ -49,10 +58,10 @@ class Jwks:
         self._refresh_s = refresh_s
         self._cooldown_s = cooldown_s
         self._keys: tuple[VerificationKey, ...] = ()  # the last good set; empty until one was fetched
-        self._wanted = asyncio.Event()  # a token needs a fetch now
-        self._attempt = (
-            asyncio.Event()
-        )  # set when the fetch under way, or else the next one, has ended; then replaced
+        self._wanted = asyncio.Event()  # a token needs the next fetch soon
+        self._under_way: _Attempt | None = None
+        self._next = _Attempt()
+        self._good = False  # the last attempt has brought a set
         self._ended_at = float("-inf")  # loop time when the last attempt ended
         self._waiting = 0
         self._task: asyncio.Task[None] | None = None
@@ -72,27 +81,40 @@ class Jwks:
             self._task = None
 
     async def keys(self, key_id: str | None) -> Sequence[VerificationKey]:
-        """The set that can verify a token with this `kid`: fetched anew where it does not know it.
+        """The set that can verify a token with this `kid`: where it does not know it, as it was fetched after this call.
 
-        AuthError `unavailable` where no set was ever fetched.
+        AuthError `unavailable` where no set could be fetched, or none since: whether the issuer has such a key is not known.
         """
-        cool = asyncio.get_running_loop().time() - self._ended_at >= self._cooldown_s
-        if not self._knows(key_id) and cool and self._waiting < MAX_WAITING:
-            await self._wait_for_fetch()
-        if not self._keys:
-            raise AuthError("unavailable", "the keys of user tokens could not be fetched yet")
+        if not self._knows(key_id):
+            cool = asyncio.get_running_loop().time() - self._ended_at >= self._cooldown_s
+            if not self._good and not cool:
+                raise _unavailable("the last fetch failed")
+            if self._waiting < MAX_WAITING:
+                await self._wait_for(key_id)
+            elif cool:
+                raise _unavailable("too many tokens wait for them")
         return self._keys
 
-    async def _wait_for_fetch(self) -> None:
-        """Asks for a fetch, and waits until it has ended, however it has."""
-        attempt = self._attempt
-        self._wanted.set()
+    async def _wait_for(self, key_id: str | None) -> None:
+        """Waits for the fetch that is under way, and where it does not bring the key, for one that begins later.
+
+        AuthError `unavailable` where one of them fails.
+        """
+        attempts = [self._next] if self._under_way is None else [self._under_way, self._next]
         self._waiting += 1
         try:
-            async with asyncio.timeout(2 * FETCH_TIMEOUT_S):
-                await attempt.wait()
-        except TimeoutError:
+            async with asyncio.timeout(self._cooldown_s + 2 * FETCH_TIMEOUT_S):
+                for attempt in attempts:
+                    if attempt is self._next:
+                        self._wanted.set()
+                    await attempt.ended.wait()
+                    if not attempt.good:
+                        raise _unavailable("the fetch failed")
+                    if self._knows(key_id):
+                        return
+        except TimeoutError as error:
             log.warning("waited in vain for the JWKS", extra={"source": self.url})
+            raise _unavailable("the fetch does not end") from error
         finally:
             self._waiting -= 1
 
@@ -108,6 +130,9 @@ class Jwks:
     async def _fetch_for_ever(self, client: "httpx.AsyncClient") -> None:
         failures = 0
         while True:
+            attempt = self._under_way = self._next
+            self._next = _Attempt()
+            self._wanted.clear()
             try:
                 self._keys = jwks_keys(await self._fetch(client), self.url)
             except KeySourceError as error:
@@ -126,16 +151,23 @@ class Jwks:
             else:
                 pause_s = self._refresh_s
                 failures = 0
+                attempt.good = True
                 self._metrics.fetched()
+            self._good = attempt.good
             self._ended_at = asyncio.get_running_loop().time()
-            self._wanted.clear()
-            ended, self._attempt = self._attempt, asyncio.Event()
-            ended.set()
-            try:
-                async with asyncio.timeout(pause_s * random.uniform(0.8, 1.0)):  # noqa: S311 - jitter, no secret
-                    await self._wanted.wait()
-            except TimeoutError:
-                pass  # nobody asked: the usual refresh
+            self._under_way = None
+            attempt.ended.set()
+            await self._pause(pause_s * random.uniform(0.8, 1.0))  # noqa: S311 - jitter, no secret
+
+    async def _pause(self, most_s: float) -> None:
+        """Until it is time to fetch again: earlier where a token asks, but not before the cooldown is over."""
+        try:
+            async with asyncio.timeout(most_s):
+                await self._wanted.wait()
+                cool_at = self._ended_at + self._cooldown_s
+                await asyncio.sleep(cool_at - asyncio.get_running_loop().time())
+        except TimeoutError:
+            pass  # nobody asked: the usual refresh
 
     async def _fetch(self, client: "httpx.AsyncClient") -> bytes:
         """The document; KeySourceError for whatever went wrong. Redirects are not followed: keys come only from here."""
@@ -158,6 +190,10 @@ class Jwks:
                 return bytes(document)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             raise KeySourceError(f"{self.url}: {type(error).__name__} {error}", retryable=True) from error
+
+
+def _unavailable(reason: str) -> AuthError:
+    return AuthError("unavailable", f"the keys of user tokens could not be fetched: {reason}")
 
 
 def _client() -> "httpx.AsyncClient":

@@ -77,7 +77,7 @@ class ListenApp:
         return await self._admission.verify(
             token,
             self._proxies.client_of(peer, forwarded_for),
-            certain=self._proxies.certain(peer, forwarded_for),
+            certain=self._proxies.certain(forwarded_for),
         )
 
     async def _issued(self, claims: Claims) -> str:

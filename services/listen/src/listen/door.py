@@ -174,7 +174,7 @@ class Door(asyncio.Protocol):
         self._handshake = replace(
             wanted,
             address=self._doorway.proxies.client_of(peer_address, forwarded_for),
-            certain=self._doorway.proxies.certain(peer_address, forwarded_for),
+            certain=self._doorway.proxies.certain(forwarded_for),
             lain_ms=lain_ms(transport.get_extra_info("socket")),
         )
         self._task = self._doorway.admit(self, self._handshake)

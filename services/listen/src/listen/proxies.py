@@ -46,10 +46,13 @@ class TrustedProxies:
             address = nearer
         return str(address)
 
-    def certain(self, peer: str, forwarded_for: str | None) -> bool:
-        """Whether `client_of` answers the client's own address: nobody forwarded, or somebody who is trusted did."""
-        address = _address(peer)
-        return forwarded_for is None or (address is not None and self._trusts(address))
+    def certain(self, forwarded_for: str | None) -> bool:
+        """Whether `client_of` answers an address that the client cannot have chosen, and that is no unknown proxy's.
+
+        Where no proxy is named, a header may come from one that nobody has told of, with many clients behind it; where some
+        are, a header of anybody else is the client's own invention, and its own address counts.
+        """
+        return forwarded_for is None or bool(self.networks)
 
     def _trusts(self, address: Address) -> bool:
         return any(address in network for network in self.networks)
