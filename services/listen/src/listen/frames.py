@@ -16,7 +16,7 @@ from picows import WSAutoPingStrategy, WSUpgradeResponse
 from picows.common import WSUpgradeResponseWithListener
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # its stub leaves it out
 
-from listen.reading import LEAST_BYTES, Reading
+from listen.reading import LEAST_BYTES, READ_BYTES, WORTH_S, Reading
 
 log = logging.getLogger(__name__)
 
@@ -139,21 +139,18 @@ class Frames(WSProtocol):  # type: ignore[misc]  # a class of Cython, without ty
         """So much was read."""
         wire = self._wire
         wire.heard = True
-        if size < LEAST_BYTES:
-            self._parse(size)
-            return
-        frames, began_s = wire.frames, perf_counter()
-        self._parse(size)
-        wire.reading.charge(size, wire.frames - frames, began_s, perf_counter())
-
-    def _parse(self, size: int) -> None:
+        frames, began_s = wire.frames, perf_counter() if size >= LEAST_BYTES else None
         try:
             _buffer_updated(self, size)
         except _BrokenError as error:
             handshake = self.transport.close_handshake
             if handshake is not None and handshake.recv is not None and error.code != DEFECT:
-                self._wire.closed_before_it_broke(int(handshake.recv.code))
-            self._wire.fail(error.code, error.reason)
+                wire.closed_before_it_broke(int(handshake.recv.code))
+            wire.fail(error.code, error.reason)
+        if began_s is not None:
+            ended_s, reading = perf_counter(), wire.reading
+            if ended_s - began_s > WORTH_S or reading.most_bytes < READ_BYTES:
+                reading.charge(size, wire.frames - frames, began_s, ended_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is over."""

@@ -18,6 +18,8 @@ REST_TIMES: Final = 4
 """It rests so much longer than it worked: all that flood together get a fifth of the process."""
 REST_MOST_S: Final = 0.1
 """The longest rest."""
+WORTH_S: Final = 0.00005
+"""Reads that took less need not be charged: 32 of them are nothing."""
 FRAME_MOST_S: Final = 0.0005
 """One frame counts for no more: what took longer was another process, or the collector."""
 
