@@ -2,11 +2,16 @@
 
 import asyncio
 import itertools
+import json
 import random
 import signal
 import time
+from collections.abc import Awaitable
+from contextlib import AsyncExitStack, suppress
 
+import httpx
 import numpy as np
+import pytest
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from audiobus import Conversation, utc_day
@@ -226,3 +231,66 @@ async def test_a_redis_that_is_killed_and_comes_back_costs_nothing(make_service,
             assert await client.closed() == 1000
         spans = await service.spans("a")
         assert [packet for span in spans for packet in span.packets] == packets[:200]
+
+
+async def test_asked_to_end_while_redis_hangs_it_ends_in_time_and_says_what_is_left(
+    make_service, redis_process, second, tmp_path, sign
+):
+    service = make_service(url=redis_process.url)
+    with (tmp_path / "log").open("wb") as log:
+        async with service.process(stdout=log) as process, AsyncExitStack() as sockets:
+            clients = [
+                await sockets.enter_async_context(service.connect(f"conversation_id=c{number}"))
+                for number in range(3)
+            ]
+            for client in clients:
+                await client.hear("ready")
+                await client.send(second)
+                await client.acked(1)
+            redis_process.process.send_signal(signal.SIGSTOP)
+            try:
+                for client in clients:
+                    await client.send(second)
+                async with httpx.AsyncClient(timeout=20) as http, asyncio.TaskGroup() as tasks:
+                    headers = {"Authorization": f"Bearer {sign()}"}
+                    tasks.create_task(ended(http.post(f"{service.http}/v1/tickets", headers=headers)))
+                    coming = tasks.create_task(ended(refused(service)))
+                    while not (coming.done() or (await service.metrics())["tapedeck_handshakes"]):
+                        await asyncio.sleep(0.01)
+                    counting = tasks.create_task(audio_left(service))
+                    process.send_signal(signal.SIGTERM)
+                    for client in clients:
+                        assert await client.closed() == 1012
+                        assert client.codes == ["unavailable"]
+                    assert await process.wait() == 0
+                    assert counting.result() == pytest.approx(3, abs=0.1)
+            finally:
+                redis_process.process.send_signal(signal.SIGCONT)
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert not [line for line in lines if line["severity"] == "CRITICAL"]
+    warnings = {line["message"]: line for line in lines if line["severity"] == "WARNING"}
+    assert (
+        warnings["not everything could be made safe in time: it is the clients' to send again"]["sockets"]
+        == 3
+    )
+    assert warnings["usage is left to whoever comes next"]["users"] == 1
+    await service.bus.close()
+
+
+async def ended(request: Awaitable[object]) -> None:
+    """Waits for the answer, or for the end of the connection."""
+    with suppress(httpx.TransportError, InvalidHandshake, OSError, EOFError):
+        await request
+
+
+async def refused(service) -> None:
+    """A handshake that nothing comes of."""
+    async with service.connect("conversation_id=late"):
+        pytest.fail("it was let in")
+
+
+async def audio_left(service) -> float:
+    """The seconds that are left, once there are any."""
+    while not (seconds := (await service.metrics())["tapedeck_audio_left_seconds_total"]):
+        await asyncio.sleep(0.02)
+    return seconds

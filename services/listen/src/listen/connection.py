@@ -124,6 +124,8 @@ class Connection:
 
     def give_up(self) -> None:
         """Closes with 1012, though not everything is safe: there is no more time."""
+        if not self._closed:
+            self._backend.metrics.audio_left.inc(self.waiting_samples / 48_000)
         self.feed(self._session.give_up)
 
     def supersede(self) -> None:

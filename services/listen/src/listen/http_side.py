@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from listen.handshake import HEAD_BYTES_LIMIT
 from listen.metrics import ListenMetrics
+from servicekit.ending import end
 from servicekit.http import KEEP_ALIVE_S
 from servicekit.unread import UnreadBodies
 
@@ -74,10 +75,7 @@ class HttpSide:
         await self._context.terminated.set()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=GRACEFUL_S)
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await end(self._tasks)
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)

@@ -13,6 +13,7 @@ from typing import Final
 from audiobus import UsageTotal, UserRequest, Writer
 from audiobus.errors import BusError
 from listen.metrics import ListenMetrics
+from servicekit.ending import end
 
 log = logging.getLogger(__name__)
 
@@ -78,13 +79,12 @@ class LateUsage:
             if self._closing.is_set() and not self._wake.is_set():
                 return
 
-    async def close(self, running: asyncio.Task[None]) -> None:
-        """Lets `run`, which is `running`, end after one more try at what waits, or after a moment."""
+    async def close(self, running: asyncio.Task[None], within_s: float = LAST_S) -> None:
+        """Lets `run`, which is `running`, end after one more try at what waits, or after a moment: at the latest `within_s`."""
         self._closing.set()
         self._wake.set()
-        await asyncio.wait({running}, timeout=LAST_S)
-        running.cancel()
-        await asyncio.wait({running})
+        await asyncio.wait({running}, timeout=min(LAST_S, within_s))
+        await end([running])
         if self._waiting:
             self._metrics.usage_late["left"].inc(len(self._waiting))
             log.warning("usage is left to whoever comes next", extra={"users": len(self._waiting)})

@@ -91,6 +91,10 @@ class ListenMetrics:
         self.audio_received = metrics.counter(
             "audio_received_seconds_total", "Audio that Redis has confirmed, in seconds"
         )
+        self.audio_left = metrics.counter(
+            "audio_left_seconds_total",
+            "Audio that was not safe when this process had to end, about, in seconds: its clients send it again, plain ones cannot",
+        )
         self.audio_lost = metrics.counter(
             "audio_lost_seconds_total", "Audio that Redis had confirmed and lost, about, in seconds"
         )

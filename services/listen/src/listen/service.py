@@ -35,6 +35,8 @@ from servicekit.stop import Stop
 
 LAST_S: Final = 1.0
 """Of the drain time, kept for closing what is under the sockets."""
+CLIENTS_S: Final = 0.2
+"""Of that, for closing the connections to Redis and the like."""
 
 
 async def start(settings: ListenSettings, stop: Stop) -> None:
@@ -106,6 +108,8 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
                     await shut()
                     await sockets.leave(max(0.0, stop.remaining_s() - LAST_S))
                 await end([pulsing, watching, advising, measuring])
-                await late_usage.close(totalling)
+                # A Redis that hangs is waited for no longer than this process may live.
+                await late_usage.close(totalling, stop.remaining_s() / 2)
                 writer.close()
-                await writing
+                await asyncio.wait({writing}, timeout=max(0.0, stop.remaining_s() - CLIENTS_S))
+                await end([writing])

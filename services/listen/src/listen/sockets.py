@@ -4,6 +4,7 @@ Must not know the protocol. How many there may be is `places`' business.
 """
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +16,8 @@ from listen.connection import Connection
 from listen.errors import RefusedError
 from listen.places import Limits, Places
 from listen.wire import Wire
+
+log = logging.getLogger(__name__)
 
 PULSE_S: Final = 0.1
 LEAVE_SHARE: Final = 0.6
@@ -128,7 +131,14 @@ class Sockets:
             await asyncio.sleep(spread_s / len(connections))
             connection.leave()
         await self._gone_by(deadline - min(LAST_WORDS_S, within_s / 4))
-        for connection in list(self._connections):
+        left = [connection for connection in self._connections if not connection.over]
+        if left:
+            seconds = sum(connection.waiting_samples for connection in left) / 48_000
+            log.warning(
+                "not everything could be made safe in time: it is the clients' to send again",
+                extra={"sockets": len(left), "about_seconds": seconds},
+            )
+        for connection in left:
             connection.give_up()
         await self._gone_by(deadline)
         for connection in list(self._connections):

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import jwt
@@ -67,10 +67,12 @@ class Service:
             await self.bus.close()
 
     @asynccontextmanager
-    async def process(self) -> AsyncIterator[asyncio.subprocess.Process]:
+    async def process(
+        self, stdout: int | IO[bytes] = subprocess.DEVNULL
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
         """Runs it as a process, which the test may kill."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "listen", env={**os.environ, **self.environ}, stdout=subprocess.DEVNULL
+            sys.executable, "-m", "listen", env={**os.environ, **self.environ}, stdout=stdout
         )
         try:
             await self.answers(process)
