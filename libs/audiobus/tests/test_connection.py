@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 from redis.asyncio import Connection
+from redis.exceptions import RedisClusterException
 
 from audiobus import Appended, Bus, Writer
-from audiobus.connection import PackingConnection
+from audiobus.connection import PackingConnection, translate_response
 from audiobus.errors import BusRefusedError, BusUnavailableError
 from tapedeck_testing.redis_binary import any_server, bundled
 from tapedeck_testing.redis_process import RedisProcess
@@ -79,6 +80,23 @@ async def test_a_password_that_has_changed_is_no_defect_of_ours(guarded, recorde
             await recorder_on(new).open()
         await admin.command("CONFIG", "SET", "requirepass", "old")
         assert await comes_back(recorder_on(old))
+
+
+async def test_a_cluster_that_does_not_take_the_password_is_no_defect_of_ours(redis_cluster_url, recorder_on):
+    url = redis_cluster_url.replace("//", "//:none-is-set@")
+    async with Bus(url) as bus:
+        with pytest.raises(BusRefusedError):
+            await recorder_on(bus).open()
+
+
+@pytest.mark.parametrize(
+    "said", ["Authentication required.", "invalid username-password pair or user is disabled."]
+)
+def test_what_the_cluster_client_wraps_is_known_too(said):
+    error = RedisClusterException(
+        f"Redis Cluster cannot be connected. Please provide at least one node: {said}"
+    )
+    assert isinstance(translate_response("open", error), BusRefusedError)
 
 
 async def refused(call) -> bool:

@@ -62,6 +62,8 @@ _REFUSED_TEXT = re.compile(
     # Redis up to 7.0 names no code for what a script may not do. One that wants a password reads no long command at all
     # ("Protocol error: unauthenticated multibulk length"), and closes the connection.
     r"(?:^|[ -])(?:NOAUTH|NOPERM|WRONGPASS) |The user executing the script can't |Protocol error: unauthenticated "
+    # The cluster client wraps what it met at the last node ("Redis Cluster cannot be connected. …: Authentication required.").
+    r"|: (?:Authentication required|invalid username-password pair|AUTH <password> called without any password)"
 )
 _refusals = Refusals()
 """One for the process: it is one cause, whoever meets it."""
