@@ -69,7 +69,8 @@ async def test_a_newer_session_takes_over_and_a_late_resumer_hears_where_the_old
             assert int(fresh) > int(session)
             await mark(new, 100)
             await new.send(*PACKETS[100:150])
-            await old.send(*PACKETS[50:100])
+            with contextlib.suppress(Exception):  # it is closed as soon as the new one is ready
+                await old.send(*PACKETS[50:100])
             assert await old.closed() == 4409
             await new.say("close")
             assert await new.closed() == 1000

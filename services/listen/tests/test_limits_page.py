@@ -81,7 +81,8 @@ NO_LIMITS = {
         "late_usage.FIRST_PAUSE_S late_usage.LONGEST_PAUSE_S patience.FIRST_PAUSE_MS patience.LONGEST_PAUSE_MS"
     ),
     "how the drain time, which is a limit, is shared out": (
-        "late_usage.LAST_S service.LAST_S sockets.LAST_WORDS_S sockets.LEAVE_EACH_S sockets.SETTLE_S sockets.UNANSWERED_S"
+        "late_usage.LAST_S service.CLIENTS_S service.LAST_S sockets.LAST_WORDS_S sockets.LEAVE_EACH_S sockets.SETTLE_S "
+        "sockets.UNANSWERED_S"
     ),
     "how audio finds its time: rules of the protocol page": (
         "alignment.INTERLEAVED_MS alignment.JITTER_MS alignment.SILENT_MS load.LAST_PACKET_MS sample_clock.BURST_MS"
