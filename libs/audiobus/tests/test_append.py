@@ -66,7 +66,12 @@ async def test_stored_stops_before_the_first_dead_byte(recorder, bus, conversati
     )
     answer = await recorder.append(200)
     assert answer.stored_offset == 40
-    assert await bus.stored(conversation, opened.epoch) == (EntryId(opened.epoch, 100), 40)
+    stands = await bus.stored(conversation, opened.epoch)
+    assert (stands.newest, stands.settled, stands.dead_offset) == (
+        answer.newest,
+        EntryId(opened.epoch, 100),
+        40,
+    )
 
 
 async def test_a_full_redis_refuses_and_loses_nothing(redis_process, recorder_on, conversation):

@@ -5,12 +5,14 @@ import pytest
 
 from audiobus import (
     Appended,
+    Asked,
     Bus,
     ConversationGone,
     Cut,
     CutStands,
     EntryId,
     Hints,
+    Misplaced,
     OtherCutStands,
     PreRoll,
     Replaced,
@@ -121,6 +123,24 @@ async def test_asking_is_remembered_until_it_is_done(recorded, bus, conversation
 
 async def test_asking_for_what_nobody_recorded(bus, conversation):
     assert await bus.ask(conversation, "flush") is None
+
+
+@pytest.mark.parametrize(
+    ("epochs", "offset", "below"), [(0, 0, False), (0, -100, False), (0, 1, True), (1, -300, True)]
+)
+async def test_asking_where_redis_has_less_than_it_confirmed_notes_nothing(
+    recorded, recorder, bus, conversation, epochs, offset, below
+):
+    stands = EntryId(recorded.epoch, 300)
+    known = EntryId(recorded.epoch + epochs, 300 + offset)
+    answer = await bus.ask(conversation, "end", owner=recorder.owner, ends=True, newest=known)
+    state = await bus.state(conversation)
+    if below:
+        assert answer == Misplaced(stands)
+        assert (state.flush, (await recorder.open(resume=recorded.epoch)).resumed) == (None, True)
+    else:
+        assert answer == Asked(stands, None, 4)
+        assert state.flush == stands
 
 
 async def test_a_replaced_socket_cannot_end_the_newer_session(recorder, another, bus, conversation):

@@ -137,3 +137,12 @@ def test_without_room_no_tail_is_kept():
     outbox.put([big(100)])
     outbox.appended(answer(100))
     assert outbox.kept_bytes == 0
+
+
+def test_while_acked_chunks_are_written_again_it_says_how_far_it_is(outbox):
+    assert (outbox.rewriting, outbox.written) == (False, 500)
+    assert outbox.misplaced(EntryId(7, 300))
+    for end in (300, 400):
+        assert (outbox.rewriting, outbox.written) == (True, end)
+        outbox.appended(answer(end + 100))
+    assert (outbox.rewriting, outbox.written) == (False, 500)

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from audiobus import Appended, Conversation, EntryId, Opened, decode_chunk
+from audiobus import Appended, Conversation, EntryId, Opened, Standing, decode_chunk
 from audiobus.chunk import VERSION, Chunk
 from listen.actions import Append, AskToStore, Due, LookStored, Ready, SendText, Watch
 from listen.chunker import ReadyChunk
@@ -57,7 +57,8 @@ def test_never_more_is_told_stored_than_safe(safe, now_ms):
     safe.put([chunk(10)])
     safe.advance(now_ms)
     safe.unavailable("append", now_ms)  # it was appended, and only the answer was lost
-    (ack,) = safe.looked(EntryId(7, 10), None, now_ms)
+    assert safe.looked(Standing(EntryId(7, 10), EntryId(7, 10), None), now_ms) == "on"
+    (ack,) = safe.ack()
     assert json.loads(ack.text) == {"type": "ack", "conversation_id": "c", "offset": 0, "stored": 0}
 
 
@@ -99,10 +100,10 @@ def test_finalize_asks_when_all_before_it_is_appended(safe, now_ms):
     safe.finalize(10, now_ms)
     assert kinds(safe.advance(now_ms)) == [Append]
     safe.appended(appended(10), now_ms)
-    assert safe.advance(now_ms) == [AskToStore("c", "finalize", False)]
+    assert safe.advance(now_ms) == [AskToStore("c", "finalize", False, EntryId(7, 10))]
     safe.asked()
     assert kinds(safe.advance(now_ms + 200)) == [LookStored]
-    safe.looked(EntryId(7, 10), None, now_ms + 210)
+    safe.looked(Standing(EntryId(7, 10), EntryId(7, 10), None), now_ms + 210)
     (answer,) = safe.advance(now_ms + 210)
     assert json.loads(answer.text) == {"type": "finalized", "offset": 10, "stored": True}
 
@@ -127,7 +128,8 @@ def refreshes(safe, now_ms, *, settled=None, dead=None, seconds=60) -> list[tupl
     for ms in range(0, 1_000 * seconds, 100):
         for action in safe.advance(now_ms + ms):
             assert isinstance(action, LookStored)
-            (ack,) = safe.looked(settled, dead, now_ms + ms)
+            assert safe.looked(Standing(EntryId(7, 10), settled, dead), now_ms + ms) == "on"
+            (ack,) = safe.ack()
             told.append((ms, json.loads(ack.text)))
     return told
 

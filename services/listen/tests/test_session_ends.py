@@ -2,7 +2,7 @@
 
 import pytest
 
-from audiobus import Opened
+from audiobus import EntryId, Opened
 from listen.actions import AskToStore, Due, Open, Watch
 from listen.phase import Phase
 
@@ -15,7 +15,7 @@ def test_another_conversation_gets_a_session_of_its_own(desk, second):
     table.say(type="conversation", conversation_id="conv-2")
     assert table.acked == len(second)
     assert table.hints[-2:] == [
-        AskToStore("conv-1", "switch", True),
+        AskToStore("conv-1", "switch", True, EntryId(1_000, len(second))),
         Watch("conv-2", table.now_ms + 60_000),
     ]
     switched = table.opens[-1]
@@ -79,7 +79,7 @@ def test_close_makes_everything_safe_sends_the_last_ack_and_closes(desk, second)
     table = desk()
     table.send(second + b"x")
     table.say(type="close")
-    assert table.hints[-1] == AskToStore("conv-1", "end", True)
+    assert table.hints[-1] == AskToStore("conv-1", "end", True, table.newest)
     assert table.texts[-1] == {
         "type": "ack",
         "conversation_id": "conv-1",

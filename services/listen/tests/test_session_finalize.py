@@ -11,7 +11,7 @@ def test_finalize_flushes_and_asks_and_is_answered_when_the_bucket_has_it(desk, 
     table.send(second[:7_001])
     table.say(type="finalize")
     assert table.acked == 7_000
-    assert AskToStore("conv-1", "finalize", False) in table.hints
+    assert AskToStore("conv-1", "finalize", False, EntryId(1_000, 7_000)) in table.hints
     assert table.of("finalized") == []
     table.settled = EntryId(1_000, 7_000)
     table.wait(300)

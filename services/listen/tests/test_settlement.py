@@ -73,3 +73,12 @@ def test_a_clock_that_was_set_back_puts_no_refresh_off(now_ms):
     assert settlement.look(100, 0, now_ms - 3_600_000)
     settlement.looked(now_ms - 3_600_000)
     assert not settlement.look(100, 0, now_ms - 3_599_000)
+
+
+def test_what_was_asked_in_vain_is_asked_again(now_ms):
+    settlement = Settlement(now_ms)
+    settlement.finalize(100, now_ms)
+    assert settlement.ask(100, now_ms)
+    settlement.unasked()
+    assert settlement.ask(100, now_ms)
+    assert not settlement.ask(100, now_ms)

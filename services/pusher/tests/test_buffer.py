@@ -45,7 +45,7 @@ async def test_the_dead_begin_where_the_living_end(device, bus, new_state, clock
     buried = []
     assert await buffer.read_page(clock(), on_buried=lambda: buried.append(1))
     assert buried == [1]
-    assert (await bus.stored(device.conversation, poison.id.epoch))[1] == before[-1].id.offset
+    assert (await bus.stored(device.conversation, poison.id.epoch)).dead_offset == before[-1].id.offset
     assert len(await bus.read(device.conversation, count=10)) == (0 if settled else 3)
 
 

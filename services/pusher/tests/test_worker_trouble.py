@@ -84,10 +84,8 @@ async def test_an_entry_that_does_not_parse_is_buried_and_the_rest_stored(
     assert list(letters) == [str(whole.id).encode()]
     assert whole.chunk.packets[7] in next(iter(letters.values()))
     # `stored` in acks stops before it, and the sums hold.
-    assert await bus.stored(device.conversation, whole.id.epoch) == (
-        device.session.newest,
-        whole.chunk.first_offset,
-    )
+    stands = await bus.stored(device.conversation, whole.id.epoch)
+    assert (stands.settled, stands.dead_offset) == (device.session.newest, whole.chunk.first_offset)
     assert metrics.dead["unreadable"]._value.get() == 1
     assert metrics.dead_letters.value == 1
     state = await state_of()

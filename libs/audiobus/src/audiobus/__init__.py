@@ -14,6 +14,7 @@ from audiobus.answers import (
     OtherCutStands,
     Replaced,
     SettledMoved,
+    Standing,
     stored_offset,
 )
 from audiobus.append import AppendRequest
@@ -53,6 +54,7 @@ __all__ = [
     "PreRoll",
     "Replaced",
     "SettledMoved",
+    "Standing",
     "Stored",
     "UsageTotal",
     "UserRequest",

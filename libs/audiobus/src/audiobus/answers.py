@@ -57,7 +57,7 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True)
 class Misplaced:
-    """Nothing was appended: the newest id is not the one before the chunk.
+    """Nothing was appended, or asked for: the newest id is not the one before the chunk, or below what is known to be there.
 
     Below what was acked: Redis lost writes. Above: another socket of the session wrote part of the chunk.
     """
@@ -72,6 +72,18 @@ class Asked:
     newest: EntryId
     settled: EntryId | None
     entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What stood when it was looked at what is stored of a session."""
+
+    newest: EntryId | None
+    """The last id; None where nobody ever recorded into the conversation, or Redis lost that somebody did."""
+    settled: EntryId | None
+    """Everything of the conversation up to here is in the bucket."""
+    dead_offset: int | None
+    """The first byte of the session that lies in the dead letters."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,12 @@ from audiobus.answers import (
     Asked,
     ConversationGone,
     CutStands,
+    Misplaced,
     Opened,
     OtherCutStands,
     Replaced,
     SettledMoved,
+    Standing,
 )
 from audiobus.append import AppendAnswer, AppendRequest, read_append_answer
 from audiobus.chunk import CHUNK_FIELD
@@ -191,8 +193,14 @@ class Bus:
         return read_append_answer(await script("append").run(self.client, keys, args))
 
     async def ask(
-        self, conversation: Conversation, reason: str, *, owner: str | None = None, ends: bool = False
-    ) -> Asked | Replaced | None:
+        self,
+        conversation: Conversation,
+        reason: str,
+        *,
+        owner: str | None = None,
+        ends: bool = False,
+        newest: EntryId | None = None,
+    ) -> Asked | Replaced | Misplaced | None:
         """Notes durably that everything appended so far shall be stored now; None if nobody ever recorded into it.
 
         Args:
@@ -200,14 +208,18 @@ class Bus:
             reason: why; ends up as the batch's reason.
             owner: ask only as this socket; else `Replaced` is answered.
             ends: the owner's session is over and cannot be resumed.
+            newest: the last id known to be there; below it Redis has lost writes, and `Misplaced` is answered.
         """
         keys = [self.keys.conv(conversation), self.keys.audio(conversation)]
-        answer = await script("ask").run(self.client, keys, [reason, owner or "", "1" if ends else "0"])
+        args: list[Argument] = [reason, owner or "", "1" if ends else "0", str(newest) if newest else ""]
+        answer = await script("ask").run(self.client, keys, args)
         match answer:
             case [b"ok", newest, settled, entries]:
                 return Asked(EntryId.parse(newest), EntryId.parse_or_none(settled), int(entries))
             case [b"owner", other_owner]:
                 return Replaced(other_owner.decode(), None)
+            case [b"newest", stands]:
+                return Misplaced(EntryId.parse(stands))
             case [b"none"]:
                 return None
             case other:
@@ -236,10 +248,13 @@ class Bus:
             conversation.cid, *await self.command("HMGET", key, "newest", "used", "used_was")
         )
 
-    async def stored(self, conversation: Conversation, epoch: int) -> tuple[EntryId | None, int | None]:
-        """The settled id, and the first dead byte of the session `epoch`."""
-        values = await self.command("HMGET", self.keys.conv(conversation), "settled", f"dead:{epoch}")
-        return EntryId.parse_or_none(values[0]), int(values[1]) if values[1] else None
+    async def stored(self, conversation: Conversation, epoch: int) -> Standing:
+        """The newest id, the settled one, and the first dead byte of the session `epoch`."""
+        key = self.keys.conv(conversation)
+        newest, settled, dead = await self.command("HMGET", key, "newest", "settled", f"dead:{epoch}")
+        return Standing(
+            EntryId.parse_or_none(newest), EntryId.parse_or_none(settled), int(dead) if dead else None
+        )
 
     async def read(
         self,

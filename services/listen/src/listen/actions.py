@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from audiobus import AppendRequest, UsageTotal
+from audiobus import AppendRequest, EntryId, UsageTotal
 from listen.encoding_job import EncodeJob
 
 AskReason = Literal["finalize", "end", "switch"]
@@ -71,12 +71,14 @@ class Append:
 
 @dataclass(frozen=True, slots=True)
 class AskToStore:
-    """`Bus.ask` as the owner, and then a hint. Answer with `asked`, `append_refused`, `refused` or `unavailable`."""
+    """`Bus.ask` as the owner, and then a hint. Answer with `asked`, `ask_refused`, `refused` or `unavailable`."""
 
     conversation_id: str
     reason: AskReason
     ends: bool
     """The session is over and cannot be resumed."""
+    newest: EntryId
+    """What Redis has confirmed: below it nothing is asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final, Protocol
 
-from audiobus import Appended, Conversation, Misplaced, Replaced, UserRequest
+from audiobus import Appended, Asked, Conversation, Misplaced, Replaced, UserRequest
 from audiobus.errors import (
     BusError,
     BusFullError,
@@ -157,26 +157,32 @@ class Errands:
         conversation = Conversation(self._terms.uid, action.conversation_id)
         try:
             answer = await self._backend.bus.ask(
-                conversation, action.reason, owner=self._terms.owner, ends=action.ends
+                conversation,
+                action.reason,
+                owner=self._terms.owner,
+                ends=action.ends,
+                newest=action.newest,
             )
-            if not isinstance(answer, Replaced):
+            if isinstance(answer, Asked):
                 await self._backend.hints.ready(conversation, action.reason)
         except BusError as error:
             self._failed("ask", error)
             return
-        if isinstance(answer, Replaced):
-            self._socket.feed(lambda: self._session.append_refused(answer, now_ms()))
-        else:
+        if isinstance(answer, Asked):
             self._socket.feed(lambda: self._session.asked(now_ms()))
+        else:
+            # A Redis that knows nothing of the conversation does not know its owner.
+            refusal = answer or Replaced("", None)
+            self._socket.feed(lambda: self._session.ask_refused(refusal, now_ms()))
 
     async def _look(self, action: LookStored) -> None:
         conversation = Conversation(self._terms.uid, action.conversation_id)
         try:
-            settled, dead_offset = await self._backend.bus.stored(conversation, action.epoch)
+            answer = await self._backend.bus.stored(conversation, action.epoch)
         except BusError as error:
             self._failed("look", error)
         else:
-            self._socket.feed(lambda: self._session.looked(settled, dead_offset, now_ms()))
+            self._socket.feed(lambda: self._session.looked(answer, now_ms()))
 
     async def _look_up(self, action: LookUser) -> None:
         request = UserRequest(self._terms.uid, action.day, action.default_limit_ms, action.totals)

@@ -44,6 +44,16 @@ class Outbox:
         return self._acked
 
     @property
+    def rewriting(self) -> bool:
+        """Whether something that was acked waits to be written again."""
+        return self._again > 0
+
+    @property
+    def written(self) -> int:
+        """Up to there nothing waits to be written, or to be written again."""
+        return self.newest.offset if self._again else self._acked
+
+    @property
     def empty(self) -> bool:
         """Whether nothing waits."""
         return not self._waiting

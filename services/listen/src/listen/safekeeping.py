@@ -1,12 +1,22 @@
 """One open session's way into Redis: appends, acks, what is stored, and the hints to whoever stores.
 
-Owns the outbox and what is under way to Redis for it. An ack is made here, in `appended`, and nowhere else: from Redis'
-answer. Must not know phases or client messages.
+Owns the outbox, what is under way to Redis for it, and the doubt whether Redis still has what it confirmed: each answer tells, and
+before a session ends it is looked at once. An ack is made from Redis' answer, and of nothing else. Must not know phases or client
+messages.
 """
 
-from typing import Final, Self
+from typing import Final, Literal, Self
 
-from audiobus import Appended, AppendRequest, Conversation, EntryId, Misplaced, Opened
+from audiobus import (
+    Appended,
+    AppendRequest,
+    Conversation,
+    EntryId,
+    Misplaced,
+    Opened,
+    Replaced,
+    Standing,
+)
 from listen import messages
 from listen.actions import (
     Action,
@@ -29,6 +39,11 @@ from listen.terms import Terms
 
 NEARLY_EMPTY: Final = 2
 """Entries after an append into an empty buffer: the chunk, and the entry that opened the session."""
+
+Course = Literal["on", "again", "open", "back"]
+"""How it goes on after an answer: well; from where Redis stands, which has lost something; the socket opens its own session again; the
+client must come back."""
+Command = Literal["append", "ask", "look"]
 
 
 class Safekeeping:
@@ -58,8 +73,12 @@ class Safekeeping:
         self._patience = patience
         # What is stored of a resumed session is read at once; a fresh one has nothing yet.
         self._settlement = Settlement(0 if opened.resumed else now_ms)
-        self._under_way: set[str] = set()
-        """Which commands wait for their answer: append, ask, look."""
+        self._under_way: dict[str, EntryId | None] = {}
+        """Which commands wait for their answer, and what Redis had confirmed then; None: it is known by now that it lost some of it."""
+        self._checking = False
+        """The look under way, or the next one, is the one before the end."""
+        self._checked = False
+        """That one found everything in its place."""
         self._pace = Pace()
         self._paced = False
         """The next chunk waits, as it is small and many went before it."""
@@ -86,8 +105,13 @@ class Safekeeping:
 
     @property
     def done(self) -> bool:
-        """Whether everything put here is safe, and nothing is under way that matters."""
-        return self.outbox.empty and not self._under_way & {"append", "ask"}
+        """Whether everything put here is safe, and nothing is under way."""
+        return self.outbox.empty and not self._under_way
+
+    @property
+    def sure(self) -> bool:
+        """Whether the session may end: what is not in the bucket was seen in Redis (`check`)."""
+        return self._checked or self.outbox.acked <= self.outbox.stored
 
     @property
     def quiet(self) -> bool:
@@ -114,7 +138,7 @@ class Safekeeping:
     def advance(self, now_ms: int) -> list[Action]:
         """What can be done now: append, answer `finalize`, ask for storing, look at what is stored."""
         out: list[Action] = []
-        acked, stored = self.outbox.acked, self.outbox.stored
+        acked, stored, written = self.outbox.acked, self.outbox.stored, self.outbox.written
         may_try = self._patience.may_try(now_ms)
         if may_try and "append" not in self._under_way and (ready := self.outbox.next) is not None:
             self._paced = not self._pace.may(ready.chunk.samples, now_ms)
@@ -126,32 +150,41 @@ class Safekeeping:
                 SendText(messages.finalized(offset, stored=done))
                 for offset, done in self._settlement.answers(stored, now_ms)
             ]
-            if may_try and "ask" not in self._under_way and self._settlement.ask(acked, now_ms):
+            if may_try and "ask" not in self._under_way and self._settlement.ask(written, now_ms):
                 out.append(self.ask("finalize", now_ms, ends=False))
         if "look" not in self._under_way and self._settlement.look(acked, stored, now_ms):
-            self._under_way.add("look")
-            out.append(LookStored(self._conversation.cid, self.epoch))
+            out.append(self._look())
         return out
+
+    def check(self, now_ms: int) -> Action:
+        """Looks once more, before the session ends, whether Redis still has what it confirmed."""
+        self._checking = True
+        self._patience.trying(now_ms)
+        return self._look()
 
     def ask(self, reason: AskReason, now_ms: int, *, ends: bool) -> Action:
         """Notes in Redis that everything shall be stored; with `ends` the session is over."""
-        self._under_way.add("ask")
+        self._under_way["ask"] = self.outbox.newest
         self._patience.trying(now_ms)
-        return AskToStore(self._conversation.cid, reason, ends)
+        return AskToStore(self._conversation.cid, reason, ends, self.outbox.newest)
 
-    def ack(self) -> Action:
-        """What the client may drop, and what is stored."""
+    def ack(self) -> list[Action]:
+        """What the client may drop, and what is stored. Nothing is said while that is not in Redis: it is being written again."""
+        return [] if self.outbox.rewriting else [self._ack()]
+
+    def _ack(self) -> Action:
         # A chunk whose append was answered to nobody may be stored before it is known to be safe.
         acked = self.outbox.acked
         return SendText(messages.ack(self._conversation.cid, acked, min(acked, self.outbox.stored)))
 
     def appended(self, answer: Appended, now_ms: int) -> list[Action]:
         """Redis has confirmed the chunk, and only now the client hears so."""
-        self._under_way.discard("append")
+        self._under_way.pop("append", None)
+        self._checked = False
         self._patience.worked()
         ready = self.outbox.appended(answer)
         self._settlement.told(now_ms)
-        out = [Count("appended_samples", ready.chunk.samples), self.ack()]
+        out = [Count("appended_samples", ready.chunk.samples), *self.ack()]
         if answer.entries <= NEARLY_EMPTY:
             out.append(Due(self._conversation.cid, now_ms + self._due_ms))
         batches = answer.waiting_samples // (self._batch_ms * 48)
@@ -160,43 +193,80 @@ class Safekeeping:
         self._batches_waiting = batches
         return out
 
-    def refused(self) -> None:
-        """Redis has answered that this socket is not, or not there, where it thought."""
-        self._under_way -= {"append", "ask"}
+    def refused(self, what: Command, answer: Replaced | Misplaced) -> Course:
+        """Redis has answered that this socket is not, or not there, where it thought. How it goes on."""
+        told = self._under_way.pop(what, None)
         self._patience.worked()
+        if what == "ask":
+            self._settlement.unasked()
+        if what != "append" and (told is None or "append" in self._under_way):
+            return "again"  # it is known by now, or the append's own answer will tell
+        if isinstance(answer, Replaced) or answer.newest is None or answer.newest.epoch < self.epoch:
+            # Nobody owns it, or who came earlier: then Redis has lost that this socket came. Or who came later: `stale` follows.
+            return "open"
+        self._doubt()
+        if self.outbox.misplaced(answer.newest):
+            return "again"
+        self.outbox.gone(answer.newest.offset if answer.newest.epoch == self.epoch else None)
+        return "back"
+
+    def reopened(self, answer: Opened) -> Course:
+        """Redis knows the socket as owner again. How it goes on."""
+        self._doubt()
+        newest = EntryId(answer.epoch, answer.offset)
+        if answer.resumed and (newest == self.outbox.newest or self.outbox.misplaced(newest)):
+            return "again"
+        self.outbox.gone(answer.offset if answer.resumed else answer.previous_offset)
+        return "back"
 
     def asked(self) -> None:
         """It stands in Redis that everything shall be stored."""
-        self._under_way.discard("ask")
+        self._under_way.pop("ask", None)
         self._patience.worked()
 
     def last_words(self) -> list[Action]:
         """What the client hears when its session is over: answers that it still waits for, and the last ack."""
         answers = self._settlement.give_up(self.outbox.stored)
-        return [*(SendText(messages.finalized(offset, stored=done)) for offset, done in answers), self.ack()]
+        return [*(SendText(messages.finalized(offset, stored=done)) for offset, done in answers), self._ack()]
 
-    def looked(self, settled: EntryId | None, dead_offset: int | None, now_ms: int) -> list[Action]:
-        """What is stored."""
-        self._under_way.discard("look")
-        self._settlement.looked(now_ms)
-        self.outbox.settled(settled, dead_offset)
-        return [self.ack()]
+    def looked(self, answer: Standing, now_ms: int) -> Course:
+        """What is stored, and where Redis stands. How it goes on."""
+        known = self._under_way.get("look")
+        self.outbox.settled(answer.settled, answer.dead_offset)
+        if known is None or (answer.newest is not None and answer.newest >= known):
+            self._under_way.pop("look", None)
+            self._settlement.looked(now_ms)
+            if self._checking or self.done:
+                self._patience.worked()
+            self._checked, self._checking = self._checking and known is not None, False
+            return "on"
+        self._settlement.failed(now_ms)  # again soon: until it is in its place
+        self._checking = False
+        return self.refused("look", Misplaced(answer.newest))
 
     def unavailable(self, what: str, now_ms: int) -> None:
         """Redis did not answer a command."""
-        self._under_way.discard(what)
+        self._under_way.pop(what, None)
+        if what == "ask":
+            self._settlement.unasked()
         if what == "look":
             self._settlement.failed(now_ms)
-        else:
+        if what != "look" or self._checking:
             self._patience.failed(now_ms)
 
-    def misplaced(self, answer: Misplaced) -> bool:
-        """Redis stands elsewhere. Whether it is known how to go on (`Outbox.misplaced`)."""
-        return self.outbox.misplaced(answer.newest)
+    def _doubt(self) -> None:
+        """Redis lost what it had confirmed: what it was asked before that tells nothing."""
+        self._under_way = dict.fromkeys(self._under_way)
+        self._checked = False
+        self._settlement.unasked()
+
+    def _look(self) -> Action:
+        self._under_way["look"] = self.outbox.newest
+        return LookStored(self._conversation.cid, self.epoch)
 
     def _append(self, ready: ReadyChunk, now_ms: int) -> Action:
         newest = self.outbox.newest
-        self._under_way.add("append")
+        self._under_way["append"] = newest
         self._patience.trying(now_ms)
         request = AppendRequest(
             conversation=self._conversation,

@@ -8,7 +8,7 @@ back as events. At most one action of each kind that is answered is under way at
 from collections.abc import Sequence
 from typing import Final
 
-from audiobus import Appended, EntryId, Misplaced, Opened, Replaced, UserState
+from audiobus import Appended, Misplaced, Opened, Replaced, Standing, UserState
 from listen import messages
 from listen.account import Account
 from listen.actions import Action, AskReason, Close, Encode, Open
@@ -23,7 +23,7 @@ from listen.patience import Patience
 from listen.phase import Parting, Phase
 from listen.recording import Recording
 from listen.replies import Replies
-from listen.safekeeping import Safekeeping
+from listen.safekeeping import Course, Safekeeping
 from listen.terms import Terms
 from servicekit.ids import valid_id
 
@@ -192,7 +192,8 @@ class Session:
         self._opening = False
         self._patience.worked()
         if self._safe is not None:
-            return self._reopened(answer, now_ms)
+            self._out.do(self._safe.watch(now_ms))  # that it is watched may be lost as well
+            return self._go_on(self._safe, self._safe.reopened(answer), now_ms)
         self._safe = Safekeeping.begun(self._terms, self._cid, answer, self._patience, now_ms)
         self.load.safe = self._safe
         self._intake.opened(answer)
@@ -220,15 +221,14 @@ class Session:
         return self._advance(now_ms)
 
     def append_refused(self, answer: Replaced | Misplaced, now_ms: int) -> list[Action]:
-        """The answer to `Append` or `AskToStore`: another socket owns the conversation, or Redis stands elsewhere."""
+        """The answer to `Append`: another socket owns the conversation, or Redis stands elsewhere."""
         _, safe = self._opened_parts()
-        safe.refused()
-        if isinstance(answer, Replaced):
-            # Nobody owns it, or who came earlier: then Redis has lost that this socket came. Or who came later: `stale` follows.
-            self._open(safe.epoch, now_ms, own=True)
-            return self._out.take()
-        stands = answer.newest.offset if answer.newest and answer.newest.epoch == safe.epoch else None
-        return self._go_on(safe, known=safe.misplaced(answer), stands=stands, now_ms=now_ms)
+        return self._go_on(safe, safe.refused("append", answer), now_ms)
+
+    def ask_refused(self, answer: Replaced | Misplaced, now_ms: int) -> list[Action]:
+        """The answer to `AskToStore`: as to `Append`. It is asked again when Redis has everything."""
+        _, safe = self._opened_parts()
+        return self._go_on(safe, safe.refused("ask", answer), now_ms)
 
     def stale(self) -> list[Action]:
         """The answer to `Open`: a socket that came later owns the conversation."""
@@ -262,11 +262,13 @@ class Session:
         self._parting.over = self._parting.asked
         return self._advance(now_ms)
 
-    def looked(self, settled: EntryId | None, dead_offset: int | None, now_ms: int) -> list[Action]:
+    def looked(self, answer: Standing, now_ms: int) -> list[Action]:
         """The answer to `LookStored`."""
-        if self._safe is not None:
-            self._out.do(self._safe.looked(settled, dead_offset, now_ms))
-        return self._advance(now_ms)
+        if (safe := self._safe) is None:
+            return self._advance(now_ms)
+        course = safe.looked(answer, now_ms)
+        self._out.do(safe.ack() if course == "on" else [])
+        return self._go_on(safe, course, now_ms)
 
     def looked_up(self, user: UserState, now_ms: int) -> list[Action]:
         """The answer to `LookUser`. Whether the socket must end is seen at the next tick, after what has come by then."""
@@ -310,14 +312,18 @@ class Session:
     def _wind_up(self, now_ms: int) -> None:
         """What came before is made safe, then the session asks for it to be stored, then it closes or switches."""
         recording, safe = self._opened_parts()
-        if self._parting.over:
+        if self._opening or not (recording.idle and safe.done):
+            return
+        asks = self._parting.asks(self.phase)
+        if self._parting.over or (asks is None and safe.sure):
             self._part(safe)
-        elif recording.idle and safe.done and not self._opening and self._patience.may_try(now_ms):
-            if (asks := self._parting.asks(self.phase)) is None:
-                self._part(safe)
-            else:
-                self._parting.asked = True
-                self._out.do([safe.ask(asks, now_ms, ends=True)])
+        elif not self._patience.may_try(now_ms):
+            return
+        elif asks is None:
+            self._out.do([safe.check(now_ms)])
+        else:
+            self._parting.asked = True
+            self._out.do([safe.ask(asks, now_ms, ends=True)])
 
     def _part(self, safe: Safekeeping) -> None:
         """What came before is over. A `finalize` is answered first, unless a plain client's next audio, safe nowhere, waits."""
@@ -364,22 +370,17 @@ class Session:
             self.phase = Phase.CLOSING
         return self._advance(now_ms)
 
-    def _reopened(self, answer: Opened, now_ms: int) -> list[Action]:
-        """Redis knows the socket as owner again."""
-        _, safe = self._opened_parts()
-        newest = EntryId(answer.epoch, answer.offset)
-        known = answer.resumed and (newest == safe.outbox.newest or safe.misplaced(Misplaced(newest)))
-        stands = answer.offset if answer.resumed else answer.previous_offset
-        return self._go_on(safe, known=known, stands=stands, now_ms=now_ms)
-
-    def _go_on(self, safe: Safekeeping, *, known: bool, stands: int | None, now_ms: int) -> list[Action]:
-        """Goes on from where Redis stands, if that is known; else the client comes back. `stands`: how much Redis has; None: nothing."""
-        if not known:
-            safe.outbox.gone(stands)
+    def _go_on(self, safe: Safekeeping, course: Course, now_ms: int) -> list[Action]:
+        """Goes on from where Redis stands, if that is known; else the client comes back."""
+        if course != "on":
+            self._parting.asked = self._parting.over = False
+        if course == "open":
+            self._open(safe.epoch, now_ms, own=True)
+            return self._out.take()
         if lost := safe.outbox.lost_bytes:
             safe.outbox.lost_bytes = 0
             self._out.count("lost_samples", self._opened_parts()[0].about_samples(lost))
-        if not known:
+        if course == "back":
             return self.refused("unavailable", 1012, "the buffer has changed under this socket: resume")
         return self._advance(now_ms)
 

@@ -71,6 +71,11 @@ class Settlement:
             self._look_at_ms = now_ms + self._pause_ms
         return bool(asking)
 
+    def unasked(self) -> None:
+        """What was asked for may not stand: each final is asked for again."""
+        for final in self._finals:
+            final.asked = False
+
     def look(self, acked: int, stored: int, now_ms: int) -> bool:
         """Whether `stored` must be read now."""
         if acked <= stored:

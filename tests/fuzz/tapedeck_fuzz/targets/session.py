@@ -3,7 +3,7 @@
 import json
 from random import Random
 
-from audiobus import Appended, EntryId, Misplaced, Replaced, decode_chunk
+from audiobus import Appended, EntryId, Misplaced, Replaced, Standing, decode_chunk
 from listen.actions import Action, Append, AskToStore, Close, Encode, LookStored, Open, SendText
 from listen.audio_format import CODECS, AudioFormat
 from listen.encoding import SocketEncoder
@@ -95,12 +95,16 @@ class Socket:
                 self.do(self.session.opened(self.redis.open(action), now))
             case Append(request):
                 self._appended(self.redis.append(request))
-            case AskToStore():
-                self.do(self.session.asked(now))
+            case AskToStore(cid, newest=newest):
+                stands = self.redis.buffer(cid).newest
+                if stands < newest:
+                    self.do(self.session.ask_refused(Misplaced(stands), now))
+                else:
+                    self.do(self.session.asked(now))
             case LookStored(cid, _):
                 buffer = self.redis.buffer(cid)
                 buffer.settled = buffer.newest
-                self.do(self.session.looked(buffer.settled, None, now))
+                self.do(self.session.looked(Standing(buffer.newest, buffer.settled, None), now))
             case Encode(job):
                 self.do(self.session.encoded(self.encoder.run(job), now))
 
@@ -115,7 +119,13 @@ class Socket:
         if isinstance(action, Append) and kind % 4 == 1:
             self.redis.append(action.request)  # it worked, but nobody hears so
         if kind % 4 == 2 and what in ("append", "ask"):
-            self.do(self.session.append_refused(Replaced("other" if kind & 4 else "", None), now))
+            refused = self.session.append_refused if what == "append" else self.session.ask_refused
+            self.do(refused(Replaced("other" if kind & 4 else "", None), now))
+        elif kind % 4 == 3 and isinstance(action, AskToStore | LookStored):
+            buffer = self.redis.buffer(action.conversation_id)
+            buffer.newest = EntryId(buffer.newest.epoch, max(0, buffer.newest.offset - (kind >> 4) % 1000))
+            self.waiting.insert(index, action)
+            self.answer(index)  # by a Redis that forgot
         elif kind % 4 == 3 and isinstance(action, Append):
             buffer = self.redis.buffer(action.request.conversation.cid)
             elsewhere = EntryId(buffer.newest.epoch, max(0, buffer.newest.offset - (kind >> 4) % 1000))

@@ -96,19 +96,19 @@ class Hand:
 
     async def ready(self) -> dict[str, Any]:
         """The first message; an AssertionError that names it where it is another one."""
-        await self._until(lambda: bool(self.messages) or self.code is not None)
+        await self.heard(lambda: bool(self.messages) or self.code is not None)
         assert self.messages, f"closed with {self.code}"
         assert self.messages[0]["type"] == "ready", self.messages[0]
         return self.messages[0]
 
     async def acked(self, offset: int) -> None:
         """Waits for an ack of so much."""
-        await self._until(lambda: self.offset >= offset or self.code is not None)
+        await self.heard(lambda: self.offset >= offset or self.code is not None)
         assert self.offset >= offset, (self.offset, offset, self.code, self.messages[-1:])
 
     async def closed(self) -> int | None:
         """The close code; None where the line broke."""
-        await self._until(lambda: self.code is not None)
+        await self.heard(lambda: self.code is not None)
         return self.code
 
     @property
@@ -121,7 +121,8 @@ class Hand:
         """The codes of all errors so far."""
         return [one["code"] for one in self.messages if one["type"] == "error"]
 
-    async def _until(self, condition: Callable[[], bool]) -> None:
+    async def heard(self, condition: Callable[[], bool]) -> None:
+        """Waits for something that depends on what has come."""
         async with asyncio.timeout(DEADLINE_S):
             while not condition():
                 self._news.clear()

@@ -14,6 +14,7 @@ from audiobus import (
     Opened,
     Position,
     Replaced,
+    Standing,
     UserState,
     decode_chunk,
     utc_day,
@@ -91,6 +92,8 @@ class Desk:
         )
         self.encoder = SocketEncoder(self.format, bitrate=24_000, complexity=0)
         self.newest = EntryId(self.opened.epoch, self.opened.offset)
+        self.known = True
+        """Redis knows the conversation."""
         self.settled: EntryId | None = None
         self.dead_offset: int | None = None
         self.entries: list[tuple[str, EntryId, bytes]] = []
@@ -153,16 +156,16 @@ class Desk:
                     self.opened = Opened(self.opened.epoch + 1, False, 0, None, None, None)
                     self.newest = EntryId(self.opened.epoch, 0)
                     self.used = {}
+                self.known = True
                 more = self.session.opened(self.opened, self.now_ms)
             case Encode(job):
                 more = self.session.encoded(self.encoder.run(job), self.now_ms)
             case Append():
                 more = self.append(action)
             case AskToStore():
-                self.hints.append(action)
-                more = self.session.asked(self.now_ms)
+                more = self.ask(action)
             case LookStored():
-                more = self.session.looked(self.settled, self.dead_offset, self.now_ms)
+                more = self.look()
             case LookUser():
                 self.looks.append(action)
                 more = self.session.looked_up(self.user, self.now_ms)
@@ -177,6 +180,8 @@ class Desk:
 
     def append(self, action: Append) -> list[Action]:
         request = action.request
+        if not self.known:
+            return self.session.append_refused(Replaced("", None), self.now_ms)
         if self.newest not in (request.before, request.id):
             return self.session.append_refused(Misplaced(self.newest), self.now_ms)
         if self.newest != request.id:
@@ -190,6 +195,25 @@ class Desk:
             request.id, self.settled, self.dead_offset, request.samples, len(self.entries) + 1, used.encode()
         )
         return self.session.appended(answer, self.now_ms)
+
+    def ask(self, action: AskToStore) -> list[Action]:
+        if not self.known:
+            return self.session.ask_refused(Replaced("", None), self.now_ms)
+        if self.newest < action.newest:
+            return self.session.ask_refused(Misplaced(self.newest), self.now_ms)
+        self.hints.append(action)
+        return self.session.asked(self.now_ms)
+
+    def look(self) -> list[Action]:
+        newest = self.newest if self.known else None
+        return self.session.looked(Standing(newest, self.settled, self.dead_offset), self.now_ms)
+
+    def lose(self, keep: int) -> None:
+        """Redis comes back with the first so many entries; without any it does not know the conversation."""
+        del self.entries[keep:]
+        self.known = bool(keep)
+        self.newest = self.entries[-1][1] if keep else EntryId(self.opened.epoch, 0)
+        self.opened = Opened(self.opened.epoch, True, self.newest.offset, None, None, None)
 
     def replace(self, owner: str) -> None:
         self.do(self.session.append_refused(Replaced(owner, self.newest), self.now_ms))
