@@ -116,12 +116,13 @@ async def test_of_two_that_arrived_at_once_redis_tells():
 
 
 @pytest.mark.parametrize("plain", [False, True])
-async def test_an_older_socket_with_nothing_to_append_is_told_at_once(service, second, plain):
-    async with service.connect("conversation_id=idle") as old:
+async def test_an_older_socket_with_nothing_to_append_is_told_at_once(service, packets, plain):
+    async with service.connect("conversation_id=idle&codec=opus") as old:
         session = (await old.hear("ready"))["session"]
-        await old.send(second)
-        await old.acked(1)
-        async with service.connect(f"conversation_id=idle&session={session}", plain=plain) as new:
+        for packet in packets[:50]:
+            await old.send(packet)
+        await old.acked(sum(map(len, packets[:50])))
+        async with service.connect(f"conversation_id=idle&session={session}&codec=opus", plain=plain) as new:
             await new.hear("ready")
             assert await old.closed() == 4409
             assert old.codes == ["replaced"]
