@@ -88,6 +88,17 @@ def test_a_hole_is_found():
     assert any("1 of 200 missing" in text for text in found)
 
 
+@pytest.mark.parametrize(
+    ("kind", "resumed", "until", "holds"),
+    [("opus2", 1, 52, True), ("opus2", 1, 53, False), ("opus2", 0, 52, False), ("pcm2", 1, 52, False)],
+)
+def test_only_what_a_resumed_decoder_warms_up_with_need_not_be_named(kind, resumed, until, holds):
+    recording = tape(kind)
+    spans = [span(recording, 0, 40), span(recording, until, recording.messages)]
+    found = wrong(recording, account(recording, spans, resumed=resumed))
+    assert any(text.startswith("missing") for text in found) is not holds
+
+
 def test_a_missing_end_is_found():
     recording = tape()
     found = wrong(recording, account(recording, [span(recording, 0, 100), span(recording, 100, 199)]))
