@@ -38,9 +38,16 @@ async def listens_again(rig):
             await asyncio.sleep(0.05)
 
 
-async def lose(rig, socket, cid, left):
+@contextlib.asynccontextmanager
+async def losing(rig, cid, left):
+    """A device of whose conversation Redis has lost the end, or everything; how much was acked."""
+    size = rig.log_size()  # before the socket is there: its session's opening comes at once
+    async with hand(rig, cid) as socket:
+        yield socket, await lose(rig, socket, cid, left, size)
+
+
+async def lose(rig, socket, cid, left, size):
     """All packets are acked, then Redis is restarted from an older log; how much was acked."""
-    size = rig.log_size()
     await socket.ready()
     if left == "some":
         await socket.send(*PACKETS[:100])
@@ -62,8 +69,7 @@ async def lose(rig, socket, cid, left):
 @pytest.mark.parametrize("left", LESS)
 async def test_close(rig, left):
     cid, before = f"quiet-close-{left}", await rig.lost_seconds()
-    async with hand(rig, cid) as socket:
-        acked = await lose(rig, socket, cid, left)
+    async with losing(rig, cid, left) as (socket, acked):
         await socket.say("close")
         assert await socket.closed() == 1000
         assert await newest(rig, cid) == acked
@@ -74,8 +80,7 @@ async def test_close(rig, left):
 @pytest.mark.parametrize("left", LESS)
 async def test_another_conversation(rig, left):
     cid = f"quiet-switch-{left}"
-    async with hand(rig, cid) as socket:
-        acked = await lose(rig, socket, cid, left)
+    async with losing(rig, cid, left) as (socket, acked):
         await socket.say("conversation", conversation_id=f"{cid}-next")
         await socket.heard(lambda: sum(one["type"] == "ready" for one in socket.messages) == 2)
         assert await newest(rig, cid) == acked
@@ -86,8 +91,7 @@ async def test_another_conversation(rig, left):
 @pytest.mark.parametrize("left", LESS)
 async def test_finalize(rig, left):
     cid = f"quiet-finalize-{left}"
-    async with hand(rig, cid) as socket:
-        acked = await lose(rig, socket, cid, left)
+    async with losing(rig, cid, left) as (socket, acked):
         await socket.say("finalize")
         await socket.heard(lambda: any(one["type"] == "finalized" for one in socket.messages))
         assert socket.messages[-1] == {"type": "finalized", "offset": acked, "stored": True}
@@ -98,8 +102,7 @@ async def test_finalize(rig, left):
 @pytest.mark.parametrize("left", LESS)
 async def test_a_lost_line(rig, left):
     cid = f"quiet-line-{left}"
-    async with hand(rig, cid) as socket:
-        acked = await lose(rig, socket, cid, left)
+    async with losing(rig, cid, left) as (socket, acked):
         socket.reset()
         await written_again(rig, cid, acked)
     assert await stored(rig, cid) == PACKETS
@@ -108,8 +111,7 @@ async def test_a_lost_line(rig, left):
 @pytest.mark.parametrize("left", LESS)
 async def test_a_shutdown(rig, left):
     cid = f"quiet-shutdown-{left}"
-    async with hand(rig, cid) as socket:
-        acked = await lose(rig, socket, cid, left)
+    async with losing(rig, cid, left) as (socket, acked):
         rig.signal_one("listen", signal.SIGTERM)
         assert await socket.closed() == 1012
         assert await newest(rig, cid) == acked
@@ -119,8 +121,7 @@ async def test_a_shutdown(rig, left):
 
 async def test_a_device_that_stays_and_says_nothing(rig):
     cid = "quiet-idle"
-    async with hand(rig, cid) as socket:
-        acked = await lose(rig, socket, cid, "some")
+    async with losing(rig, cid, "some") as (socket, acked):
         await written_again(rig, cid, acked)
         assert socket.code is None
     assert await stored(rig, cid) == PACKETS
