@@ -18,10 +18,11 @@ from audiobus.answers import (
     stored_offset,
 )
 from audiobus.append import AppendRequest
-from audiobus.bus import Bus, Entry
+from audiobus.bus import Bus
 from audiobus.chunk import Chunk, decode_chunk
 from audiobus.conversation import Conversation
 from audiobus.cut import Cut, Stored, decode_cut
+from audiobus.entry import Entry
 from audiobus.entry_id import EntryId
 from audiobus.hints import Hint, Hints
 from audiobus.keys import Keys

@@ -4,7 +4,6 @@ Every method is one command or one script, on one slot, and safe to repeat. Noth
 """
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Self, cast
 
 import msgspec
@@ -22,10 +21,10 @@ from audiobus.answers import (
     Standing,
 )
 from audiobus.append import AppendAnswer, AppendRequest, read_append_answer
-from audiobus.chunk import CHUNK_FIELD
 from audiobus.connection import Client, is_cluster, open_client, translated
 from audiobus.conversation import Conversation
 from audiobus.cut import Cut
+from audiobus.entry import Entry
 from audiobus.entry_id import EntryId
 from audiobus.errors import (
     BadUrlError,
@@ -48,19 +47,6 @@ ENDS_KEPT_MS: Final = 30 * 24 * 3_600_000
 QUIET_MS: Final = 24 * 3_600_000
 """A conversation is forgotten this long after its last append."""
 CLUSTER_PARTITIONS: Final = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry of a buffer, as it lies there."""
-
-    id: EntryId
-    fields: Mapping[bytes, bytes]
-
-    @property
-    def chunk(self) -> bytes | None:
-        """The bytes of a chunk (`audiobus.chunk.decode_chunk`); None for the entry that opens a session."""
-        return self.fields.get(CHUNK_FIELD)
 
 
 class Bus:

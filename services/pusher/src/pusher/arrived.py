@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from audiobus.bus import Entry
 from audiobus.chunk import OPEN_FIELD, Chunk, decode_chunk
+from audiobus.entry import Entry
 from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError
 from audiocodec.span import Span

@@ -6,8 +6,9 @@ Owns reading in pages, so that memory stays bounded however much waits. It decid
 import logging
 from collections.abc import Callable
 
-from audiobus.bus import Bus, Entry
+from audiobus.bus import Bus
 from audiobus.conversation import Conversation
+from audiobus.entry import Entry
 from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError
 from audiobus.state import ConversationState

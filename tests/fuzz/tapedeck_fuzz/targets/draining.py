@@ -5,8 +5,8 @@ from random import Random
 import msgspec
 
 from audiobus import ConversationState, EntryId
-from audiobus.bus import Entry
 from audiobus.chunk import decode_chunk
+from audiobus.entry import Entry
 from audiobus.errors import BadEntryError
 from audiobus.state import PreRoll
 from audiostore.batch import batch_end_ms, batch_start_ms, read_batch

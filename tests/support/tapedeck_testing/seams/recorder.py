@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from audiobus import Position
-from audiobus.bus import Entry
 from audiobus.chunk import CHUNK_FIELD
+from audiobus.entry import Entry
 from audiobus.entry_id import EntryId
 from listen.audio_format import AudioFormat
 from listen.encoding import SocketEncoder
