@@ -332,3 +332,23 @@ def test_much_is_kept_only_where_the_seam_may_be_heard_and_the_session_goes_on(a
     assert ask(entries[:9], last_ms=clock() - 60_000).context_samples == LONGEST_SAMPLES
     assert context_after("size") == CONTEXT_SAMPLES
     assert context_after("boundary") == LONGEST_SAMPLES
+
+
+def test_where_memory_is_short_what_is_there_is_cut(ask, session, clock):
+    entries = list(session.speech(6))
+    short = Limits(early=True)
+    assert isinstance(ask(entries), Wait)
+    decision = ask(entries, limits=short, last_ms=clock() - 5_000)
+    assert (decision.reason, decision.count) == (Reason.PRESSURE, 6)
+    # Where the session goes on, the last chunk may stay for its seam; little is kept for the next batch, as memory is short.
+    assert ask(entries, limits=short).count >= 3
+    assert context_after("pressure") == LONGEST_SAMPLES
+    # A few seconds free nothing worth a write to the bucket.
+    assert isinstance(ask(entries[:4], limits=short), Wait)
+
+
+def test_where_memory_is_short_what_is_full_or_asked_for_keeps_its_reason(ask, session, clock):
+    short, entries = Limits(early=True), list(session.speech(62))
+    assert ask(entries, limits=short).reason is Reason.SIZE
+    assert ask(entries[:9], limits=short, flush=entries[0].id, flush_reason="end").reason is Reason.END
+    assert ask(entries[:9], limits=short, last_ms=clock() - 60_000).reason is Reason.IDLE

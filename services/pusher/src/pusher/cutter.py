@@ -39,6 +39,10 @@ class Limits:
     """A conversation to which nothing was appended for this long is stored, whatever it has."""
     entries: int = 4096
     """Entries in one cut: bounds what empty chunks and session openings can pile up."""
+    early: bool = False
+    """Redis' memory is short: what is there is stored, however young, from `early_ms` of audio on."""
+    early_ms: int = 4_000
+    """A batch costs a write to the bucket, and leaves its pre-roll in Redis: less than this frees nothing worth it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +106,10 @@ def decide(
     if reason is None:
         return Wait(number)
     context_samples = context_after(reason)
-    if reason in (Reason.SIZE, Reason.AGE):
+    if reason in (Reason.SIZE, Reason.AGE, Reason.PRESSURE):
         # Nobody asked for this very place: it may be any near it.
-        number = _phased(arrived[:number], state, now_ms, limits, phase)
+        if reason is not Reason.PRESSURE:
+            number = _phased(arrived[:number], state, now_ms, limits, phase)
         number, settled = _seam(arrived, number, state, now_ms, limits)
         if settled:
             context_samples = LONGEST_SAMPLES
@@ -114,9 +119,9 @@ def decide(
 def context_after(reason: str) -> int:
     """How much to keep after a cut of which only the reason is known: `Take.context_samples` may be less.
 
-    Much only where the session most likely goes on: what is kept may lie in Redis for a day.
+    Much only where the session most likely goes on: what is kept may lie in Redis for a day. And where memory is short, little.
     """
-    ended = (Reason.END, Reason.SWITCH, Reason.IDLE, Reason.BOUNDARY)
+    ended = (Reason.END, Reason.SWITCH, Reason.IDLE, Reason.BOUNDARY, Reason.PRESSURE)
     return LONGEST_SAMPLES if reason in ended else CONTEXT_SAMPLES
 
 
@@ -135,14 +140,19 @@ def _due(
     oldest = oldest_ms(arrived)
     if oldest is None:
         return None, idle_ms
-    if now_ms >= oldest + limits.age_ms:
-        return Reason.AGE, len(arrived)
+    aged = now_ms >= oldest + limits.age_ms
+    if aged or (limits.early and _samples(arrived) >= limits.early_ms * 48):
+        return (Reason.AGE if aged else Reason.PRESSURE), len(arrived)
     return None, min(idle_ms, oldest + limits.age_ms)
 
 
 def oldest_ms(arrived: Sequence[Arrived]) -> int | None:
     """When the chunk that waits longest was made, unix ms; None without a chunk."""
     return next((one.chunk.at_ms for one in arrived if one.chunk is not None), None)
+
+
+def _samples(arrived: Sequence[Arrived]) -> int:
+    return sum(one.span.samples for one in arrived if one.span is not None)
 
 
 def _fitting(

@@ -13,6 +13,8 @@ class Reason(StrEnum):
     """What comes next cannot share the file: another codec, rate or channel count, an overlap, an encoder that starts anew."""
     AGE = "age"
     """The oldest chunk has waited long enough."""
+    PRESSURE = "pressure"
+    """Redis' memory is short: the largest and oldest buffers are stored early."""
     IDLE = "idle"
     """Nothing was appended for a while."""
     FINALIZE = "finalize"
