@@ -7,9 +7,10 @@ import signal
 import psutil
 import pytest
 
+from tapedeck_testing.faults.fleet import Fleet
 from tapedeck_testing.faults.report import Options, Outcome
 from tapedeck_testing.faults.rig import Rig
-from tapedeck_testing.faults.soak import judge, load_specs, record, recording, settle_all, tell
+from tapedeck_testing.faults.soak import judge, load_specs, settle_all
 
 SOCKETS = 100
 DRAIN_S = 8
@@ -36,9 +37,9 @@ async def until(condition, within_s):
             await asyncio.sleep(0.05)
 
 
-async def until_all_record(processes):
+async def until_all_record(fleet):
     async with asyncio.timeout(30):
-        while await recording(processes) < SOCKETS:
+        while await fleet.recording() < SOCKETS:
             await asyncio.sleep(0.1)
 
 
@@ -49,10 +50,10 @@ async def test_a_rolling_restart_loses_nothing_and_spreads_the_reconnects(tmp_pa
     outcome = Outcome(options)
     neighbours = []
 
-    async def restart(processes):
+    async def restart(fleet):
         port = rig.address[1]
         for old in rig.stack.pids("listen"):
-            await until_all_record(processes)
+            await until_all_record(fleet)
             [other] = [pid for pid in rig.stack.pids("listen") if pid != old]
             had, neighbour_had = lines_of(old, port), lines_of(other, port)
             os.kill(old, signal.SIGTERM)
@@ -63,13 +64,13 @@ async def test_a_rolling_restart_loses_nothing_and_spreads_the_reconnects(tmp_pa
             neighbours.append((had, neighbour_had, lines_of(other, port)))
             await until(lambda: len(rig.stack.pids("listen")) == 2, 15)
             await until(lambda: all(listens(pid, port) for pid in rig.stack.pids("listen")), 15)
-        await until_all_record(processes)
-        tell(processes, "end 1")
+        await until_all_record(fleet)
+        await fleet.ask("end 1")
 
     try:
         await rig.start()
-        specs = load_specs(rig, options)
-        seen = await record(specs, tmp_path, restart)
+        specs = load_specs(rig.stack, rig.address, options)
+        seen = await Fleet(specs, tmp_path).run(restart)
         await settle_all(rig, [device for spec in specs for device in spec.devices])
         await judge(rig, outcome, specs, seen)
     finally:

@@ -60,8 +60,17 @@ class Device:
     """A recording and the lines over which it goes."""
 
     def __init__(
-        self, tape: Tape, *, conversation_id: str, token: str, keep: Keep, seed: int, mark: bool = True
+        self,
+        tape: Tape,
+        *,
+        conversation_id: str,
+        token: str,
+        keep: Keep,
+        seed: int,
+        mark: bool = True,
+        silent_s: float = SILENT_S,
     ) -> None:
+        """`silent_s`: a line from which nothing came for so long is given up."""
         self.tape = tape
         self.progress = Progress(tape.total, keep)
         self.story = Story()
@@ -69,6 +78,7 @@ class Device:
         self._cid = conversation_id
         self._token = token
         self._mark = mark and not tape.plain
+        self._silent_s = silent_s
         self._chance = random.Random(seed)
         self._line: Line | None = None
         self._ready = False
@@ -103,12 +113,13 @@ class Device:
             return
         at = time.monotonic()
         silent = at - line.heard_at
-        if silent > (BUFFERING_S if self._buffering else SILENT_S):
+        if silent > (BUFFERING_S if self._buffering else self._silent_s):
             self.cut("drop", "silent")
             return
         if not self._ready:
             return
-        if silent > PING_AFTER_S and at - self._pinged_at > PING_AFTER_S:
+        ping_after_s = min(PING_AFTER_S, self._silent_s / 3)
+        if silent > ping_after_s and at - self._pinged_at > ping_after_s:
             self._pinged_at = at
             line.write(frame(PING, b""))
         if not line.paused and not self._closing:
@@ -122,6 +133,13 @@ class Device:
         """Records no more."""
         self.tape.end_at(max(self._next, self.tape.due(now * 1000)))
         self.progress.total = self.tape.total
+
+    def finalize(self) -> bool:
+        """Asks in mid-recording that all so far be stored; False where it cannot."""
+        if not self._ready or self._closing or self._line is None or self.tape.plain:
+            return False
+        self._line.write(frame(TEXT, b'{"type":"finalize"}'))
+        return True
 
     def cut(self, how: str, why: str = "cut") -> bool:
         """The line is cut (`Line.cut`); False where there was none. The device notices, and connects anew."""
@@ -161,8 +179,9 @@ class Device:
                 self._on_ack(message)
             case "finalized":
                 self.progress.finalized(message)
-                self._closing = False
-                self._send_close()
+                if self._closing:
+                    self._closing = False
+                    self._send_close()
             case "status":
                 self._buffering = message["state"] == "buffering"
                 self.story.buffering += self._buffering

@@ -1,7 +1,8 @@
-"""A process full of devices: `python -m tapedeck_testing.faults.load SPEC RESULT`, told by lines on stdin: `cut SHARE`, `end 1`, `count 1`.
+"""A process full of devices: `python -m tapedeck_testing.faults.load SPEC RESULT`, told by lines on stdin: `cut SHARE`, `finalize SHARE`, `end 1`,
+`count 1`. Each is answered with a number: of the devices that it reached, for `count` of those that record.
 
-Owns its event loop, the ticking, and the relay before some of its devices. Which devices there are is told; what they have
-seen is written down at the end.
+Owns its event loop, the ticking, the relay before some of its devices, and the readers beside them. Which devices there are is told; what
+they have seen is written down at the end.
 """
 
 import asyncio
@@ -13,8 +14,9 @@ from typing import Final
 
 import msgspec
 
-from tapedeck_testing.faults.device import Address, Device
+from tapedeck_testing.faults.device import SILENT_S, Address, Device
 from tapedeck_testing.faults.progress import Keep
+from tapedeck_testing.faults.reading import Reader, ReaderSpec, Reads
 from tapedeck_testing.faults.relay import Relay
 from tapedeck_testing.faults.tape import Tape, speech
 
@@ -50,6 +52,8 @@ class LoadSpec(msgspec.Struct):
     deadline_s: float
     """After so long it ends, whatever is still missing."""
     devices: list[DeviceSpec]
+    silent_s: float = SILENT_S
+    readers: ReaderSpec | None = None
 
 
 class Seen(msgspec.Struct):
@@ -88,6 +92,7 @@ class Load:
         self._chance = random.Random(spec.seed)
         self._relay: Relay | None = None
         self.devices: list[tuple[DeviceSpec, Device]] = []
+        self.reads = Reads()
 
     async def run(self) -> list[Seen]:
         """Everything, to the end."""
@@ -96,6 +101,9 @@ class Load:
         sound = speech(spec.frame_ms)
         commands = asyncio.create_task(self._obey())
         ticking = asyncio.create_task(self._tick())
+        recorded: list[tuple[str, str, Device]] = []
+        readers = self._readers()
+        reading = [asyncio.create_task(reader.run(recorded)) for reader in readers]
         running = []
         _tell("ready")  # the parent's clock of faults begins
         try:
@@ -115,8 +123,10 @@ class Load:
                         token=one.token,
                         keep=spec.keep,
                         seed=spec.seed + one.number,
+                        silent_s=spec.silent_s,
                     )
                     self.devices.append((one, device))
+                    recorded.append((one.uid, one.cid, device))
                     address = (
                         Address("127.0.0.1", self._relay.port)
                         if one.relayed
@@ -129,11 +139,22 @@ class Load:
             pass  # who is still running says so in `outcome`
         ticking.cancel()
         commands.cancel()
-        for task in running:
+        for task in (*running, *reading):
             task.cancel()
+        ended = await asyncio.gather(*reading, return_exceptions=True)
         await asyncio.gather(ticking, commands, *running, return_exceptions=True)
+        for reader, end in zip(readers, ended, strict=True):
+            self.reads = self.reads.plus(reader.reads)
+            if not isinstance(end, asyncio.CancelledError):
+                self.reads.broken.append(f"a reader ended: {end!r}")
         await self._relay.stop()
         return [_seen(one, device) for one, device in self.devices]
+
+    def _readers(self) -> list[Reader]:
+        spec = self._spec
+        if spec.readers is None:
+            return []
+        return [Reader(spec.readers, spec.seed + number) for number in range(spec.readers.at_once)]
 
     async def _tick(self) -> None:
         while True:
@@ -148,16 +169,28 @@ class Load:
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         while line := await reader.readline():
             word, share = line.split()
-            if word == b"cut":
-                self._cut(float(share))
-            elif word == b"end":
+            _tell(str(self._do(word.decode(), float(share))))
+
+    def _do(self, word: str, share: float) -> int:
+        """What was told; how many devices it reached."""
+        match word:
+            case "cut":
+                return self._cut(share)
+            case "finalize":
+                chosen = [device for _, device in self.devices if self._chance.random() < share]
+                return sum(device.finalize() for device in chosen)
+            case "end":
                 for _, device in self.devices:
                     device.end(time.time())
-            else:
-                _tell(str(sum(device.recording for _, device in self.devices)))
+                return len(self.devices)
+            case "count":
+                return sum(device.recording for _, device in self.devices)
+            case _:
+                raise ValueError(f"{word!r} is no command")
 
-    def _cut(self, share: float) -> None:
-        """Cuts the lines of so many of the devices, each in some way."""
+    def _cut(self, share: float) -> int:
+        """Cuts the lines of so many of the devices, each in some way; of how many there was one."""
+        hit = 0
         for one, device in self.devices:
             if self._chance.random() >= share:
                 continue
@@ -165,8 +198,10 @@ class Load:
             if one.relayed and self._relay is not None:
                 if device.port is not None and self._relay.spoil(RELAY_CUTS[how], device.port):
                     device.story.cuts[f"relay:{how}"] += 1
+                    hit += 1
             else:
-                device.cut(how)
+                hit += device.cut(how)
+        return hit
 
 
 def _tell(text: str) -> None:
@@ -205,8 +240,9 @@ def _seen(one: DeviceSpec, device: Device) -> Seen:
 def main() -> None:
     """Runs what the spec says."""
     spec = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=LoadSpec)
-    seen = asyncio.run(Load(spec).run())
-    Path(sys.argv[2]).write_bytes(msgspec.json.encode(seen))
+    load = Load(spec)
+    seen = asyncio.run(load.run())
+    Path(sys.argv[2]).write_bytes(msgspec.json.encode((seen, load.reads)))
 
 
 if __name__ == "__main__":

@@ -5,30 +5,26 @@ Owns the order of things. What is wrong is `verdict`'s to say, and `report` says
 
 import asyncio
 import contextlib
-import os
 import random
-import sys
 import time
-from asyncio.subprocess import Process
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import httpx
-import msgspec
 
 from tapedeck_testing.account import flush, pcm_back
+from tapedeck_testing.faults.fleet import Fleet
 from tapedeck_testing.faults.load import DeviceSpec, LoadSpec, Seen
 from tapedeck_testing.faults.report import Options, Outcome
 from tapedeck_testing.faults.rig import Rig
 from tapedeck_testing.faults.schedule import Fault, schedule
 from tapedeck_testing.faults.tape import Tape, speech
 from tapedeck_testing.faults.verdict import Account, heard, stored_spans, wrong
+from tapedeck_testing.stack import Stack
 
 Say = Callable[[str], None]
-Meanwhile = Callable[[Sequence[Process]], Coroutine[None, None, None]]
-"""What is done while devices record; it is given their processes."""
 
 USUAL: Final = "opus"
 OTHERS: Final = {11: "pcm16", 23: "pcm2", 37: "opus2", 7: "plain-opus", 27: "plain-opus"}
@@ -58,8 +54,8 @@ async def soak(options: Options, directory: Path, say: Say) -> Outcome:
     outcome = Outcome(options, schedule(options.seed, options.seconds, options.every_s))
     try:
         await rig.start()
-        specs = load_specs(rig, options)
-        seen = await record(specs, directory, partial(_spoil, rig, outcome.faults, say))
+        specs = load_specs(rig.stack, rig.address, options)
+        seen = await Fleet(specs, directory).run(partial(_spoil, rig, outcome.faults, say))
         outcome.lost_log_bytes = rig.lost_bytes
         await settle_all(rig, [device for spec in specs for device in spec.devices])
         await judge(rig, outcome, specs, seen)
@@ -69,7 +65,7 @@ async def soak(options: Options, directory: Path, say: Say) -> Outcome:
     return outcome
 
 
-def load_specs(rig: Rig, options: Options) -> list[LoadSpec]:
+def load_specs(stack: Stack, address: tuple[str, int], options: Options) -> list[LoadSpec]:
     """Which devices there are, in how many processes."""
     chance = random.Random(options.seed)
     devices = []
@@ -87,12 +83,12 @@ def load_specs(rig: Rig, options: Options) -> list[LoadSpec]:
                 kind=kind,
                 uid=uid,
                 cid=f"c{number}",
-                token=rig.stack.user_token(uid, lifetime_s=7_200),
+                token=stack.user_token(uid, lifetime_s=7_200),
                 relayed=number % RELAYED == 0,
                 holes=holes,
             )
         )
-    host, port = rig.address
+    host, port = address
     return [
         LoadSpec(
             host=host,
@@ -109,68 +105,12 @@ def load_specs(rig: Rig, options: Options) -> list[LoadSpec]:
     ]
 
 
-async def record(specs: Sequence[LoadSpec], directory: Path, meanwhile: Meanwhile) -> dict[int, Seen]:
-    """Runs the devices to their end, and `meanwhile` beside them; what each of them has seen."""
-    processes = []
-    for number, spec in enumerate(specs):
-        (directory / f"spec{number}.json").write_bytes(msgspec.json.encode(spec))
-        processes.append(
-            await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "tapedeck_testing.faults.load"),
-                *(str(directory / f"spec{number}.json"), str(directory / f"seen{number}.json")),
-                env=_environ(),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-            )
-        )
-    try:
-        for process in processes:
-            assert process.stdout is not None
-            await process.stdout.readline()
-        spoiling = asyncio.create_task(meanwhile(processes))
-        codes = await asyncio.gather(*(process.wait() for process in processes))
-        if not spoiling.done():
-            spoiling.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await spoiling
-        if any(codes):
-            raise RuntimeError(f"a process of devices ended with {codes}")
-    finally:
-        for process in processes:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-    seen: list[Seen] = []
-    for number in range(len(specs)):
-        seen += msgspec.json.decode((directory / f"seen{number}.json").read_bytes(), type=list[Seen])
-    return {one.number: one for one in seen}
-
-
-def _environ() -> dict[str, str]:
-    """Where the processes of devices find this package: tests import it by a path that only pytest knows."""
-    paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-
-
-def tell(processes: Sequence[Process], words: str) -> None:
-    """Tells all devices something (`load`)."""
-    for process in processes:
-        if process.stdin is not None and process.returncode is None:
-            process.stdin.write(f"{words}\n".encode())
-
-
-async def recording(processes: Sequence[Process]) -> int:
-    """How many devices have an open session now."""
-    tell(processes, "count 1")
-    answers = [await process.stdout.readline() for process in processes if process.stdout is not None]
-    return sum(int(answer or 0) for answer in answers)
-
-
-async def _spoil(rig: Rig, faults: Sequence[Fault], say: Say, processes: Sequence[Process]) -> None:
+async def _spoil(rig: Rig, faults: Sequence[Fault], say: Say, fleet: Fleet) -> None:
     began = time.monotonic()
     for fault in faults:
         await asyncio.sleep(max(0.0, began + fault.at_s - time.monotonic()))
         if fault.kind == "clients cut":
-            tell(processes, f"cut {fault.share:.3f}")
+            await fleet.ask(f"cut {fault.share:.3f}")
         say(f"{time.monotonic() - began:6.1f} s  {fault.kind}  {fault.lasts_s:.1f} s")
         await rig.perform(fault)
 
