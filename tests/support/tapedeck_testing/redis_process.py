@@ -44,6 +44,10 @@ class RedisProcess:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}"
 
+    def add_options(self, *options: str) -> None:
+        """Options for every later start."""
+        self._command += options
+
     def start(self) -> "RedisProcess":
         """Starts it and waits until it answers."""
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -54,6 +58,8 @@ class RedisProcess:
             while True:
                 try:
                     client.ping()
+                except redis.AuthenticationError:
+                    return self  # it wants a password: so it is there
                 except redis.RedisError as error:
                     if self.process.poll() is not None or time.monotonic() > deadline:
                         log_text = (self.directory / "redis.log").read_text(errors="replace")

@@ -1,4 +1,4 @@
-"""Connections to Redis, single or cluster, with every hidden retry off.
+"""Connections to Redis, be it one server, a sentinels' master or a cluster, with every hidden retry off.
 
 redis-py retries ten times by default; a reply lost after the server had done its work then does the work twice. Writers
 here never retry below the script that makes a repeat harmless. Readers that block have a client of their own, whose socket
@@ -10,11 +10,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit, urlunsplit
 
-import hiredis
 from redis import exceptions as redis_errors
-from redis.asyncio import BlockingConnectionPool, Connection, Redis, RedisCluster
+from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -25,13 +24,18 @@ from audiobus.errors import (
     BusRefusedError,
     BusUnavailableError,
 )
+from audiobus.packing import PackingConnection
+from audiobus.redis_url import Kind, RedisUrl
 from audiobus.refusals import Refusals
+from audiobus.sentinel import master_pool
 
 Client: TypeAlias = "Redis | RedisCluster"
 
 CONNECT_TIMEOUT_S = 2.0
 COMMAND_TIMEOUT_S = 5.0
 MAX_CONNECTIONS = 32
+MAX_NODE_CONNECTIONS = 512
+"""To one node of a cluster: redis-py's pool does not wait there, it refuses what comes when all are in use."""
 WAIT_MS = 1000
 """How long `WAIT` gives the replicas."""
 
@@ -71,16 +75,6 @@ _refusals = Refusals()
 _FULL_CODE = re.compile(r"(?:^|[ -])OOM ")
 
 
-class PackingConnection(Connection):
-    """A connection whose commands hiredis packs, as redis-py's own blocking client has it: a tenth of what Python takes."""
-
-    def pack_command(self, *args: Any) -> list[bytes]:
-        """The command as RESP. Its name may have two words (`SCRIPT LOAD`), each a part of its own on the wire."""
-        name, *rest = args
-        words = name.split() if isinstance(name, bytes) else name.encode().split()
-        return [hiredis.pack_command((*words, *rest))]
-
-
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
     """Turns redis-py's errors into this package's, once."""
@@ -110,47 +104,56 @@ def is_cluster(url: str) -> bool:
     """Whether the address names a Redis Cluster.
 
     Raises:
-        BadUrlError: no scheme that this package knows.
+        BadUrlError: see `RedisUrl.parse`.
     """
-    scheme = urlsplit(url).scheme
-    if scheme in ("redis", "rediss", "unix"):
-        return False
-    if scheme in ("redis+cluster", "rediss+cluster"):
-        return True
-    raise BadUrlError(f"{url!r}: the scheme must be redis://, rediss:// or redis+cluster://")
+    return RedisUrl.parse(url).kind is Kind.CLUSTER
 
 
 def open_client(url: str, *, blocking_s: float = 0.0) -> Client:
     """A client that connects on first use.
 
     Args:
-        url: `redis://`, `rediss://`, `unix://`, `redis+cluster://` or `rediss+cluster://`.
+        url: see `audiobus.redis_url`.
         blocking_s: the longest that one of its commands blocks on purpose; its socket time-out lies above.
+
+    Raises:
+        BadUrlError: the address cannot be used.
     """
-    timeout = COMMAND_TIMEOUT_S + blocking_s
-    if is_cluster(url):
-        parts = urlsplit(url)
-        plain = urlunsplit((parts.scheme.removesuffix("+cluster"), *parts[1:]))
-        cluster: RedisCluster = RedisCluster.from_url(
-            plain,
-            protocol=2,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=timeout,
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
-            max_connections=MAX_CONNECTIONS,
+    address = RedisUrl.parse(url)
+    timeouts: dict[str, Any] = {
+        "protocol": 2,
+        "retry": Retry(NoBackoff(), 0),
+        "socket_timeout": COMMAND_TIMEOUT_S + blocking_s,
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+    }
+    if address.kind is Kind.CLUSTER:
+        return _cluster(address, timeouts)
+    if address.kind is Kind.SENTINEL:
+        pool: BlockingConnectionPool = master_pool(
+            address, wait_s=COMMAND_TIMEOUT_S, max_connections=MAX_CONNECTIONS, **timeouts
         )
-        return cluster
-    try:
-        pool = BlockingConnectionPool.from_url(
-            url,
-            connection_class=PackingConnection,  # TLS and unix sockets have a class of their own, which packs in Python
-            protocol=2,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=timeout,
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
-            max_connections=MAX_CONNECTIONS,
-            timeout=COMMAND_TIMEOUT_S,
-        )
-    except ValueError as error:
-        raise BadUrlError(f"{url!r}: {error}") from error
+        return Redis.from_pool(pool)
+    pool = BlockingConnectionPool.from_url(
+        url,
+        connection_class=PackingConnection,  # TLS and unix sockets have a class of their own, which packs in Python
+        max_connections=MAX_CONNECTIONS,
+        timeout=COMMAND_TIMEOUT_S,
+        **timeouts,
+    )
     return Redis.from_pool(pool)
+
+
+def _cluster(address: RedisUrl, timeouts: dict[str, Any]) -> RedisCluster:
+    common = {**timeouts, **address.options, **({"ssl": True} if address.tls else {})}
+    try:
+        return RedisCluster(
+            startup_nodes=[ClusterNode(host, port) for host, port in address.hosts],
+            max_connections=MAX_NODE_CONNECTIONS,
+            # A shard that is away must not stop the others; whether it does is the servers' own setting.
+            require_full_coverage=False,
+            # Each moved slot is noted by itself. redis-py would close every connection after five, under the commands that use them.
+            reinitialize_steps=0,
+            **common,
+        )
+    except (TypeError, redis_errors.RedisClusterException) as error:
+        raise BadUrlError(f"redis+cluster://: {error}") from error

@@ -31,9 +31,11 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
                 "rediss",
                 "redis+cluster",
                 "rediss+cluster",
+                "redis+sentinel",
+                "rediss+sentinel",
                 "unix",
             ),
-            "Redis: redis://, rediss:// or redis+cluster://",
+            "Redis: redis://, rediss://, redis+cluster://host,host or redis+sentinel://host,host/service (docs/redis.md)",
             secret=True,
         ),
     ]
@@ -51,7 +53,7 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
         Setting(
             "TAPEDECK_REDIS_WAIT_REPLICAS",
             whole(0, 16),
-            "replicas that must have an append before it is acked",
+            "replicas that must have a write that others rely on before it counts (docs/redis.md)",
         ),
     ] = 0
 
