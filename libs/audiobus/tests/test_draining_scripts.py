@@ -162,7 +162,8 @@ async def test_bury_moves_an_entry_in_one_step(recorded, recorder, bus, conversa
     assert [entry.id.offset for entry in await bus.read(conversation, count=10)] == [0, 100, 300]
     letter = msgspec.msgpack.decode(await bus.command("HGET", bus.keys.dead(conversation), str(poison.id)))
     assert letter["reason"] == "does not parse"
-    assert letter["fields"] == {b"c": b"100..200"} or letter["fields"] == {"c": b"100..200"}
+    assert letter["fields"] == {b"c": b"100..200", b"s": b"4800"}
+    assert (letter["first_offset"], letter["samples"]) == (100, 4800)
     answer = await recorder.append(400)
     assert isinstance(answer, Appended)
     assert answer.dead_offset == 100

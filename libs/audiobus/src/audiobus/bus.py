@@ -369,10 +369,18 @@ class Bus:
             entry: the entry as it was read.
             reason: why it cannot be stored.
             first_offset: payload bytes of its session before it.
-            samples: how much audio it claims to hold, at 48 kHz; 0 where that cannot be known.
+            samples: how much audio was counted when it was appended (`Entry.counted_samples`).
             now_ms: unix ms.
         """
-        letter = msgspec.msgpack.encode({"reason": reason, "at_ms": now_ms, "fields": dict(entry.fields)})
+        letter = msgspec.msgpack.encode(
+            {
+                "reason": reason,
+                "at_ms": now_ms,
+                "fields": dict(entry.fields),
+                "first_offset": first_offset,
+                "samples": samples,
+            }
+        )
         keys = [self.keys.conv(conversation), self.keys.audio(conversation), self.keys.dead(conversation)]
         args: list[Argument] = [str(entry.id), letter, first_offset, str(entry.id.epoch), samples]
         answer = await script("bury").run(self.client, keys, args)
@@ -380,7 +388,7 @@ class Bus:
 
     async def forget(self, conversation: Conversation, now_ms: int) -> bool:
         """Removes buffer and hash if nothing has needed them for a day."""
-        keys = [self.keys.conv(conversation), self.keys.audio(conversation)]
+        keys = [self.keys.conv(conversation), self.keys.audio(conversation), self.keys.dead(conversation)]
         return bool(await script("forget").run(self.client, keys, [now_ms, QUIET_MS, ENDS_KEPT_MS]))
 
     async def take_lease(self, conversation: Conversation, holder: str, ttl_ms: int) -> bool:

@@ -16,6 +16,8 @@ from audiocodec.span import Span
 VERSION: Final = 1
 CHUNK_FIELD: Final = b"c"
 OPEN_FIELD: Final = b"o"
+SAMPLES_FIELD: Final = b"s"
+"""Beside the chunk: how many samples `append` counted for it. Entries of earlier versions lack it."""
 MAX_CHUNK_BYTES: Final = 4 * 1024 * 1024
 """An entry above this is refused before it is parsed: eight seconds of the largest packets stay below."""
 MAX_PACKETS: Final = 8192

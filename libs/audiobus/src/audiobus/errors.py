@@ -9,6 +9,7 @@
     ├── BadEntryError             bytes that are no entry of ours
     ├── BadUrlError               an address of Redis that cannot be used
     ├── ConversationDeletedError  a tombstone stands
+    ├── MovingError               a conversation changed faster than it could be read
     ├── MergingError              the conversation is being merged into another
     ├── FormatMismatchError       a session to resume was recorded in another format
     └── BusContractError          a script answered what it never should: a defect, or somebody else's keys
@@ -63,6 +64,12 @@ class MergingError(BusError):
     def __init__(self, target: str) -> None:
         super().__init__(f"the conversation is being merged into {target}")
         self.target = target
+
+
+class MovingError(BusError):
+    """A conversation was recorded into or drained each time that it was read. Ask again."""
+
+    retryable = True
 
 
 class FormatMismatchError(BusError):

@@ -29,6 +29,25 @@ class Keys:
         """What SCAN matches to find every buffer."""
         return f"{self.prefix}audio:{{*}}"
 
+    def conv_pattern(self) -> str:
+        """What SCAN matches to find everything known of conversations."""
+        return f"{self.prefix}conv:{{*}}"
+
+    def dead_pattern(self) -> str:
+        """What SCAN matches to find all dead letters."""
+        return f"{self.prefix}dead:{{*}}"
+
+    def conversation_of(self, key: str | bytes) -> Conversation | None:
+        """The conversation that a key found by one of these patterns speaks of; None where it speaks of none."""
+        text = key.decode(errors="replace") if isinstance(key, bytes) else key
+        start = text.find("{")
+        if not text.startswith(self.prefix) or start < 0 or not text.endswith("}"):
+            return None
+        try:
+            return Conversation.from_tag(text[start + 1 : -1])
+        except ValueError:
+            return None
+
     def conversation_of_audio(self, key: str | bytes) -> Conversation:
         """The conversation whose buffer has this key.
 

@@ -11,7 +11,7 @@ from audiobus.position import Position
 
 STATE_FIELDS: Final = (
     "owner", "newest", "format", "settled", "cut", "preroll", "pos",
-    "in", "out", "dead", "last_ms", "flush", "flush_reason", "merging", "closed",
+    "in", "out", "dead", "last_ms", "flush", "flush_reason", "merging", "closed", "deleted",
 )  # fmt: skip
 """The fields of one `HMGET`, in the order of `ConversationState.from_values`."""
 
@@ -58,6 +58,8 @@ class ConversationState(msgspec.Struct, frozen=True):
     merging: str | None
     closed: int | None = None
     """Epoch of the newest session, if it is over and cannot be resumed."""
+    deleted_samples: int = 0
+    """Audio that was received and then deleted on purpose, wherever it lay, at 48 kHz."""
 
     @property
     def exists(self) -> bool:
@@ -67,7 +69,8 @@ class ConversationState(msgspec.Struct, frozen=True):
     @property
     def waiting_samples(self) -> int:
         """Audio that lies in the buffer, at 48 kHz."""
-        return max(0, self.received_samples - self.stored_samples - self.dead_samples)
+        gone = self.stored_samples + self.dead_samples + self.deleted_samples
+        return max(0, self.received_samples - gone)
 
     @classmethod
     def from_values(cls, values: Sequence[bytes | None]) -> Self:
@@ -92,6 +95,7 @@ class ConversationState(msgspec.Struct, frozen=True):
             reason,
             merging,
             closed,
+            deleted,
         ) = values
         try:
             return cls(
@@ -110,6 +114,7 @@ class ConversationState(msgspec.Struct, frozen=True):
                 flush_reason=_text(reason),
                 merging=_text(merging),
                 closed=int(closed) if closed else None,
+                deleted_samples=int(deleted or 0),
             )
         except (ValueError, msgspec.DecodeError) as error:
             raise BadEntryError(f"conversation hash: {error}") from error

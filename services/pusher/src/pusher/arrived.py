@@ -5,18 +5,12 @@ Owns what makes an entry unstorable. What it refuses goes to the dead letters, s
 
 from dataclasses import dataclass
 
-import msgspec
-
 from audiobus.chunk import OPEN_FIELD, Chunk, decode_chunk
 from audiobus.entry import Entry
 from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError
 from audiocodec.span import Span
 from audiostore.names import MAX_TIME_MS
-
-_CLAIMED_SAMPLES = Chunk.__struct_fields__.index("samples")
-"""Where `samples` stands in the array of a chunk."""
-_MOST_CLAIMED_SAMPLES = 3600 * 48_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +22,8 @@ class Arrived:
     """None for the entry that opens a session."""
     span: Span | None
     """The chunk on the timeline; None with it."""
+    counted_samples: int | None = None
+    """What was counted when it was appended, where that is known: what `finish` must count."""
 
     @property
     def audio(self) -> Span | None:
@@ -36,7 +32,9 @@ class Arrived:
 
     @property
     def samples(self) -> int:
-        """Played samples at 48 kHz."""
+        """Samples at 48 kHz, as the books have them."""
+        if self.counted_samples is not None:
+            return self.counted_samples
         return self.chunk.samples if self.chunk else 0
 
 
@@ -56,19 +54,4 @@ def read_entry(conversation_id: str, entry: Entry) -> Arrived:
     span = chunk.span(conversation_id, entry.id.epoch, entry.id.offset)
     if span.end_ms > MAX_TIME_MS:
         raise BadEntryError(f"chunk entry: ends at {span.end_ms} ms, above {MAX_TIME_MS}")
-    return Arrived(entry.id, chunk, span)
-
-
-def claimed_samples(entry: Entry) -> int:
-    """How much audio an entry that does not parse says it holds, at 48 kHz; 0 where that cannot be known.
-
-    It was counted as received, so the sum of stored, waiting and dead only holds if it is counted here too.
-    """
-    try:
-        fields = msgspec.msgpack.decode(entry.chunk or b"")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return 0
-    if not isinstance(fields, list) or len(fields) <= _CLAIMED_SAMPLES:
-        return 0
-    claimed = fields[_CLAIMED_SAMPLES]
-    return claimed if isinstance(claimed, int) and 0 <= claimed <= _MOST_CLAIMED_SAMPLES else 0
+    return Arrived(entry.id, chunk, span, entry.counted_samples)

@@ -12,7 +12,7 @@ from audiobus.entry import Entry
 from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError
 from audiobus.state import ConversationState
-from pusher.arrived import Arrived, claimed_samples, read_entry
+from pusher.arrived import Arrived, read_entry
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class Buffer:
             entry,
             reason=reason,
             first_offset=before.offset if before and before.epoch == entry.id.epoch else 0,
-            samples=claimed_samples(entry),
+            samples=entry.counted_samples,
             now_ms=now_ms,
         )
         if buried:

@@ -11,7 +11,7 @@ from audiobus.errors import BadEntryError
 from audiobus.state import PreRoll
 from audiostore.batch import batch_end_ms, batch_start_ms, read_batch
 from audiostore.names import BatchName
-from pusher.arrived import Arrived, claimed_samples, read_entry
+from pusher.arrived import Arrived, read_entry
 from pusher.batch_builder import build
 from pusher.cutter import Limits, Take, decide
 from pusher.errors import BuildError
@@ -76,7 +76,7 @@ def _arrived(values: list[bytes]) -> list[Arrived]:
         try:
             arrived.append(read_entry("c", entry))
         except BadEntryError:
-            demand(claimed_samples(entry) >= 0, "less than nothing is claimed")
+            demand(entry.counted_samples >= 0, "less than nothing is claimed")
     return arrived
 
 

@@ -5,7 +5,7 @@
 --       | {'owner', owner, newest} | {'newest', newest} | {'deleted'}
 if redis.call('EXISTS', KEYS[3]) == 1 then return {'deleted'} end
 local conv, audio = KEYS[1], KEYS[2]
-local h = redis.call('HMGET', conv, 'owner', 'newest', 'settled', 'in', 'out', 'dead', 'dead:' .. ARGV[8], 'used')
+local h = redis.call('HMGET', conv, 'owner', 'newest', 'settled', 'in', 'out', 'dead', 'dead:' .. ARGV[8], 'used', 'deleted')
 if h[1] ~= ARGV[1] then return {'owner', h[1] or '', h[2] or ''} end
 local received = tonumber(h[4] or '0')
 local used = h[8] or ''
@@ -21,7 +21,8 @@ local function on_another_day(day, samples)
 end
 if h[2] ~= ARGV[3] then
   if h[2] ~= ARGV[2] then return {'newest', h[2] or ''} end
-  redis.call('XADD', audio, ARGV[3], 'c', ARGV[4])
+  -- What is counted as received stands beside the chunk: whatever becomes of its bytes, what leaves the buffer is counted alike.
+  redis.call('XADD', audio, ARGV[3], 'c', ARGV[4], 's', ARGV[6])
   received = received + tonumber(ARGV[6])
   local day = math.floor(ARGV[5] / 86400000)
   local newest, most, rest = string.match(used, '^(%d+):(%d+)(.*)$')
@@ -32,5 +33,5 @@ if h[2] ~= ARGV[3] then
   end
   redis.call('HSET', conv, 'newest', ARGV[3], 'last_ms', ARGV[5], 'pos', ARGV[7], 'in', string.format('%.0f', received), 'used', used)
 end
-local waiting = received - tonumber(h[5] or '0') - tonumber(h[6] or '0')
+local waiting = received - tonumber(h[5] or '0') - tonumber(h[6] or '0') - tonumber(h[9] or '0')
 return {'ok', ARGV[3], h[3] or '', h[7] or '', string.format('%.0f', waiting), redis.call('XLEN', audio), used}
