@@ -1,0 +1,240 @@
+"""Commands of the Redis model on sorted sets."""
+
+from typing import Final
+
+from tapedeck_testing.simulation.redis_command import (
+    SYNTAX,
+    Words,
+    command,
+    double,
+    integer,
+    number,
+)
+from tapedeck_testing.simulation.redis_keyspace import Keyspace, Refused
+from tapedeck_testing.simulation.redis_values import SortedSet
+
+NOT_A_FLOAT: Final = "ERR value is not a valid float"
+BAD_BOUND: Final = "ERR min or max is not a float"
+Pairs = list[tuple[float, bytes]]
+
+
+@command("ZADD", -4, writes=True, needs_memory=True)
+def zadd(keys: Keyspace, words: Words) -> int | bytes | None:
+    """How many members are new (with CH: new or moved; with INCR: the score)."""
+    flags, index = _options(words)
+    pairs = [(number(words[at], NOT_A_FLOAT), words[at + 1]) for at in range(index, len(words), 2)]
+    found = keys.sorted_set(words[1])
+    if found is None:
+        if b"XX" in flags:
+            return None if b"INCR" in flags else 0
+        found = keys.data[words[1]] = SortedSet()
+    if b"INCR" in flags:
+        return _increase(keys, found, flags, *pairs[0])
+    added = moved = 0
+    for score, member in pairs:
+        known = found.scores.get(member)
+        if not _allowed(flags, known, score):
+            continue
+        if known is None:
+            added += 1
+        elif known != score:
+            moved += 1
+        else:
+            continue
+        found.put(member, score)
+    keys.dirty += added + moved
+    return added + (moved if b"CH" in flags else 0)
+
+
+def _options(words: Words) -> tuple[set[bytes], int]:
+    """ZADD's flags, and where its first score is."""
+    flags: set[bytes] = set()
+    index = 2
+    while index < len(words) and words[index].upper() in (b"NX", b"XX", b"GT", b"LT", b"CH", b"INCR"):
+        flags.add(words[index].upper())
+        index += 1
+    if len(words) == index or (len(words) - index) % 2:
+        raise Refused(SYNTAX)
+    if {b"NX", b"XX"} <= flags:
+        raise Refused("ERR XX and NX options at the same time are not compatible")
+    if len(flags & {b"NX", b"GT", b"LT"}) > 1:
+        raise Refused("ERR GT, LT, and/or NX options at the same time are not compatible")
+    if b"INCR" in flags and len(words) - index > 2:
+        raise Refused("ERR INCR option supports a single increment-element pair")
+    return flags, index
+
+
+def _allowed(flags: set[bytes], known: float | None, score: float) -> bool:
+    if known is None:
+        return b"XX" not in flags
+    if b"NX" in flags or (b"GT" in flags and score <= known):
+        return False
+    return not (b"LT" in flags and score >= known)
+
+
+def _increase(
+    keys: Keyspace, found: SortedSet, flags: set[bytes], amount: float, member: bytes
+) -> bytes | None:
+    known = found.scores.get(member)
+    score = (known or 0.0) + amount
+    if score != score:  # noqa: PLR0124 - NaN is the one that differs from itself
+        raise Refused("ERR resulting score is not a number (NaN)")
+    if not _allowed(flags, known, score):
+        return None
+    found.put(member, score)
+    keys.dirty += 1
+    return double(score)
+
+
+@command("ZREM", -3, writes=True)
+def zrem(keys: Keyspace, words: Words) -> int:
+    """How many members were there."""
+    found = keys.sorted_set(words[1])
+    if found is None:
+        return 0
+    return _drop(keys, words[1], found, words[2:])
+
+
+def _drop(keys: Keyspace, key: bytes, found: SortedSet, members: list[bytes]) -> int:
+    gone = sum([found.remove(member) for member in members])
+    keys.dirty += gone
+    if not found.scores:
+        del keys.data[key]
+        keys.expires.pop(key, None)
+    return gone
+
+
+@command("ZSCORE", 3)
+def zscore(keys: Keyspace, words: Words) -> bytes | None:
+    """The member's score."""
+    found = keys.sorted_set(words[1])
+    score = found.scores.get(words[2]) if found else None
+    return None if score is None else double(score)
+
+
+@command("ZCARD", 2)
+def zcard(keys: Keyspace, words: Words) -> int:
+    """How many members."""
+    found = keys.sorted_set(words[1])
+    return len(found.order) if found else 0
+
+
+@command("ZCOUNT", 4)
+def zcount(keys: Keyspace, words: Words) -> int:
+    """How many members have a score in that range."""
+    return len(_by_score(keys, words[1], words[2], words[3]))
+
+
+@command("ZRANGE", -4)
+def zrange(keys: Keyspace, words: Words) -> list[bytes]:
+    """Members by place, or by score with BYSCORE; REV, LIMIT and WITHSCORES as they are."""
+    flags = {word.upper() for word in words[4:]}
+    if b"BYLEX" in flags:
+        raise Refused("ERR the model has no BYLEX")
+    if b"LIMIT" in flags and b"BYSCORE" not in flags:
+        raise Refused("ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX")
+    rest = [word for word in words[4:] if word.upper() not in (b"REV", b"BYSCORE")]
+    if b"BYSCORE" in flags:
+        return _scored(keys, [*words[:4], *rest], reverse=b"REV" in flags)
+    return _placed(keys, [*words[:4], *rest], reverse=b"REV" in flags)
+
+
+@command("ZREVRANGE", -4)
+def zrevrange(keys: Keyspace, words: Words) -> list[bytes]:
+    """Members by place, from the highest score on."""
+    return _placed(keys, words, reverse=True)
+
+
+@command("ZRANGEBYSCORE", -4)
+def zrangebyscore(keys: Keyspace, words: Words) -> list[bytes]:
+    """Members by score."""
+    return _scored(keys, words, reverse=False)
+
+
+@command("ZREVRANGEBYSCORE", -4)
+def zrevrangebyscore(keys: Keyspace, words: Words) -> list[bytes]:
+    """Members by score, downwards: the higher bound comes first."""
+    return _scored(keys, words, reverse=True)
+
+
+@command("ZREMRANGEBYSCORE", 4, writes=True)
+def zremrangebyscore(keys: Keyspace, words: Words) -> int:
+    """How many members went."""
+    gone = [member for _, member in _by_score(keys, words[1], words[2], words[3])]
+    found = keys.sorted_set(words[1])
+    return _drop(keys, words[1], found, gone) if found else 0
+
+
+@command("ZPOPMIN", -2, writes=True)
+def zpopmin(keys: Keyspace, words: Words) -> list[bytes]:
+    """Takes the lowest off, with their scores."""
+    count = integer(words[2], "ERR value is out of range, must be positive") if len(words) > 2 else 1
+    if count < 0:
+        raise Refused("ERR value is out of range, must be positive")
+    found = keys.sorted_set(words[1])
+    if found is None:
+        return []
+    first = found.order[:count]
+    _drop(keys, words[1], found, [member for _, member in first])
+    return _reply(first, with_scores=True)
+
+
+def _placed(keys: Keyspace, words: Words, *, reverse: bool) -> list[bytes]:
+    start, stop = integer(words[2]), integer(words[3])
+    rest = [word.upper() for word in words[4:]]
+    if rest not in ([], [b"WITHSCORES"]):
+        raise Refused(SYNTAX)
+    found = keys.sorted_set(words[1])
+    if found is None:
+        return []
+    pairs = found.order[::-1] if reverse else found.order
+    start = max(0, start + len(pairs)) if start < 0 else start
+    stop = stop + len(pairs) if stop < 0 else stop
+    return _reply(pairs[start : stop + 1] if stop >= start else [], with_scores=bool(rest))
+
+
+def _scored(keys: Keyspace, words: Words, *, reverse: bool) -> list[bytes]:
+    low, high = (words[3], words[2]) if reverse else (words[2], words[3])
+    _bound(low)
+    _bound(high)
+    with_scores, offset, count, index = False, 0, -1, 4
+    while index < len(words):
+        option = words[index].upper()
+        if option == b"WITHSCORES":
+            with_scores = True
+            index += 1
+        elif option == b"LIMIT" and index + 2 < len(words):
+            offset, count = integer(words[index + 1]), integer(words[index + 2])
+            index += 3
+        else:
+            raise Refused(SYNTAX)
+    pairs = _by_score(keys, words[1], low, high)
+    if reverse:
+        pairs.reverse()
+    if offset < 0:
+        return []
+    return _reply(pairs[offset : None if count < 0 else offset + count], with_scores=with_scores)
+
+
+def _by_score(keys: Keyspace, key: bytes, low: bytes, high: bytes) -> Pairs:
+    (least, without_least), (most, without_most) = _bound(low), _bound(high)
+    found = keys.sorted_set(key)
+    if found is None:
+        return []
+    return [
+        pair
+        for pair in found.order
+        if (pair[0] > least if without_least else pair[0] >= least)
+        and (pair[0] < most if without_most else pair[0] <= most)
+    ]
+
+
+def _bound(word: bytes) -> tuple[float, bool]:
+    without = word.startswith(b"(")
+    return number(word[1:] if without else word, BAD_BOUND), without
+
+
+def _reply(pairs: Pairs, *, with_scores: bool) -> list[bytes]:
+    if not with_scores:
+        return [member for _, member in pairs]
+    return [word for score, member in pairs for word in (member, double(score))]
