@@ -6,7 +6,6 @@ Every method is one command or one script, on one slot, and safe to repeat. Noth
 from collections.abc import Awaitable, Mapping
 from typing import Any, Final, Self, cast
 
-import msgspec
 from redis.asyncio import RedisCluster
 
 from audiobus.answers import (
@@ -27,7 +26,6 @@ from audiobus.cut import Cut
 from audiobus.entry import Entry
 from audiobus.entry_id import EntryId
 from audiobus.errors import (
-    BadUrlError,
     BusContractError,
     ConversationDeletedError,
     FormatMismatchError,
@@ -35,6 +33,7 @@ from audiobus.errors import (
     StaleSocketError,
 )
 from audiobus.keys import Keys
+from audiobus.letter import encode_letter
 from audiobus.position import Position
 from audiobus.script import Argument, script
 from audiobus.state import STATE_FIELDS, ConversationState, PreRoll
@@ -61,12 +60,9 @@ class Bus:
             url: see `audiobus.connection.open_client`.
             prefix: what every key begins with.
             partitions: number of `ready` streams; 1 on a single Redis and 16 on a cluster where not given.
-            wait_replicas: replicas that must confirm each append, cut and tombstone.
+            wait_replicas: replicas that must confirm what others rely on from then on: each append, what `open` answers to be there,
+                each cut, tombstone and deletion (docs/redis.md).
         """
-        if wait_replicas and is_cluster(url):
-            raise BadUrlError(
-                "waiting for replicas is not built for Redis Cluster: use one master with replicas"
-            )
         self.url = url
         self.keys = Keys(prefix, partitions or (CLUSTER_PARTITIONS if is_cluster(url) else 1))
         self.wait_replicas = wait_replicas
@@ -139,7 +135,8 @@ class Bus:
             ENDS_KEPT_MS,
             now_ms if arrived_ms is None else arrived_ms,
         ]
-        answer = await script("open").run(self.client, keys, args)
+        # What it answers to be there is acknowledged with that, also what another socket appended and no replica has confirmed yet.
+        answer = await script("open").run(self.client, keys, args, wait_replicas=self.wait_replicas)
         match answer:
             case [b"resumed", epoch, offset, pos, _received, settled, used, used_was]:
                 return Opened(
@@ -372,15 +369,7 @@ class Bus:
             samples: how much audio was counted when it was appended (`Entry.counted_samples`).
             now_ms: unix ms.
         """
-        letter = msgspec.msgpack.encode(
-            {
-                "reason": reason,
-                "at_ms": now_ms,
-                "fields": dict(entry.fields),
-                "first_offset": first_offset,
-                "samples": samples,
-            }
-        )
+        letter = encode_letter(entry, reason=reason, at_ms=now_ms, first_offset=first_offset, samples=samples)
         keys = [self.keys.conv(conversation), self.keys.audio(conversation), self.keys.dead(conversation)]
         args: list[Argument] = [str(entry.id), letter, first_offset, str(entry.id.epoch), samples]
         answer = await script("bury").run(self.client, keys, args)

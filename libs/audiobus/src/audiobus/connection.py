@@ -17,12 +17,14 @@ from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from audiobus.cluster import Cluster
 from audiobus.errors import (
     BadUrlError,
     BusContractError,
     BusFullError,
     BusRefusedError,
     BusUnavailableError,
+    NotReplicatedError,
 )
 from audiobus.packing import PackingConnection
 from audiobus.redis_url import Kind, RedisUrl
@@ -36,8 +38,6 @@ COMMAND_TIMEOUT_S = 5.0
 MAX_CONNECTIONS = 32
 MAX_NODE_CONNECTIONS = 512
 """To one node of a cluster: redis-py's pool does not wait there, it refuses what comes when all are in use."""
-WAIT_MS = 1000
-"""How long `WAIT` gives the replicas."""
 
 _UNAVAILABLE = (
     redis_errors.ConnectionError,
@@ -90,6 +90,8 @@ def translated(doing: str) -> Iterator[None]:
 
 def translate_response(doing: str, error: Exception) -> BusUnavailableError | BusContractError:
     """The error of this package for one that redis-py raised, or read as a reply."""
+    if isinstance(error, NotReplicatedError):
+        return NotReplicatedError(f"{doing}: {error}")
     if isinstance(error, _REFUSED) or _REFUSED_TEXT.search(str(error)):
         _refusals.met(f"{doing}: {error}", time.monotonic())
         return BusRefusedError(f"{doing}: {error}")
@@ -143,10 +145,10 @@ def open_client(url: str, *, blocking_s: float = 0.0) -> Client:
     return Redis.from_pool(pool)
 
 
-def _cluster(address: RedisUrl, timeouts: dict[str, Any]) -> RedisCluster:
+def _cluster(address: RedisUrl, timeouts: dict[str, Any]) -> Cluster:
     common = {**timeouts, **address.options, **({"ssl": True} if address.tls else {})}
     try:
-        return RedisCluster(
+        return Cluster(
             startup_nodes=[ClusterNode(host, port) for host, port in address.hosts],
             max_connections=MAX_NODE_CONNECTIONS,
             # A shard that is away must not stop the others; whether it does is the servers' own setting.

@@ -9,8 +9,9 @@ from typing import Any, cast
 
 from redis import exceptions as redis_errors
 
-from audiobus.connection import WAIT_MS, Client, translated
-from audiobus.errors import NotReplicatedError
+from audiobus.connection import Client, translated
+from audiobus.pipeline import execute
+from audiobus.routed import Routed
 
 Argument = str | bytes | int
 
@@ -48,24 +49,19 @@ class Script:
         """
         with translated(self.name):
             try:
-                return await self._execute(client, self.by_digest(keys, args), wait_replicas)
+                return await _execute(client, keys[0], self.by_digest(keys, args), wait_replicas)
             except redis_errors.NoScriptError:
                 # A new or restarted server: nothing ran. The source goes along this once.
-                return await self._execute(client, self.by_source(keys, args), wait_replicas)
+                return await _execute(client, keys[0], self.by_source(keys, args), wait_replicas)
 
-    async def _execute(self, client: Client, command: tuple[Any, ...], wait_replicas: int) -> Any:
-        if not wait_replicas:
-            return await cast("Awaitable[Any]", client.execute_command(*command))
-        # On the same connection: WAIT speaks of what that connection wrote.
-        pipeline = client.pipeline(transaction=False)
-        pipeline.execute_command(*command)
-        pipeline.execute_command("WAIT", wait_replicas, WAIT_MS)
-        answer, confirmed = await pipeline.execute()
-        if confirmed < wait_replicas:
-            raise NotReplicatedError(
-                f"{self.name}: confirmed by {confirmed} replicas, {wait_replicas} are asked for"
-            )
-        return answer
+
+async def _execute(client: Client, key: str, command: tuple[Argument, ...], wait_replicas: int) -> Any:
+    if not wait_replicas:
+        return await cast("Awaitable[Any]", client.execute_command(*command))
+    answer = (await execute(client, [Routed(key, command)], wait_replicas=wait_replicas))[0]
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 @cache

@@ -12,8 +12,10 @@ from redis import exceptions as redis_errors
 
 from audiobus.append import AppendAnswer, AppendRequest
 from audiobus.bus import Bus
-from audiobus.connection import WAIT_MS, translate_response, translated
-from audiobus.errors import BusError, BusUnavailableError, NotReplicatedError
+from audiobus.connection import translate_response, translated
+from audiobus.errors import BusError, BusUnavailableError
+from audiobus.pipeline import execute
+from audiobus.routed import Routed
 from audiobus.script import script
 from audiobus.usage import UserRequest, UserState
 
@@ -125,32 +127,28 @@ class Writer:
 
     async def _answers(self, requests: list[Request]) -> list[Any]:
         commands = [(script(request.script_name), *request.command(self._bus.keys)) for request in requests]
-        answers = await self._pipeline([run.by_digest(keys, args) for run, keys, args in commands])
+        answers = await self._execute(
+            [Routed(keys[0], run.by_digest(keys, args)) for run, keys, args in commands]
+        )
         unknown = [
             index for index, answer in enumerate(answers) if isinstance(answer, redis_errors.NoScriptError)
         ]
         if unknown:
             missing = [commands[index] for index in unknown]
-            again = await self._pipeline([run.by_source(keys, args) for run, keys, args in missing])
+            again = await self._execute(
+                [Routed(keys[0], run.by_source(keys, args)) for run, keys, args in missing]
+            )
             for index, answer in zip(unknown, again, strict=True):
                 answers[index] = answer
         return answers
 
-    async def _pipeline(self, commands: list[tuple[Any, ...]]) -> list[Any]:
+    async def _execute(self, commands: list[Routed]) -> list[Any]:
         wait = self._bus.wait_replicas
         with translated("append"):
-            pipeline = self._bus.client.pipeline(transaction=False)
-            for command in commands:
-                pipeline.execute_command(*command)
-            if wait:
-                # On the same connection: WAIT speaks of what that connection wrote.
-                pipeline.execute_command("WAIT", wait, WAIT_MS)
-            answers = await pipeline.execute(raise_on_error=False)
+            answers = await execute(self._bus.client, commands, wait_replicas=wait)
         self.commands += len(commands) + bool(wait)
         self.groups += 1
-        if wait and (not isinstance(confirmed := answers.pop(), int) or confirmed < wait):
-            raise NotReplicatedError(f"append: confirmed by {confirmed} replicas, {wait} are asked for")
-        return list(answers)
+        return answers
 
 
 def _again(error: BusError) -> BusError:
