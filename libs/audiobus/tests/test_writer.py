@@ -147,7 +147,11 @@ async def test_too_few_replicas_is_no_success(redis_url, recorder_on, conversati
     async with Bus(redis_url, prefix="t-wait:", wait_replicas=1) as bus:
         await bus.command("DEL", bus.keys.conv(conversation), bus.keys.audio(conversation))
         recorder = recorder_on(bus)
+        with pytest.raises(BusUnavailableError, match="0 replicas"):
+            await recorder.open()
+        bus.wait_replicas = 0
         await recorder.open()
+        bus.wait_replicas = 1
         writer = Writer(bus)
         async with asyncio.TaskGroup() as group:
             group.create_task(writer.run())
