@@ -6,7 +6,6 @@ Every method is one command or one script, on one slot, and safe to repeat. Noth
 from collections.abc import Awaitable, Mapping
 from typing import Any, Final, Self, cast
 
-import msgspec
 from redis.asyncio import RedisCluster
 
 from audiobus.answers import (
@@ -34,6 +33,7 @@ from audiobus.errors import (
     StaleSocketError,
 )
 from audiobus.keys import Keys
+from audiobus.letter import encode_letter
 from audiobus.position import Position
 from audiobus.script import Argument, script
 from audiobus.state import STATE_FIELDS, ConversationState, PreRoll
@@ -369,15 +369,7 @@ class Bus:
             samples: how much audio was counted when it was appended (`Entry.counted_samples`).
             now_ms: unix ms.
         """
-        letter = msgspec.msgpack.encode(
-            {
-                "reason": reason,
-                "at_ms": now_ms,
-                "fields": dict(entry.fields),
-                "first_offset": first_offset,
-                "samples": samples,
-            }
-        )
+        letter = encode_letter(entry, reason=reason, at_ms=now_ms, first_offset=first_offset, samples=samples)
         keys = [self.keys.conv(conversation), self.keys.audio(conversation), self.keys.dead(conversation)]
         args: list[Argument] = [str(entry.id), letter, first_offset, str(entry.id.epoch), samples]
         answer = await script("bury").run(self.client, keys, args)

@@ -10,14 +10,12 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Final, Self, cast
 
-import msgspec
-
 from audiobus.bus import Bus
 from audiobus.connection import translated
 from audiobus.conversation import Conversation
-from audiobus.entry import Entry
 from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError, MovingError
+from audiobus.letter import read_letter
 
 PAGE: Final = 64
 """Entries, or dead letters, in one read: a quarter of a megabyte."""
@@ -208,20 +206,9 @@ async def _dead(bus: Bus, conversation: Conversation) -> int:
         some = ids[start : start + PAGE]
         letters = await bus.command("HMGET", key, *some)
         samples += sum(
-            _letter_samples(id_, letter) for id_, letter in zip(some, letters, strict=True) if letter
+            read_letter(id_, letter).samples for id_, letter in zip(some, letters, strict=True) if letter
         )
     return samples
-
-
-def _letter_samples(entry_id: bytes, letter: bytes) -> int:
-    try:
-        content = msgspec.msgpack.decode(letter)
-        if isinstance(counted := content.get("samples"), int):
-            return counted
-        # A letter of an earlier version.
-        return Entry(EntryId.parse(entry_id), content["fields"]).counted_samples
-    except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, KeyError, ValueError) as error:
-        raise BadEntryError(f"dead letter {entry_id[:60]!r}: {error}") from error
 
 
 def _number(value: bytes | None) -> int:

@@ -80,6 +80,10 @@ class Keys:
         """String: what the user recorded before this time is deleted."""
         return f"{self.prefix}tomb:{{{uid}}}"
 
+    def gone(self, conversation: Conversation) -> str:
+        """Hash: name of an object that was deleted, or must not stay, to unix ms. Whoever puts it looks here afterwards; 30 days."""
+        return f"{self.prefix}gone:{{{conversation.tag}}}"
+
     def user(self, uid: str) -> str:
         """Hash: protection, store_audio, daily_limit_ms."""
         return f"{self.prefix}user:{{{uid}}}"

@@ -1,0 +1,210 @@
+"""Deleting what was recorded: tombstones, and the ways in which audio leaves Redis and the books without being stored.
+
+Owns the moves to `deleted` (see `census`): each is one script, safe to repeat, and counts no sample twice. Objects in the bucket are
+deleted by others; here they are noted and counted. Nothing here retries.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from redis.asyncio import RedisCluster
+
+from audiobus.bus import ENDS_KEPT_MS, Bus
+from audiobus.conversation import Conversation
+from audiobus.entry import Entry
+from audiobus.entry_id import EntryId
+from audiobus.errors import BadEntryError, BusContractError
+from audiobus.letter import read_letter
+from audiobus.script import Argument, script
+
+KEPT_MS: Final = 30 * 24 * 3_600_000
+"""Tombstones, and the names of deleted objects, stand so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What is deleted of a conversation."""
+
+    deleted: bool
+    """All of it: a tombstone stands."""
+    before_ms: int
+    """What was recorded before this, unix ms: its user deleted what they had. 0 where they did not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What became of a conversation under a tombstone."""
+
+    samples: int
+    """Audio that was deleted just now, at 48 kHz."""
+    since_ms: int
+    """When the tombstone was set, unix ms."""
+
+
+async def set_tombstone(
+    bus: Bus, conversation: Conversation, now_ms: int, *, merged_into: Conversation | None = None
+) -> None:
+    """The conversation is deleted from now on: nothing is appended, cut or put any more. Put it on `due` then, so that it is swept.
+
+    Raises:
+        NotReplicatedError: it stands, but a failover could lose it. Set it again.
+        BusUnavailableError: not known whether it stands. Set it again.
+    """
+    tomb = f"{now_ms} {merged_into.tag}" if merged_into else str(now_ms)
+    keys = [bus.keys.tomb(conversation)]
+    await script("tomb").run(bus.client, keys, [tomb, KEPT_MS], wait_replicas=bus.wait_replicas)
+
+
+async def set_user_tombstone(bus: Bus, uid: str, before_ms: int) -> int:
+    """What the user recorded before this is deleted; answers the time that stands, which never goes back.
+
+    Buffers are emptied when a pusher looks at them: put the user's conversations on `due`.
+
+    Raises:
+        NotReplicatedError, BusUnavailableError: as `set_tombstone`.
+    """
+    keys = [bus.keys.user_tomb(uid)]
+    answer = await script("user_tomb").run(
+        bus.client, keys, [before_ms, KEPT_MS], wait_replicas=bus.wait_replicas
+    )
+    return int(answer)
+
+
+async def marks(bus: Bus, conversation: Conversation) -> Marks:
+    """What is deleted of the conversation, as of now.
+
+    Raises:
+        BusUnavailableError: Redis does not answer: whoever is about to put must not.
+        BadEntryError: a user's tombstone that is no time.
+    """
+    tomb, before = bus.keys.tomb(conversation), bus.keys.user_tomb(conversation.uid)
+    if isinstance(bus.client, RedisCluster):
+        found = [await bus.command("GET", tomb), await bus.command("GET", before)]  # in two slots
+    else:
+        found = await bus.command("MGET", tomb, before)
+    try:
+        return Marks(found[0] is not None, int(found[1] or 0))
+    except ValueError as error:
+        raise BadEntryError(f"tombstone of a user: {found[1][:60]!r} is no time") from error
+
+
+async def sweep(bus: Bus, conversation: Conversation, now_ms: int) -> Swept | None:
+    """Empties buffer and dead letters of a conversation under a tombstone, and clears its cut; None where no tombstone stands."""
+    keys = bus.keys
+    names = [
+        keys.conv(conversation),
+        keys.audio(conversation),
+        keys.dead(conversation),
+        keys.tomb(conversation),
+    ]
+    match await script("sweep").run(bus.client, names, [now_ms, ENDS_KEPT_MS]):
+        case [b"swept", samples, since_ms]:
+            return Swept(int(samples), int(since_ms))
+        case [b"alive"]:
+            return None
+        case other:
+            raise BusContractError(f"sweep answered {other!r}")
+
+
+async def emptied(bus: Bus, conversation: Conversation) -> int:
+    """The bucket holds nothing of a conversation under a tombstone any more: all that was stored counts as deleted. How many samples."""
+    keys = [bus.keys.conv(conversation), bus.keys.tomb(conversation)]
+    return int(await script("emptied").run(bus.client, keys, []))
+
+
+async def expunge(
+    bus: Bus,
+    conversation: Conversation,
+    entries: Sequence[Entry],
+    *,
+    cut: bytes | None,
+    name: str,
+    preroll: bool,
+    now_ms: int,
+) -> int | None:
+    """Drops entries of the buffer that their user has deleted. How many samples; None where another cut stands by now.
+
+    Args:
+        conversation: whose buffer.
+        entries: in order; none where only the pre-roll goes.
+        cut: the cut that stands, as it was read: it is dropped with them, and cut anew without them.
+        name: of that cut's object. It may be in the bucket, or get there: it is noted among the `gone` ones.
+        preroll: drop what was kept for the next batch, too.
+        now_ms: unix ms.
+    """
+    keys = [bus.keys.conv(conversation), bus.keys.audio(conversation), bus.keys.gone(conversation)]
+    args: list[Argument] = [cut or b"", name, now_ms, KEPT_MS, "1" if preroll else "0"]
+    for entry in entries:
+        args += [str(entry.id), entry.counted_samples]
+    match await script("expunge").run(bus.client, keys, args):
+        case [b"ok", samples]:
+            return int(samples)
+        case [b"other", _]:
+            return None
+        case other:
+            raise BusContractError(f"expunge answered {other!r}")
+
+
+async def discard(bus: Bus, conversation: Conversation, entry_id: EntryId) -> int | None:
+    """Deletes a dead letter with its audio; how many samples, None where there is none of that id.
+
+    Raises:
+        BadEntryError: a letter of that session is none of ours: it cannot be told where `stored` goes on.
+    """
+    keys = [bus.keys.conv(conversation), bus.keys.dead(conversation)]
+    while True:
+        ids = [EntryId.parse(one) for one in await bus.command("HKEYS", keys[1])]
+        same = [one for one in ids if one.epoch == entry_id.epoch]
+        if entry_id not in same:
+            return None
+        values = await bus.command("HMGET", keys[1], *(str(one) for one in same))
+        letters = {
+            one: read_letter(str(one), value) for one, value in zip(same, values, strict=True) if value
+        }
+        if (letter := letters.pop(entry_id, None)) is None:
+            return None
+        args: list[Argument] = [str(entry_id), letter.samples, str(entry_id.epoch)]
+        for one, other in letters.items():
+            args += [str(one), other.first_offset]
+        match await script("discard").run(bus.client, keys, args):
+            case [b"ok"]:
+                return letter.samples
+            case [b"gone"]:
+                return None
+            case [b"again"]:
+                continue  # another was buried meanwhile
+            case answer:
+                raise BusContractError(f"discard answered {answer!r}")
+
+
+async def unstore(bus: Bus, conversation: Conversation, objects: Mapping[str, int], now_ms: int) -> int:
+    """Notes objects that are about to be deleted from the bucket, and counts them as deleted; how many samples that were not counted so before.
+
+    Call it before the objects are deleted and after what is kept of them is stored anew. A pusher that is late and puts one of them again finds the
+    note, and so does whoever asks for the names (`gone`).
+
+    Args:
+        conversation: whose objects.
+        objects: for each name how much of its audio, in samples at 48 kHz, is deleted with it and stored nowhere else.
+        now_ms: unix ms.
+    """
+    keys = [bus.keys.conv(conversation), bus.keys.gone(conversation)]
+    args: list[Argument] = [now_ms, KEPT_MS]
+    for name, samples in objects.items():
+        args += [name, samples]
+    return int(await script("unstore").run(bus.client, keys, args))
+
+
+async def gone(bus: Bus, conversation: Conversation) -> dict[str, int]:
+    """The names that must not be in the bucket, and since when, unix ms.
+
+    Raises:
+        BadEntryError: a time that is none.
+    """
+    rows = await bus.command("HGETALL", bus.keys.gone(conversation))
+    pairs = rows.items() if isinstance(rows, dict) else zip(rows[::2], rows[1::2], strict=True)
+    try:
+        return {name.decode(): int(at_ms) for name, at_ms in pairs}
+    except ValueError as error:
+        raise BadEntryError(f"deleted objects: {error}") from error

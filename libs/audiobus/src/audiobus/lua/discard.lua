@@ -1,0 +1,24 @@
+-- Deletes a dead letter with its audio, in one step. `stored` in acks goes on to the next dead byte of its session.
+-- KEYS conv, dead
+-- ARGV entry id, samples, epoch, then entry id and first offset of each other letter of that epoch, as read
+-- Answers {'ok'} | {'gone'} | {'again'}: there are others than those
+local conv, dead = KEYS[1], KEYS[2]
+-- Deleting must go on when memory is full, for it frees some: after a write that needs none, Redis lets those pass that do.
+redis.call('HDEL', conv, '')
+if redis.call('HEXISTS', dead, ARGV[1]) == 0 then return {'gone'} end
+local known = {}
+for i = 4, #ARGV, 2 do known[ARGV[i]] = tonumber(ARGV[i + 1]) end
+local first
+for _, id in ipairs(redis.call('HKEYS', dead)) do
+  if id ~= ARGV[1] and string.match(id, '^(%d+)-') == ARGV[3] then
+    if not known[id] then return {'again'} end
+    if not first or known[id] < first then first = known[id] end
+  end
+end
+redis.call('HDEL', dead, ARGV[1])
+if redis.call('EXISTS', conv) == 0 then return {'ok'} end
+redis.call('HINCRBY', conv, 'dead', '-' .. ARGV[2])
+redis.call('HINCRBY', conv, 'deleted', ARGV[2])
+local field = 'dead:' .. ARGV[3]
+if first then redis.call('HSET', conv, field, string.format('%.0f', first)) else redis.call('HDEL', conv, field) end
+return {'ok'}
