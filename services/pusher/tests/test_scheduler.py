@@ -2,13 +2,18 @@
 
 import asyncio
 import uuid
+from contextlib import suppress
 
 import pytest
+from redis.asyncio import RedisCluster
 
 from audiobus import Bus, Conversation, EntryId, Hints
+from audiobus.errors import BusUnavailableError
 from pusher.scheduler import MOST_READY, SPREAD_MS, Scheduler
 from pusher.unstored import Unstored
 from servicekit.stop import Stop
+from tapedeck_testing.redis_binary import any_server
+from tapedeck_testing.redis_process import make_cluster
 
 
 @pytest.fixture
@@ -121,3 +126,61 @@ async def test_it_goes_on_while_redis_is_away(redis_process, new_scheduler, hint
         await eventually(hinted, "it is hinted at")
         stop.set()
         await running
+
+
+async def test_a_redis_that_is_another_is_walked_over_at_once(
+    redis_process, new_device, new_scheduler, metrics
+):
+    async with Bus(redis_process.url) as bus:
+        scheduler = new_scheduler(bus)
+        assert not await scheduler.is_another()
+        device = new_device(bus=bus)
+        await device.open()
+        await bus.command("DEL", bus.keys.due(0))
+        assert not await scheduler.is_another()
+        await asyncio.to_thread(redis_process.kill)
+        with pytest.raises(BusUnavailableError):
+            await scheduler.walk()
+        assert not await scheduler.is_another()
+        await asyncio.to_thread(redis_process.start)
+        stop = Stop(5)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(scheduler.run(stop))
+            async with asyncio.timeout(10):
+                while await score(bus, device.conversation) is None:
+                    await bus.ping()
+            stop.set()
+        assert metrics.redis_histories._value.get() == 1
+        # It is the same from then on.
+        assert not await scheduler.is_another()
+
+
+async def test_what_is_told_to_be_lost_is_looked_for_until_a_walk_was_finished(bus, new_scheduler):
+    scheduler = new_scheduler(bus)
+    scheduler.lost()
+    assert await scheduler.is_another()
+    assert await scheduler.is_another()
+
+
+async def test_a_server_that_is_away_spoils_no_others_walk(tmp_path, new_device, new_scheduler, clock):
+    nodes = make_cluster(any_server(), tmp_path)
+    try:
+        async with Bus(f"redis+cluster://127.0.0.1:{nodes[0].port}") as bus:
+            await bus.client.execute_command(
+                "CONFIG", "SET", "cluster-require-full-coverage", "no", target_nodes=RedisCluster.PRIMARIES
+            )
+            devices = [new_device(bus=bus, conversation=f"c{number}") for number in range(40)]
+            for device in devices:
+                await device.open()
+            gone = bus.client.get_node_from_key(bus.keys.due(0))
+            await asyncio.to_thread(next(node for node in nodes if node.port != gone.port).kill)
+            with pytest.raises(BusUnavailableError):
+                await new_scheduler(bus).walk()
+            found = 0
+            for device in devices:
+                with suppress(BusUnavailableError):
+                    found += await score(bus, device.conversation) is not None
+            assert found > 0
+    finally:
+        for node in nodes:
+            node.stop()

@@ -1,11 +1,9 @@
 """How full Redis is: every service acts before it refuses writes."""
 
-from typing import Any, cast
-
-from redis.asyncio import RedisCluster
+from typing import Any
 
 from audiobus.bus import Bus
-from audiobus.connection import translated
+from audiobus.servers import Server, servers
 
 
 async def memory_share(bus: Bus) -> float | None:
@@ -16,14 +14,16 @@ async def memory_share(bus: Bus) -> float | None:
     Raises:
         BusUnavailableError: Redis does not answer.
     """
-    client = cast("Any", bus.client)
-    with translated("INFO"):
-        if isinstance(bus.client, RedisCluster):
-            nodes = await client.execute_command("INFO", "memory", target_nodes=RedisCluster.PRIMARIES)
-            servers = list(nodes.values())
-        else:
-            servers = [await client.execute_command("INFO", "memory")]
-    return max((share for fields in servers if (share := _share(fields)) is not None), default=None)
+    return max((share for _, share in await memory_shares(bus) if share is not None), default=None)
+
+
+async def memory_shares(bus: Bus) -> list[tuple[Server, float | None]]:
+    """The same for each master: each has a limit of its own.
+
+    Raises:
+        BusUnavailableError: one of them does not answer.
+    """
+    return [(server, _share(await server.info("memory"))) for server in await servers(bus)]
 
 
 def _share(fields: dict[str, Any]) -> float | None:

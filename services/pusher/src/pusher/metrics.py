@@ -77,6 +77,10 @@ class PusherMetrics:
             kind=[CLAIM_OWN, CLAIM_DEAD],
         )
         self.ready_lag = metrics.gauge("ready_lag", "Hints that nobody has followed yet, over all partitions")
+        self.redis_histories = metrics.counter(
+            "redis_histories_total",
+            "Times that Redis was found to be another than before: restarted, failed over, restored",
+        )
         self.retrying = metrics.gauge("retrying_conversations", "Conversations whose last try failed")
         self.unsealed = metrics.counter(
             "unsealed_waits_total", "Times that a batch was kept back because a key was missing"

@@ -7,6 +7,7 @@ restart. So it blocks for a second at most, and looks in between whether it shal
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -38,6 +39,8 @@ class Reader:
     partition: int
     consumer: str
     lease_ms: int
+    lost: Callable[[], None] = lambda: None
+    """Told that the group is gone: then more may be."""
 
     async def run(self, stop: Stop) -> None:
         """Reads and hands over until `stop`; goes on whatever happens to Redis."""
@@ -60,6 +63,7 @@ class Reader:
                 if isinstance(error, BusContractError) and "NOGROUP" in str(error):
                     # Redis lost the group, in a failover or a flush. It is made again from the first hint on.
                     log.warning("the consumer group is gone: making it again")
+                    self.lost()
                     continue
                 log.warning("reading hints failed", extra={"error": str(error)})
                 await self._pause(stop)

@@ -1,4 +1,7 @@
-"""Which history of Redis this is: another id means that writes which were confirmed may be gone."""
+"""Which history of Redis this is: another id means that writes which were confirmed may be gone.
+
+A server has another id after each restart, also from a backup, and a replica that is made the master has another one than its master had.
+"""
 
 from typing import Any, cast
 
@@ -7,7 +10,8 @@ from redis.asyncio import RedisCluster
 from audiobus.bus import Bus
 from audiobus.connection import translated
 from audiobus.conversation import Conversation
-from audiobus.errors import BusContractError
+from audiobus.errors import BusContractError, BusUnavailableError
+from audiobus.servers import servers
 
 
 async def replication_id(bus: Bus, conversation: Conversation) -> str:
@@ -30,3 +34,20 @@ async def replication_id(bus: Bus, conversation: Conversation) -> str:
         if "master_replid" in fields:
             return str(fields["master_replid"])
     raise BusContractError("INFO replication: no master_replid")
+
+
+async def histories(bus: Bus) -> frozenset[str]:
+    """The ids of all masters that answer.
+
+    Raises:
+        BusUnavailableError: not known which masters there are.
+    """
+    found = set()
+    for server in await servers(bus):
+        try:
+            found.add(str((await server.info("replication"))["master_replid"]))
+        except BusUnavailableError:
+            continue  # it shows another id when it is back, if anything became of it
+        except KeyError as error:
+            raise BusContractError("INFO replication: no master_replid") from error
+    return frozenset(found)

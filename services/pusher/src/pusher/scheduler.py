@@ -1,6 +1,7 @@
 """The scheduler: turns what is past due into hints, and finds buffers that are not on `due`.
 
-Every pusher runs one; that several do the same costs a hint too many, which is harmless.
+Every pusher runs one; that several do the same costs a hint too many, which is harmless. `due` can be behind the buffers: a crash, a
+failover that lost it, a backup of an hour ago. So all buffers are walked over each ten minutes, and at once when Redis is another than before.
 """
 
 import asyncio
@@ -14,9 +15,11 @@ from typing import Any, Final, cast
 from audiobus.bus import Bus
 from audiobus.chunk import decode_chunk
 from audiobus.connection import translated
-from audiobus.errors import BadEntryError, BusError
+from audiobus.errors import BadEntryError, BusError, BusUnavailableError
 from audiobus.hints import SCHEDULE_LIMIT, Hints
+from audiobus.servers import SCAN_COUNT, servers
 from pusher.metrics import PusherMetrics
+from pusher.replication_id import histories
 from pusher.unstored import Unstored
 from servicekit.stop import Stop
 
@@ -28,7 +31,8 @@ FIRST_WALK_S: Final = 30.0
 """The first walk comes within so many seconds after the start, so that pushers that start together do not walk together."""
 SPREAD_MS: Final = 30_000
 """What a walk finds falls due within this time, not all at once."""
-SCAN_COUNT: Final = 500
+WALK_AGAIN_S: Final = 30.0
+"""After a walk that could not be finished: a server was away."""
 MOST_READY: Final = 10_000
 """With so many hints that nobody has followed, more of them help nobody: they would grow without bound."""
 CHECKS: Final = 16
@@ -48,17 +52,26 @@ class Scheduler:
     """Younger audio need not be looked at again for the gauge."""
     now_ms: Callable[[], int]
     rng: random.Random = field(default_factory=random.Random)
+    _histories: frozenset[str] = frozenset()
+    """Those that were met so far."""
+    _lost: bool = False
+
+    def lost(self) -> None:
+        """Something that was in Redis is no longer there: `due` may be behind."""
+        self._lost = True
 
     async def run(self, stop: Stop) -> None:
-        """A tick a second, a walk in ten minutes; goes on whatever happens to Redis."""
+        """A tick a second, a walk in ten minutes or when Redis is another; goes on whatever happens to Redis."""
         clock = asyncio.get_running_loop()
         walk_at = clock.time() + self.rng.uniform(0, FIRST_WALK_S)
         while not stop.is_set():
             try:
                 await self.tick()
-                if clock.time() >= walk_at:
-                    walk_at = clock.time() + WALK_S
+                if await self.is_another() or clock.time() >= walk_at:
+                    walk_at = clock.time() + WALK_AGAIN_S
                     await self.walk()
+                    self._lost = False
+                    walk_at = clock.time() + WALK_S
             except BusError as error:
                 log.warning("scheduling failed", extra={"error": str(error)})
             except Exception:
@@ -81,27 +94,45 @@ class Scheduler:
         self.metrics.ready_lag.set(lag)
         await self._look_at_oldest()
 
+    async def is_another(self) -> bool:
+        """Whether Redis is not the one that it was at the last look: restarted, failed over, restored, or emptied."""
+        found = await histories(self.bus)
+        known, self._histories = self._histories, self._histories | found
+        if known and not found <= known:
+            self.metrics.redis_histories.inc()
+            log.warning(
+                "Redis is another than before: every buffer is looked for, and what it lost is looked for in the bucket"
+            )
+            self._lost = True
+        return self._lost
+
     async def walk(self) -> int:
-        """Puts every buffer on `due` that is missing there, and counts the dead letters; how many buffers there are."""
-        keys: list[bytes] = []
+        """Puts every buffer on `due` that is missing there, and counts the dead letters; how many buffers there are.
+
+        Raises:
+            BusUnavailableError: not all servers could be walked; those that answer were.
+        """
         buffers = 0
-        with translated("walk"):
-            client = cast("Any", self.bus.client)
-            # On a cluster redis-py asks every master.
-            async for key in client.scan_iter(
-                match=self.bus.keys.audio_pattern(), count=SCAN_COUNT, _type="stream"
-            ):
-                keys.append(key)
-                buffers += 1
-                if len(keys) == SCAN_COUNT:
+        away: BusUnavailableError | None = None
+        for server in await servers(self.bus):
+            try:
+                async for keys in server.streams(self.bus.keys.audio_pattern()):
+                    buffers += len(keys)
                     await self._put_on_due(keys)
-                    keys = []
-            await self._put_on_due(keys)
-            dead = 0
+            except BusUnavailableError as error:
+                away = error
+        if away is not None:
+            raise away
+        await self._count_dead()
+        return buffers
+
+    async def _count_dead(self) -> None:
+        dead = 0
+        client = cast("Any", self.bus.client)
+        with translated("walk"):
             async for key in client.scan_iter(match=f"{self.bus.keys.prefix}dead:{{*}}", count=SCAN_COUNT):
                 dead += int(await client.hlen(key))
         self.metrics.dead_letters.value = dead
-        return buffers
 
     async def _put_on_due(self, keys: list[bytes]) -> None:
         pipeline = cast("Any", self.bus.client).pipeline(transaction=False)
@@ -114,7 +145,8 @@ class Scheduler:
             at_ms = self.now_ms() + self.rng.randrange(SPREAD_MS)
             # NX: what is there keeps its time.
             pipeline.execute_command("ZADD", due, "NX", at_ms, conversation.tag)
-        await pipeline.execute()
+        with translated("walk"):
+            await pipeline.execute()
 
     async def _look_at_oldest(self) -> None:
         """Keeps the gauge true: another pusher may have stored what was the oldest here."""

@@ -118,7 +118,14 @@ async def _serve(
                 work.create_task(scheduler.run(stop), name="scheduler")
                 for partition in range(bus.keys.partitions):
                     reader = Reader(
-                        hints, blocking, dispatch, metrics, partition, settings.consumer, lease_ms
+                        hints,
+                        blocking,
+                        dispatch,
+                        metrics,
+                        partition,
+                        settings.consumer,
+                        lease_ms,
+                        lost=scheduler.lost,
                     )
                     work.create_task(reader.run(stop), name=f"reader {partition}")
                 await stop.wait()
