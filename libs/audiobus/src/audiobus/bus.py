@@ -35,6 +35,7 @@ from audiobus.errors import (
 from audiobus.keys import Keys
 from audiobus.letter import encode_letter
 from audiobus.position import Position
+from audiobus.redis_clock import RedisClock
 from audiobus.script import Argument, script
 from audiobus.state import STATE_FIELDS, ConversationState, PreRoll
 from audiobus.usage import UsageTotal, UserRequest, UserState, conversation_totals
@@ -67,6 +68,7 @@ class Bus:
         self.keys = Keys(prefix, partitions or (CLUSTER_PARTITIONS if is_cluster(url) else 1))
         self.wait_replicas = wait_replicas
         self.client: Client = open_client(url)
+        self.clock = RedisClock(self)
 
     async def __aenter__(self) -> Self:
         return self
@@ -117,7 +119,8 @@ class Bus:
             now_ms: unix ms.
             resume: epoch of a session to go on with.
             own: the socket opens its own session again, however long it was silent.
-            arrived_ms: when the socket connected, unix ms; `now_ms` where not given. It never displaces one that came later.
+            arrived_ms: when the socket connected, unix ms of Redis (`clock`); `now_ms` where not given. It never displaces one that
+                came later.
 
         Raises:
             ConversationDeletedError, MergingError: nothing may be recorded into it.

@@ -1,20 +1,23 @@
 """What all sockets of a process share, and their clock. Must not decide anything."""
 
-import time
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from audiobus import Bus, Hints, Writer
 from listen.budget import Budget
+from listen.clock import SteadyClock
 from listen.handover import Handover
 from listen.high_water import HighWater
 from listen.late_usage import LateUsage
 from listen.metrics import ListenMetrics
 
+_clock = SteadyClock()
+"""One for the process: its sockets measure against each other."""
+
 
 def now_ms() -> int:
-    """Unix time."""
-    return time.time_ns() // 1_000_000
+    """Unix time, which never stands still and never goes back."""
+    return _clock.now_ms()
 
 
 @dataclass(frozen=True, slots=True)

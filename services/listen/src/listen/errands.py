@@ -58,7 +58,7 @@ class Socket(Protocol):
 class Errands:
     """The errands of one socket."""
 
-    __slots__ = ("_backend", "_encoder", "_hints", "_session", "_socket", "_tasks", "_terms")
+    __slots__ = ("_arrived", "_backend", "_encoder", "_hints", "_session", "_socket", "_tasks", "_terms")
 
     def __init__(
         self, terms: Terms, session: Session, encoder: SocketEncoder, backend: Backend, socket: Socket
@@ -71,6 +71,7 @@ class Errands:
         self._tasks: set[asyncio.Task[None]] = set()
         self._hints = 0
         """Being placed."""
+        self._arrived: tuple[tuple[Conversation, int], int] | None = None
 
     def run(self, action: Action) -> None:
         """Sets off to do it."""
@@ -138,6 +139,7 @@ class Errands:
         if self._socket.over:
             return
         try:
+            arrived_ms = await self._arrival(conversation, action.arrived_ms)
             answer = await self._backend.bus.open(
                 conversation,
                 owner=self._terms.owner,
@@ -145,13 +147,21 @@ class Errands:
                 now_ms=now_ms(),
                 resume=action.resume,
                 own=action.own,
-                arrived_ms=action.arrived_ms,
+                arrived_ms=arrived_ms,
             )
         except BusError as error:
             self._failed("open", error)
         else:
             self._socket.feed(lambda: self._session.opened(answer, now_ms()))
-            handover.opened(conversation, self._socket, action.arrived_ms)
+            handover.opened(conversation, self._socket, arrived_ms)
+
+    async def _arrival(self, conversation: Conversation, arrived_ms: int) -> int:
+        """When the socket came, on the clock that all processes share; asked once, for it stays the same."""
+        asked = (conversation, arrived_ms)
+        if self._arrived is None or self._arrived[0] != asked:
+            ago_ms = now_ms() - arrived_ms
+            self._arrived = (asked, await self._backend.bus.clock.ms(conversation, ago_ms))
+        return self._arrived[1]
 
     async def _ask(self, action: AskToStore) -> None:
         conversation = Conversation(self._terms.uid, action.conversation_id)

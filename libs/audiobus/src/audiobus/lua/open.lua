@@ -1,7 +1,7 @@
 -- Makes a socket the owner of a conversation, and begins or resumes a session.
 -- KEYS conv, audio, tomb
 -- ARGV owner, now_ms, format, epoch to resume or '', '1' if the socket opens its own session again, resumable_ms, ends_kept_ms,
---      when the socket arrived, unix ms
+--      when the socket arrived, unix ms of this server
 -- Answers {'resumed', epoch, offset, pos, in, settled, used, former use} | {'fresh', epoch, former end or false, in, former use}
 --       | {'deleted'} | {'merging', target} | {'format', recorded} | {'stale', owner}
 if redis.call('EXISTS', KEYS[3]) == 1 then return {'deleted'} end
@@ -11,7 +11,9 @@ local h = redis.call('HMGET', conv, 'newest', 'format', 'closed', 'last_ms', 'me
 if h[5] then return {'merging', h[5]} end
 -- A request may be executed long after its socket is gone: it must not displace one that came later. A socket that opens its own
 -- session again displaces only one that came earlier: then Redis has lost that this one came, with what else it lost.
-if h[9] and h[9] ~= owner then
+-- Who has ended the newest session holds nothing any more.
+local over = h[3] and h[1] and h[3] == string.match(h[1], '^(%d+)')
+if h[9] and h[9] ~= owner and not over then
   local arrived, own = tonumber(ARGV[8]), ARGV[5] == '1'
   local came = tonumber(h[10] or (own and ARGV[8] or '0'))
   if came > arrived or own and came == arrived then return {'stale', h[9]} end
