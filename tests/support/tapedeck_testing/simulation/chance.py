@@ -1,0 +1,118 @@
+"""All chance of one history, from its seed; what happened, as a trace; and how often each fault hit.
+
+Swarm testing (Groce and others, 2012): each history has only some kinds of faults, each at a rate of its own, so that rare kinds
+are not drowned by frequent ones, and some histories go on for long under a single kind.
+"""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+RATES: Final[dict[str, tuple[float, float]]] = {
+    # At each command to Redis, and each request to the bucket.
+    "redis: request lost": (0.005, 0.08),
+    "redis: reply lost": (0.005, 0.08),
+    "redis: executed late": (0.005, 0.06),
+    "redis: executed twice": (0.005, 0.06),
+    "redis: slow": (0.01, 0.10),
+    "redis: pipeline torn": (0.01, 0.15),
+    "bucket: 5xx": (0.02, 0.40),
+    "bucket: reply lost": (0.02, 0.40),
+    "bucket: lands late": (0.02, 0.30),
+    "bucket: slow": (0.05, 0.40),
+    "process: killed before a request": (0.001, 0.02),
+    "process: killed after a request": (0.001, 0.02),
+    "process: killed after an answer": (0.001, 0.02),
+    "process: stopped": (0.001, 0.02),
+    # In a second.
+    "line: cut": (0.02, 0.25),
+    "line: half-open": (0.02, 0.25),
+    "socket: taken over": (0.01, 0.12),
+    "device: forgets its session": (0.05, 0.40),
+    "user: protection changes": (0.02, 0.10),
+    "process: killed": (0.01, 0.06),
+    "process: stopped for long": (0.01, 0.06),
+    "process: asked to end": (0.01, 0.06),
+    "redis: away": (0.01, 0.06),
+    "redis: full": (0.01, 0.06),
+    "redis: groups gone": (0.01, 0.08),
+    "redis: hints gone": (0.01, 0.08),
+    "redis: last writes lost": (0.02, 0.10),
+    "bucket: away": (0.01, 0.08),
+}
+"""Each kind of fault, with the least and the greatest rate that a history may have of it."""
+LOSSY: Final = "redis: last writes lost"
+PART: Final = 0.4
+"""Of the kinds a history has so many, about."""
+
+
+class Chance:
+    """The dice of one history."""
+
+    def __init__(self, seed: int, faults: Sequence[str] | None = None, *, tracing: bool = False) -> None:
+        """`faults`: only these kinds; None leaves it to the seed."""
+        self.seed = seed
+        self.dice = random.Random(seed)
+        self.hits: Counter[str] = Counter()
+        self.lines: list[str] = []
+        self.digest = 0
+        """Of everything that happened: the same for the same seed."""
+        self.now: Callable[[], float] = lambda: 0.0
+        self.tracing = tracing
+        self._calm = False
+        chosen = [kind for kind in RATES if self.dice.random() < PART] if faults is None else faults
+        self._rates = {kind: self.dice.uniform(*RATES[kind]) for kind in chosen}
+
+    def has(self, kind: str) -> bool:
+        """Whether this history has faults of the kind."""
+        return kind in self._rates
+
+    def strikes(self, kind: str, share: float = 1.0) -> bool:
+        """Whether a fault of the kind happens here."""
+        rate = self._rates.get(kind)
+        if rate is None or self._calm or self.dice.random() >= rate * share:
+            return False
+        self.hit(kind)
+        return True
+
+    def pick(self, kinds: Sequence[str]) -> str | None:
+        """Which of these faults happens here, if any: at most one."""
+        if self._calm:
+            return None
+        at = self.dice.random()
+        for kind in kinds:
+            at -= self._rates.get(kind, 0.0)
+            if at < 0:
+                self.hit(kind)
+                return kind
+        return None
+
+    def hit(self, kind: str) -> None:
+        """A fault has happened."""
+        self.hits[kind] += 1
+        self.note(kind)
+
+    def calm(self) -> None:
+        """No more faults."""
+        self._calm = True
+        self.note("all faults end")
+
+    def between(self, least: float, most: float) -> float:
+        return self.dice.uniform(least, most)
+
+    def note(self, text: str) -> None:
+        """Something happened."""
+        line = f"{self.now():10.3f} {text}"
+        self.digest = zlib.crc32(line.encode(), self.digest)
+        if self.tracing:
+            self.lines.append(line)
+
+    def tell(self, text: str) -> None:
+        """For the trace alone; costs time: ask `tracing` first."""
+        self.lines.append(f"{self.now():10.3f}   {text}")

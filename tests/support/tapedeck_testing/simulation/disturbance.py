@@ -1,0 +1,66 @@
+"""The faults that strike a world as a whole, once a second: what kills, stops, fills, empties and cuts off.
+
+Those at a single request are the server's and the bucket's, those of a line the recorder's.
+"""
+
+from __future__ import annotations
+
+from contextvars import Context
+from typing import TYPE_CHECKING
+
+from audiobus.keys import GROUP
+from tapedeck_testing.simulation.chance import LOSSY
+from tapedeck_testing.simulation.server import REPLICA_S
+from tapedeck_testing.simulation.virtual_loop import PROCESS
+
+if TYPE_CHECKING:
+    from tapedeck_testing.simulation.world import World
+
+
+def disturb(world: World) -> None:
+    """Whatever strikes now."""
+    _processes(world)
+    _redis(world)
+    chance = world.chance
+    if chance.strikes("bucket: away"):
+        world.bucket.away_until = world.loop.time() + chance.between(1.0, 20.0)
+    if chance.strikes("user: protection changes"):
+        level = chance.dice.choice(("enhanced", "standard"))
+        uid = chance.dice.choice(world.recorders).stories[0].tape.uid
+        world.server.meddle("HSET", world.keys.user(uid), "protection", level)
+
+
+def _processes(world: World) -> None:
+    chance = world.chance
+    services = [one for one in (*world.listeners, *world.pushers) if one is not None and not one.process.dead]
+    if not services:
+        return
+    for kind in ("process: killed", "process: stopped for long"):
+        if chance.strikes(kind):
+            world.harm(chance.dice.choice(services).process, kind)
+    if chance.strikes("process: asked to end"):
+        service = chance.dice.choice(services)
+        if service.stop is not None and not service.process.dead and not service.process.paused:
+            context = Context()
+            context.run(PROCESS.set, service.process)
+            world.loop.call_soon(service.stop.set, context=context)
+
+
+def _redis(world: World) -> None:
+    chance, server, now = world.chance, world.server, world.loop.time()
+    if chance.strikes("redis: away"):
+        server.away_until = now + chance.between(0.5, 12.0)
+    if chance.strikes("redis: full"):
+        server.fill(now + chance.between(0.5, 8.0))
+    if chance.strikes("redis: groups gone"):
+        server.meddle("XGROUP", "DESTROY", world.keys.ready(0), GROUP)
+    if chance.strikes("redis: hints gone"):
+        server.meddle("DEL", world.keys.ready(0))
+    if not server.lagging and chance.strikes(LOSSY):
+        server.begin_to_lag()
+        world.loop.call_later(chance.between(0.05, REPLICA_S), _fail_over, world, context=Context())
+
+
+def _fail_over(world: World) -> None:
+    world.chance.note("Redis has lost its last writes")
+    world.server.fail_over()

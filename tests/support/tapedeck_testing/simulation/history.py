@@ -1,0 +1,197 @@
+"""What a correct history is: the promises, as a check of what was sent and told against what lies in the bucket. Pure; an empty list is a pass.
+
+Small enough to be read whole. The identity of a recorded byte is (conversation, epoch, offset); every packet carries its tape's
+number and its own, so that what is stored says by itself where it belongs.
+
+At rest, when all faults have ended:
+
+1. every acked byte is stored (`_complete`), and nothing that was not sent;
+2. no byte lies in two objects (`_doubled`), and no packet is stored twice (`_packets`);
+3. each run begins when its first packet was captured, by the sample clock (`_times`), and an object's name, tags and metadata say what
+   lies in it (`opened`);
+4. nothing waits, no cut stands, and received = stored + waiting + dead + deleted (`at_rest`).
+
+While faults go on, whoever reads the live tail first and the bucket second finds every byte that was acked before (`readable`).
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from audiostore.batch import batch_end_ms, batch_facts, batch_start_ms, read_batch
+from audiostore.names import parse_name
+from audiostore.sealing import open_sealed
+from tapedeck_testing.simulation.tape import LEAD, PACKET_MS, number_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from audiobus.census import Balance
+    from audiocodec.span import Span
+    from audiostore.key_ring import KeyRing
+    from tapedeck_testing.simulation.bucket import Held
+    from tapedeck_testing.simulation.recorder import Spell, Story
+
+RENAMED_MS: Final = 30
+"""Where a name is taken by other runs, `end` grows by a millisecond until it is free."""
+TOLERANCE: Final = 48
+"""A millisecond: starts are said in whole ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What Redis says of one conversation at rest."""
+
+    waits: bool
+    """An entry lies in the buffer, or a cut stands."""
+    balance: Balance
+
+
+def opened(held: Held, uid: str, cid: str, ring: KeyRing) -> tuple[list[Span], list[str]]:
+    """The spans of an object, and what its name, tags and metadata say wrongly."""
+    name = parse_name(held.info.name)
+    if name is None:
+        return [], [f"{held.info.name} is no name of a batch"]
+    data = open_sealed(held.data, ring, uid) if name.sealed else held.data
+    batch = read_batch(data)
+    found = []
+    if (name.uid, name.conversation_id) != (uid, cid) or batch.conversation_id != cid:
+        found.append(f"{held.info.name} holds audio of {batch.conversation_id}")
+    if name.start_ms != batch_start_ms(batch):
+        found.append(f"{held.info.name} begins at {batch_start_ms(batch)}")
+    if not batch_end_ms(batch) <= name.end_ms <= batch_end_ms(batch) + RENAMED_MS:
+        found.append(f"{held.info.name} ends at {batch_end_ms(batch)}")
+    told = [
+        (span.epoch, span.first_offset, span.end_offset, span.start_48k, span.samples)
+        for span in batch_facts(held.info.metadata or {}).spans
+    ]
+    if told != [
+        (span.epoch, span.first_offset, span.end_offset, span.start_48k, span.samples) for span in batch.spans
+    ]:
+        found.append(f"{held.info.name}: its metadata say something else than its tags")
+    return list(batch.spans), found
+
+
+def wrong(story: Story, spans: Iterable[Span], books: Books, *, lossy: bool) -> list[str]:
+    """What is wrong with one recording at rest.
+
+    `lossy`: Redis lost what it had confirmed, and the device kept what was not stored: then it may send again what lies in the bucket
+    already, under another session; readers play it once.
+    """
+    ordered = sorted(spans, key=lambda span: (span.epoch, span.first_offset, span.end_offset))
+    found = [*story.violations, *_doubled(ordered), *_times(story, ordered), *at_rest(books)]
+    if story.deleted:
+        return found
+    if not story.done:
+        found.append(f"its device never ended: acked {story.acked} of {story.tape.total}")
+    if not lossy:
+        found += _complete(story, ordered)
+        there = sum(span.samples for span in ordered)
+        if books.balance.stored != there:
+            found.append(f"{books.balance.stored} samples are counted as stored, {there} are")
+    return found + _packets(story, ordered, lossy=lossy)
+
+
+def at_rest(books: Books) -> list[str]:
+    """Nothing waits, nothing is dead, and the sums are right."""
+    found = []
+    balance = books.balance
+    if books.waits or balance.waiting or balance.dead:
+        found.append(f"it does not come to rest: {balance}")
+    if balance.difference:
+        found.append(f"the books do not balance by {balance.difference} samples: {balance}")
+    return found
+
+
+def readable(spells: Sequence[tuple[int, int]], spans: Iterable[Span]) -> list[str]:
+    """What of the acked bytes (epoch, and how many of its bytes) cannot be read in these spans."""
+    reached = dict.fromkeys((epoch for epoch, _ in spells), 0)
+    for span in sorted(spans, key=lambda span: (span.epoch, span.first_offset)):
+        if span.first_offset <= reached.get(span.epoch, -1):
+            reached[span.epoch] = max(reached[span.epoch], span.end_offset)
+    return [
+        f"session {epoch}: {acked} bytes were acked, and from {reached[epoch]} on they cannot be read"
+        for epoch, acked in spells
+        if reached[epoch] < acked
+    ]
+
+
+def _doubled(spans: Sequence[Span]) -> list[str]:
+    return [
+        f"stored twice: session {one.epoch}, {one.first_offset}-{one.end_offset} and {two.first_offset}-{two.end_offset}"
+        for one, two in itertools.pairwise(spans)
+        if one.epoch == two.epoch and two.first_offset < one.end_offset
+    ]
+
+
+def _complete(story: Story, spans: Sequence[Span]) -> list[str]:
+    """Every acked byte of every session is there, without a hole, up to where the next session went on."""
+    known = {spell.epoch for spell in story.spells}
+    found = [
+        f"session {epoch} is nobody's"
+        for epoch in sorted({span.epoch for span in spans if span.packets} - known)
+    ]
+    for spell in story.spells:
+        found += _session(story, spell, [span for span in spans if span.epoch == spell.epoch])
+    return found
+
+
+def _session(story: Story, spell: Spell, pieces: Sequence[Span]) -> list[str]:
+    at, found = spell.base, []
+    for piece in pieces:
+        if spell.base + piece.first_offset > at:
+            found.append(f"missing: {at}-{spell.base + piece.first_offset} of {story.tape.total}")
+        at = spell.base + piece.end_offset
+    promised = spell.acked if story.forgot or spell.end is None else max(spell.acked, spell.end)
+    if at < promised:
+        found.append(f"missing: {at}-{promised} of {story.tape.total}, at the end of session {spell.epoch}")
+    most = spell.furthest if spell.end is None else spell.end
+    if at > most:
+        found.append(f"session {spell.epoch} holds up to {at}, and the next one begins at {most}")
+    return found
+
+
+def _packets(story: Story, spans: Sequence[Span], *, lossy: bool) -> list[str]:
+    """The packets are those that were sent, in order, and each is there once."""
+    tape = story.tape
+    packets = [packet for span in spans for packet in span.packets]
+    numbers = [number_of(packet) for packet in packets]
+    if any(number != tape.number for number, _ in numbers):
+        return [f"packets of others: {sorted({number for number, _ in numbers})}"]
+    indices = [index for _, index in numbers]
+    if any(tape.packets[index] != packet for index, packet in zip(indices, packets, strict=True)):
+        return ["a packet has changed"]
+    missing = sorted(set(range(len(tape.packets))) - set(indices))
+    if story.forgot:
+        missing = []
+    found = [f"{len(missing)} packets are missing: {missing[:5]}"] if missing else []
+    if not lossy and any(two <= one for one, two in itertools.pairwise(indices)):
+        found.append(f"packets twice or out of order: {len(indices)} of {len(tape.packets)}")
+    return found
+
+
+def _times(story: Story, spans: Iterable[Span]) -> list[str]:
+    found = []
+    for span in spans:
+        if not span.packets:
+            continue
+        index = number_of(span.packets[0])[1]
+        expected = story.tape.captured_ms[index] * 48 - (0 if span.lead else LEAD)
+        if abs(span.start_48k - expected) > TOLERANCE:
+            found.append(f"packet {index} is played {(span.start_48k - expected) / 48:.1f} ms off")
+        if span.samples + span.lead + span.trim != len(span.packets) * PACKET_MS * 48:
+            found.append(
+                f"the run of packet {index} lasts {span.samples} samples with {len(span.packets)} packets"
+            )
+    return found
+
+
+def by_conversation(objects: Mapping[str, Held]) -> dict[tuple[str, str], list[Held]]:
+    """The objects of each conversation, as their names say."""
+    grouped: dict[tuple[str, str], list[Held]] = {}
+    for held in objects.values():
+        _root, uid, cid, _ = held.info.name.split("/")
+        grouped.setdefault((uid, cid), []).append(held)
+    return grouped

@@ -1,0 +1,281 @@
+"""The processes of a world: listeners, pushers and readers, made of the product's own parts as its services put them together.
+
+Owns the wiring, as `listen.service`, `pusher.service` and `storage_api.running` have it, without sockets, signals, health and admin ports.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import random
+from contextlib import ExitStack
+from functools import cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from audiobus import Bus, Hints, Writer
+from audiostore.key_ring import KeySource
+from listen.audio_format import AudioFormat
+from listen.backend import Backend, now_ms
+from listen.budget import Budget
+from listen.connection import Connection
+from listen.encoding import SocketEncoder
+from listen.errors import RefusedError
+from listen.handover import Handover
+from listen.high_water import HighWater
+from listen.late_usage import LateUsage
+from listen.metrics import ListenMetrics
+from listen.places import Limits as PlaceLimits
+from listen.sockets import Sockets
+from listen.terms import Terms
+from pusher.cutter import Limits
+from pusher.dispatch import Dispatch
+from pusher.maker import Maker
+from pusher.metrics import PusherMetrics
+from pusher.reader import Reader
+from pusher.retries import Retries
+from pusher.scheduler import Scheduler
+from pusher.worker import Worker, unix_ms
+from servicekit.metrics import Metrics
+from servicekit.stop import Stop
+from storage_api.bucket import Bucket as ApiBucket
+from storage_api.keys import Keys
+from storage_api.metrics import StorageMetrics
+from storage_api.recording import Recordings
+from storage_api.workers import Workers
+from tapedeck_testing.simulation.bucket import Bucket, WorldStore
+from tapedeck_testing.simulation.client import Client
+from tapedeck_testing.simulation.tape import LEAD
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tapedeck_testing.simulation.chance import Chance
+    from tapedeck_testing.simulation.line import Line
+    from tapedeck_testing.simulation.server import Server
+    from tapedeck_testing.simulation.virtual_loop import Process, VirtualLoop
+
+FORMAT: Final = AudioFormat("opus", 16_000, 1, LEAD)
+DRAIN_S: Final = 3.0
+KEYS: Final = f"k1:{base64.b64encode(bytes(range(32))).decode()}"
+"""A ring of one key, for users whose audio is sealed."""
+
+
+@cache
+def listen_metrics() -> ListenMetrics:
+    """One for all worlds: nothing here is judged by them, and they cost a thousand times what a message costs."""
+    return ListenMetrics(Metrics("listen", version("tapedeck-listen")))
+
+
+@cache
+def pusher_metrics() -> PusherMetrics:
+    """The same."""
+    return PusherMetrics()
+
+
+@cache
+def storage_metrics() -> StorageMetrics:
+    """The same."""
+    return StorageMetrics(Metrics("storage-api", version("tapedeck-storage-api")))
+
+
+class Ordered(dict[Any, None]):
+    """A set in the order in which its members came: objects have another place in memory in each run."""
+
+    def add(self, member: object) -> None:
+        self[member] = None
+
+    def discard(self, member: object) -> None:
+        self.pop(member, None)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([*self.keys()])
+
+
+class Batches:
+    """How a world cuts: all times are a small part of the real ones, so that much happens in little of it."""
+
+    def __init__(self, dice: random.Random) -> None:
+        self.chunk_ms = dice.choice((240, 500, 1000))
+        self.batch_ms = dice.choice((1500, 3000, 6000))
+        self.idle_ms = dice.choice((2500, 6000))
+        self.lease_ms = dice.choice((3000, 8000))
+        self.due_ms = dice.choice((2000, 6000))
+
+
+def make_bus(server: Server, wait_replicas: int) -> Bus:
+    """A bus over the world's Redis."""
+    bus = Bus("redis://world", wait_replicas=wait_replicas)
+    bus.client = cast("Any", Client(server))
+    return bus
+
+
+class Listener:
+    """One process of listen."""
+
+    def __init__(
+        self, loop: VirtualLoop, process: Process, server: Server, batches: Batches, wait_replicas: int
+    ) -> None:
+        self.loop = loop
+        self.process = process
+        self._server = server
+        self._batches = batches
+        self._wait_replicas = wait_replicas
+        self._sockets: Sockets | None = None
+        self._backend: Backend | None = None
+        self.stop: Stop | None = None
+        self.lines: list[Line] = []
+
+    @property
+    def takes(self) -> bool:
+        """Whether its port is open."""
+        return self._sockets is not None and not self._sockets.leaving and not self.process.dead
+
+    async def run(self) -> None:
+        """As `listen.service.start`."""
+        metrics = listen_metrics()
+        bus = make_bus(self._server, self._wait_replicas)
+        writer = Writer(bus)
+        late_usage = LateUsage(writer, metrics)
+        high_water = HighWater(0.75)
+        sockets = Sockets(PlaceLimits())
+        cast("Any", sockets)._connections = Ordered()
+        self.stop = Stop(DRAIN_S)
+        self._backend = Backend(
+            bus=bus,
+            hints=Hints(bus),
+            writer=writer,
+            encoders=cast("Any", None),
+            metrics=metrics,
+            budget=Budget(64 * 1024 * 1024),
+            high_water=high_water,
+            late_usage=late_usage,
+            handover=Handover(),
+        )
+        self._sockets = sockets
+        async with asyncio.TaskGroup() as tasks:
+            writing = tasks.create_task(writer.run())
+            totalling = tasks.create_task(late_usage.run())
+            pulsing = tasks.create_task(sockets.pulse())
+            await self.stop.wait()
+            await sockets.leave(max(0.0, self.stop.remaining_s() - 1.0))
+            pulsing.cancel()
+            await late_usage.close(totalling, self.stop.remaining_s() / 2)
+            writer.close()
+            await asyncio.wait({writing}, timeout=max(0.0, self.stop.remaining_s() - 0.2))
+            writing.cancel()
+        await bus.close()
+
+    def accept(self, line: Line, uid: str, cid: str, resume: int | None, owner: str) -> None:
+        """A socket whose handshake is over; runs in the process."""
+        assert self._sockets is not None
+        assert self._backend is not None
+        places = ExitStack()
+        try:
+            places.enter_context(self._sockets.place())
+            places.enter_context(self._sockets.place_of(uid))
+        except RefusedError:
+            line.close(1013)
+            return
+        batches = self._batches
+        terms = Terms(
+            arrived_ms=now_ms(),
+            uid=uid,
+            owner=owner,
+            conversation_id=cid,
+            resume=resume,
+            dialect="v1",
+            audio_format=FORMAT,
+            chunk_ms=batches.chunk_ms,
+            batch_ms=batches.batch_ms,
+            due_ms=batches.due_ms,
+        )
+        encoder = SocketEncoder(FORMAT, bitrate=24_000, complexity=0)
+        connection = Connection(terms, encoder, self._backend, request_id=owner)
+        self.lines.append(line)
+        self._sockets.begin(connection, cast("Any", line), places)
+
+
+class Pusher:
+    """One process of pusher."""
+
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        process: Process,
+        server: Server,
+        bucket: Bucket,
+        batches: Batches,
+        wait_replicas: int,
+        chance: Chance,
+    ) -> None:
+        self.loop = loop
+        self.process = process
+        self._server = server
+        self._bucket = bucket
+        self._batches = batches
+        self._wait_replicas = wait_replicas
+        self._dice = random.Random(chance.dice.random())
+        self.stop: Stop | None = None
+
+    async def run(self) -> None:
+        """As `pusher.service._serve`."""
+        metrics, batches, stop = pusher_metrics(), self._batches, Stop(DRAIN_S)
+        self.stop = stop
+        bus = make_bus(self._server, self._wait_replicas)
+        hints = Hints(bus)
+        limits = Limits(batch_ms=batches.batch_ms, age_ms=batches.batch_ms, idle_ms=batches.idle_ms)
+        consumer = self.process.name
+        worker = Worker(
+            bus,
+            hints,
+            WorldStore(self._bucket),
+            metrics,
+            consumer,
+            limits,
+            stopping=stop.is_set,
+            lease_ms=batches.lease_ms,
+            maker=Maker(KeySource(KEYS)),
+            retries=Retries(self._dice),
+        )
+        scheduler = Scheduler(
+            bus,
+            hints,
+            metrics,
+            worker.unstored,
+            batches.lease_ms,
+            batches.batch_ms,
+            unix_ms,
+            rng=self._dice,
+        )
+        async with asyncio.TaskGroup() as work:
+            dispatch = Dispatch(work, worker.drain, hints.done, at_once=4)
+            work.create_task(scheduler.run(stop))
+            reader = Reader(
+                hints, cast("Any", Client(self._server)), dispatch, metrics, 0, consumer, batches.lease_ms
+            )
+            work.create_task(reader.run(stop))
+            await stop.wait()
+            await dispatch.close(max(0.0, stop.remaining_s() - 1.0))
+        await bus.close()
+
+
+class InlineWorkers(Workers):
+    """Storage-api's threads, without threads."""
+
+    def __init__(self) -> None:
+        """No pool."""
+
+    async def run(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return call(*args, **kwargs)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def make_recordings(loop: VirtualLoop, server: Server, bucket: Bucket) -> Recordings:
+    """Storage-api's way to look at conversations."""
+    api = ApiBucket(
+        WorldStore(bucket), storage_metrics(), InlineWorkers(), Keys(KeySource(KEYS)), clock=loop.time
+    )
+    return Recordings(make_bus(server, 0), api)
