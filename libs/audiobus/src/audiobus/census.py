@@ -11,11 +11,13 @@ from dataclasses import dataclass, fields
 from typing import Any, Final, Self, cast
 
 from audiobus.bus import Bus
-from audiobus.connection import translated
+from audiobus.connection import translate_response, translated
 from audiobus.conversation import Conversation
 from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError, MovingError
 from audiobus.letter import read_letter
+from audiobus.pipeline import execute
+from audiobus.routed import Routed
 
 PAGE: Final = 64
 """Entries, or dead letters, in one read: a quarter of a megabyte."""
@@ -147,12 +149,16 @@ async def numbers(bus: Bus, conversations: Iterable[Conversation]) -> list[Balan
         BusUnavailableError: Redis does not answer.
     """
     found: list[Balance] = []
+    names = [bus.keys.conv(conversation) for conversation in conversations]
+    if not names:
+        return found
     with translated("census"):
-        pipeline = cast("Any", bus.client).pipeline(transaction=False)
-        for conversation in conversations:
-            pipeline.execute_command("HMGET", bus.keys.conv(conversation), "in", "out", "dead", "deleted")
-        rows = await pipeline.execute()
+        rows = await execute(
+            bus.client, [Routed(key, ("HMGET", key, "in", "out", "dead", "deleted")) for key in names]
+        )
     for row in rows:
+        if isinstance(row, Exception):
+            raise translate_response("census", row)
         received, stored, dead, deleted = (_number(value) for value in row)
         found.append(Balance(received, stored, received - stored - dead - deleted, dead, deleted))
     return found

@@ -18,6 +18,8 @@ CHUNK_FIELD: Final = b"c"
 OPEN_FIELD: Final = b"o"
 SAMPLES_FIELD: Final = b"s"
 """Beside the chunk: how many samples `append` counted for it. Entries of earlier versions lack it."""
+HEAD_BYTES: Final = 11
+"""The beginning of a chunk that says its version and when it was made: array, version, at_ms."""
 MAX_CHUNK_BYTES: Final = 4 * 1024 * 1024
 """An entry above this is refused before it is parsed: eight seconds of the largest packets stay below."""
 MAX_PACKETS: Final = 8192
@@ -95,6 +97,19 @@ def decode_chunk(data: bytes) -> Chunk:
         raise BadEntryError(f"chunk entry: {error}") from error
     _check(chunk)
     return chunk
+
+
+def made_ms(head: bytes) -> int | None:
+    """When a chunk was made (`at_ms`), from its first HEAD_BYTES; None where a chunk of this version does not begin so."""
+    if len(head) < 3 or head[0] & 0xF0 != 0x90 or head[1] != VERSION:
+        return None
+    if head[2] == 0xCF and len(head) >= HEAD_BYTES:
+        return int.from_bytes(head[3:HEAD_BYTES], "big")
+    # A clock before February 1970 fits into fewer bytes.
+    widths = {0xCC: 1, 0xCD: 2, 0xCE: 4}
+    if head[2] in widths and len(head) >= 3 + widths[head[2]]:
+        return int.from_bytes(head[3 : 3 + widths[head[2]]], "big")
+    return head[2] if head[2] < 0x80 else None
 
 
 def _check(chunk: Chunk) -> None:

@@ -108,6 +108,10 @@ class Keys:
         """Stream: hints, conversations to look at now."""
         return f"{self.prefix}ready:{{{partition}}}"
 
+    def census_lease(self) -> str:
+        """String: the pusher that adds up the books, with a time limit."""
+        return f"{self.prefix}census:{{lease}}"
+
     def due(self, partition: int) -> str:
         """Sorted set: conversation to the unix ms at which it must be looked at, at the latest."""
         return f"{self.prefix}due:{{{partition}}}"

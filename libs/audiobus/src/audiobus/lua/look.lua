@@ -1,0 +1,22 @@
+-- What the books say of a conversation, and how its buffer begins. Changes nothing.
+-- KEYS conv, audio, dead
+-- ARGV bytes of each chunk that say when it was made
+-- Answers {in, out, dead, deleted (each '' where missing), entries, letters, epoch of the first entry with audio or '',
+--          beginnings of the first chunks}
+local h = redis.call('HMGET', KEYS[1], 'in', 'out', 'dead', 'deleted')
+local entries = redis.call('XLEN', KEYS[2])
+local epoch, heads = '', {}
+-- Openings without audio lie between: a device may come back many times before it says anything.
+for _, count in ipairs({3, 64}) do
+  if entries > 0 and #heads == 0 then
+    for _, row in ipairs(redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', count)) do
+      for i = 1, #row[2], 2 do
+        if row[2][i] == 'c' then
+          if epoch == '' then epoch = string.match(row[1], '^(%d+)') end
+          heads[#heads + 1] = string.sub(row[2][i + 1], 1, ARGV[1])
+        end
+      end
+    end
+  end
+end
+return {h[1] or '', h[2] or '', h[3] or '', h[4] or '', entries, redis.call('HLEN', KEYS[3]), epoch, heads}

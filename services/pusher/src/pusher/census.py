@@ -1,0 +1,172 @@
+"""The census: one pusher at a time adds up what all conversations have received, and where it is.
+
+Owns the lease for that, and how often it is done. What waits, and since when, is looked up for the conversations with a buffer, every few
+seconds; the books of everything that Redis knows are added up more seldom. Both leave most of the time to draining, however much there is.
+It only reads: a census that fails costs a gauge that is behind.
+"""
+
+import asyncio
+import heapq
+import logging
+import random
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from audiobus.bus import Bus
+from audiobus.census import Balance, exact, pages_of_known
+from audiobus.conversation import Conversation
+from audiobus.errors import BadEntryError, BusError, MovingError
+from audiobus.look import look, on_due
+from audiobus.script import script
+from pusher.books import Books
+from pusher.unstored import Unstored
+from servicekit.stop import Stop
+
+log = logging.getLogger(__name__)
+
+TICK_S: Final = 2.0
+LEASE_MS: Final = 30_000
+"""So long after its end another pusher counts."""
+SHARE: Final = 0.01
+"""Of the time: so much may a census take, as long as the periods below allow it."""
+WAITING_S: Final = (5.0, 60.0)
+"""What waits is counted as often as the first, as seldom as the second."""
+BOOKS_S: Final = (30.0, 3_600.0)
+"""The same for the books."""
+OLDEST: Final = 64
+"""Conversations with the oldest audio, which are looked at again between two counts."""
+PROBES: Final = 8
+"""Conversations whose entries and letters are added up one by one in each count of the books, by chance."""
+
+
+@dataclass(slots=True)
+class Period:
+    """When something comes again that takes a share of the time. Pure."""
+
+    least_s: float
+    most_s: float
+    at_s: float = 0.0
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether its time has come."""
+        return now_s >= self.at_s
+
+    def took(self, begun_s: float, now_s: float) -> None:
+        """It ended now."""
+        pause = (now_s - begun_s) / SHARE
+        self.at_s = now_s + min(self.most_s, max(self.least_s, pause))
+
+
+@dataclass(slots=True)
+class Census:
+    """Counts until it is asked to stop."""
+
+    bus: Bus
+    books: Books
+    unstored: Unstored
+    holder: str
+    now_s: Callable[[], float] = time.monotonic
+    rng: random.Random = field(default_factory=random.Random)
+    _waiting: Period = field(default_factory=lambda: Period(*WAITING_S))
+    _all: Period = field(default_factory=lambda: Period(*BOOKS_S))
+    _held_s: float = 0.0
+    """Until when the lease is sure to be ours, by `now_s`."""
+
+    async def run(self, stop: Stop) -> None:
+        """A look at the clock every few seconds; goes on whatever happens to Redis. At the end another pusher may take over at once."""
+        self.unstored.speaks = False
+        while not stop.is_set():
+            try:
+                await self.tick()
+            except BusError as error:
+                # What was counted last stays shown: the oldest audio goes on growing older.
+                log.warning("counting the audio failed", extra={"error": str(error)})
+            except Exception:
+                # A defect, ours or a library's: the gauges would stand still, and nobody would know.
+                log.critical("counting the audio broke", exc_info=True)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), TICK_S)
+        with suppress(BusError):
+            await script("release").run(self.bus.client, [self.bus.keys.census_lease()], [self.holder])
+
+    async def tick(self) -> None:
+        """Counts what is to be counted now, if no other pusher does."""
+        if not await self._take_lease():
+            self.unstored.speaks = False
+            self.books.silent()
+            self._waiting.at_s = self._all.at_s = 0.0
+            return
+        for period, count in ((self._waiting, self.count_waiting), (self._all, self.count_all)):
+            begun_s = self.now_s()
+            if period.is_due(begun_s):
+                await count()
+                period.took(begun_s, self.now_s())
+
+    async def count_waiting(self) -> None:
+        """Adds up what waits in all buffers, and finds the oldest audio."""
+        samples = 0
+        oldest: list[tuple[int, Conversation]] = []
+        for partition in range(self.bus.keys.partitions):
+            async for page in on_due(self.bus, partition):
+                looks = await look(self.bus, page)
+                samples += sum(max(0, one.balance.waiting) for one in looks)
+                oldest += [(one.oldest_ms, one.conversation) for one in looks if one.oldest_ms is not None]
+                oldest = heapq.nsmallest(OLDEST, oldest)
+                await self._hold()
+        for since_ms, conversation in oldest:
+            self.unstored.saw(conversation, since_ms)
+        self.unstored.speaks = True
+        self.books.waiting(samples)
+
+    async def count_all(self) -> None:
+        """Adds up the books of everything that Redis knows. A few conversations, and those whose numbers cannot be true, are looked into."""
+        total = Balance()
+        doubtful: list[Conversation] = []
+        probes: list[tuple[float, Conversation]] = []
+        async for page in pages_of_known(self.bus):
+            for one in await look(self.bus, page):
+                total += one.balance
+                if one.suspicious:
+                    doubtful.append(one.conversation)
+                elif one.entries or one.letters:
+                    probes.append((self.rng.random(), one.conversation))
+            probes = heapq.nsmallest(PROBES, probes)
+            await self._hold()
+        unbalanced = 0
+        for conversation in [*doubtful, *(one for _, one in probes)]:
+            unbalanced += await self._is_unbalanced(conversation)
+            await self._hold()
+        self.books.total(total, unbalanced)
+
+    async def _is_unbalanced(self, conversation: Conversation) -> bool:
+        try:
+            balance = await exact(self.bus, conversation)
+        except MovingError:
+            return False
+        except BadEntryError as error:
+            log.critical(
+                "the books of a conversation cannot be read",
+                extra={"conversation_id": conversation.cid, "error": str(error)},
+            )
+            return True
+        if balance.difference:
+            log.critical(
+                "the books of a conversation do not add up",
+                extra={"conversation_id": conversation.cid, "samples": balance.difference},
+            )
+        return bool(balance.difference)
+
+    async def _take_lease(self) -> bool:
+        asked_s = self.now_s()
+        keys = [self.bus.keys.census_lease()]
+        taken = bool(await script("lease").run(self.bus.client, keys, [self.holder, LEASE_MS]))
+        self._held_s = asked_s + LEASE_MS / 1000 if taken else 0.0
+        return taken
+
+    async def _hold(self) -> None:
+        """Renews the lease in the middle of a long count."""
+        if self.now_s() > self._held_s - LEASE_MS / 2000:
+            await self._take_lease()

@@ -1,0 +1,182 @@
+"""One pusher adds up what waits, since when, and whether the books add up."""
+
+import asyncio
+
+import pytest
+
+from audiobus.census import Balance
+from audiobus.conversation import Conversation
+from audiobus.errors import BusUnavailableError
+from pusher.books import PARTS, Books
+from pusher.census import LEASE_MS, OLDEST, Census, Period
+from pusher.unstored import Unstored
+from servicekit.metrics import Metrics
+from servicekit.stop import Stop
+
+SECOND = 48_000
+
+
+class Shown:
+    """A census of its own, and what it shows."""
+
+    def __init__(self, bus, holder: str) -> None:
+        self.metrics = Metrics("pusher", "0")
+        self.unstored = Unstored()
+        self.s = 0.0
+        self.census = Census(bus, Books(self.metrics), self.unstored, holder, now_s=lambda: self.s)
+
+    def __getitem__(self, name: str) -> float:
+        found = self.metrics.registry.get_sample_value(f"tapedeck_{name}")
+        assert found is not None
+        return found
+
+    def balance(self) -> Balance:
+        values = (
+            self.metrics.registry.get_sample_value("tapedeck_audio_balance_seconds", {"part": part})
+            for part in PARTS
+        )
+        return Balance(*(round(value * SECOND) for value in values))
+
+
+@pytest.fixture
+def new_shown(bus):
+    return lambda holder="one": Shown(bus, holder)
+
+
+@pytest.fixture
+async def recorded(new_device, new_worker, hints, memory_store):
+    """Ten seconds of one conversation wait, five of another are stored."""
+    waits = new_device(conversation="waits")
+    await waits.open()
+    await hints.due(waits.conversation, 0)
+    await waits.say(10)
+    stored = new_device(conversation="stored")
+    await stored.open()
+    await stored.say(5)
+    await hints.due(stored.conversation, 0)
+    await stored.bus.ask(stored.conversation, "flush")
+    await new_worker(memory_store).drain(stored.conversation)
+    return waits
+
+
+async def test_what_waits_is_shown_though_this_pusher_never_looked_at_it(recorded, new_shown, clock):
+    shown = new_shown()
+    await shown.census.tick()
+    assert shown["audio_waiting_seconds"] == pytest.approx(10 - 312 / SECOND)
+    # Its first chunk was made a second after the session began, five seconds before the end of the other.
+    assert shown.unstored.age_seconds(clock.ms) == pytest.approx(9 + 5)
+    waiting, stored = 10 * SECOND - 312, 5 * SECOND - 312
+    assert shown.balance() == Balance(waiting + stored, stored, waiting, 0, 0)
+    assert (shown["audio_dead_seconds"], shown["unbalanced_conversations"]) == (0, 0)
+
+
+async def test_one_pusher_shows_it_at_a_time(recorded, new_shown, clock):
+    first, second = new_shown("one"), new_shown("two")
+    for shown in (first, second, first):
+        await shown.census.tick()
+    assert second["audio_waiting_seconds"] == 0
+    assert second.balance() == Balance()
+    assert (second.unstored.age_seconds(clock.ms), first.unstored.age_seconds(clock.ms) > 0) == (0, True)
+    stop = Stop(5)
+    stop.set()
+    await first.census.run(stop)  # at its end it gives the lease back
+    await second.census.tick()
+    assert second["audio_waiting_seconds"] > 0
+    await first.census.tick()
+    assert first["audio_waiting_seconds"] == 0
+    assert first.balance() == Balance()
+    assert first.unstored.age_seconds(clock.ms) == 0
+
+
+async def test_the_lease_is_held_over_a_long_count(recorded, new_shown, bus):
+    shown, other = new_shown("one"), new_shown("two")
+    await shown.census.tick()
+    await bus.command("PEXPIRE", bus.keys.census_lease(), 10 * LEASE_MS)
+    shown.s = LEASE_MS  # much later, as its own clock has it
+    await shown.census.count_waiting()
+    assert 0 < await bus.command("PTTL", bus.keys.census_lease()) <= LEASE_MS
+    await other.census.tick()
+    assert other["audio_waiting_seconds"] == 0
+
+
+async def test_only_the_oldest_are_remembered(new_shown, new_device, hints, clock):
+    for number in range(OLDEST + 3):
+        device = new_device(conversation=f"c{number}")
+        await device.open()
+        await device.say(1)
+        await hints.due(device.conversation, 0)
+    shown = new_shown()
+    await shown.census.tick()
+    assert shown.unstored.oldest()[0].cid == "c0"
+    assert len(shown.unstored._since_ms) == OLDEST
+
+
+async def test_books_that_do_not_add_up_are_told(recorded, new_shown, bus, caplog):
+    shown = new_shown()
+    await bus.command("XDEL", bus.keys.audio(recorded.conversation), str(recorded.session.newest))
+    lost = Conversation("alice", "lost")
+    await bus.command("HSET", bus.keys.conv(lost), "in", SECOND)
+    await bus.command("HSET", bus.keys.conv(Conversation("alice", "broken")), "in", "many")
+    await shown.census.tick()
+    assert shown["unbalanced_conversations"] == 3
+    told = [record.message for record in caplog.records if record.levelname == "CRITICAL"]
+    assert sorted(told) == [
+        "the books of a conversation cannot be read",
+        "the books of a conversation do not add up",
+        "the books of a conversation do not add up",
+    ]
+
+
+async def test_what_was_counted_stays_shown_while_redis_is_away(recorded, new_shown, clock, monkeypatch):
+    shown = new_shown()
+    await shown.census.tick()
+    before = shown.unstored.age_seconds(clock.ms)
+
+    async def away(*_):
+        raise BusUnavailableError("away")
+
+    monkeypatch.setattr("audiobus.script.Script.run", away)
+    with pytest.raises(BusUnavailableError):
+        await shown.census.tick()
+    clock.pass_s(100)
+    assert shown["audio_waiting_seconds"] > 0
+    assert shown.unstored.age_seconds(clock.ms) == before + 100
+
+
+async def test_a_count_waits_for_its_time(recorded, new_shown, bus):
+    shown = new_shown()
+    await shown.census.tick()
+    await bus.command("DEL", bus.keys.conv(recorded.conversation))
+    shown.s = 4
+    await shown.census.tick()
+    assert shown["audio_waiting_seconds"] > 0
+    shown.s = 6
+    await shown.census.tick()
+    assert shown["audio_waiting_seconds"] == 0
+    assert shown.balance().waiting > 0
+    shown.s = 31
+    await shown.census.tick()
+    assert shown.balance().waiting == 0
+
+
+def test_a_count_takes_a_hundredth_of_the_time():
+    period = Period(5, 60)
+    assert period.is_due(0)
+    period.took(10, 10.01)
+    assert (period.is_due(15), period.is_due(15.02)) == (False, True)
+    period.took(20, 20.3)
+    assert (period.is_due(50.2), period.is_due(50.4)) == (False, True)
+    period.took(100, 200)
+    assert period.is_due(260)
+
+
+async def test_it_runs_until_it_is_asked_to_stop(recorded, new_shown, caplog):
+    shown = new_shown()
+    stop = Stop(5)
+    running = asyncio.create_task(shown.census.run(stop))
+    async with asyncio.timeout(10):
+        while not shown["audio_waiting_seconds"]:
+            await asyncio.sleep(0.01)
+    stop.set()
+    await running
+    assert not caplog.records
