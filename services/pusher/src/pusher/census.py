@@ -36,6 +36,8 @@ WAITING_S: Final = (5.0, 60.0)
 """What waits is counted as often as the first, as seldom as the second."""
 BOOKS_S: Final = (30.0, 3_600.0)
 """The same for the books."""
+LAST_WORD_S: Final = 1.0
+"""For giving the lease back at the end."""
 OLDEST: Final = 64
 """Conversations with the oldest audio, which are looked at again between two counts."""
 PROBES: Final = 8
@@ -89,8 +91,9 @@ class Census:
                 log.critical("counting the audio broke", exc_info=True)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), TICK_S)
-        with suppress(BusError):
-            await script("release").run(self.bus.client, [self.bus.keys.census_lease()], [self.holder])
+        # Else it runs out by itself.
+        with suppress(BusError, TimeoutError):
+            await asyncio.wait_for(self._release(), LAST_WORD_S)
 
     async def tick(self) -> None:
         """Counts what is to be counted now, if no other pusher does."""
@@ -165,6 +168,9 @@ class Census:
         taken = bool(await script("lease").run(self.bus.client, keys, [self.holder, LEASE_MS]))
         self._held_s = asked_s + LEASE_MS / 1000 if taken else 0.0
         return taken
+
+    async def _release(self) -> None:
+        await script("release").run(self.bus.client, [self.bus.keys.census_lease()], [self.holder])
 
     async def _hold(self) -> None:
         """Renews the lease in the middle of a long count."""
