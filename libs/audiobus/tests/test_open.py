@@ -51,6 +51,13 @@ async def test_an_abandoned_handshake_displaces_nobody_who_came_later(recorder, 
     assert (await another().open(resume=opened.epoch, arrived_ms=now_ms + 501)).resumed
 
 
+async def test_who_has_ended_the_session_keeps_nobody_away(recorder, another, bus, conversation, now_ms):
+    opened = await recorder.open(arrived_ms=now_ms + 500)
+    await recorder.append(100)
+    await bus.ask(conversation, "end", owner=recorder.owner, ends=True)
+    assert (await another().open(now_ms=now_ms + 900, arrived_ms=now_ms + 100)).epoch > opened.epoch
+
+
 async def test_a_socket_opens_its_own_session_again_before_who_came_earlier_and_no_one_else(
     recorder, another, now_ms
 ):
