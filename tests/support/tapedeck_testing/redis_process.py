@@ -91,6 +91,17 @@ class RedisProcess:
 def make_cluster(binary: str, directory: Path) -> list[RedisProcess]:
     """Three masters that share the slots."""
     nodes = [RedisProcess(binary, directory / f"node{n}", cluster=True).start() for n in range(3)]
+    try:
+        join_cluster(nodes)
+    except BaseException:
+        for node in nodes:
+            node.stop()
+        raise
+    return nodes
+
+
+def join_cluster(nodes: list[RedisProcess]) -> None:
+    """Makes three running nodes without slots a cluster."""
     clients = [redis.Redis(port=node.port, socket_timeout=5) for node in nodes]
     try:
         bounds = (0, 5461, 10_923, 16_384)
@@ -100,14 +111,9 @@ def make_cluster(binary: str, directory: Path) -> list[RedisProcess]:
             if index:
                 client.execute_command("CLUSTER", "MEET", "127.0.0.1", nodes[0].port)
         _wait_for_agreement(nodes[0], clients)
-    except BaseException:
-        for node in nodes:
-            node.stop()
-        raise
     finally:
         for client in clients:
             client.close()
-    return nodes
 
 
 def _wait_for_agreement(node: RedisProcess, clients: "list[redis.Redis]") -> None:

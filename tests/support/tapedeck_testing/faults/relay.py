@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -45,8 +46,16 @@ class Relay:
         self.eat_after: bytes | None = None
         """The reply to the next request with these bytes is lost."""
         self.eaten = 0
+        self.delayed = 0
+        """Pieces that had to wait."""
+        self.held = 0
+        """Pieces that were held back by `hold`."""
+        self.broken = 0
+        """Connections that the server refused or ended."""
         self.refusing = False
         """New connections are closed at once."""
+        self._holding: Collection[int] | None = None
+        self._let_go = asyncio.Event()
 
     async def start(self) -> "Relay":
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -68,6 +77,29 @@ class Relay:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def retarget(self, port: int) -> None:
+        """New connections go there."""
+        self._target = (self._target[0], port)
+
+    def lose_replies(self) -> int:
+        """The next reply on each connection is lost, and the connection with it; how many connections there are."""
+        for pair in self._pairs:
+            pair.eats = True
+        return len(self._pairs)
+
+    def hold(self, ports: Collection[int]) -> None:
+        """What clients with these ports and the server say to each other is held back, as in a network that is cut; see `let_go`.
+
+        `ports` may grow meanwhile.
+        """
+        self._holding = ports
+
+    def let_go(self) -> None:
+        """What was held back arrives now, also what its sender has given up."""
+        self._holding = None
+        self._let_go.set()
+        self._let_go = asyncio.Event()
 
     def spoil(self, how: str, port: int | None = None) -> int:
         """Spoils the connection of the client with that port, or all: `drop`, `reset` or `deaf`. How many it were."""
@@ -102,7 +134,11 @@ class Relay:
             self._tasks.discard(task)
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        from_server, to_server = await asyncio.open_connection(*self._target)
+        try:
+            from_server, to_server = await asyncio.open_connection(*self._target)
+        except OSError:
+            self.broken += 1
+            raise
         pair = Pair(writer, to_server, writer.get_extra_info("peername")[1])
         self._pairs.add(pair)
         try:
@@ -127,12 +163,22 @@ class Relay:
                 self.eaten += 1
                 raise ConnectionResetError("the reply is lost")
             if self.delay_s:
+                self.delayed += 1
                 await asyncio.sleep(self.delay_s)
+            if self._holding is not None:
+                await self._passage(pair)
             writer.write(data)
             await writer.drain()
         if not pair.deaf:
+            self.broken += not request
             raise ConnectionResetError("one side has closed")
         await asyncio.Event().wait()  # deaf for good: the other side must not hear of it
+
+    async def _passage(self, pair: Pair) -> None:
+        """Waits while this connection is held."""
+        if self._holding is not None and pair.port in self._holding:
+            self.held += 1
+            await self._let_go.wait()
 
     def _watch(self, pair: Pair, data: bytes) -> None:
         if self.eat_after is None:
