@@ -153,14 +153,14 @@ async def test_a_merged_conversation_names_its_target(bus, conversation, now_ms)
 async def test_discarding_a_dead_letter(recorded, bus, conversation):
     first, second = EntryId(recorded.epoch, 300), EntryId(recorded.epoch, 500)
     assert (await bus.stored(conversation, recorded.epoch)).dead_offset == 200
-    assert await discard(bus, conversation, first) == 4_800
-    assert await discard(bus, conversation, first) is None  # a lost reply
+    assert await discard(bus, conversation, first, 0) == 4_800
+    assert await discard(bus, conversation, first, 0) is None  # a lost reply
     assert await exact(bus, conversation) == balance(600, 100, 300, 100, 100)
     assert (await bus.stored(conversation, recorded.epoch)).dead_offset == 400
-    assert await discard(bus, conversation, second) == 4_800
+    assert await discard(bus, conversation, second, 0) == 4_800
     assert (await bus.stored(conversation, recorded.epoch)).dead_offset is None
     assert await exact(bus, conversation) == balance(600, 100, 300, 0, 200)
-    assert await discard(bus, conversation, EntryId(1, 1)) is None
+    assert await discard(bus, conversation, EntryId(1, 1), 0) is None
 
 
 async def test_expunging_what_came_first_settles_it(recorded, bus, conversation, now_ms):
@@ -217,7 +217,7 @@ async def test_forgetting_keeps_the_books_of_dead_letters(recorded, bus, convers
     assert await bus.command("PTTL", bus.keys.conv(conversation)) == -1
     assert await exact(bus, conversation) == balance(600, 400, 0, 200, 0)
     for offset in (300, 500):
-        await discard(bus, conversation, EntryId(recorded.epoch, offset))
+        await discard(bus, conversation, EntryId(recorded.epoch, offset), now_ms)
     assert await bus.forget(conversation, now_ms + 25 * 3_600_000)
     assert await bus.command("PTTL", bus.keys.conv(conversation)) > 0
     assert await exact(bus, conversation) == balance(600, 400, 0, 0, 200)
@@ -246,7 +246,7 @@ async def test_deleting_goes_on_when_memory_is_full(server, request, recorder_on
             first = await bus.read(conversation, count=2)
             how = {"cut": cut.encode(), "name": NAME, "preroll": True, "now_ms": now_ms}
             assert await expunge(bus, conversation, first, **how) == 4_800
-            assert await discard(bus, conversation, EntryId(opened.epoch, 200)) == 4_800
+            assert await discard(bus, conversation, EntryId(opened.epoch, 200), now_ms) == 4_800
             assert await unstore(bus, conversation, {"name": 1}, now_ms) == 0
             await set_tombstone(bus, conversation, now_ms)
             assert (await sweep(bus, conversation, now_ms)).samples == 9_600

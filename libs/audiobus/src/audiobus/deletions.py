@@ -15,7 +15,7 @@ from audiobus.conversation import Conversation
 from audiobus.entry import Entry
 from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError, BusContractError
-from audiobus.letter import read_letter
+from audiobus.letters_cut import decode_letters_cut, first_offsets, letters_of, standing
 from audiobus.script import Argument, script
 
 KEPT_MS: Final = 30 * 24 * 3_600_000
@@ -146,34 +146,32 @@ async def expunge(
             raise BusContractError(f"expunge answered {other!r}")
 
 
-async def discard(bus: Bus, conversation: Conversation, entry_id: EntryId) -> int | None:
+async def discard(bus: Bus, conversation: Conversation, entry_id: EntryId, now_ms: int) -> int | None:
     """Deletes a dead letter with its audio; how many samples, None where there is none of that id.
+
+    Where it is just being stored, its object is noted among the `gone` ones: whoever puts it deletes it again.
 
     Raises:
         BadEntryError: a letter of that session is none of ours: it cannot be told where `stored` goes on.
     """
-    keys = [bus.keys.conv(conversation), bus.keys.dead(conversation)]
+    names = [bus.keys.conv(conversation), bus.keys.dead(conversation)]
+    names += [bus.keys.audio(conversation), bus.keys.gone(conversation)]
     while True:
-        ids = [EntryId.parse(one) for one in await bus.command("HKEYS", keys[1])]
-        same = [one for one in ids if one.epoch == entry_id.epoch]
-        if entry_id not in same:
-            return None
-        values = await bus.command("HMGET", keys[1], *(str(one) for one in same))
-        letters = {
-            one: read_letter(str(one), value) for one, value in zip(same, values, strict=True) if value
-        }
+        letters = await letters_of(bus, conversation, {entry_id.epoch})
         if (letter := letters.pop(entry_id, None)) is None:
             return None
+        raw = await standing(bus, conversation)
+        cut = decode_letters_cut(raw) if raw else None
+        name = cut.name if cut is not None and str(entry_id) in cut.ids else ""
         args: list[Argument] = [str(entry_id), letter.samples, str(entry_id.epoch)]
-        for one, other in letters.items():
-            args += [str(one), other.first_offset]
-        match await script("discard").run(bus.client, keys, args):
+        args += [raw or b"", name, now_ms, KEPT_MS, *first_offsets(letters)]
+        match await script("discard").run(bus.client, names, args):
             case [b"ok"]:
                 return letter.samples
             case [b"gone"]:
                 return None
             case [b"again"]:
-                continue  # another was buried meanwhile
+                continue  # another was buried meanwhile, or is being stored
             case answer:
                 raise BusContractError(f"discard answered {answer!r}")
 

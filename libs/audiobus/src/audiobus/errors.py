@@ -9,6 +9,7 @@
     ├── BadEntryError             bytes that are no entry of ours
     ├── BadUrlError               an address of Redis that cannot be used
     ├── ConversationDeletedError  a tombstone stands
+    ├── NotKnownError             Redis knows nothing of a conversation any more
     ├── MovingError               a conversation changed faster than it could be read
     ├── MergingError              the conversation is being merged into another
     ├── FormatMismatchError       a session to resume was recorded in another format
@@ -64,6 +65,10 @@ class MergingError(BusError):
     def __init__(self, target: str) -> None:
         super().__init__(f"the conversation is being merged into {target}")
         self.target = target
+
+
+class NotKnownError(BusError):
+    """Redis knows nothing of the conversation any more: what is left of it can be exported, and dropped."""
 
 
 class MovingError(BusError):

@@ -12,6 +12,7 @@ from audiobus.position import Position
 STATE_FIELDS: Final = (
     "owner", "newest", "format", "settled", "cut", "preroll", "pos",
     "in", "out", "dead", "last_ms", "flush", "flush_reason", "merging", "closed", "deleted",
+    "again",
 )  # fmt: skip
 """The fields of one `HMGET`, in the order of `ConversationState.from_values`."""
 
@@ -60,6 +61,8 @@ class ConversationState(msgspec.Struct, frozen=True):
     """Epoch of the newest session, if it is over and cannot be resumed."""
     deleted_samples: int = 0
     """Audio that was received and then deleted on purpose, wherever it lay, at 48 kHz."""
+    again: bytes | None = None
+    """Stands as long as a dead letter may be marked for another try (`dead_letters.none_left`)."""
 
     @property
     def exists(self) -> bool:
@@ -96,6 +99,7 @@ class ConversationState(msgspec.Struct, frozen=True):
             merging,
             closed,
             deleted,
+            again,
         ) = values
         try:
             return cls(
@@ -115,6 +119,7 @@ class ConversationState(msgspec.Struct, frozen=True):
                 merging=_text(merging),
                 closed=int(closed) if closed else None,
                 deleted_samples=int(deleted or 0),
+                again=again or None,
             )
         except (ValueError, msgspec.DecodeError) as error:
             raise BadEntryError(f"conversation hash: {error}") from error

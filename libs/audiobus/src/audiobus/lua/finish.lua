@@ -6,7 +6,7 @@ local conv, audio = KEYS[1], KEYS[2]
 local h = redis.call('HMGET', conv, 'cut', 'settled', 'flush', 'newest')
 if h[1] ~= ARGV[1] then return {'other', h[1] or '', h[2] or ''} end
 redis.call('XTRIM', audio, 'MINID', '=', ARGV[3])
-redis.call('HDEL', conv, 'cut')
+redis.call('HDEL', conv, 'cut', 'fails', 'fails_why', 'fails_ms')
 redis.call('HSET', conv, 'settled', ARGV[2])
 if ARGV[4] == '' then redis.call('HDEL', conv, 'preroll') else redis.call('HSET', conv, 'preroll', ARGV[4]) end
 redis.call('HINCRBY', conv, 'out', ARGV[5])

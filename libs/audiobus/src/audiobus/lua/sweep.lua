@@ -19,7 +19,8 @@ local more = deleted - tonumber(h[3] or '0')
 for _, field in ipairs(redis.call('HKEYS', conv)) do
   if string.sub(field, 1, 5) == 'dead:' then redis.call('HDEL', conv, field) end
 end
-redis.call('HDEL', conv, 'owner', 'owner_at', 'preroll', 'cut', 'flush', 'flush_reason', 'used', 'used_was', 'used_noted', 'dead')
+redis.call('HDEL', conv, 'owner', 'owner_at', 'preroll', 'cut', 'flush', 'flush_reason', 'used', 'used_was', 'used_noted', 'dead',
+  'again', 'again_cut')
 redis.call('HSET', conv, 'deleted', string.format('%.0f', deleted), 'swept', since)
 -- It holds no audio, and under the tombstone it gets none.
 redis.call('PEXPIRE', conv, ARGV[2])

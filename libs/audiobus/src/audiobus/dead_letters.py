@@ -1,0 +1,250 @@
+"""Dead letters, dealt with: what lies there, what an operator wants done with it, and how it gets to the bucket after all.
+
+Owns every change of a dead letter but its burial (`Bus.bury`) and its deletion (`deletions.discard`): each is one script, safe to
+repeat, and the books move with it. When to try, and how, is the pusher's.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import msgspec
+
+from audiobus.answers import ConversationGone, CutStands
+from audiobus.bus import ENDS_KEPT_MS, Bus
+from audiobus.connection import translated
+from audiobus.conversation import Conversation
+from audiobus.deletions import KEPT_MS
+from audiobus.entry_id import EntryId
+from audiobus.errors import BadEntryError, BusContractError, NotKnownError
+from audiobus.hints import Hints
+from audiobus.letter import Letter, read_letter
+from audiobus.letters_cut import PAGE, LettersCut, first_offsets, letters_of
+from audiobus.script import Argument, script
+
+RETRY_MS: Final = "retry_ms"
+"""In a letter: when an operator asked for another try, unix ms. It stands until that is settled or failed for good."""
+TRIES: Final = "tries"
+"""In a letter: how often that failed for good."""
+LAST_TRY: Final = "last_try"
+"""In a letter: what is in the way of the try that is marked, or what the last one failed of."""
+REASON: Final = "retry"
+"""Of the hint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A field of `td:dead`."""
+
+    id: str
+    letter: Letter | None
+    """None where it is no letter of ours."""
+    defect: str = ""
+    """Why not."""
+
+
+@dataclass(frozen=True, slots=True)
+class OtherCut:
+    """Another cut of dead letters stands, or a letter is gone: look again."""
+
+
+def marked_ms(letter: Letter) -> int | None:
+    """When another try was asked for, unix ms; None where it was not."""
+    at_ms = letter.content.get(RETRY_MS)
+    return at_ms if isinstance(at_ms, int) else None
+
+
+def tries(letter: Letter) -> int:
+    """How many such tries failed for good."""
+    count = letter.content.get(TRIES)
+    return count if isinstance(count, int) else 0
+
+
+def last_try(letter: Letter) -> str:
+    """What is in the way of the try that is marked, or what the last one failed of; empty where nothing was tried."""
+    return str(letter.content.get(LAST_TRY, ""))
+
+
+async def conversations(bus: Bus) -> AsyncIterator[Conversation]:
+    """Every conversation with dead letters, in no order. One may come twice while Redis grows or moves its tables.
+
+    Raises:
+        BusUnavailableError: Redis does not answer.
+    """
+    with translated("SCAN"):
+        # On a cluster redis-py asks every master.
+        async for key in cast("Any", bus.client).scan_iter(match=bus.keys.dead_pattern(), count=PAGE):
+            conversation = bus.keys.conversation_of(key)
+            if conversation is not None:
+                yield conversation
+
+
+async def look(bus: Bus, conversation: Conversation) -> AsyncIterator[Found]:
+    """The dead letters of a conversation, in order, those that are none of ours last."""
+    names = [one.decode(errors="replace") for one in await bus.command("HKEYS", bus.keys.dead(conversation))]
+    names.sort(key=_order)
+    for start in range(0, len(names), PAGE):
+        page = names[start : start + PAGE]
+        values = await bus.command("HMGET", bus.keys.dead(conversation), *page)
+        for name, data in zip(page, values, strict=True):
+            if data is None:
+                continue
+            try:
+                yield Found(name, read_letter(name, data))
+            except BadEntryError as error:
+                yield Found(name, None, str(error))
+
+
+async def mark(bus: Bus, conversation: Conversation, entry_id: EntryId, now_ms: int) -> bool:
+    """Asks for another try of a dead letter; False where there is none of that id. Nothing else changes until it is stored.
+
+    Raises:
+        BadEntryError: it is no letter of ours.
+        NotKnownError: Redis no longer knows its conversation.
+        BusUnavailableError: not known whether it is marked; mark it again.
+    """
+    if not await _amend(bus, conversation, entry_id, {RETRY_MS: now_ms, LAST_TRY: ""}, marks=True):
+        return False
+    hints = Hints(bus)
+    await hints.due(conversation, now_ms)
+    await hints.ready(conversation, REASON)
+    return True
+
+
+async def waits(bus: Bus, conversation: Conversation, entry_ids: Iterable[EntryId], why: str) -> None:
+    """Notes what is in the way of another try, which stays asked for."""
+    for one in entry_ids:
+        await _amend(bus, conversation, one, {LAST_TRY: why})
+
+
+async def failed(bus: Bus, conversation: Conversation, entry_id: EntryId, why: str) -> None:
+    """Another try found that the letter can still not be stored: it is not asked for any more."""
+    await _amend(bus, conversation, entry_id, {RETRY_MS: None, LAST_TRY: why}, counts=True)
+
+
+async def asked_for(bus: Bus, conversation: Conversation) -> bytes | None:
+    """What stands as long as a letter may be marked for another try; None where none is. For `none_left`."""
+    found: bytes | None = await bus.command("HGET", bus.keys.conv(conversation), "again")
+    return found
+
+
+async def none_left(bus: Bus, conversation: Conversation, seen: bytes) -> bool:
+    """No letter is marked any more; False where one was marked since `asked_for` answered `seen`."""
+    return bool(await script("again_done").run(bus.client, [bus.keys.conv(conversation)], [seen]))
+
+
+async def marked(bus: Bus, conversation: Conversation, count: int) -> list[Letter]:
+    """The first so many letters that are marked for another try, in order."""
+    found: list[Letter] = []
+    async for one in look(bus, conversation):
+        if one.letter is not None and marked_ms(one.letter) is not None:
+            found.append(one.letter)
+            if len(found) == count:
+                break
+    return found
+
+
+async def cut(
+    bus: Bus,
+    conversation: Conversation,
+    new: LettersCut | None,
+    *,
+    replaces: bytes | None = None,
+    gone: str = "",
+    now_ms: int,
+) -> CutStands | OtherCut | ConversationGone:
+    """Writes down which letters enter the next object.
+
+    Args:
+        bus: the bus.
+        conversation: whose letters.
+        new: the cut; None drops the one that stands.
+        replaces: the cut that stands, as it lies there.
+        gone: the name that is given up with it, if it may be put by somebody all the same.
+        now_ms: unix ms.
+    """
+    keys = bus.keys
+    names = [
+        keys.conv(conversation),
+        keys.dead(conversation),
+        keys.tomb(conversation),
+        keys.gone(conversation),
+    ]
+    args: list[Argument] = [replaces or b"", new.encode() if new else b"", gone, now_ms, KEPT_MS]
+    args += new.ids if new else ()
+    match await script("recut").run(bus.client, names, args, wait_replicas=bus.wait_replicas):
+        case [b"ok"]:
+            return CutStands()
+        case [b"standing", _] | [b"gone"]:
+            return OtherCut()
+        case [b"deleted"]:
+            return ConversationGone()
+        case other:
+            raise BusContractError(f"recut answered {other!r}")
+
+
+async def settle(bus: Bus, conversation: Conversation, raw: bytes, letters: Sequence[Letter]) -> int | None:
+    """The letters of the cut `raw` are stored: they go, and what they held counts as stored. How many samples; None where it no longer stands.
+
+    Raises:
+        BadEntryError: a letter of their sessions is none of ours: it cannot be told where `stored` goes on.
+    """
+    keys = bus.keys
+    names = [keys.conv(conversation), keys.audio(conversation), keys.dead(conversation)]
+    mine: list[Argument] = []
+    for letter in letters:
+        mine += [str(letter.entry.id), letter.samples]
+    while True:
+        others = await letters_of(bus, conversation, {letter.entry.id.epoch for letter in letters})
+        for letter in letters:
+            others.pop(letter.entry.id, None)
+        args: list[Argument] = [raw, ENDS_KEPT_MS, len(letters), *mine, *first_offsets(others)]
+        match await script("resettle").run(bus.client, names, args):
+            case [b"ok", samples]:
+                return int(samples)
+            case [b"other"]:
+                return None
+            case [b"again"]:
+                continue  # another was buried meanwhile
+            case answer:
+                raise BusContractError(f"resettle answered {answer!r}")
+
+
+async def _amend(
+    bus: Bus,
+    conversation: Conversation,
+    entry_id: EntryId,
+    changes: Mapping[str, int | str | None],
+    *,
+    marks: bool = False,
+    counts: bool = False,
+) -> bool:
+    """Changes what is known of a letter, not what it holds; False where it is gone. None takes a key off."""
+    names = [bus.keys.conv(conversation), bus.keys.dead(conversation)]
+    while True:
+        data = await bus.command("HGET", names[1], str(entry_id))
+        if data is None:
+            return False
+        letter = read_letter(str(entry_id), data)
+        content = {**letter.content, **changes}
+        if counts:
+            content[TRIES] = tries(letter) + 1
+        kept = {key: value for key, value in content.items() if value is not None and value != ""}
+        args: list[Argument] = [str(entry_id), data, msgspec.msgpack.encode(kept), "1" if marks else "0"]
+        match await script("reletter").run(bus.client, names, args):
+            case [b"ok"]:
+                return True
+            case [b"other"]:
+                continue
+            case [b"unknown"]:
+                raise NotKnownError(f"Redis no longer knows the conversation {conversation.tag}")
+            case answer:
+                raise BusContractError(f"reletter answered {answer!r}")
+
+
+def _order(name: str) -> tuple[int, int, int]:
+    try:
+        one = EntryId.parse(name)
+    except ValueError:
+        return 1, 0, 0
+    return 0, one.epoch, one.offset

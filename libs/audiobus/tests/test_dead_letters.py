@@ -1,0 +1,221 @@
+"""What becomes of dead letters, with the books closed after every step."""
+
+import msgspec
+import pytest
+
+from audiobus import ConversationGone, CutStands, EntryId
+from audiobus import dead_letters as dead
+from audiobus.census import Balance, exact
+from audiobus.dead_letters import Found, OtherCut
+from audiobus.deletions import discard, gone, set_tombstone, sweep
+from audiobus.errors import BadEntryError, NotKnownError
+from audiobus.letters_cut import LettersCut, decode_letters_cut, standing
+
+NAME = "chunks/user-1/conv-1/1.000-2.000.batch.bin"
+
+
+def balance(received: int, stored: int, waiting: int, buried: int, deleted: int) -> Balance:
+    """Of ms."""
+    return Balance(*(48 * part for part in (received, stored, waiting, buried, deleted)))
+
+
+async def bury(bus, conversation, offset: int) -> EntryId:
+    """The entry that ends there becomes a dead letter."""
+    [entry] = [one for one in await bus.read(conversation, count=100) if one.id.offset == offset]
+    assert await bus.bury(
+        conversation,
+        entry,
+        reason=f"defect {offset}",
+        first_offset=offset - 100,
+        samples=entry.counted_samples,
+        now_ms=7,
+    )
+    return entry.id
+
+
+@pytest.fixture
+async def letters(bus, recorder, conversation):
+    """Chunks of 100 ms that end at 100 to 600: 200, 400 and 600 are dead letters."""
+    await recorder.open()
+    for end in (100, 200, 300, 400, 500, 600):
+        await recorder.append(end)
+    return [await bury(bus, conversation, end) for end in (200, 400, 600)]
+
+
+async def look(bus, conversation) -> list[Found]:
+    return [one async for one in dead.look(bus, conversation)]
+
+
+async def stops_at(bus, conversation) -> int | None:
+    return (await bus.stored(conversation, (await bus.state(conversation)).newest.epoch)).dead_offset
+
+
+async def write_cut(bus, conversation, ids, *, name=NAME, **fields) -> bytes:
+    new = LettersCut(1, tuple(str(one) for one in ids), name, "standard")
+    assert await dead.cut(bus, conversation, new, now_ms=5, **fields) == CutStands()
+    return new.encode()
+
+
+async def of(bus, conversation, ids):
+    return [one.letter for one in await look(bus, conversation) if EntryId.parse(one.id) in ids]
+
+
+async def test_what_lies_there(letters, bus, conversation):
+    found = await look(bus, conversation)
+    assert [(one.id, one.letter.reason, one.letter.first_offset) for one in found] == [
+        (str(one), f"defect {one.offset}", one.offset - 100) for one in letters
+    ]
+    assert [one async for one in dead.conversations(bus)] == [conversation]
+    await bus.command("HSET", bus.keys.dead(conversation), "what", b"\xc1")
+    bad = (await look(bus, conversation))[-1]
+    assert (bad.id, bad.letter) == ("what", None)
+    assert "dead letter" in bad.defect
+
+
+async def test_marking_asks_the_pusher_and_moves_nothing(letters, bus, conversation, now_ms):
+    before = await exact(bus, conversation)
+    assert await dead.asked_for(bus, conversation) is None
+    assert await dead.mark(bus, conversation, letters[1], now_ms)
+    assert not await dead.mark(bus, conversation, EntryId(1, 1), now_ms)
+    partition = bus.keys.partition(conversation)
+    assert float(await bus.command("ZSCORE", bus.keys.due(partition), conversation.tag)) == now_ms
+    assert await bus.command("XLEN", bus.keys.ready(partition)) == 1
+    [letter] = await dead.marked(bus, conversation, 9)
+    assert (letter.entry.id, dead.marked_ms(letter), dead.tries(letter)) == (letters[1], now_ms, 0)
+    assert await exact(bus, conversation) == before
+    # What is in the way stays with it; what it failed of takes the mark off.
+    await dead.waits(bus, conversation, [letters[1]], "no key")
+    assert dead.last_try((await dead.marked(bus, conversation, 9))[0]) == "no key"
+    await dead.failed(bus, conversation, letters[1], "still damaged")
+    assert await dead.marked(bus, conversation, 9) == []
+    [letter] = await of(bus, conversation, [letters[1]])
+    assert (dead.tries(letter), dead.last_try(letter), letter.reason) == (1, "still damaged", "defect 400")
+    assert await exact(bus, conversation) == before
+
+
+async def test_a_mark_that_comes_meanwhile_is_not_forgotten(letters, bus, conversation, now_ms):
+    await dead.mark(bus, conversation, letters[0], now_ms)
+    seen = await dead.asked_for(bus, conversation)
+    await dead.mark(bus, conversation, letters[1], now_ms)
+    assert not await dead.none_left(bus, conversation, seen)
+    seen = await dead.asked_for(bus, conversation)
+    assert await dead.none_left(bus, conversation, seen)
+    assert await dead.asked_for(bus, conversation) is None
+    assert not await dead.none_left(bus, conversation, seen)
+
+
+async def test_letters_that_are_stored_go_and_count_as_stored(letters, bus, conversation):
+    assert await exact(bus, conversation) == balance(600, 0, 300, 300, 0)
+    assert await stops_at(bus, conversation) == 100
+    raw = await write_cut(bus, conversation, letters[:1])
+    assert await standing(bus, conversation) == raw
+    assert decode_letters_cut(raw).ids == (str(letters[0]),)
+    first = await of(bus, conversation, letters[:1])
+    assert await dead.settle(bus, conversation, raw, first) == 4_800
+    assert await dead.settle(bus, conversation, raw, first) is None  # a lost reply
+    assert await exact(bus, conversation) == balance(600, 100, 300, 200, 0)
+    assert await stops_at(bus, conversation) == 300
+    raw = await write_cut(bus, conversation, letters[1:])
+    assert await dead.settle(bus, conversation, raw, await of(bus, conversation, letters[1:])) == 9_600
+    assert await exact(bus, conversation) == balance(600, 300, 300, 0, 0)
+    assert await stops_at(bus, conversation) is None
+    assert not await bus.command("EXISTS", bus.keys.dead(conversation))
+    # Entries before the last letter still wait: nothing is settled over them.
+    assert (await bus.state(conversation)).settled is None
+
+
+async def test_the_last_thing_recorded_is_settled_with_its_letter(bus, recorder, conversation):
+    opened = await recorder.open()
+    await recorder.append(100)
+    [session, _] = await bus.read(conversation, count=9)
+    await bus.command("XDEL", bus.keys.audio(conversation), str(session.id))
+    one = await bury(bus, conversation, 100)
+    raw = await write_cut(bus, conversation, [one])
+    await dead.settle(bus, conversation, raw, await of(bus, conversation, [one]))
+    standing = await bus.stored(conversation, opened.epoch)
+    assert (standing.settled, standing.dead_offset) == (one, None)
+
+
+async def test_only_one_cut_of_letters_stands(letters, bus, conversation):
+    raw = await write_cut(bus, conversation, letters[:2])
+    assert await write_cut(bus, conversation, letters[:2]) == raw  # a lost reply
+    other = LettersCut(1, (str(letters[2]),), NAME, "standard")
+    assert await dead.cut(bus, conversation, other, now_ms=5) == OtherCut()
+    later = await write_cut(bus, conversation, letters[:2], name=NAME.replace("2.000", "2.001"), replaces=raw)
+    assert await dead.settle(bus, conversation, raw, await of(bus, conversation, letters[:2])) is None
+    assert await exact(bus, conversation) == balance(600, 0, 300, 300, 0)
+    assert await gone(bus, conversation) == {}
+    assert await dead.cut(bus, conversation, None, replaces=later, gone=NAME, now_ms=5) == CutStands()
+    assert await gone(bus, conversation) == {NAME: 5}
+    missing = LettersCut(1, (str(EntryId(1, 1)),), NAME, "standard")
+    assert await dead.cut(bus, conversation, missing, now_ms=5) == OtherCut()
+
+
+async def test_a_letter_that_is_dropped_while_it_is_stored_is_not_stored(letters, bus, conversation, now_ms):
+    raw = await write_cut(bus, conversation, letters[:2])
+    mine = await of(bus, conversation, letters[:2])
+    assert await discard(bus, conversation, letters[0], now_ms) == 4_800
+    assert await gone(bus, conversation) == {NAME: now_ms}
+    assert await dead.settle(bus, conversation, raw, mine) is None
+    assert await standing(bus, conversation) is None
+    assert await exact(bus, conversation) == balance(600, 0, 300, 200, 100)
+    # One that the cut does not speak of leaves it alone.
+    raw = await write_cut(bus, conversation, letters[1:2])
+    assert await discard(bus, conversation, letters[2], now_ms) == 4_800
+    assert await standing(bus, conversation) == raw
+
+
+async def test_nothing_is_stored_under_a_tombstone(letters, bus, conversation, now_ms):
+    raw = await write_cut(bus, conversation, letters[:1])
+    mine = await of(bus, conversation, letters[:1])
+    await dead.mark(bus, conversation, letters[2], now_ms)
+    await set_tombstone(bus, conversation, now_ms)
+    new = LettersCut(1, (str(letters[1]),), NAME, "standard")
+    assert await dead.cut(bus, conversation, new, replaces=raw, now_ms=5) == ConversationGone()
+    await sweep(bus, conversation, now_ms)
+    assert await dead.settle(bus, conversation, raw, mine) is None
+    assert await dead.asked_for(bus, conversation) is None
+    assert await exact(bus, conversation) == balance(600, 0, 0, 0, 600)
+
+
+async def test_what_is_left_of_a_forgotten_conversation_goes_with_its_last_letter(
+    bus, recorder, conversation, now_ms
+):
+    await recorder.open()
+    await recorder.append(100)
+    [session, _] = await bus.read(conversation, count=9)
+    one = await bury(bus, conversation, 100)
+    await bus.command("XDEL", bus.keys.audio(conversation), str(session.id))
+    assert await bus.forget(conversation, now_ms + 25 * 3_600_000)
+    assert await bus.command("PTTL", bus.keys.conv(conversation)) == -1
+    raw = await write_cut(bus, conversation, [one])
+    await dead.settle(bus, conversation, raw, await of(bus, conversation, [one]))
+    assert await bus.command("PTTL", bus.keys.conv(conversation)) > 0
+    assert await exact(bus, conversation) == balance(100, 100, 0, 0, 0)
+
+
+async def test_letters_of_which_nothing_else_is_known(letters, bus, conversation, now_ms):
+    await bus.command("DEL", bus.keys.conv(conversation))
+    with pytest.raises(NotKnownError, match=conversation.tag):
+        await dead.mark(bus, conversation, letters[0], now_ms)
+    assert not await bus.command("EXISTS", bus.keys.conv(conversation))
+    assert await discard(bus, conversation, letters[0], now_ms) == 4_800
+
+
+async def test_what_is_no_letter_can_be_neither_marked_nor_passed_over(letters, bus, conversation, now_ms):
+    raw = await write_cut(bus, conversation, letters[:1])
+    mine = await of(bus, conversation, letters[:1])
+    await bus.command("HSET", bus.keys.dead(conversation), str(letters[1]), b"\xc1")
+    with pytest.raises(BadEntryError):
+        await dead.mark(bus, conversation, letters[1], now_ms)
+    with pytest.raises(BadEntryError):
+        await dead.settle(bus, conversation, raw, mine)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\xc1", msgspec.msgpack.encode([2, [], "", ""]), msgspec.msgpack.encode([1, ["x"], "", ""])],
+)
+def test_what_is_no_cut_of_letters(data):
+    with pytest.raises(BadEntryError, match="cut of dead letters"):
+        decode_letters_cut(data)
