@@ -7,6 +7,7 @@ from google.auth.exceptions import RefreshError
 from google.cloud.storage.exceptions import DataCorruption
 
 from audiostore import gcs_client
+from audiostore.attempts import PATIENCE
 from audiostore.errors import (
     AlreadyExistsError,
     ChecksumError,
@@ -58,7 +59,7 @@ def test_a_404_of_a_put_means_the_bucket():
 
 
 def test_attempts_know_whether_one_may_have_gone_through():
-    attempts = gcs_client.Attempts()
+    attempts = gcs_client.Attempts(PATIENCE)
     results = iter([api.ServiceUnavailable("later"), "done"])
 
     def call():
@@ -73,7 +74,7 @@ def test_attempts_know_whether_one_may_have_gone_through():
 
 
 def test_what_cannot_help_is_not_tried_again():
-    attempts = gcs_client.Attempts()
+    attempts = gcs_client.Attempts(PATIENCE)
 
     def call():
         raise api.PreconditionFailed("taken")
@@ -105,6 +106,5 @@ def test_no_credentials_are_the_operators(monkeypatch, tmp_path):
 
 def test_all_tries_fit_into_the_deadline():
     assert (
-        gcs_client.RETRY_FOR_S + gcs_client.CONNECT_TIMEOUT_S + gcs_client.READ_TIMEOUT_S
-        <= gcs_client.DEADLINE_S
+        PATIENCE.begin_for_s + gcs_client.CONNECT_TIMEOUT_S + gcs_client.READ_TIMEOUT_S <= PATIENCE.deadline_s
     )

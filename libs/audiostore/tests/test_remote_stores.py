@@ -5,7 +5,7 @@ import asyncio
 import google_crc32c
 import pytest
 
-from audiostore import gcs_client, open_store
+from audiostore import open_store
 from audiostore.attempts import Patience
 from audiostore.errors import (
     AlreadyExistsError,
@@ -35,10 +35,8 @@ async def names(store, prefix=""):
 
 def give_up_after(store, monkeypatch, *, begin_for_s=0.3, deadline_s=60.0):
     """Fewer tries, or less time for all of them."""
-    if hasattr(store, "_patience"):
-        monkeypatch.setattr(store, "_patience", Patience(0.05, 0.1, begin_for_s, deadline_s))
-    else:
-        monkeypatch.setattr(gcs_client, "_RETRY", gcs_client._RETRY.with_timeout(begin_for_s))
+    monkeypatch.setattr(store, "_patience", Patience(0.05, 0.1, begin_for_s, deadline_s))
+    if hasattr(store, "_threads"):
         monkeypatch.setattr(store._threads, "_deadline_s", deadline_s)
 
 

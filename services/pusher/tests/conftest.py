@@ -27,7 +27,9 @@ from audiostore.key_ring import KeyRing, KeySource
 from audiostore.names import conversation_prefix, parse_name
 from audiostore.sealing import open_sealed
 from pusher.arrived import Arrived
+from pusher.buckets import Buckets
 from pusher.cutter import Limits
+from pusher.guarded_store import GuardedStore
 from pusher.metrics import PusherMetrics
 from pusher.retries import Retries
 from pusher.worker import Worker
@@ -269,6 +271,19 @@ def new_worker(bus, clock, metrics):
             now_ms=clock,
             retries=Retries(),
             **fields,
+        )
+
+    return make
+
+
+@pytest.fixture
+def new_buckets(clock) -> Callable[..., Buckets]:
+    """The buckets of a process that has just begun: a first store, perhaps a second."""
+
+    def make(store, second=None) -> Buckets:
+        return Buckets(
+            GuardedStore("first", store, clock),
+            None if second is None else GuardedStore("second", second, clock),
         )
 
     return make

@@ -31,10 +31,10 @@ def put(request, keys, store, new_session, clock, conversation):
     return one
 
 
-async def test_it_finds_what_lies_in_that_time(store, put, conversation, clock, keys):
+async def test_it_finds_what_lies_in_that_time(new_buckets, store, put, conversation, clock, keys):
     epoch = clock()
     times = [await put() for _ in range(4)]
-    already = AlreadyStored(store, keys)
+    already = AlreadyStored(new_buckets(store), keys)
     # Objects that only touch that time are looked at, too.
     assert await already.between(conversation, "r", times[1][0] + 5, times[2][1] - 5) == (
         Stored(epoch, 5_000 * 10, 15_000 * 10),
@@ -43,8 +43,8 @@ async def test_it_finds_what_lies_in_that_time(store, put, conversation, clock, 
     assert await already.between(conversation, "r", times[3][1] + 1, 10**13) == ()
 
 
-async def test_it_is_known_once_everything_there_is_passed(store, put, conversation, keys):
-    already = AlreadyStored(store, keys)
+async def test_it_is_known_once_everything_there_is_passed(new_buckets, store, put, conversation, keys):
+    already = AlreadyStored(new_buckets(store), keys)
     start, end = await put()
     assert not already.known(conversation, "r", start)
     await already.between(conversation, "r", start, end)
@@ -58,31 +58,33 @@ async def test_it_is_known_once_everything_there_is_passed(store, put, conversat
     assert already.known(conversation, "r", later + 5)
 
 
-async def test_a_new_conversation_is_listed_once(store, conversation, keys):
-    already = AlreadyStored(store, keys)
+async def test_a_new_conversation_is_listed_once(new_buckets, store, conversation, keys):
+    already = AlreadyStored(new_buckets(store), keys)
     assert await already.between(conversation, "r", 5, 10) == ()
     assert already.known(conversation, "r", 5)
 
 
-async def test_other_objects_are_passed_over(store, put, conversation, keys):
+async def test_other_objects_are_passed_over(new_buckets, store, put, conversation, keys):
     start, end = await put()
     for name in (f"{start / 1000:.3f}.opus", f"{start / 1000:.3f}-{end / 1000 + 1:.3f}.batch.bin", "readme"):
         path = f"chunks/{conversation.uid}/{conversation.cid}/{name}"
         await store.put(path, b"older", content_type="audio/ogg", metadata={})
-    assert len(await AlreadyStored(store, keys).between(conversation, "r", start, end)) == 1
+    assert len(await AlreadyStored(new_buckets(store), keys).between(conversation, "r", start, end)) == 1
 
 
-async def test_what_was_merged_in_from_elsewhere_is_not_this_conversations(store, put, conversation, keys):
+async def test_what_was_merged_in_from_elsewhere_is_not_this_conversations(
+    new_buckets, store, put, conversation, keys
+):
     start, end = await put()
     target = conversation._replace(cid="target")
     (source,) = [info.name async for info in store.list("chunks/")]
     await store.copy(source, source.replace(conversation.cid, target.cid))
-    assert await AlreadyStored(store, keys).between(target, "r", start, end) == ()
+    assert await AlreadyStored(new_buckets(store), keys).between(target, "r", start, end) == ()
 
 
-async def test_only_so_many_are_remembered(store, conversation, keys, monkeypatch):
+async def test_only_so_many_are_remembered(new_buckets, store, conversation, keys, monkeypatch):
     monkeypatch.setattr("pusher.already_stored.REMEMBERED", 2)
-    already = AlreadyStored(store, keys)
+    already = AlreadyStored(new_buckets(store), keys)
     others = [conversation._replace(cid=f"c{number}") for number in range(3)]
     for one in others:
         await already.between(one, "r", 5, 10)
@@ -90,7 +92,7 @@ async def test_only_so_many_are_remembered(store, conversation, keys, monkeypatc
 
 
 async def test_without_the_key_nobody_says_what_a_folder_holds(
-    tmp_path, new_session, clock, conversation, new_keys
+    new_buckets, tmp_path, new_session, clock, conversation, new_keys
 ):
     session = new_session()
     epoch = session.begin(clock()).id.epoch
@@ -100,13 +102,13 @@ async def test_without_the_key_nobody_says_what_a_folder_holds(
     data = seal(built.data, new_keys("k1").ring(), conversation.uid)
     name = BatchName(*conversation, start, end, sealed=True).path
     await folder.put(name, data, content_type=CONTENT_TYPE, metadata={})
-    rotated = AlreadyStored(folder, new_keys("k2"))
+    rotated = AlreadyStored(new_buckets(folder), new_keys("k2"))
     for _ in range(2):
         with pytest.raises(CannotTellError):
             await rotated.between(conversation, "r", start, end)
         assert not rotated.known(conversation, "r", start)
     # Another time needs no key; with the key all is known.
     assert await rotated.between(conversation, "r", end + 1, end + 2) == ()
-    back = AlreadyStored(folder, new_keys("k2", "k1"))
+    back = AlreadyStored(new_buckets(folder), new_keys("k2", "k1"))
     assert await back.between(conversation, "r", start, end) == (Stored(epoch, 0, 50_000),)
     await folder.close()

@@ -13,9 +13,9 @@ from pusher.unstored import Unstored
 
 
 @pytest.fixture
-def new_planner(bus, memory_store, metrics):
+def new_planner(bus, memory_store, metrics, new_buckets):
     def make(keys):
-        already_stored = AlreadyStored(memory_store, keys)
+        already_stored = AlreadyStored(new_buckets(memory_store), keys)
         return Planner(bus, already_stored, Unstored(), metrics, Limits(), Maker(keys))
 
     return make

@@ -229,7 +229,6 @@ async def test_it_ends_between_two_batches_when_asked_to(
     await device.open()
     await device.say(130)
     stopped = []
-    worker = new_worker(memory_store, stopping=lambda: bool(stopped))
     put = memory_store.put
 
     class StopsAtPut:
@@ -240,7 +239,7 @@ async def test_it_ends_between_two_batches_when_asked_to(
             stopped.append(True)
             return await put(*args, **kwargs)
 
-    worker.store = StopsAtPut()
+    worker = new_worker(StopsAtPut(), stopping=lambda: bool(stopped))
     await worker.drain(device.conversation)
     stored = await packets_of(memory_store)
     assert 0 < len(stored) < len(device.sent)

@@ -7,15 +7,17 @@ from audiobus import Bus, Cut
 from audiobus.cut import VERSION
 from audiobus.errors import BusRefusedError, BusUnavailableError
 from audiostore.errors import StoreConfigurationError, TransientStoreError
+from pusher.circuit import OPENS_AFTER
 
 
 async def test_failed_puts_leave_everything_and_are_tried_without_end(
     *, device, bus, store, new_worker, failing_store, packets_of, state_of, clock, metrics
 ):
+    """A bucket that is away: it is tried every second or two, for as long as it takes."""
     await device.open()
     await device.say(70)
     await bus.ask(device.conversation, "end")
-    failing = failing_store(store, [TransientStoreError("away")] * 12)
+    failing = failing_store(store, [TransientStoreError("away")] * 40)
     worker = new_worker(failing)
     delays = []
     while failing.errors:
@@ -32,11 +34,51 @@ async def test_failed_puts_leave_everything_and_are_tried_without_end(
         assert len(failing.errors) == before
         clock.ms = int(due)
     assert 500 <= delays[0] <= 1_000
-    assert all(150_000 <= delay <= 300_000 for delay in delays[9:])
+    assert all(delay <= 10_000 for delay in delays)
+    assert all(1_000 <= delay <= 2_000 for delay in delays[OPENS_AFTER:])
     await worker.drain(device.conversation)
     assert await packets_of(store) == device.sent
-    assert metrics.puts["failed"]._value.get() == 12
+    assert metrics.puts["failed"]._value.get() == 40
     assert metrics.retrying._value.get() == 0
+
+
+async def test_what_fails_for_one_conversation_alone_is_tried_without_end_with_growing_pauses(
+    device, new_device, bus, memory_store, new_worker, packets_of, clock
+):
+    """Its object cannot be put, all others can: the bucket is not away, and they do not wait for it."""
+    other = new_device(conversation="other")
+
+    class OneObject:
+        fails = True
+
+        def __getattr__(self, name):
+            return getattr(memory_store, name)
+
+        async def put(self, name, *args, **kwargs):
+            if self.fails and device.conversation.cid in name:
+                raise TransientStoreError("this object alone")
+            return await memory_store.put(name, *args, **kwargs)
+
+    failing = OneObject()
+    worker = new_worker(failing)
+    await device.open()
+    await device.say(5)
+    await bus.ask(device.conversation, "end")
+    await other.open()
+    delays = []
+    for _ in range(14):
+        await worker.drain(device.conversation)
+        due = float(await bus.command("ZSCORE", bus.keys.due(0), device.conversation.tag))
+        delays.append(due - clock())
+        await other.say(1)
+        await bus.ask(other.conversation, "end")
+        await worker.drain(other.conversation)
+        assert await packets_of(memory_store, other.conversation) == other.sent
+        clock.ms = int(due)
+    assert all(150_000 <= delay <= 300_000 for delay in delays[9:])
+    failing.fails = False
+    await worker.drain(device.conversation)
+    assert await packets_of(memory_store) == device.sent
 
 
 async def test_a_store_that_is_set_up_wrong_keeps_everything_too_and_says_so_loudly(

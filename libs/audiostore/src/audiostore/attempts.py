@@ -32,6 +32,9 @@ class Patience:
     """After this the operation is given up, whatever it does: tries and a last one of the usual length fit in."""
 
 
+PATIENCE = Patience()
+
+
 class Attempts:
     """The tries of one operation; several requests may share them, and then share their time."""
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from obstore.exceptions import BaseError
 from obstore.store import AzureStore as Client
 
+from audiostore.attempts import PATIENCE
 from audiostore.errors import StoreConfigurationError
 from audiostore.obstore_client import client_options, no_retries, plain_http
 from audiostore.obstore_store import ObstoreStore, Traits
@@ -19,6 +20,8 @@ from audiostore.store import MAX_METADATA_BYTES
 
 if TYPE_CHECKING:
     from obstore.store import AzureConfig
+
+    from audiostore.attempts import Patience
 
 _TRAITS = Traits(
     metadata_bytes=MAX_METADATA_BYTES,
@@ -32,8 +35,8 @@ _ENDPOINTS = ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
 class AzStore(ObstoreStore):
     """Objects in `container`, settings from AZURE_… in the environment. Raises StoreConfigurationError where they cannot work."""
 
-    def __init__(self, container: str, prefix: str = "") -> None:
-        super().__init__(connect(container), f"az://{container}/{prefix}", prefix, _TRAITS)
+    def __init__(self, container: str, prefix: str = "", patience: Patience = PATIENCE) -> None:
+        super().__init__(connect(container), f"az://{container}/{prefix}", prefix, _TRAITS, patience)
 
 
 def connect(container: str) -> Client:

@@ -38,14 +38,13 @@ from audiostore.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from audiostore.attempts import Patience
+
 CONNECTIONS = 64  # threads, and connections kept: one for each thread, none thrown away
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 20.0  # the longest silence on a connection
-RETRY_FOR_S = 35.0  # after this no further attempt begins
-DEADLINE_S = 60.0  # retries and one last attempt fit in
 TIMEOUT = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
 
-_RETRY = DEFAULT_RETRY.with_delay(initial=0.2, multiplier=2.0, maximum=5.0).with_timeout(RETRY_FOR_S)
 _REFUSED = frozenset({401, 403})
 _LATER = frozenset({408, 429, 500, 502, 503, 504})
 
@@ -57,12 +56,15 @@ class Attempts:
     mean taken by ourselves.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, patience: Patience) -> None:
         self.repeated = False
+        self._retry = DEFAULT_RETRY.with_delay(
+            initial=patience.first_pause_s, multiplier=2.0, maximum=patience.longest_pause_s
+        ).with_timeout(patience.begin_for_s)
 
     def __call__(self, call: Callable[..., Any]) -> Callable[..., Any]:
         """The call with retries around it, as google.api_core.retry.Retry gives it."""
-        wrapped: Callable[..., Any] = _RETRY(call, on_error=self._note)
+        wrapped: Callable[..., Any] = self._retry(call, on_error=self._note)
         return wrapped
 
     def _note(self, _error: Exception) -> None:

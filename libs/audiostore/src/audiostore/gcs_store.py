@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import google_crc32c
 from google.api_core.exceptions import NotFound, RequestRangeNotSatisfiable
 
+from audiostore.attempts import PATIENCE
 from audiostore.errors import AlreadyExistsError, ChecksumError, NotFoundError
-from audiostore.gcs_client import CONNECTIONS, DEADLINE_S, TIMEOUT, Attempts, connect, translated
+from audiostore.gcs_client import CONNECTIONS, TIMEOUT, Attempts, connect, translated
 from audiostore.store import (
     PAGE_OBJECTS,
     ObjectInfo,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
     from google.cloud.storage import Blob
 
+    from audiostore.attempts import Patience
+
 _ITEM_FIELDS = "items(name,size,crc32c,metadata),nextPageToken"
 
 Page: TypeAlias = list[ObjectInfo]
@@ -45,12 +48,13 @@ class GcsStore:
     Raises StoreConfigurationError where there are no credentials.
     """
 
-    def __init__(self, bucket: str, prefix: str = "") -> None:
+    def __init__(self, bucket: str, prefix: str = "", patience: Patience = PATIENCE) -> None:
         self._client = connect()
         self._bucket = self._client.bucket(bucket)
         self._prefix = prefix
         self._url = f"gs://{bucket}/{prefix}"
-        self._threads = Threads("gcs", CONNECTIONS, DEADLINE_S)
+        self._patience = patience
+        self._threads = Threads("gcs", CONNECTIONS, patience.deadline_s)
 
     async def put(
         self, name: str, data: bytes, *, content_type: str, metadata: Mapping[str, str]
@@ -81,7 +85,7 @@ class GcsStore:
         start = {"start_offset": self._prefix + after} if after else {}
         blobs = self._client.list_blobs(
             self._bucket, prefix=self._prefix + prefix, page_size=PAGE_OBJECTS, fields=_ITEM_FIELDS, timeout=TIMEOUT,
-            retry=Attempts(), **start,
+            retry=self._attempts(), **start,
         )  # fmt: skip
         pages = blobs.pages
         while (page := await self._threads.run(f"list {prefix}", self._next_page, pages, prefix)) is not None:
@@ -94,7 +98,7 @@ class GcsStore:
         check_prefix(prefix)
         blobs = self._client.list_blobs(
             self._bucket, prefix=self._prefix + prefix, delimiter="/", page_size=PAGE_OBJECTS,
-            fields="prefixes,nextPageToken", timeout=TIMEOUT, retry=Attempts(),
+            fields="prefixes,nextPageToken", timeout=TIMEOUT, retry=self._attempts(),
         )  # fmt: skip
         pages = blobs.pages
         while (
@@ -123,7 +127,7 @@ class GcsStore:
     def _put(self, name: str, data: bytes, content_type: str, metadata: dict[str, str]) -> ObjectInfo:
         sent = ObjectInfo(name, len(data), google_crc32c.value(data), metadata)
         doing = f"put {self._url}{name}"
-        attempts = Attempts()
+        attempts = self._attempts()
         blob = self._blob(name)
         blob.metadata = metadata
         try:
@@ -150,7 +154,7 @@ class GcsStore:
         with suppress(NotFoundError):
             self._head(target)
             raise AlreadyExistsError(f"{doing}: the name is taken")
-        attempts = Attempts()
+        attempts = self._attempts()
         blob = self._blob(target)
         token: str | None = None
         try:
@@ -175,7 +179,7 @@ class GcsStore:
         if blob.size == wanted.size and _crc32c(blob) == wanted.crc32c:
             return wanted
         with translated(doing, missing="object"):
-            blob.delete(if_generation_match=blob.generation, timeout=TIMEOUT, retry=Attempts())
+            blob.delete(if_generation_match=blob.generation, timeout=TIMEOUT, retry=self._attempts())
         raise ChecksumError(
             f"{doing}: the bucket's size or CRC32C differs from what was sent; the object was removed again"
         )
@@ -184,7 +188,7 @@ class GcsStore:
         whole = _Limited(name)
         with translated(f"get {self._url}{name}", missing="object"):
             self._blob(name).download_to_file(
-                whole, raw_download=True, checksum="crc32c", timeout=TIMEOUT, retry=Attempts()
+                whole, raw_download=True, checksum="crc32c", timeout=TIMEOUT, retry=self._attempts()
             )
         return whole.getvalue()
 
@@ -197,7 +201,7 @@ class GcsStore:
                     raw_download=True,
                     checksum=None,
                     timeout=TIMEOUT,
-                    retry=Attempts(),
+                    retry=self._attempts(),
                 )
             except RequestRangeNotSatisfiable:  # it ends before `start`
                 return b""
@@ -206,12 +210,12 @@ class GcsStore:
     def _head(self, name: str) -> ObjectInfo:
         blob = self._blob(name)
         with translated(f"look at {self._url}{name}", missing="object"):
-            blob.reload(timeout=TIMEOUT, retry=Attempts())
+            blob.reload(timeout=TIMEOUT, retry=self._attempts())
         return self._info(blob)
 
     def _delete(self, name: str) -> None:
         with translated(f"delete {self._url}{name}", missing="object"), suppress(NotFound):
-            self._blob(name).delete(timeout=TIMEOUT, retry=Attempts())
+            self._blob(name).delete(timeout=TIMEOUT, retry=self._attempts())
 
     def _next_page(self, pages: Iterator[Any], prefix: str) -> Page | None:
         with translated(f"list {self._url}{prefix}", missing="bucket"):
@@ -224,6 +228,9 @@ class GcsStore:
             if page is None:
                 return None
             return sorted(folder.removeprefix(self._prefix) for folder in page.prefixes)
+
+    def _attempts(self) -> Attempts:
+        return Attempts(self._patience)
 
     def _blob(self, name: str) -> Blob:
         return self._bucket.blob(self._prefix + name)

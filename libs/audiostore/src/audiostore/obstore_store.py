@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import google_crc32c
 from obstore.exceptions import BaseError
 
-from audiostore.attempts import Attempts, Patience, attempts
+from audiostore.attempts import PATIENCE, Attempts, Patience, attempts
 from audiostore.errors import AlreadyExistsError, ChecksumError, NotFoundError, TransientStoreError
 from audiostore.kept_metadata import keep, read_back
 from audiostore.obstore_errors import Missing, beyond_the_end, translated
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 Client: TypeAlias = "S3Store | AzureStore"
 Entries: TypeAlias = dict[str, str]
 
-PATIENCE = Patience()
 UNDER_WAY = 64  # requests at the same time; more wait here
 
 

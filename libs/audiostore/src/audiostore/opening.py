@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
+from audiostore.attempts import PATIENCE, Patience
 from audiostore.errors import BadNameError, StoreConfigurationError
 from audiostore.store import Store, check_name
 
@@ -16,8 +17,8 @@ _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", re.ASCII)
 _KNOWN = "file:///folder, file://./folder, memory:, and gs://, s3:// and az://bucket[/prefix] are"
 
 
-def open_store(url: str) -> Store:
-    """The store at `url`.
+def open_store(url: str, patience: Patience = PATIENCE) -> Store:
+    """The store at `url`. `patience`: how long each operation on a store behind a network is tried again.
 
     `file:///folder` (or `file://./folder`, relative to where the process runs; it is made where it is missing), `memory:` (empty and
     private), `gs://bucket[/prefix]` (credentials as Google's libraries find them; none where STORAGE_EMULATOR_HOST is set),
@@ -37,17 +38,17 @@ def open_store(url: str) -> Store:
         bucket, prefix = _bucket(url, rest)
         from audiostore.gcs_store import GcsStore  # noqa: PLC0415 — this import takes a second
 
-        return GcsStore(bucket, prefix)
+        return GcsStore(bucket, prefix, patience)
     if scheme == "s3":
         bucket, prefix = _bucket(url, rest)
         from audiostore.s3_store import S3Store  # noqa: PLC0415 — backends are imported when opened
 
-        return S3Store(bucket, prefix)
+        return S3Store(bucket, prefix, patience)
     if scheme == "az":
         bucket, prefix = _bucket(url, rest)
         from audiostore.az_store import AzStore  # noqa: PLC0415 — backends are imported when opened
 
-        return AzStore(bucket, prefix)
+        return AzStore(bucket, prefix, patience)
     raise StoreConfigurationError(f"store address {_shown(url)}: this kind of store is not known; {_KNOWN}")
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from obstore.exceptions import BaseError
 from obstore.store import S3Store as Client
 
+from audiostore.attempts import PATIENCE
 from audiostore.errors import AlreadyExistsError, NotFoundError, StoreConfigurationError, StoreError
 from audiostore.obstore_client import client_options, no_retries, plain_http
 from audiostore.obstore_store import ObstoreStore, Traits
@@ -20,7 +21,7 @@ from audiostore.obstore_store import ObstoreStore, Traits
 if TYPE_CHECKING:
     from obstore.store import S3Config
 
-    from audiostore.attempts import Attempts
+    from audiostore.attempts import Attempts, Patience
 
 METADATA_BYTES = 2048  # Amazon: "user-defined metadata is limited to 2 KB in size", keys and values together
 _TRAITS = Traits(
@@ -36,8 +37,8 @@ _CONDITION = "header:If-None-Match:*"
 class S3Store(ObstoreStore):
     """Objects in `bucket`, settings from AWS_… in the environment. Raises StoreConfigurationError where they cannot work."""
 
-    def __init__(self, bucket: str, prefix: str = "") -> None:
-        super().__init__(connect(bucket), f"s3://{bucket}/{prefix}", prefix, _TRAITS)
+    def __init__(self, bucket: str, prefix: str = "", patience: Patience = PATIENCE) -> None:
+        super().__init__(connect(bucket), f"s3://{bucket}/{prefix}", prefix, _TRAITS, patience)
         amazon = is_amazon()
         self._refuses_puts = amazon
         """PutObject is known to honour `If-None-Match`."""

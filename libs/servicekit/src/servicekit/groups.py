@@ -69,6 +69,23 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
             "the bucket: gs://, s3:// or az://bucket/prefix, file:///directory, memory:",
         ),
     ]
+    fallback_url: Annotated[
+        str | None,
+        Setting(
+            "TAPEDECK_FALLBACK_STORE_URL",
+            url(*STORE_SCHEMES),
+            "a second bucket for when the first is away; pusher and storage-api need the same",
+        ),
+    ] = None
+
+    def mistakes(self, unknown: frozenset[str]) -> Iterator[str]:
+        """One bucket under both names: what is moved home would be deleted there."""
+        if (
+            not unknown
+            and self.fallback_url is not None
+            and self.fallback_url.rstrip("/") == self.url.rstrip("/")
+        ):
+            yield "TAPEDECK_FALLBACK_STORE_URL is TAPEDECK_STORE_URL: the second bucket must be another one"
 
 
 class EncryptionSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ PusherError
 ├── KeptBackError           a key is missing: the audio waits in Redis until an operator acts
 │   ├── NoKeyError          it must be sealed, and there is no key, or no way that this build knows
 │   └── CannotTellError     an object in the way can only be opened with a key that is not there
+├── BucketAwayError         no bucket may be asked at the moment: nothing failed, and it is tried again soon
 ├── UnsealedError           a defect: the object must be sealed and is not; it was not put
 └── BuildError              entries that cannot become a file, although each of them parses
 
@@ -27,6 +28,12 @@ class NoKeyError(KeptBackError):
 
 class CannotTellError(KeptBackError):
     """Whether this audio lies in the bucket already cannot be known without that key: it is neither stored again nor given up."""
+
+
+class BucketAwayError(PusherError):
+    """The circuit of every bucket that could take the batch has opened meanwhile."""
+
+    retryable = True
 
 
 class UnsealedError(PusherError):

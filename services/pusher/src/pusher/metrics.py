@@ -8,6 +8,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from pusher import __version__
+from pusher.circuit import Phase
 from pusher.reason import Reason
 from pusher.store_put import Outcome
 from servicekit.metrics import PREFIX, Metrics
@@ -20,6 +21,9 @@ PUT_OUTCOMES: Final = {
     Outcome.OVERTAKEN: "overtaken",
 }
 FAILED: Final = "failed"
+STORES: Final = ("first", "second")
+HOMECOMINGS: Final = ("moved", "found", "deleted", "failed", "waits")
+"""What came of an object: copied; its audio was at home already; under a tombstone; a bucket failed; a key is missing."""
 CLAIM_OWN: Final = "own"
 CLAIM_DEAD: Final = "dead"
 DEAD_UNREADABLE: Final = "unreadable"
@@ -82,6 +86,29 @@ class PusherMetrics:
             "Times that Redis was found to be another than before: restarted, failed over, restored",
         )
         self.retrying = metrics.gauge("retrying_conversations", "Conversations whose last try failed")
+        self._circuit = metrics.gauges(
+            "store_circuit",
+            "How a bucket is: 1 for the state that it is in",
+            store=list(STORES),
+            state=[phase.value for phase in Phase],
+        )
+        self.fallback_batches = metrics.counter(
+            "fallback_batches_total", "Batches that went to the second bucket"
+        )
+        self.moved_home = metrics.counters(
+            "moved_home_total",
+            "Objects of the second bucket, by what came of moving them home",
+            outcome=list(HOMECOMINGS),
+        )
+        self.fallback_objects = metrics.gauge(
+            "fallback_objects",
+            "Batches in the second bucket, as of the last look of the pusher that moves them",
+        )
         self.unsealed = metrics.counter(
             "unsealed_waits_total", "Times that a batch was kept back because a key was missing"
         )
+
+    def circuit_is(self, store: str, phase: Phase) -> None:
+        """Shows the state of one bucket: one of STORES."""
+        for one in Phase:
+            self._circuit[store, one.value].set(one is phase)

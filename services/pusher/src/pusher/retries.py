@@ -20,6 +20,7 @@ _DOUBLINGS = 10
 class _Trouble:
     failures: int
     not_before_ms: int
+    of_store: bool = False
 
 
 @dataclass(slots=True)
@@ -34,8 +35,24 @@ class Retries:
         trouble = self._troubles.get(conversation)
         return trouble.not_before_ms if trouble else 0
 
-    def failed(self, conversation: Conversation, now_ms: int) -> int:
-        """Notes a failure; when the next try is due, unix ms.
+    def __contains__(self, conversation: object) -> bool:
+        """Whether its last try failed."""
+        return conversation in self._troubles
+
+    def waits_for_store(self, conversation: Conversation) -> bool:
+        """Whether its last failure was the store's, not its own."""
+        trouble = self._troubles.get(conversation)
+        return trouble is not None and trouble.of_store
+
+    def store_is_back(self) -> list[Conversation]:
+        """Those whose last failure was the store's: each may be tried at once. How often it failed stays known."""
+        waiting = [one for one, trouble in self._troubles.items() if trouble.of_store]
+        for one in waiting:
+            self._troubles[one].not_before_ms = 0
+        return waiting
+
+    def failed(self, conversation: Conversation, now_ms: int, *, of_store: bool = False) -> int:
+        """Notes a failure; when the next try is due, unix ms. `of_store`: not the conversation's own trouble.
 
         The delay doubles from one second to five minutes, and half of it is left to chance: a thousand conversations that fail together
         shall not come back together.
@@ -47,6 +64,7 @@ class Retries:
         trouble = self._troubles.setdefault(conversation, _Trouble(0, 0))
         longest = min(MOST_MS, FIRST_MS << min(trouble.failures, _DOUBLINGS))
         trouble.failures += 1
+        trouble.of_store = of_store
         trouble.not_before_ms = now_ms + int(longest * self.rng.uniform(0.5, 1.0))
         return trouble.not_before_ms
 

@@ -14,9 +14,12 @@ from audiobus.errors import BusError
 from audiobus.hints import Hints
 from audiobus.redis_settings import complaints
 from audiostore import open_store
+from audiostore.attempts import Patience
 from audiostore.errors import AudiostoreError, KeyRingError
 from audiostore.key_ring import KeySource
 from audiostore.store import Store
+from pusher import comeback
+from pusher.circuit_report import CHECKS, report
 from pusher.cutter import Limits
 from pusher.dispatch import Dispatch
 from pusher.kept_back import KeptBack
@@ -30,13 +33,15 @@ from servicekit.admin import serve_admin
 from servicekit.bind import bind_socket, bound_to
 from servicekit.ending import end
 from servicekit.errors import KeySourceError
-from servicekit.groups import EncryptionSettings
+from servicekit.groups import EncryptionSettings, StoreSettings
 from servicekit.health import Health
 from servicekit.stop import Stop
 
 log = logging.getLogger(__name__)
 
 OPEN_AGAIN_S = 5.0
+PATIENCE = Patience(begin_for_s=5.0)
+"""Of one operation on a bucket: what fails longer is the circuit's and the schedule's to try again, and holds no slot meanwhile."""
 KEYS_EVERY_S = 2.0
 """How often what is wrong about keys is brought to `/readyz`."""
 LAST_WORDS_S = 1.0
@@ -51,8 +56,8 @@ async def start(settings: PusherSettings, stop: Stop) -> None:
     bound = bind_socket(settings.admin.bind)
     async with serve_admin(bound, health, metrics.process):
         log.info("started", extra={"admin": bound_to(bound).url(), "consumer": settings.consumer})
-        store = await _open_store(settings.store.url, health, stop)
-        if store is None:
+        opened = await _open_stores(settings.store, health, stop)
+        if opened is None:
             return
         bus = Bus(
             settings.redis.url,
@@ -63,17 +68,19 @@ async def start(settings: PusherSettings, stop: Stop) -> None:
         maker = Maker(keys)
         try:
             async with bus:
-                await _serve(settings, stop, bus, store, maker, metrics, health)
+                await _serve(settings, stop, bus, opened, maker, metrics, health)
         finally:
             await maker.close()
-            await store.close()
+            for store in opened:
+                if store is not None:
+                    await store.close()
 
 
 async def _serve(
     settings: PusherSettings,
     stop: Stop,
     bus: Bus,
-    store: Store,
+    stores: tuple[Store, Store | None],
     maker: Maker,
     metrics: PusherMetrics,
     health: Health,
@@ -85,10 +92,12 @@ async def _serve(
     worker = Worker(
         bus,
         hints,
-        store,
+        stores[0],
         metrics,
         settings.consumer,
         limits,
+        second=stores[1],
+        troubled_at_once=max(1, settings.at_once // 2),
         stopping=stop.is_set,
         lease_ms=lease_ms,
         maker=maker,
@@ -116,6 +125,10 @@ async def _serve(
             async with asyncio.TaskGroup() as work:
                 dispatch = Dispatch(work, worker.drain, hints.done, at_once=settings.at_once)
                 work.create_task(scheduler.run(stop), name="scheduler")
+                work.create_task(report(health, worker.buckets, stop), name="circuit report")
+                work.create_task(
+                    comeback.run(worker.buckets, worker.retries, hints, unix_ms, stop), name="comeback"
+                )
                 for partition in range(bus.keys.partitions):
                     reader = Reader(
                         hints,
@@ -151,18 +164,35 @@ async def _about_keys(keys: KeySource, kept_back: KeptBack) -> list[str]:
     return [f"the keys stay as they were: {keys.complaint}", *found] if keys.complaint else found
 
 
-async def _open_store(url: str, health: Health, stop: Stop) -> Store | None:
+async def _open_stores(
+    settings: StoreSettings, health: Health, stop: Stop
+) -> tuple[Store, Store | None] | None:
+    """The first and the second store; None if the process shall end before they can be opened.
+
+    Without the second nothing is cut: what lies there would not be known.
+    """
+    first = await _open_store(settings.url, CHECKS["first"], health, stop)
+    if first is None or settings.fallback_url is None:
+        return None if first is None else (first, None)
+    second = await _open_store(settings.fallback_url, CHECKS["second"], health, stop)
+    if second is None:
+        await first.close()
+        return None
+    return first, second
+
+
+async def _open_store(url: str, check: str, health: Health, stop: Stop) -> Store | None:
     """The store; None if the process shall end before it can be opened."""
     while not stop.is_set():
         try:
             # Credentials and imports of a backend may block for seconds.
-            store = await asyncio.to_thread(open_store, url)
+            store = await asyncio.to_thread(open_store, url, PATIENCE)
         except AudiostoreError as error:
-            health.fail("store", str(error))
-            log.critical("the store cannot be opened: trying again", extra={"error": str(error)})
+            health.fail(check, str(error))
+            log.critical("the %s cannot be opened: trying again", check, extra={"error": str(error)})
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), OPEN_AGAIN_S)
         else:
-            health.ok("store")
+            health.ok(check)
             return store
     return None

@@ -17,6 +17,7 @@ from audiostore.key_ring import KeyRing
 from audiostore.sealing import MAGIC
 from audiostore.store import Store
 from pusher.batch_builder import Built
+from pusher.bucket_search import holds
 from pusher.errors import UnsealedError
 from pusher.object_facts import object_facts, same_runs
 from pusher.protection import sealed_by
@@ -50,6 +51,8 @@ class Prepared:
     built: Built
     ring: KeyRing
     """Opens an object that has the name already."""
+    look_first: bool = False
+    """Nobody could look, before the cut, what lies in this bucket: it may hold the same audio, perhaps under other names."""
 
 
 async def store_then_finish(bus: Bus, store: Store, prepared: Prepared, now_ms: int) -> Outcome:
@@ -85,6 +88,8 @@ async def _store(bus: Bus, store: Store, prepared: Prepared) -> Outcome:
         raise UnsealedError(f"the object {name.rpartition('/')[2]} must be sealed and is not")
     if await bus.tombstone(prepared.conversation):
         return Outcome.DELETED
+    if prepared.look_first and await holds(store, prepared.ring, prepared.conversation, batch.spans):
+        return Outcome.FOUND
     outcome = Outcome.STORED
     try:
         await store.put(

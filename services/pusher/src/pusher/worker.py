@@ -16,7 +16,7 @@ import msgspec
 from audiobus.answers import ConversationGone, CutStands, OtherCutStands, SettledMoved
 from audiobus.bus import QUIET_MS, Bus
 from audiobus.conversation import Conversation
-from audiobus.cut import Cut, decode_cut
+from audiobus.cut import decode_cut
 from audiobus.errors import BadEntryError, BusContractError
 from audiobus.hints import Hints
 from audiobus.state import ConversationState
@@ -25,9 +25,13 @@ from audiostore.names import parse_name
 from audiostore.store import Store
 from pusher.already_stored import AlreadyStored
 from pusher.batch_builder import Built
+from pusher.buckets import Buckets, Turn
 from pusher.buffer import Buffer
+from pusher.circuit import Phase
+from pusher.circuit_report import tell_change
 from pusher.cutter import Limits, Wait, context_after
-from pusher.errors import KeptBackError, PusherError
+from pusher.errors import BucketAwayError, KeptBackError, PusherError
+from pusher.guarded_store import GuardedStore, is_the_stores, without_names
 from pusher.kept_back import KeptBack
 from pusher.lease import LEASE_MS, holding
 from pusher.maker import Maker
@@ -46,6 +50,7 @@ log = logging.getLogger(__name__)
 
 BUSY_MS: Final = 2_000
 """How soon a conversation is looked at again whose lease somebody else holds: its hint may have come after the other's last look."""
+TROUBLED_AT_ONCE: Final = 16
 
 _TROUBLE = (AudiostoreError, PusherError, BadEntryError, BusContractError)
 
@@ -67,18 +72,29 @@ class Worker:
     """Who holds the leases: a name that stays over restarts, so that a restarted pusher takes its own over at once."""
     limits: Limits
     now_ms: Callable[[], int] = unix_ms
+    second: Store | None = None
+    """A bucket for when the first has been away for a minute."""
     stopping: Callable[[], bool] = lambda: False
     """Asked between two batches: whether to leave the rest to others."""
     lease_ms: int = LEASE_MS
+    troubled_at_once: int = TROUBLED_AT_ONCE
+    """Of those whose last try failed, so many are tried at the same time: their objects may hang, and others want the slots."""
     retries: Retries = field(default_factory=Retries)
     unstored: Unstored = field(default_factory=Unstored)
     kept_back: KeptBack = field(default_factory=KeptBack)
     maker: Maker = field(default_factory=Maker)
     usage: UsageNotes = field(default_factory=UsageNotes)
+    buckets: Buckets = field(init=False)
     _planner: Planner = field(init=False)
+    _troubled: int = 0
 
     def __post_init__(self) -> None:
-        already_stored = AlreadyStored(self.store, self.maker.keys)
+        second = GuardedStore("second", self.second, self.now_ms) if self.second is not None else None
+        self.buckets = Buckets(GuardedStore("first", self.store, self.now_ms), second)
+        for bucket in self.buckets.all:
+            bucket.on_change = self._circuit_changed
+            self.metrics.circuit_is(bucket.name, bucket.circuit.phase)
+        already_stored = AlreadyStored(self.buckets, self.maker.keys)
         self._planner = Planner(
             self.bus, already_stored, self.unstored, self.metrics, self.limits, self.maker
         )
@@ -90,31 +106,64 @@ class Worker:
             BusUnavailableError: Redis went away; the hint must stay.
         """
         not_before_ms = self.retries.not_before_ms(conversation)
-        if self.now_ms() < not_before_ms:
+        waits_for_store = not self.buckets.well and self.retries.waits_for_store(conversation)
+        if self.now_ms() < not_before_ms and not waits_for_store:
             await self.hints.push_due(conversation, not_before_ms)
             return
+        if conversation in self.retries:
+            if self._troubled >= self.troubled_at_once:
+                await self.hints.due(conversation, self.now_ms() + BUSY_MS)
+                return
+            self._troubled += 1
+            try:
+                await self._take_turn(conversation)
+            finally:
+                self._troubled -= 1
+        else:
+            await self._take_turn(conversation)
+
+    async def _take_turn(self, conversation: Conversation) -> None:
+        """Drains it, if a bucket may be asked at the moment."""
+        with self.buckets.turn(conversation) as turn:
+            if isinstance(turn, Turn):
+                await self._under_lease(conversation, turn)
+            else:
+                # Earlier if somebody wanted that: another pusher may reach the bucket.
+                await self.hints.due(conversation, turn.until_ms)
+
+    async def _under_lease(self, conversation: Conversation, turn: Turn) -> None:
         if not await self.bus.take_lease(conversation, self.holder, self.lease_ms):
             # On `due` before the hint is acknowledged: else, if the other one dies, nobody would look.
             await self.hints.due(conversation, self.now_ms() + BUSY_MS)
             return
         async with holding(self.bus, conversation, self.holder, self.lease_ms):
             with log_context(conversation_id=conversation.cid):
-                await self._work(conversation)
+                await self._work(conversation, turn)
 
-    async def _work(self, conversation: Conversation) -> None:
+    async def _work(self, conversation: Conversation, turn: Turn) -> None:
         try:
-            await self._drain(conversation)
+            await self._drain(conversation, turn)
+        except BucketAwayError:
+            await self.hints.push_due(conversation, self.buckets.give_back(conversation).until_ms)
         except _TROUBLE as error:
             # Everything stays where it is, for as long as it takes.
             if isinstance(error, KeptBackError):
                 self.metrics.unsealed.inc()
                 self.kept_back.waits(conversation, str(error), self.now_ms())
-            at_ms = self.retries.failed(conversation, self.now_ms())
+            of_store = is_the_stores(error)
+            at_ms = self.retries.failed(conversation, self.now_ms(), of_store=of_store)
+            if of_store and not self.buckets.well:
+                at_ms = self.buckets.give_back(conversation).until_ms
             level = logging.WARNING if getattr(error, "retryable", False) else logging.CRITICAL
+            if of_store and not self.buckets.well:
+                level = logging.INFO  # what every conversation meets is told once, by the circuit
             log.log(
                 level,
                 "a batch could not be stored: it stays in Redis and is tried again",
-                extra={"error": f"{type(error).__name__}: {error}", "retry_in_ms": at_ms - self.now_ms()},
+                extra={
+                    "error": f"{type(error).__name__}: {without_names(error)}",
+                    "retry_in_ms": at_ms - self.now_ms(),
+                },
             )
             await self.hints.push_due(conversation, at_ms)
         else:
@@ -122,20 +171,20 @@ class Worker:
             self.kept_back.goes_on(conversation)
         self.metrics.retrying.set(len(self.retries))
 
-    async def _drain(self, conversation: Conversation) -> None:
+    async def _drain(self, conversation: Conversation, turn: Turn) -> None:
         while True:
             if self.stopping():
                 await self.hints.due(conversation, self.now_ms())
                 return
             state = await self.bus.state(conversation)
             if state.cut is not None:
-                again = await self._carry_out(conversation, state, state.cut)
+                again = await self._carry_out(conversation, state, state.cut, turn)
             else:
-                again = await self._next(conversation, state)
+                again = await self._next(conversation, state, turn)
             if not again:
                 return
 
-    async def _next(self, conversation: Conversation, state: ConversationState) -> bool:
+    async def _next(self, conversation: Conversation, state: ConversationState, turn: Turn) -> bool:
         """Cuts and stores the next batch. False where there is none: the conversation is on `due`, or off it."""
         planned = await self._planner.plan(conversation, state, self.now_ms())
         if isinstance(planned, Wait):
@@ -144,15 +193,17 @@ class Worker:
             return True
         match await self.bus.cut(conversation, planned.cut, settled=state.settled):
             case CutStands():
-                return await self._store(
-                    conversation, state, planned.cut, planned.cut.encode(), planned.built
-                )
+                cut = planned.cut
+                prepared = Prepared(conversation, cut, cut.encode(), planned.built, self.maker.keys.ring())
+                return await self._store(replace(prepared, look_first=turn.unlisted), state, turn)
             case ConversationGone():
                 return await self._deleted(conversation)
             case OtherCutStands() | SettledMoved():
                 return True
 
-    async def _carry_out(self, conversation: Conversation, state: ConversationState, raw: bytes) -> bool:
+    async def _carry_out(
+        self, conversation: Conversation, state: ConversationState, raw: bytes, turn: Turn
+    ) -> bool:
         """Makes the object of a cut that stands already, exactly as whoever wrote it down would have."""
         cut = decode_cut(raw)
         sealed = sealed_by(cut)
@@ -172,21 +223,15 @@ class Worker:
             # Its entries are gone although it stands: Redis was changed by hand. There is nothing left to store.
             log.error("a cut has no entries", extra={"first": cut.first, "last": cut.last})
             built = Built(None, b"", "", {}, state.preroll, 0, {cut.last_id.epoch: cut.last_id.offset})
-        return await self._store(conversation, state, cut, raw, built)
-
-    async def _store(
-        self, conversation: Conversation, state: ConversationState, cut: Cut, raw: bytes, built: Built
-    ) -> bool:
-        """Stores and settles. False where the conversation is deleted."""
         prepared = Prepared(conversation, cut, raw, built, self.maker.keys.ring())
-        begun = time.perf_counter()
-        try:
-            outcome = await store_then_finish(self.bus, self.store, prepared, self.now_ms())
-        except (AudiostoreError, PusherError):
-            self._count_put(FAILED, begun)
-            raise
-        if (name := PUT_OUTCOMES.get(outcome)) is not None:
-            self._count_put(name, begun)
+        # Whoever wrote it down may have been unable to look into the first bucket.
+        look_first = self.buckets.second is not None
+        return await self._store(replace(prepared, look_first=look_first), state, turn)
+
+    async def _store(self, prepared: Prepared, state: ConversationState, turn: Turn) -> bool:
+        """Stores and settles. False where the conversation is deleted."""
+        conversation = prepared.conversation
+        outcome, bucket = await self._store_somewhere(prepared, turn)
         match outcome:
             case Outcome.TAKEN:
                 return await self._rename(prepared, state)
@@ -197,7 +242,36 @@ class Worker:
         self.retries.worked(conversation)
         self.kept_back.goes_on(conversation)
         self._count_batch(prepared)
+        if bucket is not self.buckets.first and outcome is not Outcome.NOTHING_TO_PUT:
+            self.metrics.fallback_batches.inc()
         return True
+
+    async def _store_somewhere(self, prepared: Prepared, turn: Turn) -> tuple[Outcome, GuardedStore]:
+        """Stores in the first bucket that takes it, and settles.
+
+        A reply that was lost may have left it in the one before, too: the same runs under the same name. Moving home makes that good.
+
+        Raises:
+            BucketAwayError: none may be asked any more.
+        """
+        places = self.buckets.places(turn)
+        for bucket in places:
+            begun = time.perf_counter()
+            look = prepared.look_first and bucket is self.buckets.first
+            try:
+                outcome = await store_then_finish(
+                    self.bus, bucket, replace(prepared, look_first=look), self.now_ms()
+                )
+            except (AudiostoreError, PusherError) as error:
+                self._count_put(FAILED, begun)
+                if bucket is places[-1] or not is_the_stores(error):
+                    raise
+                log.warning("the first bucket did not take it", extra={"error": without_names(error)})
+                continue
+            if (name := PUT_OUTCOMES.get(outcome)) is not None:
+                self._count_put(name, begun)
+            return outcome, bucket
+        raise BucketAwayError("no bucket may be asked at the moment")
 
     async def _rename(self, prepared: Prepared, state: ConversationState) -> bool:
         """Other runs have the name: the same cut, ending a millisecond later, takes the place of this one."""
@@ -256,6 +330,12 @@ class Worker:
         self.unstored.saw(conversation, None)
         await self.hints.push_due(conversation, self.now_ms() + LONGEST_MS)
         return False
+
+    def _circuit_changed(self, bucket: GuardedStore, before: Phase) -> None:
+        self.metrics.circuit_is(bucket.name, bucket.circuit.phase)
+        tell_change(bucket, before)
+        if bucket.circuit.closed:
+            self.buckets.back.set()
 
     def _count_put(self, outcome: str, begun: float) -> None:
         self.metrics.puts[outcome].inc()

@@ -1,0 +1,57 @@
+"""Which bytes of a conversation lie in a bucket, by what its objects say of themselves."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from audiobus.conversation import Conversation
+from audiobus.cut import Stored
+from audiocodec.span import Span
+from audiostore.key_ring import KeyRing
+from audiostore.names import conversation_prefix, parse_name, timestamp
+from audiostore.store import Store
+from pusher.object_facts import object_facts
+from pusher.stored_ranges import covers, merged
+
+LONGEST_OBJECT_MS: Final = 150_000
+"""No object of ours lasts longer (audiostore refuses to write it), so none that began before this can reach into a stretch of time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What objects of a stretch of time hold."""
+
+    ranges: tuple[Stored, ...]
+    last_ms: int
+    """End of the last object of the conversation that may reach into it or comes after, unix ms; -1 where there is none."""
+
+
+async def stored_between(
+    store: Store, ring: KeyRing, conversation: Conversation, start_ms: int, end_ms: int
+) -> Found:
+    """The bytes of this conversation that objects of this time hold.
+
+    Raises:
+        StoreError: the bucket cannot be asked.
+        CannotTellError: nor without the key of an object of that time that only its content tells of.
+    """
+    prefix = conversation_prefix(conversation.uid, conversation.cid)
+    found: list[Stored] = []
+    last_ms = -1
+    after = f"{prefix}{timestamp(max(0, start_ms - LONGEST_OBJECT_MS))}"
+    async for info in store.list(prefix, after=after):
+        name = parse_name(info.name)
+        if name is None:
+            continue
+        last_ms = max(last_ms, name.end_ms)
+        if name.start_ms > end_ms or name.end_ms < start_ms:
+            continue
+        facts = await object_facts(store, info, ring)
+        if facts is not None and facts.conversation_id == conversation.cid:
+            found += [Stored(span.epoch, span.first_offset, span.end_offset) for span in facts.spans]
+    return Found(merged(found), last_ms)
+
+
+async def holds(store: Store, ring: KeyRing, conversation: Conversation, spans: tuple[Span, ...]) -> bool:
+    """Whether all of these runs lie in the bucket, in whichever objects. Errors as for `stored_between`."""
+    found = await stored_between(store, ring, conversation, spans[0].start_ms, spans[-1].end_ms)
+    return all(covers(found.ranges, span) for span in spans)

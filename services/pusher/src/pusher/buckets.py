@@ -1,0 +1,140 @@
+"""The buckets of a pusher, and which of them a conversation may use now.
+
+Owns the rule of the second bucket: it takes batches when the first has been away for a minute, and only then. Also who waits for a bucket,
+so that they are looked at as soon as it is back (`comeback`). What is moved home, and how, stands in `homecoming`.
+"""
+
+import asyncio
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from audiobus.conversation import Conversation
+from pusher.circuit import Probe
+from pusher.guarded_store import GuardedStore
+
+AWAY_MS: Final = 60_000
+"""The first bucket has been away so long: batches go to the second."""
+SPREAD_MS: Final = 5_000
+"""Those that waited for that come within this, not all in one moment."""
+MOST_WAITING: Final = 100_000
+"""Conversations remembered to be looked at when the bucket is back; whoever is beyond that comes when it is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveBack:
+    """No bucket may be asked now."""
+
+    until_ms: int
+    """When to come again, unix ms."""
+
+
+@dataclass(eq=False, slots=True)
+class Turn:
+    """What one conversation may ask, while it is drained."""
+
+    conversation: Conversation
+    probes: dict[GuardedStore, Probe] = field(default_factory=dict)
+    unlisted: bool = False
+    """What lies in the first bucket could not be asked before the cut: it must be asked before anything is put there."""
+
+
+class Buckets:
+    """The first bucket, and the second where there is one."""
+
+    def __init__(
+        self, first: GuardedStore, second: GuardedStore | None = None, rng: random.Random | None = None
+    ) -> None:
+        self.first = first
+        self.second = second
+        self._now_ms = first.now_ms
+        self.back = asyncio.Event()
+        """Set when a circuit closes: those that wait shall be looked at."""
+        self._rng = rng or random.Random()  # noqa: S311 - spreads load, guards nothing
+        self._turns: dict[Conversation, Turn] = {}
+        self._waiting: dict[Conversation, None] = {}
+
+    @property
+    def all(self) -> tuple[GuardedStore, ...]:
+        """Every bucket there is, the first one first."""
+        return (self.first,) if self.second is None else (self.first, self.second)
+
+    @property
+    def well(self) -> bool:
+        """The first bucket works: nobody has to wait for anything."""
+        return self.first.circuit.closed
+
+    @contextmanager
+    def turn(self, conversation: Conversation) -> Iterator[Turn | GiveBack]:
+        """What the conversation may do now; held while it is drained. No conversation has two turns at once."""
+        turn = Turn(conversation)
+        now_ms = self._now_ms()
+        for bucket in self._wanted():
+            if not bucket.circuit.closed and (probe := bucket.circuit.probe(now_ms)) is not None:
+                turn.probes[bucket] = probe
+        try:
+            if not self._open_to(turn):
+                yield self.give_back(conversation)
+                return
+            self._turns[conversation] = turn
+            yield turn
+        finally:
+            self._turns.pop(conversation, None)
+            _end(turn)
+
+    def places(self, turn: Turn) -> tuple[GuardedStore, ...]:
+        """Where a batch may be put now, in this order; nothing where a circuit opened since the turn began."""
+        return self._open_to(turn)
+
+    def to_ask(self, conversation: Conversation) -> tuple[GuardedStore, ...]:
+        """Which buckets must be asked what lies there before a cut. The second comes first: what is moved home meanwhile is seen in one."""
+        turn = self._turns.get(conversation)
+        if self.second is None:
+            return (self.first,)
+        if turn is not None and self.first not in self._open_to(turn):
+            return (self.second,)
+        return (self.second, self.first)
+
+    @property
+    def second_serves(self) -> bool:
+        """Whether batches go to the second bucket now."""
+        return self.second is not None and self.first.circuit.away_ms(self._now_ms()) >= AWAY_MS
+
+    def listed(self, conversation: Conversation, *, first: bool) -> None:
+        """Notes whether the next cut of the conversation knows what lies in the first bucket."""
+        turn = self._turns.get(conversation)
+        if turn is not None and self.second is not None:
+            turn.unlisted = not first
+
+    def give_back(self, conversation: Conversation) -> GiveBack:
+        """Sends a conversation away until there may be a bucket for it. Its turn, if it has one, is over."""
+        if (turn := self._turns.get(conversation)) is not None:
+            _end(turn)
+        if len(self._waiting) < MOST_WAITING:
+            self._waiting[conversation] = None
+        now_ms = self._now_ms()
+        until_ms = min(bucket.circuit.come_again_ms(now_ms) for bucket in self._wanted())
+        if self.second is not None and not self.second_serves:
+            serves_ms = now_ms + max(0, AWAY_MS - self.first.circuit.away_ms(now_ms))
+            until_ms = min(until_ms, serves_ms + self._rng.randrange(SPREAD_MS))
+        return GiveBack(until_ms)
+
+    def take_waiting(self) -> list[Conversation]:
+        """Those that were sent away since this was asked last."""
+        waiting = list(self._waiting)
+        self._waiting.clear()
+        return waiting
+
+    def _wanted(self) -> tuple[GuardedStore, ...]:
+        return self.all if self.second_serves else (self.first,)
+
+    def _open_to(self, turn: Turn) -> tuple[GuardedStore, ...]:
+        return tuple(bucket for bucket in self._wanted() if bucket.circuit.closed or bucket in turn.probes)
+
+
+def _end(turn: Turn) -> None:
+    while turn.probes:
+        bucket, probe = turn.probes.popitem()
+        bucket.circuit.end(probe)

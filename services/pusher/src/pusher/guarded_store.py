@@ -1,0 +1,130 @@
+"""A store whose every operation tells a circuit what came of it. Implements audiostore's Store.
+
+Owns what counts as the store's trouble. It refuses nothing itself: whether a conversation may ask at all is decided once, before it is
+drained (`buckets`), so an operation under way is never broken off by another's failure.
+"""
+
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+from audiostore.errors import (
+    AlreadyExistsError,
+    BadNameError,
+    NotFoundError,
+    StoreConfigurationError,
+    StoreError,
+    TooLargeError,
+)
+from audiostore.store import ObjectInfo, Store
+from pusher.circuit import Circuit, Phase
+
+_ANSWERS: Final = (AlreadyExistsError, NotFoundError, BadNameError, TooLargeError)
+"""What a store that works says of one object."""
+_OBJECT: Final = re.compile(r"chunks/\S*")
+
+
+class GuardedStore:
+    """`store`, called `name` in metrics and logs ("first", "second")."""
+
+    def __init__(
+        self, name: str, store: Store, now_ms: Callable[[], int], circuit: Circuit | None = None
+    ) -> None:
+        self.name = name
+        self.circuit = circuit or Circuit()
+        self.on_change: Callable[[GuardedStore, Phase], None] | None = None
+        """Called with the phase before, after each change of it."""
+        self._store = store
+        self.now_ms = now_ms
+
+    async def put(
+        self, name: str, data: bytes, *, content_type: str, metadata: Mapping[str, str]
+    ) -> ObjectInfo:
+        """See Store. The one operation that can close the circuit: a full disk still lists, a right to read is none to write."""
+        with self._told():
+            try:
+                info = await self._store.put(name, data, content_type=content_type, metadata=metadata)
+            except AlreadyExistsError:
+                self._worked()
+                raise
+            self._worked()
+            return info
+
+    async def get(self, name: str) -> bytes:
+        """See Store."""
+        with self._told():
+            return await self._store.get(name)
+
+    async def get_range(self, name: str, start: int, end: int) -> bytes:
+        """See Store."""
+        with self._told():
+            return await self._store.get_range(name, start, end)
+
+    async def head(self, name: str) -> ObjectInfo:
+        """See Store."""
+        with self._told():
+            return await self._store.head(name)
+
+    async def list(self, prefix: str, after: str = "") -> AsyncIterator[ObjectInfo]:
+        """See Store."""
+        with self._told():
+            async for info in self._store.list(prefix, after):
+                yield info
+
+    async def list_folders(self, prefix: str) -> AsyncIterator[str]:
+        """See Store."""
+        with self._told():
+            async for folder in self._store.list_folders(prefix):
+                yield folder
+
+    async def copy(self, source: str, target: str) -> ObjectInfo:
+        """See Store."""
+        with self._told():
+            return await self._store.copy(source, target)
+
+    async def delete(self, name: str) -> None:
+        """See Store."""
+        with self._told():
+            await self._store.delete(name)
+
+    async def close(self) -> None:
+        """See Store."""
+        await self._store.close()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        began_ms = self.now_ms()
+        try:
+            yield
+        except _ANSWERS:
+            raise
+        except StoreError as error:
+            before = self.circuit.phase
+            self.circuit.failed(
+                began_ms,
+                self.now_ms(),
+                without_names(error),
+                operators=isinstance(error, StoreConfigurationError),
+            )
+            self._changed(before)
+            raise
+
+    def _worked(self) -> None:
+        before = self.circuit.phase
+        self.circuit.worked(self.now_ms())
+        self._changed(before)
+
+    def _changed(self, before: Phase) -> None:
+        if self.on_change is not None and self.circuit.phase is not before:
+            self.on_change(self, before)
+
+
+def is_the_stores(error: Exception) -> bool:
+    """Whether a failed try is the store's trouble, not the conversation's own."""
+    return isinstance(error, StoreError) and not isinstance(error, _ANSWERS)
+
+
+def without_names(error: Exception) -> str:
+    """The error's text without the object's name: the same for all conversations, and no user in it."""
+    return _OBJECT.sub("chunks/…", str(error))
