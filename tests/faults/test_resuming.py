@@ -217,7 +217,7 @@ async def test_a_handshake_that_lay_in_a_stopped_process_displaces_nobody_who_ca
     finally:
         os.kill(pid, signal.SIGCONT)
     await coming
-    assert await late.closed() == 1012
+    assert await late.closed() == 1013
     assert late.errors == ["unavailable"]
     await late.__aexit__(None, None, None)
     async with rig.client() as client:
