@@ -15,6 +15,7 @@ Entered = TypeVar("Entered", bound=Run)
 
 NOT_AN_INTEGER: Final = "ERR value is not an integer or out of range"
 SYNTAX: Final = "ERR syntax error"
+BAD_SUBCOMMAND: Final = "ERR unknown subcommand or wrong number of arguments for '%s'. Try %s HELP."
 INT64: Final = 1 << 63
 
 
@@ -36,9 +37,14 @@ class Command:
     arity: int
     """Words with the name; negative: at least so many."""
     writes: bool
-    needs_memory: bool
-    """Refused where memory is full (`denyoom`)."""
-    in_scripts: bool
+    needs_memory: bool | tuple[bytes, ...]
+    """Refused where memory is full (`denyoom`): the command, or these parts of it."""
+
+    def takes_memory(self, words: Words) -> bool:
+        """Whether these words are refused where memory is full."""
+        if isinstance(self.needs_memory, bool):
+            return self.needs_memory
+        return len(words) > 4 and words[1].upper() in self.needs_memory
 
 
 COMMANDS: Final[dict[bytes | str, Command]] = {}
@@ -46,12 +52,12 @@ COMMANDS: Final[dict[bytes | str, Command]] = {}
 
 
 def command(
-    name: str, arity: int, *, writes: bool = False, needs_memory: bool = False, in_scripts: bool = True
+    name: str, arity: int, *, writes: bool = False, needs_memory: bool | tuple[bytes, ...] = False
 ) -> Callable[[Entered], Entered]:
     """Enters a function into the table."""
 
     def enter(run: Entered) -> Entered:
-        known = Command(name.lower().encode(), run, arity, writes, needs_memory, in_scripts)
+        known = Command(name.lower().encode(), run, arity, writes, needs_memory)
         for spelling in (name, name.lower()):
             COMMANDS[spelling] = COMMANDS[spelling.encode()] = known
         return run
@@ -66,7 +72,34 @@ def find(name: bytes | str) -> Command | None:
 
 def arity_error(known: bytes) -> Refused:
     """The refusal of a command with too few or too many words."""
-    return Refused(f"ERR wrong number of arguments for '{known.decode()}' command")
+    return Refused(f"ERR wrong number of arguments for '{text(known)}' command")
+
+
+def text(word: bytes) -> str:
+    """The word within the text of a refusal, which is one line."""
+    return word.decode("utf-8", "replace").replace("\r", " ").replace("\n", " ")
+
+
+class WrongWords(Refused):
+    """A command that has parts has no such part, or that part wants other words: scripts are told so in other words."""
+
+    in_scripts: str
+
+
+def unknown_subcommand(words: Words) -> WrongWords:
+    """The refusal of a command whose second word it does not know."""
+    name = words[0].upper().decode()
+    refusal = WrongWords(f"ERR unknown subcommand '{text(words[1])}'. Try {name} HELP.")
+    refusal.in_scripts = "ERR Unknown Redis command called from script"
+    return refusal
+
+
+def subcommand_arity(words: Words) -> WrongWords:
+    """The refusal of a part with too few or too many words."""
+    name = f"{text(words[0])}|{text(words[1])}".lower()
+    refusal = WrongWords(f"ERR wrong number of arguments for '{name}' command")
+    refusal.in_scripts = "ERR Wrong number of args calling Redis command from script"
+    return refusal
 
 
 def integer(word: bytes, refusal: str = NOT_AN_INTEGER) -> int:

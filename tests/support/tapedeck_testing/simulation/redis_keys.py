@@ -3,7 +3,7 @@
 import re
 import zlib
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 from tapedeck_testing.simulation.redis_command import (
     INT64,
@@ -14,11 +14,10 @@ from tapedeck_testing.simulation.redis_command import (
     Words,
     command,
     integer,
+    text,
 )
 from tapedeck_testing.simulation.redis_keyspace import Keyspace, Refused
 from tapedeck_testing.simulation.redis_values import SortedSet, Stream, Value
-
-BAD_CURSOR: Final = "ERR invalid cursor"
 
 
 @command("DEL", -2, writes=True)
@@ -66,17 +65,17 @@ def ttl(keys: Keyspace, words: Words) -> int:
 
 
 def _expire(keys: Keyspace, words: Words, unit: int, base: int) -> int:
-    when = integer(words[2])
     options = {word.upper() for word in words[3:]}
     for option in words[3:]:
         if option.upper() not in (b"NX", b"XX", b"GT", b"LT"):
-            raise Refused(f"ERR Unsupported option {option.decode()}")
+            raise Refused(f"ERR Unsupported option {text(option)}")
     if b"NX" in options and len(options) > 1:
         raise Refused("ERR NX and XX, GT or LT options at the same time are not compatible")
     if b"GT" in options and b"LT" in options:
         raise Refused("ERR GT and LT options at the same time are not compatible")
+    when = integer(words[2])
     if abs(when * unit) >= INT64 or abs(when * unit + base) >= INT64:
-        raise Refused(f"ERR invalid expire time in '{words[0].decode().lower()}' command")
+        raise Refused(f"ERR invalid expire time in '{text(words[0]).lower()}' command")
     at = when * unit + base
     if keys.get(words[1]) is None or not _moves(keys.expires.get(words[1]), at, options):
         return 0
@@ -146,12 +145,13 @@ def flush(keys: Keyspace, words: Words) -> Status:
 @command("SCAN", -2)
 def scan(keys: Keyspace, words: Words) -> list[Any]:
     """A page of the keys. What is there all the time is returned at least once, as Redis promises, and no more than that."""
+    cursor(words[1])
     options = scan_options(words[2:], types=True)
-    cursor, found = page(keys.live_keys(), words[1], int(options[b"COUNT"]))
+    following, found = page(keys.live_keys(), words[1], int(options[b"COUNT"]))
     wanted = options.get(b"TYPE")
     matches = pattern(options.get(b"MATCH", b"*")).fullmatch
     return [
-        cursor,
+        following,
         [key for key in found if matches(key) and (wanted is None or _kind(keys.get(key)) == wanted.lower())],
     ]
 
@@ -173,11 +173,20 @@ def scan_options(words: Words, *, types: bool) -> dict[bytes, bytes]:
     return options
 
 
-def page(names: list[bytes], cursor: bytes, count: int) -> tuple[bytes, list[bytes]]:
+def cursor(word: bytes) -> int:
+    """Where a scan goes on.
+
+    Raises:
+        Refused: no number.
+    """
+    if not word.isdigit():
+        raise Refused("ERR invalid cursor")
+    return int(word)
+
+
+def page(names: list[bytes], after: bytes, count: int) -> tuple[bytes, list[bytes]]:
     """The next names in the order of their checksums, which no other name changes, and the cursor after them."""
-    if not cursor.isdigit():
-        raise Refused(BAD_CURSOR)
-    start = int(cursor)
+    start = cursor(after)
     rest = sorted((place, name) for name in names if (place := zlib.crc32(name)) >= start)
     end = min(count, len(rest))
     while end < len(rest) and rest[end][0] == rest[end - 1][0]:

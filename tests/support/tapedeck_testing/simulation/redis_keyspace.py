@@ -5,6 +5,9 @@ Owns existence, types and time limits. Every command goes through it; none keeps
 
 from typing import Final
 
+from redis import exceptions as redis_errors
+from redis._parsers.base import BaseParser
+
 from tapedeck_testing.simulation.redis_values import (
     Hash,
     SortedSet,
@@ -15,6 +18,7 @@ from tapedeck_testing.simulation.redis_values import (
 )
 
 WRONG_TYPE: Final = "WRONGTYPE Operation against a key holding the wrong kind of value"
+FULL: Final = "OOM command not allowed when used memory > 'maxmemory'."
 KEY_BYTES: Final = 96
 """What a key costs beside its name and its value."""
 
@@ -22,17 +26,25 @@ KEY_BYTES: Final = 96
 class Refused(Exception):  # noqa: N818 - an answer of the server, before it is an error of the client
     """A reply that is an error; its text as it stands on the wire, without the dash."""
 
+    @property
+    def error(self) -> redis_errors.ResponseError:
+        """What redis-py makes of it: it takes the code off those that have a class of their own."""
+        error: redis_errors.ResponseError = BaseParser.parse_error(str(self))
+        return error
+
 
 class Keyspace:
     """One database. `now_ms` stands still while a command or a script runs."""
 
-    __slots__ = ("data", "dirty", "expires", "now_ms")
+    __slots__ = ("data", "dirty", "expires", "full", "now_ms")
 
     def __init__(self) -> None:
         self.data: dict[bytes, Value] = {}
         self.expires: dict[bytes, int] = {}
         """Key to the unix ms after which it is gone."""
         self.now_ms = 0
+        self.full = False
+        """Whether what needs memory is refused now."""
         self.dirty = 0
         """Changes so far: what a command adds nothing to is not written into the log."""
 

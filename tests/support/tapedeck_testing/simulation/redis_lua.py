@@ -18,7 +18,7 @@ Call: TypeAlias = Callable[[list[bytes]], Any]
 """Runs one command of a script; raises `Refused`."""
 
 BAD_ARGUMENT: Final = "ERR Lua redis lib command arguments must be strings or integers"
-NO_ARGUMENT: Final = "ERR Please specify at least one argument for this redis.call() call"
+NO_ARGUMENT: Final = "ERR Please specify at least one argument for this redis lib call"
 SHORT: Final = 200
 """A longer array goes to Lua as a table: results of a function have to fit on Lua's stack."""
 _VALUE, _TABLE, _STATUS, _ERROR = 1, 2, 3, 4
@@ -32,7 +32,7 @@ class ScriptEngine:
         runtime = lua51.LuaRuntime(encoding=None, unpack_returned_tuples=True, register_eval=False)
         host = Path(__file__).with_name("redis_scripts.lua").read_bytes()
         self._table = runtime.table_from
-        self._compile, self._run = runtime.execute(host, self._command, _list_of, Status, _sha1)
+        self._compile, self._run = runtime.execute(host, self._command, _list_of, Status, _error_of, _sha1)
         self._compiled: dict[bytes, Any] = {}
         self._call: Call = _nowhere
 
@@ -123,6 +123,10 @@ def _sha1(text: bytes) -> bytes:
 
 def _list_of(*items: Any) -> list[Any]:
     return [*items]
+
+
+def _error_of(text: bytes) -> Exception:
+    return Refused(_text(text)).error
 
 
 def _nowhere(_words: list[bytes]) -> Any:

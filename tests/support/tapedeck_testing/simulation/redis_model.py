@@ -6,44 +6,33 @@ its memory limit, its log.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from redis import exceptions as redis_errors
-from redis._parsers.base import BaseParser
-
 # Imported for the commands that they enter into the table.
+from tapedeck_testing.simulation import redis_group_reads as _group_reads  # noqa: F401
 from tapedeck_testing.simulation import redis_groups as _groups  # noqa: F401
 from tapedeck_testing.simulation import redis_keys as _keys  # noqa: F401
 from tapedeck_testing.simulation import redis_sorted_sets as _sorted_sets  # noqa: F401
+from tapedeck_testing.simulation import redis_stream_info as _stream_info  # noqa: F401
 from tapedeck_testing.simulation import redis_streams as _streams  # noqa: F401
 from tapedeck_testing.simulation import redis_strings as _strings  # noqa: F401
-from tapedeck_testing.simulation.redis_command import COMMANDS, Command, arity_error, find, integer
-from tapedeck_testing.simulation.redis_keyspace import Keyspace, Refused
+from tapedeck_testing.simulation.redis_command import (
+    COMMANDS,
+    Command,
+    WrongWords,
+    arity_error,
+    find,
+    integer,
+    text,
+)
+from tapedeck_testing.simulation.redis_keyspace import FULL, Keyspace, Refused
+from tapedeck_testing.simulation.redis_log import Log, Logged, Snapshot
 from tapedeck_testing.simulation.redis_lua import NO_ARGUMENT, digest_of, engine
 from tapedeck_testing.simulation.redis_server import SERVER_COMMANDS, ServerState
 
 Argument: TypeAlias = bytes | str | int | float
 
-FULL: Final = "OOM command not allowed when used memory > 'maxmemory'."
 NO_SCRIPT: Final = "NOSCRIPT No matching script. Please use EVAL."
-
-
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """What one command or script changed, as plain commands: they are written to the log together."""
-
-    at_ms: int
-    changes: tuple[tuple[bytes, ...], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """All keys at one moment. It is never changed."""
-
-    keys: Keyspace
-    position: int
-    """How many entries the log had then."""
 
 
 class RedisModel:
@@ -58,18 +47,11 @@ class RedisModel:
         """
         self.state = ServerState(name)
         self.keys = Keyspace()
-        self.log: list[Logged] = []
-        """What changed since `base`. Position p is the state after the first p entries that ever were."""
+        self.log = Log()
         self.refusal: str | None = None
         """Every write is refused with this text (`READONLY …`, `MISCONF …`), also within scripts."""
-        self._base = Snapshot(Keyspace(), 0)
         self._now_ms = now_ms
         self._scripts: set[bytes] = set()
-        self._changes: list[tuple[bytes, ...]] = []
-        self._full = False
-        """Whether memory was full when the command began."""
-        self._wrote = False
-        """Whether the script has called a command that writes: then memory is not asked for any more."""
 
     @property
     def maxmemory(self) -> int:
@@ -83,18 +65,18 @@ class RedisModel:
     @property
     def position(self) -> int:
         """Where the log ends."""
-        return self._base.position + len(self.log)
+        return self.log.position
 
     def execute(self, args: Sequence[Argument]) -> Any:
         """One command: its reply as it comes off the wire (RESP2): bytes, int, None, or a list of such.
 
         Raises:
-            redis_errors.ResponseError: the server refuses it; the very class and text of redis-py.
+            redis.exceptions.ResponseError: the server refuses it; the very class and text of redis-py.
         """
         try:
             return self._execute([word if type(word) is bytes else _encode(word) for word in args])
         except Refused as refusal:
-            raise _error(str(refusal)) from None
+            raise refusal.error from None
 
     # -- state, and ways back ----------------------------------------------------------------------------------------
 
@@ -104,9 +86,7 @@ class RedisModel:
 
     def restore(self, snapshot: Snapshot) -> None:
         """All keys as they were: a backup, a replica that lacks the newest writes. The log goes on from there."""
-        self.keys = snapshot.keys.copy()
-        self._base = Snapshot(snapshot.keys.copy(), snapshot.position)
-        self.log = []
+        self.keys = self.log.begin_at(snapshot)
 
     def rewind(self, position: int) -> None:
         """All keys as they were when the log had that many entries: what came later is lost.
@@ -114,24 +94,16 @@ class RedisModel:
         Raises:
             ValueError: the log does not reach back so far, or has not come so far.
         """
-        count = position - self._base.position
-        if not 0 <= count <= len(self.log):
-            raise ValueError(f"the log holds {self._base.position} to {self.position}, not {position}")
-        kept = self.log[:count]
-        self.keys = self._base.keys.copy()
-        for entry in kept:
-            self._replay(entry)
-        self.log = kept
+        self.keys = self.log.rewind(position)
 
     def follow(self, entry: Logged) -> None:
         """Does what another server did: this one is its replica, or reads its log."""
-        self._replay(entry)
-        self.log.append(entry)
+        entry.replay(self.keys)
+        self.log.entries.append(entry)
 
     def forget_log(self) -> None:
         """Nothing before this moment can be gone back to."""
-        self._base = self.snapshot()
-        self.log = []
+        self.log.begin_at(self.snapshot())
 
     def restart(self) -> None:
         """Another process with the same keys: it knows no scripts, and calls its history by another name."""
@@ -144,7 +116,7 @@ class RedisModel:
         keys = self.keys
         keys.now_ms = self._now_ms()
         state = self.state
-        self._full = bool(state.maxmemory) and state.used_memory(keys) > state.maxmemory
+        keys.full = state.maxmemory > 0 and state.full(keys)
         name = words[0].upper()
         if name in (b"EVALSHA", b"EVAL"):
             reply = self._script(name, words)
@@ -156,12 +128,10 @@ class RedisModel:
             known = find(name)
             if known is None:
                 raise Refused(
-                    f"ERR unknown command '{_text(words[0])}', with args beginning with: {_begin(words)}"
+                    f"ERR unknown command '{text(words[0])}', with args beginning with: {_begin(words)}"
                 )
             reply = self._run(known, words)
-        if self._changes:
-            self.log.append(Logged(keys.now_ms, tuple(self._changes)))
-            self._changes.clear()
+        self.log.close_entry(keys.now_ms)
         return reply
 
     def _run(self, known: Command, words: list[bytes]) -> Any:
@@ -169,7 +139,7 @@ class RedisModel:
             raise arity_error(known.name)
         if not known.writes:
             return known.run(self.keys, words)
-        if known.needs_memory and self._full:
+        if self.keys.full and known.takes_memory(words):
             raise Refused(FULL)
         if self.refusal is not None:
             raise Refused(self.refusal)
@@ -179,13 +149,8 @@ class RedisModel:
         before = self.keys.dirty
         reply = known.run(self.keys, words)
         if self.keys.dirty != before:
-            self._changes.append(tuple(words))
+            self.log.changes.append(tuple(words))
         return reply
-
-    def _replay(self, entry: Logged) -> None:
-        self.keys.now_ms = entry.at_ms
-        for words in entry.changes:
-            COMMANDS[words[0].upper()].run(self.keys, [*words])
 
     # -- scripts -------------------------------------------------------------------------------------------------------
 
@@ -203,14 +168,11 @@ class RedisModel:
             digest = words[1].lower()
             if digest not in self._scripts:
                 raise Refused(NO_SCRIPT)
-        self._wrote = False
         try:
             return engine().run(digest, count, words[3:], self._call)
         except Refused:
             # What it did before it failed stands.
-            if self._changes:
-                self.log.append(Logged(self.keys.now_ms, tuple(self._changes)))
-                self._changes.clear()
+            self.log.close_entry(self.keys.now_ms)
             raise
 
     def _call(self, words: list[bytes]) -> Any:
@@ -225,14 +187,18 @@ class RedisModel:
         arity = known.arity
         if len(words) != arity and (arity > 0 or len(words) < -arity):
             raise Refused("ERR Wrong number of args calling Redis command from script")
-        if not known.writes:
-            return known.run(self.keys, words)
-        if self.refusal is not None:
-            raise Refused(self.refusal)
-        if known.needs_memory and self._full and not self._wrote:
-            raise Refused(FULL)
-        self._wrote = True
-        return self._write(known, words)
+        try:
+            if not known.writes:
+                return known.run(self.keys, words)
+            if self.refusal is not None:
+                raise Refused(self.refusal)
+            if self.keys.full and known.takes_memory(words):
+                raise Refused(FULL)
+            # Memory is not asked for any more once a script has called what writes.
+            self.keys.full = False
+            return self._write(known, words)
+        except WrongWords as refusal:
+            raise Refused(refusal.in_scripts) from None
 
     def _load(self, source: bytes) -> bytes:
         digest = digest_of(source)
@@ -262,15 +228,5 @@ def _encode(word: Argument) -> bytes:
     return repr(word).encode()
 
 
-def _error(text: str) -> redis_errors.ResponseError:
-    """The error that redis-py makes of the text; it takes the code off those that have a class of their own."""
-    error: redis_errors.ResponseError = BaseParser.parse_error(text)
-    return error
-
-
 def _begin(words: list[bytes]) -> str:
-    return "".join(f"'{_text(word)}' " for word in words[1:])
-
-
-def _text(word: bytes) -> str:
-    return word.decode("utf-8", "replace")
+    return "".join(f"'{text(word)}' " for word in words[1:])

@@ -1,7 +1,7 @@
 -- What Redis puts around a script: its globals, `redis.call`, the KEYS and ARGV of a run, and what an answer becomes.
 -- Given a function that runs a command (it answers what to do with its other results), one that makes a list of its arguments,
--- one that makes a status, and one that gives a SHA-1. Gives back two functions: one that compiles a script, one that runs it.
-local run_command, list_of, status_of, sha1 = ...
+-- two that make a status and an error, and one that gives a SHA-1. Gives back two functions: one that compiles a script, one that runs it.
+local run_command, list_of, status_of, error_of, sha1 = ...
 local unpack, type, error, rawset, getinfo = unpack, type, error, rawset, debug.getinfo
 local VALUE, TABLE, STATUS = 1, 2, 3
 
@@ -35,6 +35,12 @@ for _, name in ipairs {
   'assert', 'error', 'getmetatable', 'ipairs', 'math', 'next', 'pairs', 'pcall', 'rawequal', 'rawget', 'rawset', 'select', 'setmetatable',
   'string', 'table', 'tonumber', 'tostring', 'type', 'unpack', 'xpcall', '_VERSION',
 } do globals[name] = _G[name] end
+-- Redis' own `pcall` gives the text of an error that is a table.
+local function caught(fine, failure, ...)
+  if not fine and type(failure) == 'table' and failure.err then return fine, failure.err end
+  return fine, failure, ...
+end
+globals.pcall = function(...) return caught(pcall(...)) end
 globals._G = globals
 setmetatable(globals, {
   __index = function(_, name) error('Script attempted to access nonexistent global variable \'' .. tostring(name) .. '\'', 2) end,
@@ -70,7 +76,7 @@ local function array(value)
     if item == nil then break end
     count = count + 1
     if type(item) == 'table' then
-      item = item.ok and status_of(item.ok) or array(item)
+      item = item.ok and status_of(item.ok) or item.err and error_of(item.err) or array(item)
     end
     items[count] = item
   end
@@ -89,7 +95,8 @@ local function answer(fine, value)
     if type(item) == 'table' then return -4, array(value) end
     count = count + 1
   end
-  return count + 1, unpack(value, 1, count)
+  if count == 0 then return -4, list_of() end
+  return count, unpack(value, 1, count)
 end
 
 local function run(script, keys, ...)

@@ -33,6 +33,11 @@ class ServerState:
         """About how many bytes the server takes."""
         return EMPTY_BYTES + keys.size()
 
+    def full(self, keys: Keyspace) -> bool:
+        """Whether memory is over its limit."""
+        limit = self.maxmemory
+        return limit > 0 and (limit < EMPTY_BYTES or self.used_memory(keys) > limit)
+
     @property
     def history(self) -> str:
         """`master_replid`."""

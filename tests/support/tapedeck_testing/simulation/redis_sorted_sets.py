@@ -15,6 +15,7 @@ from tapedeck_testing.simulation.redis_values import SortedSet
 
 NOT_A_FLOAT: Final = "ERR value is not a valid float"
 BAD_BOUND: Final = "ERR min or max is not a float"
+BAD_LIMIT: Final = "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"
 Pairs = list[tuple[float, bytes]]
 
 
@@ -128,33 +129,25 @@ def zcount(keys: Keyspace, words: Words) -> int:
 @command("ZRANGE", -4)
 def zrange(keys: Keyspace, words: Words) -> list[bytes]:
     """Members by place, or by score with BYSCORE; REV, LIMIT and WITHSCORES as they are."""
-    flags = {word.upper() for word in words[4:]}
-    if b"BYLEX" in flags:
-        raise Refused("ERR the model has no BYLEX")
-    if b"LIMIT" in flags and b"BYSCORE" not in flags:
-        raise Refused("ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX")
-    rest = [word for word in words[4:] if word.upper() not in (b"REV", b"BYSCORE")]
-    if b"BYSCORE" in flags:
-        return _scored(keys, [*words[:4], *rest], reverse=b"REV" in flags)
-    return _placed(keys, [*words[:4], *rest], reverse=b"REV" in flags)
+    return _range(keys, words, reverse=None, by_score=None)
 
 
 @command("ZREVRANGE", -4)
 def zrevrange(keys: Keyspace, words: Words) -> list[bytes]:
     """Members by place, from the highest score on."""
-    return _placed(keys, words, reverse=True)
+    return _range(keys, words, reverse=True, by_score=False)
 
 
 @command("ZRANGEBYSCORE", -4)
 def zrangebyscore(keys: Keyspace, words: Words) -> list[bytes]:
     """Members by score."""
-    return _scored(keys, words, reverse=False)
+    return _range(keys, words, reverse=False, by_score=True)
 
 
 @command("ZREVRANGEBYSCORE", -4)
 def zrevrangebyscore(keys: Keyspace, words: Words) -> list[bytes]:
     """Members by score, downwards: the higher bound comes first."""
-    return _scored(keys, words, reverse=True)
+    return _range(keys, words, reverse=True, by_score=True)
 
 
 @command("ZREMRANGEBYSCORE", 4, writes=True)
@@ -168,6 +161,8 @@ def zremrangebyscore(keys: Keyspace, words: Words) -> int:
 @command("ZPOPMIN", -2, writes=True)
 def zpopmin(keys: Keyspace, words: Words) -> list[bytes]:
     """Takes the lowest off, with their scores."""
+    if len(words) > 3:
+        raise Refused(SYNTAX)
     count = integer(words[2], "ERR value is out of range, must be positive") if len(words) > 2 else 1
     if count < 0:
         raise Refused("ERR value is out of range, must be positive")
@@ -179,41 +174,45 @@ def zpopmin(keys: Keyspace, words: Words) -> list[bytes]:
     return _reply(first, with_scores=True)
 
 
-def _placed(keys: Keyspace, words: Words, *, reverse: bool) -> list[bytes]:
+def _range(keys: Keyspace, words: Words, *, reverse: bool | None, by_score: bool | None) -> list[bytes]:
+    """Any of the ranges; what is None is asked for by an option."""
+    with_scores, offset, count, index = False, 0, -1, 4
+    limited = False
+    while index < len(words):
+        option = words[index].upper()
+        if option == b"WITHSCORES":
+            with_scores = True
+        elif option == b"LIMIT" and index + 2 < len(words):
+            offset, count, limited = integer(words[index + 1]), integer(words[index + 2]), True
+            index += 2
+        elif option == b"REV" and reverse is None:
+            reverse = True
+        elif option == b"BYSCORE" and by_score is None:
+            by_score = True
+        else:
+            raise Refused(SYNTAX)
+        index += 1
+    if limited and count != -1 and not by_score:
+        raise Refused(BAD_LIMIT)
+    if not by_score:
+        return _placed(keys, words, reverse=bool(reverse), with_scores=with_scores)
+    pairs = _by_score(keys, words[1], *((words[3], words[2]) if reverse else (words[2], words[3])))
+    if reverse:
+        pairs.reverse()
+    if offset < 0:
+        return []
+    return _reply(pairs[offset : None if count < 0 else offset + count], with_scores=with_scores)
+
+
+def _placed(keys: Keyspace, words: Words, *, reverse: bool, with_scores: bool) -> list[bytes]:
     start, stop = integer(words[2]), integer(words[3])
-    rest = [word.upper() for word in words[4:]]
-    if rest not in ([], [b"WITHSCORES"]):
-        raise Refused(SYNTAX)
     found = keys.sorted_set(words[1])
     if found is None:
         return []
     pairs = found.order[::-1] if reverse else found.order
     start = max(0, start + len(pairs)) if start < 0 else start
     stop = stop + len(pairs) if stop < 0 else stop
-    return _reply(pairs[start : stop + 1] if stop >= start else [], with_scores=bool(rest))
-
-
-def _scored(keys: Keyspace, words: Words, *, reverse: bool) -> list[bytes]:
-    low, high = (words[3], words[2]) if reverse else (words[2], words[3])
-    _bound(low)
-    _bound(high)
-    with_scores, offset, count, index = False, 0, -1, 4
-    while index < len(words):
-        option = words[index].upper()
-        if option == b"WITHSCORES":
-            with_scores = True
-            index += 1
-        elif option == b"LIMIT" and index + 2 < len(words):
-            offset, count = integer(words[index + 1]), integer(words[index + 2])
-            index += 3
-        else:
-            raise Refused(SYNTAX)
-    pairs = _by_score(keys, words[1], low, high)
-    if reverse:
-        pairs.reverse()
-    if offset < 0:
-        return []
-    return _reply(pairs[offset : None if count < 0 else offset + count], with_scores=with_scores)
+    return _reply(pairs[start : stop + 1] if stop >= start else [], with_scores=with_scores)
 
 
 def _by_score(keys: Keyspace, key: bytes, low: bytes, high: bytes) -> Pairs:

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from tapedeck_testing.simulation.redis_command import SYNTAX, Words, arity_error, command, integer
 from tapedeck_testing.simulation.redis_keyspace import Keyspace, Refused
-from tapedeck_testing.simulation.redis_values import LARGEST_ID, Group, Row, Stream, id_text
+from tapedeck_testing.simulation.redis_values import LARGEST_ID, Row, Stream
 
 BAD_ID: Final = "ERR Invalid stream ID specified as stream command argument"
 TOO_SMALL: Final = "ERR The ID specified in XADD is equal or smaller than the target stream top item"
@@ -40,6 +40,13 @@ def parse_start(word: bytes) -> int:
     if at == LARGEST_ID:
         raise Refused("ERR invalid start ID for the interval")
     return at + 1
+
+
+def parse_last(word: bytes) -> int:
+    """Where a group stands: `-`, `+` or an id."""
+    if word in (b"-", b"+"):
+        return 0 if word == b"-" else LARGEST_ID
+    return parse_id(word)
 
 
 def parse_end(word: bytes) -> int:
@@ -78,9 +85,9 @@ def xadd(keys: Keyspace, words: Words) -> bytes | None:
     wanted = _wanted(words[index]) if index < len(words) else (None, None)
     if not fields or len(fields) % 2:
         raise arity_error(b"xadd")
-    found = keys.stream(words[1])
     if wanted == (0, 0):
         raise Refused("ERR The ID specified in XADD must be greater than 0-0")
+    found = keys.stream(words[1])
     if found is None:
         if not make:
             return None
@@ -184,7 +191,7 @@ def _parse_trim(words: Words, index: int) -> tuple[tuple[bool, int, bool], int]:
     """By id or by length, the threshold, approximate or not; and where the next word is."""
     by_id = words[index].upper() == b"MINID"
     about = False
-    if index + 1 < len(words) and words[index + 1] in (b"=", b"~"):
+    if index + 2 < len(words) and words[index + 1] in (b"=", b"~"):
         index += 1
         about = words[index] == b"~"
     if index + 1 >= len(words):
@@ -206,47 +213,3 @@ def _trim(found: Stream, by_id: bool, threshold: int, about: bool) -> int:  # no
         count -= count % NODE
     found.remove_first(count)
     return count
-
-
-@command("XINFO", -2)
-def xinfo(keys: Keyspace, words: Words) -> list[Any]:
-    """STREAM, GROUPS or CONSUMERS: names and values in turn."""
-    about = words[1].upper()
-    if about not in (b"STREAM", b"GROUPS", b"CONSUMERS") or len(words) != 3 + (about == b"CONSUMERS"):
-        raise Refused(f"ERR unknown subcommand or wrong number of arguments for '{words[1].decode()}'")
-    found = keys.stream(words[2])
-    if found is None:
-        raise Refused("ERR no such key")
-    if about == b"STREAM":
-        return _about_stream(found)
-    if about == b"GROUPS":
-        return [_about_group(name, group) for name, group in sorted(found.groups.items())]
-    group = found.groups.get(words[3])
-    if group is None:
-        raise Refused(
-            f"NOGROUP No such consumer group '{words[3].decode()}' for key name '{words[2].decode()}'"
-        )
-    held = [entry.consumer for entry in group.pending.values()]
-    return [
-        [b"name", name, b"pending", held.count(name), b"idle", keys.now_ms - consumer.seen_ms]
-        for name, consumer in sorted(group.consumers.items())
-    ]
-
-
-def _about_stream(found: Stream) -> list[Any]:
-    ends = [reply_row(found.rows[0]), reply_row(found.rows[-1])] if found.rows else [None, None]
-    nodes = -(-len(found.rows) // NODE)
-    return [
-        *(b"length", len(found.rows), b"radix-tree-keys", nodes, b"radix-tree-nodes", nodes + 1),
-        *(b"last-generated-id", id_text(found.last), b"max-deleted-entry-id", id_text(found.deleted)),
-        *(b"entries-added", found.added),
-        *(b"recorded-first-entry-id", found.rows[0][0] if found.rows else b"0-0"),
-        *(b"groups", len(found.groups), b"first-entry", ends[0], b"last-entry", ends[1]),
-    ]
-
-
-def _about_group(name: bytes, group: Group) -> list[Any]:
-    return [
-        *(b"name", name, b"consumers", len(group.consumers), b"pending", len(group.pending)),
-        *(b"last-delivered-id", id_text(group.delivered), b"entries-read", None, b"lag", None),
-    ]

@@ -12,7 +12,7 @@ from tapedeck_testing.simulation.redis_command import (
     command,
     integer,
 )
-from tapedeck_testing.simulation.redis_keys import page, pattern, scan_options
+from tapedeck_testing.simulation.redis_keys import cursor, page, pattern, scan_options
 from tapedeck_testing.simulation.redis_keyspace import Keyspace, Refused
 
 OVERFLOW: Final = "ERR increment or decrement would overflow"
@@ -106,7 +106,8 @@ def decrby(keys: Keyspace, words: Words) -> int:
 
 
 def _add(keys: Keyspace, key: bytes, amount: int) -> int:
-    total = integer(keys.string(key) or b"0") + amount
+    known = keys.string(key)
+    total = (0 if known is None else integer(known)) + amount
     if not -INT64 <= total < INT64:
         raise Refused(OVERFLOW)
     keys.data[key] = b"%d" % total
@@ -223,8 +224,11 @@ def hincrby(keys: Keyspace, words: Words) -> int:
 @command("HSCAN", -3)
 def hscan(keys: Keyspace, words: Words) -> list[object]:
     """A page of the fields with their values."""
+    cursor(words[2])
+    fields = keys.hash(words[1])
+    if fields is None:
+        return [b"0", []]
     options = scan_options(words[3:], types=False)
-    fields = keys.hash(words[1]) or {}
-    cursor, names = page([*fields], words[2], int(options[b"COUNT"]))
+    following, names = page([*fields], words[2], int(options[b"COUNT"]))
     matches = pattern(options.get(b"MATCH", b"*")).fullmatch
-    return [cursor, [word for name in names if matches(name) for word in (name, fields[name])]]
+    return [following, [word for name in names if matches(name) for word in (name, fields[name])]]

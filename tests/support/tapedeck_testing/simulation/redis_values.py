@@ -96,7 +96,7 @@ class Stream:
         """The largest id that ever was."""
         self.added = 0
         self.deleted = 0
-        """The largest id that was deleted."""
+        """The largest id that was deleted by itself; what a trim takes does not count."""
         self.size = 0
         """Bytes of all rows."""
         self.groups: dict[bytes, Group] = {}
@@ -152,7 +152,6 @@ class Stream:
         """Deletes the `count` oldest entries."""
         if not count:
             return
-        self.deleted = max(self.deleted, self.ids[count - 1])
         self.size -= sum(row_size(fields) for _, fields in self.rows[:count])
         del self.ids[:count], self.rows[:count]
 
