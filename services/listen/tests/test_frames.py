@@ -273,6 +273,17 @@ async def test_a_sweep_pings_and_ends_what_is_silent(open_wire):
     assert transport.sent() == bytes([0x89, 0]) * 4
 
 
+async def test_who_answers_no_ping_is_asked_as_often_as_everybody(open_wire):
+    """Whatever lies between takes a line without a byte for a dead one."""
+    wire, transport, _ = open_wire()
+    wire._may_be_deaf = True
+    for second in range(1_000):
+        if second % 10 == 0:
+            give(transport, frame(2, b"audio"))
+        assert wire.sweep(float(second))
+    assert transport.sent().count(bytes([0x89, 0])) == 49
+
+
 async def test_while_we_do_not_read_nobody_is_silent(open_wire):
     wire, transport, _ = open_wire()
     wire.pause()

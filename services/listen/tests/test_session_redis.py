@@ -158,5 +158,5 @@ def test_where_it_is_in_doubt_what_redis_holds_the_client_comes_back(desk, packe
         table.send(packet)
     table.opened = answer
     table.replace("")
-    assert table.codes == [1012]
+    assert table.codes == [1013]
     assert len(table.entries) == 1

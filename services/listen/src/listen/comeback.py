@@ -19,6 +19,8 @@ TICKETS_S: Final = (3, 10)
 """A user has asked for too many tickets."""
 ELSEWHERE_S: Final = (1, 3)
 """This process is about to end: another one takes them."""
+AT_ONCE_S: Final = (0, 1)
+"""Nothing is amiss: only this socket cannot go on."""
 GOING_AWAY_MS: Final = (500, 5_000)
 
 

@@ -1,8 +1,7 @@
 """The listen session: a value that is fed events and `now`, and answers what to do. No await, no clock, no logger.
 
-Owns the protocol page: states, messages, errors and close codes. What is taken is `recording`'s, what is on its way into
-Redis, and its acks, `safekeeping`'s. Each event method returns the actions to be done, in order (`listen.actions`); their answers come
-back as events. At most one action of each kind that is answered is under way at a time.
+Owns the protocol page: states, messages, errors and close codes. What is taken is `recording`'s, what is on its way into Redis, and its acks,
+`safekeeping`'s. Each event method returns the actions to be done, in order; their answers come back as events, one of each kind at a time.
 """
 
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from audiobus import Appended, Misplaced, Opened, Replaced, Standing, UserState
 from listen import messages
 from listen.account import Account
 from listen.actions import Action, AskReason, Close, Encode, Open
-from listen.comeback import REDIS_AWAY_S, retry_after_ms
+from listen.comeback import AT_ONCE_S, REDIS_AWAY_S, retry_after_ms
 from listen.early_messages import EarlyMessages
 from listen.encoding_job import Encoded
 from listen.errors import BadAudioError, WrongRateError
@@ -152,9 +151,7 @@ class Session:
             return []
         self._intake.tick(now_ms)
         if self._patience.exhausted(now_ms):
-            again_ms = retry_after_ms(REDIS_AWAY_S, self._terms.owner)
-            self._out.say(messages.error("unavailable", messages.AWAY, again_ms))
-            return self._close(1013)
+            return self._try_later(messages.AWAY, REDIS_AWAY_S)
         return self._heed(now_ms)
 
     def going_away(self, reconnect_after_ms: int) -> list[Action]:
@@ -235,7 +232,7 @@ class Session:
         if self._safe is not None:
             return self.refused("replaced", 4409, REPLACED)
         # Whoever is alive comes again, and is the newest then; for a client that gave up there is nobody to tell.
-        return self.refused("unavailable", 1012, "another socket has come meanwhile")
+        return self._try_later("another socket has come meanwhile", AT_ONCE_S)
 
     def refused(self, code: messages.ErrorCode, close_code: int, message: str) -> list[Action]:
         """The answer to any command: not this conversation, or not like this. The client comes back, or stops."""
@@ -381,14 +378,18 @@ class Session:
             safe.outbox.lost_bytes = 0
             self._out.count("lost_samples", self._opened_parts()[0].about_samples(lost))
         if course == "back":
-            return self.refused("unavailable", 1012, "the buffer has changed under this socket: resume")
+            return self._try_later("the buffer has changed under this socket: resume", AT_ONCE_S)
         return self._advance(now_ms)
+
+    def _try_later(self, message: str, span_s: tuple[int, int]) -> list[Action]:
+        self._opening = False
+        self._out.say(messages.error("unavailable", message, retry_after_ms(span_s, self._terms.owner)))
+        return self._close(1013)
 
     def _opened_parts(self) -> tuple[Recording, Safekeeping]:
         """What an open session consists of. Only events that come while it is open ask for it."""
-        recording, safe = self._intake.current, self._safe
-        assert recording is not None and safe is not None  # noqa: S101, PT018 - the order of events
-        return recording, safe
+        assert self._intake.current is not None and self._safe is not None  # noqa: S101, PT018 - the order of events
+        return self._intake.current, self._safe
 
     def _close_now(self, code: int) -> None:
         self.phase, self._deaf = Phase.CLOSED, True

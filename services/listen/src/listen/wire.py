@@ -221,7 +221,7 @@ class Wire(WSListener):
                 self.abort()
         elif now_s - self.heard_s >= SILENT_S and not self._paused:
             self.abort()
-        elif now_s - self._pinged_s >= self._ping_after_s and self._ws is not None:
+        elif now_s - self._pinged_s >= KEEPALIVE_S and self._ws is not None:
             self._pinged_s = now_s
             self._unanswered += 1
             self._ws.send_ping()
@@ -244,13 +244,6 @@ class Wire(WSListener):
         return self._may_be_deaf and (
             self._unanswered > DEAF_AFTER_PINGS or self._transport.get_write_buffer_size() > 0
         )
-
-    @property
-    def _ping_after_s(self) -> float:
-        """Who seems deaf is asked ever more rarely."""
-        if not self._may_be_deaf:
-            return KEEPALIVE_S
-        return KEEPALIVE_S * (1 << min(8, max(0, self._unanswered - DEAF_AFTER_PINGS)))
 
     # -- in ----------------------------------------------------------------------------------------------------------
 
