@@ -28,4 +28,4 @@ def test_the_gauge_and_the_counter_of_dead_letters_live_side_by_side(metrics):
 
 def test_labels_are_few(metrics):
     labels = set(re.findall(r"[{,](\w+)=", metrics.process.render().decode()))
-    assert labels <= {"reason", "outcome", "kind", "le", "service", "version", "store", "state"}
+    assert labels <= {"reason", "outcome", "kind", "le", "service", "version", "store", "state", "part"}

@@ -8,6 +8,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from pusher import __version__
+from pusher.books import Books
 from pusher.circuit import Phase
 from pusher.reason import Reason
 from pusher.store_put import Outcome
@@ -68,6 +69,7 @@ class PusherMetrics:
         self.oldest_unstored = metrics.gauge(
             "oldest_unstored_age_seconds", "Age of the oldest audio that is not stored"
         )
+        self.books = Books(metrics)
         self.dead_letters = DeadLetters()
         metrics.registry.register(self.dead_letters)
         self.dead = metrics.counters(

@@ -19,6 +19,7 @@ from audiostore.errors import AudiostoreError, KeyRingError
 from audiostore.key_ring import KeySource
 from audiostore.store import Store
 from pusher import comeback
+from pusher.census import Census
 from pusher.circuit_report import CHECKS, report
 from pusher.cutter import Limits
 from pusher.dispatch import Dispatch
@@ -103,6 +104,8 @@ async def _serve(
         maker=maker,
     )
     scheduler = Scheduler(bus, hints, metrics, worker.unstored, lease_ms, batch_ms, unix_ms)
+    census = Census(bus, metrics.books, worker.unstored, settings.consumer)
+    metrics.oldest_unstored.set_function(lambda: worker.unstored.age_seconds(unix_ms()))
     blocking = open_client(settings.redis.url, blocking_s=BLOCK_MS / 1000)
     try:
         async with asyncio.TaskGroup() as background:
@@ -125,6 +128,7 @@ async def _serve(
             async with asyncio.TaskGroup() as work:
                 dispatch = Dispatch(work, worker.drain, hints.done, at_once=settings.at_once)
                 work.create_task(scheduler.run(stop), name="scheduler")
+                work.create_task(census.run(stop), name="census")
                 work.create_task(report(health, worker.buckets, stop), name="circuit report")
                 work.create_task(
                     comeback.run(worker.buckets, worker.retries, hints, unix_ms, stop), name="comeback"
