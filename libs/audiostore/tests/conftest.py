@@ -4,18 +4,34 @@ Whatever asks for `store` runs over all backends, also below a prefix; `plain_st
 """
 
 import os
+import zlib
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import pytest
 import pytest_asyncio
 
 from audiostore import open_store
+from audiostore.errors import AlreadyExistsError, NotFoundError
+from audiostore.paired_store import PairedStore
 from audiostore.store import Store
 from tapedeck_testing.bucket_servers import SERVERS, BucketServer, binary
 from tapedeck_testing.faulty_line import FaultyLine
 
-STORES = ["memory", "file", "gs", "gs-prefix", "s3", "s3-prefix", "az", "az-prefix"]
+STORES = [
+    "memory",
+    "file",
+    "gs",
+    "gs-prefix",
+    "s3",
+    "s3-prefix",
+    "az",
+    "az-prefix",
+    "pair",
+    "file-pair",
+    "gs-pair",
+]
 REMOTE = ["gs", "s3", "az"]
 _SETTINGS = ("AWS_", "AZURE_", "STORAGE_EMULATOR_HOST")
 
@@ -77,19 +93,37 @@ def no_settings(monkeypatch) -> None:
 @pytest.fixture
 def store_url(request, tmp_path, no_settings, monkeypatch) -> str:
     scheme, _, prefix = request.param.partition("-")
-    if scheme == "memory":
+    if scheme in {"memory", "pair"}:
         return "memory:"
     if scheme == "file":
         return f"file://{tmp_path}/store"
     server = request.getfixturevalue("servers")(scheme)
     for name, value in server.settings().items():
         monkeypatch.setenv(name, value)
-    return f"{scheme}://{server.make_bucket()}{'/some/prefix' if prefix else ''}"
+    return f"{scheme}://{server.make_bucket()}{'/some/prefix' if prefix == 'prefix' else ''}"
+
+
+class Scattered(PairedStore):
+    """A pair of which the second holds half of all objects: every other name is put there, as if the first had been away."""
+
+    async def put(self, name, data, *, content_type, metadata):
+        if zlib.crc32(name.encode(errors="replace")) % 2:
+            return await super().put(name, data, content_type=content_type, metadata=metadata)
+        with suppress(NotFoundError):
+            await self.first.head(name)
+            raise AlreadyExistsError(f"put {name}: the name is taken")
+        return await self.second.put(name, data, content_type=content_type, metadata=metadata)
 
 
 @pytest_asyncio.fixture
-async def store_opened(store_url) -> AsyncIterator[Store]:
+async def store_opened(request, store_url) -> AsyncIterator[Store]:
     opened = open_store(store_url)
+    if request.node.callspec.params["store_url"].endswith("pair"):
+        # A prefix below the first one would be seen in it, so it lies beside it.
+        beside = store_url if store_url == "memory:" else f"{store_url}-2"
+        if store_url.startswith("gs:"):
+            beside = f"gs://{request.getfixturevalue('servers')('gs').make_bucket()}"
+        opened = Scattered(opened, open_store(beside))
     yield opened
     await opened.close()
 

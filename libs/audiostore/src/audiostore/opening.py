@@ -52,6 +52,16 @@ def open_store(url: str, patience: Patience = PATIENCE) -> Store:
     raise StoreConfigurationError(f"store address {_shown(url)}: this kind of store is not known; {_KNOWN}")
 
 
+def open_stores(url: str, fallback_url: str | None, patience: Patience = PATIENCE) -> Store:
+    """The store at `url`; with `fallback_url` (TAPEDECK_FALLBACK_STORE_URL) both look like one to readers. As `open_store`."""
+    first = open_store(url, patience)
+    if fallback_url is None:
+        return first
+    from audiostore.paired_store import PairedStore  # noqa: PLC0415 — few need it
+
+    return PairedStore(first, open_store(fallback_url, patience))
+
+
 def _folder(url: str, rest: str) -> Path:
     path = unquote(rest.removeprefix("//"))
     if not rest.startswith("//") or not path.startswith(("/", "./", "../")) or "\0" in path:

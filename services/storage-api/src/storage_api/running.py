@@ -8,7 +8,7 @@ from typing import Final
 from audiobus import Bus
 from audiobus.errors import BusError
 from audiobus.redis_settings import complaints
-from audiostore import open_store
+from audiostore import open_stores
 from servicekit.admin import serve_admin
 from servicekit.auth import UserTokens
 from servicekit.bind import bind_socket, bound_to
@@ -49,7 +49,7 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
     health = Health("store")
     users = UserTokens(settings.auth, metrics)
     tokens = ServiceTokens(settings.auth.service_tokens_file)
-    store = await asyncio.to_thread(open_store, settings.store.url)
+    store = await asyncio.to_thread(open_stores, settings.store.url, settings.store.fallback_url)
     workers = Workers()
     bus = Bus(settings.redis.url, prefix=settings.redis.prefix, partitions=settings.redis.partitions)
     keys = Keys.of(settings.encryption)
