@@ -2,8 +2,9 @@
 
 import pytest
 
-from audiobus import Conversation, Hints
+from audiobus import Bus, Conversation, Hints
 from audiobus.connection import open_client
+from audiobus.errors import BusContractError, BusFullError
 
 
 @pytest.fixture
@@ -89,3 +90,37 @@ async def test_leases(bus, conversation):
     await bus.release_lease(conversation, "a")
     assert await bus.take_lease(conversation, "b", 30_000)
     assert 0 < await bus.command("PTTL", bus.keys.lease(conversation)) <= 30_000
+
+
+async def test_a_full_redis_makes_groups_and_takes_what_is_due(redis_process, conversation):
+    """Draining must go on: a pusher that starts then would otherwise never read a hint."""
+    async with Bus(redis_process.url) as bus:
+        hints = Hints(bus)
+        await bus.command("CONFIG", "SET", "maxmemory", "1")
+        with pytest.raises(BusFullError):
+            await bus.command("SET", "anything", "x")
+        for _ in range(2):
+            await hints.make_group(0)
+        await hints.put_on_due([(conversation, 5)])
+        assert await hints.schedule(0, 5, 9) == 1
+        assert [
+            hint.conversation for hint in await hints.take(bus.client, 0, "me", count=9, block_ms=None)
+        ] == [conversation]
+
+
+async def test_a_group_that_cannot_be_made_is_told(one_bus):
+    await one_bus.command("SET", one_bus.keys.ready(0), "no stream")
+    with pytest.raises(BusContractError, match="WRONGTYPE"):
+        await Hints(one_bus).make_group(0)
+
+
+async def test_what_is_missing_on_due_is_put_there_and_no_more(hints, bus):
+    known = Conversation("u", "known")
+    others = [Conversation("u", f"c{number}") for number in range(20)]
+    await hints.due(known, 5)
+    await hints.put_on_due([(one, 9) for one in (known, *others)])
+    await hints.put_on_due([])
+    for one in (known, *others):
+        assert int(await bus.command("ZSCORE", bus.keys.due(bus.keys.partition(one)), one.tag)) == (
+            5 if one is known else 9
+        )

@@ -4,15 +4,15 @@
 which are harmless twice, for nothing, or lost.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from audiobus.bus import Bus
 from audiobus.connection import Client, translated
 from audiobus.conversation import Conversation
-from audiobus.errors import BusContractError
 from audiobus.keys import GROUP
-from audiobus.script import script
+from audiobus.script import Call, run_together, script
 
 SCHEDULE_LIMIT: Final = 256
 
@@ -71,16 +71,20 @@ class Hints:
         keys = [self._bus.keys.due(partition), self._bus.keys.ready(partition)]
         return int(await script("schedule").run(self._bus.client, keys, [now_ms, next_ms, SCHEDULE_LIMIT]))
 
+    async def put_on_due(self, conversations: Sequence[tuple[Conversation, int]]) -> None:
+        """Puts those on `due` that are missing there, each for its unix ms; what is there keeps its time."""
+        calls: list[Call] = []
+        for conversation, at_ms in conversations:
+            key = self._bus.keys.due(self._bus.keys.partition(conversation))
+            calls.append(Call(script("due"), [key], [conversation.tag, at_ms, "2"]))
+        with translated("due"):
+            for answer in await run_together(self._bus.client, calls):
+                if isinstance(answer, Exception):
+                    raise answer
+
     async def make_group(self, partition: int) -> None:
-        """Makes the consumer group if it is missing, from the first hint on."""
-        try:
-            await self._bus.command(
-                "XGROUP", "CREATE", self._bus.keys.ready(partition), GROUP, "0", "MKSTREAM"
-            )
-        except BusContractError as error:
-            # The one answer of group creation that means success.
-            if "BUSYGROUP" not in str(error):
-                raise
+        """Makes the consumer group if it is missing, from the first hint on; also in a Redis that is full."""
+        await script("group").run(self._bus.client, [self._bus.keys.ready(partition)], [GROUP])
 
     async def take(
         self,

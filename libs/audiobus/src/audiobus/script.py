@@ -11,7 +11,7 @@ from redis import exceptions as redis_errors
 
 from audiobus.connection import Client, translated
 from audiobus.pipeline import execute
-from audiobus.routed import Routed
+from audiobus.routed import Answer, Routed
 
 Argument = str | bytes | int
 
@@ -53,6 +53,40 @@ class Script:
             except redis_errors.NoScriptError:
                 # A new or restarted server: nothing ran. The source goes along this once.
                 return await _execute(client, keys[0], self.by_source(keys, args), wait_replicas)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A script with what it is to be run with."""
+
+    script: Script
+    keys: Sequence[str]
+    args: Sequence[Argument]
+
+    def by_digest(self) -> Routed:
+        """The command that runs it where Redis knows it."""
+        return Routed(self.keys[0], self.script.by_digest(self.keys, self.args))
+
+    def by_source(self) -> Routed:
+        """The command that runs it and makes Redis know it."""
+        return Routed(self.keys[0], self.script.by_source(self.keys, self.args))
+
+
+async def run_together(client: Client, calls: Sequence[Call], *, wait_replicas: int = 0) -> list[Answer]:
+    """Runs scripts in one go; the answers in order, and in the place of each that failed its exception (`audiobus.pipeline.execute`)."""
+    if not calls:
+        return []
+    answers = await execute(client, [call.by_digest() for call in calls], wait_replicas=wait_replicas)
+    unknown = [
+        index for index, answer in enumerate(answers) if isinstance(answer, redis_errors.NoScriptError)
+    ]
+    if unknown:
+        # A new or restarted server: nothing ran. The sources go along this once.
+        missing = [calls[index].by_source() for index in unknown]
+        again = await execute(client, missing, wait_replicas=wait_replicas)
+        for index, answer in zip(unknown, again, strict=True):
+            answers[index] = answer
+    return answers
 
 
 async def _execute(client: Client, key: str, command: tuple[Argument, ...], wait_replicas: int) -> Any:

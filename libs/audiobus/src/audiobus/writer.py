@@ -8,15 +8,11 @@ import asyncio
 from collections import deque
 from typing import Any, Final, TypeAlias, cast
 
-from redis import exceptions as redis_errors
-
 from audiobus.append import AppendAnswer, AppendRequest
 from audiobus.bus import Bus
 from audiobus.connection import translate_response, translated
 from audiobus.errors import BusError, BusUnavailableError
-from audiobus.pipeline import execute
-from audiobus.routed import Routed
-from audiobus.script import script
+from audiobus.script import Call, run_together, script
 from audiobus.usage import UserRequest, UserState
 
 GROUP_LIMIT: Final = 50
@@ -29,8 +25,8 @@ LINGER_S: Final = 0.020
 """How long a request waits for company. Alone it costs three times what it costs among five; a chunk took a second to fill."""
 
 Request: TypeAlias = AppendRequest | UserRequest
-Answer: TypeAlias = AppendAnswer | UserState
-Waiting: TypeAlias = tuple[Request, asyncio.Future[Answer]]
+Result: TypeAlias = AppendAnswer | UserState
+Waiting: TypeAlias = tuple[Request, asyncio.Future[Result]]
 
 
 class Writer:
@@ -68,11 +64,11 @@ class Writer:
         """
         return cast("UserState", await self._answer(request, hurry=False))
 
-    async def _answer(self, request: Request, *, hurry: bool) -> Answer:
+    async def _answer(self, request: Request, *, hurry: bool) -> Result:
         if self._closing:
             raise BusUnavailableError("the writer is closed")
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer] = loop.create_future()
+        future: asyncio.Future[Result] = loop.create_future()
         self._queue.append((request, future))
         if hurry or len(self._queue) >= GROUP_LIMIT:
             self._wake.set()
@@ -106,7 +102,7 @@ class Writer:
         self._timer = None
         self._wake.set()
 
-    async def _write(self, group: list[tuple[Request, asyncio.Future[Answer]]]) -> None:
+    async def _write(self, group: list[tuple[Request, asyncio.Future[Result]]]) -> None:
         try:
             answers = await self._answers([request for request, _ in group])
         except BusError as error:
@@ -126,27 +122,11 @@ class Writer:
                 future.set_exception(error)
 
     async def _answers(self, requests: list[Request]) -> list[Any]:
-        commands = [(script(request.script_name), *request.command(self._bus.keys)) for request in requests]
-        answers = await self._execute(
-            [Routed(keys[0], run.by_digest(keys, args)) for run, keys, args in commands]
-        )
-        unknown = [
-            index for index, answer in enumerate(answers) if isinstance(answer, redis_errors.NoScriptError)
-        ]
-        if unknown:
-            missing = [commands[index] for index in unknown]
-            again = await self._execute(
-                [Routed(keys[0], run.by_source(keys, args)) for run, keys, args in missing]
-            )
-            for index, answer in zip(unknown, again, strict=True):
-                answers[index] = answer
-        return answers
-
-    async def _execute(self, commands: list[Routed]) -> list[Any]:
         wait = self._bus.wait_replicas
+        calls = [Call(script(request.script_name), *request.command(self._bus.keys)) for request in requests]
         with translated("append"):
-            answers = await execute(self._bus.client, commands, wait_replicas=wait)
-        self.commands += len(commands) + bool(wait)
+            answers = await run_together(self._bus.client, calls, wait_replicas=wait)
+        self.commands += len(calls) + bool(wait)
         self.groups += 1
         return answers
 

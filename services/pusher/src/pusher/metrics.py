@@ -87,6 +87,13 @@ class PusherMetrics:
             "redis_histories_total",
             "Times that Redis was found to be another than before: restarted, failed over, restored",
         )
+        self.redis_memory = metrics.gauge(
+            "redis_memory_ratio",
+            "What Redis has taken of its maxmemory, of a cluster the fullest master; 0: no limit",
+        )
+        self.early_hints = metrics.counter(
+            "early_hints_total", "Buffers hinted at to be stored early, because Redis' memory was short"
+        )
         self.retrying = metrics.gauge("retrying_conversations", "Conversations whose last try failed")
         self._circuit = metrics.gauges(
             "store_circuit",

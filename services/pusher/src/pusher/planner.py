@@ -5,7 +5,7 @@ nothing down; what it plans counts only once `bus.cut` has taken it.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from audiobus.bus import Bus
@@ -51,12 +51,14 @@ class Planner:
         metrics: PusherMetrics,
         limits: Limits,
         maker: Maker,
+        early: Callable[[], bool] = lambda: False,
     ) -> None:
         self._bus = bus
         self._already_stored = already_stored
         self._unstored = unstored
         self._metrics = metrics
         self._limits = limits
+        self._early = early
         self._maker = maker
 
     async def plan(
@@ -72,7 +74,7 @@ class Planner:
         buffer = Buffer(self._bus, conversation, state)
         if not await self._read_page(buffer, now_ms):
             return LookAgain()
-        limits = self._limits
+        limits = replace(self._limits, early=self._early())
         while True:
             decided = await self._decide(conversation, state, buffer, limits, now_ms)
             if not isinstance(decided, tuple):

@@ -35,6 +35,8 @@ WALK_AGAIN_S: Final = 30.0
 """After a walk that could not be finished: a server was away."""
 MOST_READY: Final = 10_000
 """With so many hints that nobody has followed, more of them help nobody: they would grow without bound."""
+MOST_READY_EARLY: Final = 512
+"""While memory is short: what frees most shall not stand behind thousands that happen to be due."""
 CHECKS: Final = 16
 """Conversations looked at in one tick to find the oldest audio."""
 
@@ -51,6 +53,8 @@ class Scheduler:
     age_ms: int
     """Younger audio need not be looked at again for the gauge."""
     now_ms: Callable[[], int]
+    early: Callable[[], bool] = lambda: False
+    """Whether Redis' memory is short."""
     rng: random.Random = field(default_factory=random.Random)
     _histories: frozenset[str] = frozenset()
     """Those that were met so far."""
@@ -83,11 +87,12 @@ class Scheduler:
     async def tick(self) -> None:
         """Hints at everything that is past due; each of it first gets a due time one lease ahead."""
         lag = 0
+        most = MOST_READY_EARLY if self.early() else MOST_READY
         for partition in range(self.bus.keys.partitions):
             ready = int(await self.bus.command("XLEN", self.bus.keys.ready(partition)))
             lag += ready
             hinted = SCHEDULE_LIMIT
-            while hinted == SCHEDULE_LIMIT and ready < MOST_READY:
+            while hinted == SCHEDULE_LIMIT and ready < most:
                 now_ms = self.now_ms()
                 hinted = await self.hints.schedule(partition, now_ms, now_ms + self.lease_ms)
                 ready += hinted
@@ -135,18 +140,11 @@ class Scheduler:
         self.metrics.dead_letters.value = dead
 
     async def _put_on_due(self, keys: list[bytes]) -> None:
-        pipeline = cast("Any", self.bus.client).pipeline(transaction=False)
-        for key in keys:
-            try:
-                conversation = self.bus.keys.conversation_of_audio(key)
-            except ValueError:
-                continue  # not a key of ours
-            due = self.bus.keys.due(self.bus.keys.partition(conversation))
-            at_ms = self.now_ms() + self.rng.randrange(SPREAD_MS)
-            # NX: what is there keeps its time.
-            pipeline.execute_command("ZADD", due, "NX", at_ms, conversation.tag)
-        with translated("walk"):
-            await pipeline.execute()
+        named = dict.fromkeys(self.bus.keys.conversation_of(key) for key in keys)
+        # None: not a key of ours.
+        await self.hints.put_on_due(
+            [(one, self.now_ms() + self.rng.randrange(SPREAD_MS)) for one in named if one is not None]
+        )
 
     async def _look_at_oldest(self) -> None:
         """Keeps the gauge true: another pusher may have stored what was the oldest here."""

@@ -26,7 +26,9 @@ from pusher.dispatch import Dispatch
 from pusher.kept_back import KeptBack
 from pusher.maker import Maker
 from pusher.metrics import PusherMetrics
+from pusher.pressure import Pressure
 from pusher.reader import BLOCK_MS, Reader
+from pusher.relief import Relief
 from pusher.scheduler import Scheduler
 from pusher.settings import PusherSettings
 from pusher.worker import Worker, unix_ms
@@ -90,6 +92,16 @@ async def _serve(
     lease_ms = int(settings.lease_seconds * 1000)
     batch_ms = int(settings.batch_seconds * 1000)
     limits = Limits(batch_ms=batch_ms, age_ms=batch_ms, idle_ms=int(settings.idle_seconds * 1000))
+    relief = Relief(
+        bus,
+        hints,
+        metrics,
+        health,
+        Pressure(settings.redis_high_water),
+        settings.consumer,
+        limits.early_ms,
+        unix_ms,
+    )
     worker = Worker(
         bus,
         hints,
@@ -100,10 +112,14 @@ async def _serve(
         second=stores[1],
         troubled_at_once=max(1, settings.at_once // 2),
         stopping=stop.is_set,
+        early=relief.early,
         lease_ms=lease_ms,
         maker=maker,
     )
-    scheduler = Scheduler(bus, hints, metrics, worker.unstored, lease_ms, batch_ms, unix_ms)
+    relief.serving = lambda: worker.buckets.well or worker.buckets.second_serves
+    scheduler = Scheduler(
+        bus, hints, metrics, worker.unstored, lease_ms, batch_ms, unix_ms, early=relief.early
+    )
     census = Census(bus, metrics.books, worker.unstored, settings.consumer)
     metrics.oldest_unstored.set_function(lambda: worker.unstored.age_seconds(unix_ms()))
     blocking = open_client(settings.redis.url, blocking_s=BLOCK_MS / 1000)
@@ -128,6 +144,7 @@ async def _serve(
             async with asyncio.TaskGroup() as work:
                 dispatch = Dispatch(work, worker.drain, hints.done, at_once=settings.at_once)
                 work.create_task(scheduler.run(stop), name="scheduler")
+                work.create_task(relief.run(stop), name="relief")
                 work.create_task(census.run(stop), name="census")
                 work.create_task(report(health, worker.buckets, stop), name="circuit report")
                 work.create_task(

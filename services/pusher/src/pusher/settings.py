@@ -51,6 +51,14 @@ class PusherSettings(msgspec.Struct, frozen=True, kw_only=True):
     at_once: Annotated[
         int, Setting("TAPEDECK_PUSHER_CONCURRENCY", whole(1, 1024), "conversations stored at the same time")
     ] = 32
+    redis_high_water: Annotated[
+        float,
+        Setting(
+            "TAPEDECK_REDIS_HIGH_WATER",
+            number(0.1, 0.9),
+            "share of Redis' maxmemory from which on what waits is stored early, the largest and oldest first",
+        ),
+    ] = 0.75
     lease_seconds: Annotated[
         float,
         Setting(

@@ -76,6 +76,8 @@ class Worker:
     """A bucket for when the first has been away for a minute."""
     stopping: Callable[[], bool] = lambda: False
     """Asked between two batches: whether to leave the rest to others."""
+    early: Callable[[], bool] = lambda: False
+    """Whether Redis' memory is short: then a buffer gives what it has."""
     lease_ms: int = LEASE_MS
     troubled_at_once: int = TROUBLED_AT_ONCE
     """Of those whose last try failed, so many are tried at the same time: their objects may hang, and others want the slots."""
@@ -96,7 +98,7 @@ class Worker:
             self.metrics.circuit_is(bucket.name, bucket.circuit.phase)
         already_stored = AlreadyStored(self.buckets, self.maker.keys)
         self._planner = Planner(
-            self.bus, already_stored, self.unstored, self.metrics, self.limits, self.maker
+            self.bus, already_stored, self.unstored, self.metrics, self.limits, self.maker, self.early
         )
 
     async def drain(self, conversation: Conversation) -> None:
