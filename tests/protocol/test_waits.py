@@ -61,11 +61,13 @@ async def test_a_line_that_rests(waits):
     assert 1.8 <= outcome.seconds < 10
 
 
-async def test_acks_in_real_time(waits):
-    """ack: within 1.5 s of the audio, counted from the oldest of what it covers; the median, as one of many may be late."""
-    outcome = await waits.outcome("acks")
+@pytest.mark.parametrize("layout", ["acks", "acks of two channels"])
+async def test_acks_in_real_time(waits, layout):
+    """ack: within 1.5 s of the audio, counted from the oldest of what it covers; three of four, as a machine may have other work."""
+    outcome = await waits.outcome(layout)
     assert len(outcome.found) >= 10
-    assert statistics.median(outcome.found) <= 1.5
+    assert statistics.quantiles(outcome.found, n=4)[2] <= 1.5
+    assert max(outcome.found) < 5
 
 
 async def test_plain_audio_that_is_late_for_good(waits):

@@ -45,8 +45,9 @@ class TranscodeLane:
         self._sample_bytes = audio_format.sample_bytes
         self._tick_48k = audio_format.source_rate
         self._frame_ticks = FRAME_SAMPLES * self._tick_48k
-        # Opus of two channels is acked 320 ms later than it is stored: smaller jobs keep its acks within their time.
-        job_ms = chunk_ms if audio_format.is_pcm or audio_format.codec == "aac" else chunk_ms * 4 // 5
+        # Opus of two channels is acked 320 ms later than it is stored, and 200 ms more where one is silent: smaller jobs keep its acks
+        # within their time.
+        job_ms = chunk_ms if audio_format.is_pcm or audio_format.codec == "aac" else chunk_ms * 3 // 5
         self._job_ticks = max(1, job_ms // 20) * self._frame_ticks
         skip = 0 if audio_format.is_pcm else audio_format.pre_skip * SOURCE_SAMPLE_TICKS
         self._channels = tuple(Channel(skip) for _ in range(audio_format.channels))

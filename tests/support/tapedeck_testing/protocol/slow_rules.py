@@ -8,7 +8,7 @@ import asyncio
 import signal
 import socket
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -106,10 +106,19 @@ async def _rest(place: Place) -> Outcome:
 
 async def _acks(place: Place) -> Outcome:
     """Twenty seconds of Opus in real time: for each ack, how old the oldest packet was that it is the first to cover; in all."""
-    packets = opus_packets(20, seed=6)
+    return await _acks_of(place, "acks", opus_packets(20, seed=6))
+
+
+async def _acks_of_two_channels(place: Place) -> Outcome:
+    """The same with two channels, of which one is silent."""
+    packets = [b"\x01" + packet for packet in opus_packets(20, seed=6)]
+    return await _acks_of(place, "acks-of-two", packets, channels=2)
+
+
+async def _acks_of(place: Place, cid: str, packets: Sequence[bytes], **query: Any) -> Outcome:
     waiting: list[tuple[int, float]] = []  # where each packet ends, and when it was sent
     ages = []
-    async with place.listen.connect(codec="opus", conversation_id="acks") as client:
+    async with place.listen.connect(codec="opus", conversation_id=cid, **query) as client:
         await client.ready()
         begun = time.monotonic()
 
@@ -235,6 +244,7 @@ SCENARIOS: Final[dict[str, Callable[[Place], Coroutine[Any, Any, Outcome]]]] = {
     "finalize": _finalize,
     "rest": _rest,
     "acks": _acks,
+    "acks of two channels": _acks_of_two_channels,
     "late for good": _late_for_good,
     "stall and burst": _stall_and_burst,
     "refreshed": _refreshed,
