@@ -2,7 +2,7 @@
 
 import asyncio
 
-from audiobus import Bus, Hints
+from audiobus import Bus, Conversation, Hints
 from audiobus.errors import BusUnavailableError
 from listen.errands import HINTS_LIMIT
 
@@ -42,3 +42,27 @@ async def test_only_so_many_hints_are_placed_at_a_time_and_none_outlives_its_soc
         client.socket.transport.abort()
         await service.until_empty()
     assert not errands()
+
+
+async def test_a_session_that_its_own_open_began_again_late_is_noticed_when_storing_is_asked_for(
+    service, packets
+):
+    conversation = Conversation("alice", "late")
+    async with service.connect("codec=opus&conversation_id=late") as client:
+        session = (await client.hear("ready"))["session"]
+        for packet in packets[:100]:
+            await client.send(packet)
+        acked = await client.acked(1)
+        owner, came, form = await service.bus.command(
+            "HMGET", service.bus.keys.conv(conversation), "owner", "owner_at", "format"
+        )
+        # The request was given up long ago, and Redis gets to it only now.
+        await service.bus.open(
+            conversation, owner=owner.decode(), format=form.decode(), now_ms=int(came), arrived_ms=int(came)
+        )
+        await client.say(type="finalize")
+        assert await client.closed() == 1013
+    async with service.connect(f"codec=opus&conversation_id=late&session={session}") as client:
+        ready = await client.hear("ready")
+        assert ready["session"] != session
+        assert ready["previous_offset"] >= acked["offset"]

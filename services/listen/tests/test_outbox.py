@@ -73,6 +73,17 @@ def test_what_is_no_longer_here_is_a_gap_and_counted():
     assert outbox.lost_bytes > 0
 
 
+def test_where_the_client_may_still_have_it_nothing_is_left_out():
+    outbox = Outbox(EntryId(7, 200))
+    outbox.put([chunk(300), chunk(400)])
+    outbox.appended(answer(300))
+    assert not outbox.misplaced(EntryId(7, 100), gaps=False)
+    assert (outbox.newest, outbox.lost_bytes) == (EntryId(7, 300), 0)
+    outbox.settled(EntryId(7, 200), None)  # nothing is lost that lies in the bucket
+    assert outbox.misplaced(EntryId(7, 100), gaps=False)
+    assert outbox.lost_bytes == 0
+
+
 @pytest.mark.parametrize("newest", [None, EntryId(7, 700), EntryId(8, 200), EntryId(7, 250)])
 def test_anything_else_is_a_doubt(outbox, newest):
     assert not outbox.misplaced(newest)

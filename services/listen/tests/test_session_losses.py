@@ -2,7 +2,8 @@
 
 import pytest
 
-from listen.actions import AskToStore, LookStored, SendText, Watch
+from audiobus import EntryId, Opened, Replaced
+from listen.actions import AskToStore, LookStored, Open, SendText, Watch
 
 TOLD_MS = 15_000
 
@@ -239,3 +240,46 @@ def test_an_end_that_was_asked_for_is_asked_for_again_where_redis_lost_it(record
     table.settled = table.newest
     table.wait(1_500)
     assert table.codes == [1000]
+
+
+def test_what_another_socket_wrote_and_redis_lost_is_asked_of_the_client_again(closed_desk, packets):
+    # The socket resumed at byte 500: it never had what lies before, and the client may keep it until it is stored.
+    table = closed_desk(codec="opus", resume=7, opened=Opened(7, True, 500, None, None, None)).start()
+    for packet in packets[:60]:
+        table.send(packet)
+    table.newest = EntryId(7, 200)
+    for packet in packets[60:120]:
+        table.send(packet)
+    assert table.codes == [1013]
+    assert len(table.entries) == 1
+    assert lost(table) > 0
+
+
+def test_a_plain_client_has_nothing_more_so_what_is_left_is_written_behind_a_gap(packets, desk):
+    table = desk("plain", codec="opus")
+    for packet in packets[:200]:
+        table.send(packet)
+    table.session.load.allow(2**20, 0)  # memory is short: no tail is kept
+    table.lose(2)
+    for packet in packets[200:300]:
+        table.send(packet)
+    assert table.codes == []
+    assert in_redis(table) == packets[:100] + packets[200:300]
+
+
+def test_a_socket_that_changes_its_conversation_came_long_ago_for_the_one_it_has(recorded):
+    table = recorded()
+    came_ms = table.opens[0].arrived_ms
+    table.wait(5_000)
+    table.automatic = False
+    table.say(type="conversation", conversation_id="conv-2")
+    table.do(table.session.append_refused(Replaced("somebody", None), table.now_ms))
+    again = table.one(Open)
+    assert (again.conversation_id, again.own, again.arrived_ms) == ("conv-1", True, came_ms)
+
+
+def test_for_the_next_conversation_it_came_when_it_asked(recorded):
+    table = recorded()
+    table.wait(5_000)
+    table.say(type="conversation", conversation_id="conv-2")
+    assert (table.opens[-1].conversation_id, table.opens[-1].arrived_ms) == ("conv-2", table.now_ms)

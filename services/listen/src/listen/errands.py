@@ -178,8 +178,11 @@ class Errands:
         except BusError as error:
             self._failed("ask", error)
             return
-        if isinstance(answer, Asked):
+        if isinstance(answer, Asked) and answer.newest.epoch == action.newest.epoch:
             self._socket.feed(lambda: self._session.asked(now_ms()))
+        elif isinstance(answer, Asked):
+            # An `open` of this socket that was given up has been executed late, and has begun a session above its own.
+            self._socket.feed(lambda: self._session.ask_refused(Replaced("", answer.newest), now_ms()))
         else:
             # A Redis that knows nothing of the conversation does not know its owner.
             refusal = answer or Replaced("", None)

@@ -99,10 +99,11 @@ class Outbox:
         """What is in the bucket now."""
         self.stored = max(self.stored, stored_offset(self.newest.epoch, settled, dead_offset))
 
-    def misplaced(self, newest: EntryId | None) -> bool:
+    def misplaced(self, newest: EntryId | None, *, gaps: bool = True) -> bool:
         """Redis stands at another id than the one before the next chunk. Whether it is known how to go on.
 
-        Below what was acked: Redis lost writes, and the tail is written again. Anything else is a doubt.
+        Below what was acked: Redis lost writes, and the tail is written again. Anything else is a doubt. `gaps`: what was lost and is no
+        longer here may be left out; else that is a doubt too, for the client may still have it.
         """
         if newest is None or newest.epoch != self.newest.epoch or newest.offset >= self.newest.offset:
             return False
@@ -110,7 +111,10 @@ class Outbox:
         if again and again[0].chunk.first_offset < newest.offset:
             return False  # in the middle of a chunk of ours: not written by this socket
         resumes_at = again[0].chunk.first_offset if again else self.newest.offset
-        self.lost_bytes += max(0, resumes_at - max(newest.offset, self.stored))
+        lost_bytes = max(0, resumes_at - max(newest.offset, self.stored))
+        if lost_bytes and not gaps:
+            return False
+        self.lost_bytes += lost_bytes
         self.newest = newest
         self._waiting.extendleft(reversed(again))
         self._again += len(again)

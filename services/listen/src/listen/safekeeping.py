@@ -59,12 +59,14 @@ class Safekeeping:
         *,
         batch_ms: int = 60_000,
         due_ms: int = 60_000,
+        resumes: bool = False,
     ) -> None:
         """Keeps safe what the session `opened` gives out.
 
         `batch_ms` of audio is a batch: whenever so much more waits, a hint is given. A conversation that has audio is looked at
-        after `due_ms`, at the latest.
+        after `due_ms`, at the latest. `resumes`: the client can send again what Redis lost and this process no longer has.
         """
+        self._resumes = resumes
         self._batch_ms = batch_ms
         self._due_ms = due_ms
         self.outbox = Outbox(EntryId(opened.epoch, opened.offset))
@@ -96,6 +98,7 @@ class Safekeeping:
             now_ms,
             batch_ms=terms.batch_ms,
             due_ms=terms.due_ms,
+            resumes=terms.dialect == "v1",
         )
 
     @property
@@ -205,7 +208,7 @@ class Safekeeping:
             # Nobody owns it, or who came earlier: then Redis has lost that this socket came. Or who came later: `stale` follows.
             return "open"
         self._doubt()
-        if self.outbox.misplaced(answer.newest):
+        if self.outbox.misplaced(answer.newest, gaps=not self._resumes):
             return "again"
         self.outbox.gone(answer.newest.offset if answer.newest.epoch == self.epoch else None)
         return "back"
@@ -214,7 +217,9 @@ class Safekeeping:
         """Redis knows the socket as owner again. How it goes on."""
         self._doubt()
         newest = EntryId(answer.epoch, answer.offset)
-        if answer.resumed and (newest == self.outbox.newest or self.outbox.misplaced(newest)):
+        if answer.resumed and newest == self.outbox.newest:
+            return "again"
+        if answer.resumed and self.outbox.misplaced(newest, gaps=not self._resumes):
             return "again"
         self.outbox.gone(answer.offset if answer.resumed else answer.previous_offset)
         return "back"

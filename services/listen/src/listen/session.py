@@ -338,14 +338,14 @@ class Session:
             return
         self._opened_parts()[0].flush(now_ms, "nothing")
         self._parting.next_cid = cid
-        self._arrived_ms = now_ms
+        self._parting.next_arrived_ms = now_ms  # for what it has until then it came before
         self._intake.switch()
         self.phase = Phase.SWITCHING
 
     def _switched(self) -> None:
         """The next conversation begins."""
         self._intake.switched()
-        self._cid = self._parting.next_cid
+        self._cid, self._arrived_ms = self._parting.next_cid, self._parting.next_arrived_ms
         self._safe = self.load.safe = self._resume = None
         self._parting.asked = self._parting.over = False
         self.phase = Phase.OPENING
