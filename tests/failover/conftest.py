@@ -1,0 +1,51 @@
+"""Real sentinels and real clusters with replicas, to be failed over."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from audiobus import Bus, Conversation, Writer
+from tapedeck_testing.cluster_group import ClusterGroup
+from tapedeck_testing.redis_binary import any_server
+from tapedeck_testing.sentinel_group import SentinelGroup
+from tapedeck_testing.witness import Witness
+
+
+@pytest.fixture
+def sentinels(tmp_path):
+    """A master, two replicas, three sentinels."""
+    group = SentinelGroup(any_server(), tmp_path / "sentinels", replicas=2).start()
+    yield group
+    group.stop()
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """Three masters with a replica each."""
+    group = ClusterGroup(any_server(), tmp_path / "cluster").start()
+    yield group
+    group.stop()
+
+
+@pytest.fixture
+def witnesses():
+    """Recorders that write while inside; when it is left, each has been asked to stop."""
+
+    @asynccontextmanager
+    async def run(url: str, count: int, *, wait_replicas: int):
+        async with Bus(url, wait_replicas=wait_replicas) as bus:
+            writer, stop = Writer(bus), asyncio.Event()
+            made = [Witness(bus, writer, Conversation("u", f"c{number}")) for number in range(count)]
+            async with asyncio.TaskGroup() as group:
+                writing = group.create_task(writer.run())
+                recording = [group.create_task(witness.run(stop)) for witness in made]
+                try:
+                    yield made
+                finally:
+                    stop.set()
+                    await asyncio.wait(recording)
+                    writer.close()
+                    await writing
+
+    return run
