@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from audiobus import Appended, Lag, Position, Replaced
-from audiobus.bus import ENDS_KEPT_MS, RESUMABLE_MS
+from audiobus.bus import ENDS_KEPT, ENDS_KEPT_MS, RESUMABLE_MS
 from audiobus.errors import (
     BusContractError,
     ConversationDeletedError,
@@ -198,9 +198,34 @@ async def test_a_merge_refuses_and_names_the_target(recorder, bus, conversation)
 async def test_ends_older_than_they_are_kept_for_go(another, bus, conversation, now_ms):
     for number in range(140):
         await another().open(now_ms=now_ms + number)
+    await bus.command("HDEL", bus.keys.conv(conversation), "ends_look")  # else only when there are twice as many
     much_later = now_ms + ENDS_KEPT_MS + 10_000
     await another().open(now_ms=much_later)
     fields = await bus.command("HKEYS", bus.keys.conv(conversation))
     ends = [field for field in fields if field.startswith(b"end:")]
     # The one that has just ended is noted now; all others are older than a month.
     assert len(ends) == 1
+
+
+async def test_only_so_many_ends_are_kept_and_looking_at_them_costs_little(
+    another, bus, conversation, now_ms
+):
+    """A plain device begins a session with each reconnect: in a month that may be hundreds of thousands."""
+    conv = bus.keys.conv(conversation)
+    await another().open(now_ms=now_ms)
+    for first in range(1, 50_001, 1_000):
+        ends = [
+            part
+            for number in range(first, first + 1_000)
+            for part in (f"end:{now_ms - number}", f"1:{now_ms}")
+        ]
+        await bus.command("HSET", conv, *ends)
+    looks = set()
+    for number in range(1, ENDS_KEPT + 200):
+        await another().open(now_ms=now_ms + number)
+        looks.add(await bus.command("HGET", conv, "ends_look"))
+    fields = await bus.command("HKEYS", conv)
+    epochs = sorted(int(field[4:]) for field in fields if field.startswith(b"end:"))
+    assert ENDS_KEPT <= len(epochs) <= 2 * ENDS_KEPT + 50
+    assert epochs == list(range(now_ms + ENDS_KEPT + 199 - len(epochs), now_ms + ENDS_KEPT + 199))
+    assert len(looks) <= 3

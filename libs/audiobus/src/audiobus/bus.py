@@ -44,6 +44,8 @@ RESUMABLE_MS: Final = 24 * 3_600_000
 """A session is resumable this long after its last byte."""
 ENDS_KEPT_MS: Final = 30 * 24 * 3_600_000
 """Where sessions ended is known this long."""
+ENDS_KEPT: Final = 2_048
+"""And of so many sessions of a conversation: a plain device begins one with each reconnect."""
 QUIET_MS: Final = 24 * 3_600_000
 """A conversation is forgotten this long after its last append."""
 CLUSTER_PARTITIONS: Final = 16
@@ -137,6 +139,7 @@ class Bus:
             RESUMABLE_MS,
             ENDS_KEPT_MS,
             now_ms if arrived_ms is None else arrived_ms,
+            ENDS_KEPT,
         ]
         # What it answers to be there is acknowledged with that, also what another socket appended and no replica has confirmed yet.
         answer = await script("open").run(self.client, keys, args, wait_replicas=self.wait_replicas)

@@ -1,7 +1,7 @@
 -- Makes a socket the owner of a conversation, and begins or resumes a session.
 -- KEYS conv, audio, tomb
 -- ARGV owner, now_ms, format, epoch to resume or '', '1' if the socket opens its own session again, resumable_ms, ends_kept_ms,
---      when the socket arrived, unix ms of this server
+--      when the socket arrived, unix ms of this server, how many ends are kept at most
 -- Answers {'resumed', epoch, offset, pos, in, settled, used, former use} | {'fresh', epoch, former end or false, in, former use}
 --       | {'deleted'} | {'merging', target} | {'format', recorded} | {'stale', owner}
 if redis.call('EXISTS', KEYS[3]) == 1 then return {'deleted'} end
@@ -78,15 +78,25 @@ if epoch and h[11] and h[11] ~= '' then
 end
 redis.call('PERSIST', conv)
 
--- Ends older than they are kept for go when there are many; a conversation with few costs nothing here.
-if redis.call('HLEN', conv) > 128 then
+-- Ends go where there are many: those older than they are kept for, then all but the newest. A look costs as much as there are, so
+-- the next one comes when there are twice as many.
+local fields = redis.call('HLEN', conv)
+if fields > tonumber(redis.call('HGET', conv, 'ends_look') or '128') then
+  local ends, gone = {}, {}
   local all = redis.call('HGETALL', conv)
   for i = 1, #all, 2 do
     if string.sub(all[i], 1, 4) == 'end:' then
       local at = string.match(all[i + 1], ':(%d+)$')
-      if at and now - tonumber(at) > tonumber(ARGV[7]) then redis.call('HDEL', conv, all[i]) end
+      if at and now - tonumber(at) > tonumber(ARGV[7]) then gone[#gone + 1] = all[i] else ends[#ends + 1] = all[i] end
     end
   end
+  local most = tonumber(ARGV[9])
+  if #ends > most then
+    table.sort(ends, function(one, other) return tonumber(string.sub(one, 5)) > tonumber(string.sub(other, 5)) end)
+    for i = most + 1, #ends do gone[#gone + 1] = ends[i] end
+  end
+  for i = 1, #gone, 1000 do redis.call('HDEL', conv, unpack(gone, i, math.min(i + 999, #gone))) end
+  redis.call('HSET', conv, 'ends_look', math.max(128, 2 * (fields - #gone)))
 end
 if again then return {'resumed', fresh, '0', '', h[7] or '0', h[8] or '', '', was} end
 return {'fresh', fresh, former, h[7] or '0', was}
