@@ -27,6 +27,11 @@ class ChaosOptions:
     only: tuple[str, ...] = field(default=())
     """Kinds; all that apply where none is named."""
 
+    @property
+    def recorded_at_most_s(self) -> float:
+        """What devices could record; they are told to end when the last fault is over."""
+        return 2 * self.soak.seconds + 600
+
     def kinds(self) -> list[Kind]:
         """The kinds of this run. ValueError: one is named that there is not, or that does not apply."""
         found = applicable(self.topology, self.store, fallback=self.fallback, lose=self.soak.lose)

@@ -143,7 +143,7 @@ class Rest:
             device.kind,
             sound,
             device=device.number,
-            seconds=options.seconds,
+            seconds=self._system.options.recorded_at_most_s,
             start_ms=seen.start_ms,
             holes=device.holes,
         )

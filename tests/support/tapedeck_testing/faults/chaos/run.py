@@ -22,21 +22,19 @@ from tapedeck_testing.faults.chaos import on_bucket, on_processes
 from tapedeck_testing.faults.chaos.kinds import Blow, Lane, plan
 from tapedeck_testing.faults.chaos.on_redis import REDIS_FAULTS
 from tapedeck_testing.faults.chaos.options import SILENT_S, ChaosOptions
-from tapedeck_testing.faults.chaos.report import ChaosOutcome, Tally
+from tapedeck_testing.faults.chaos.report import ChaosOutcome
 from tapedeck_testing.faults.chaos.rest import Rest
 from tapedeck_testing.faults.chaos.system import System
 from tapedeck_testing.faults.chaos.wishes import Wishes
 from tapedeck_testing.faults.fleet import Fleet
 from tapedeck_testing.faults.reading import ReaderSpec
-from tapedeck_testing.faults.soak import load_specs
+from tapedeck_testing.faults.soak import AFTER_S, load_specs
 
 Say = Callable[[str], None]
 Strike = Callable[[Blow, random.Random], Awaitable[int]]
 
 NOT_CARRIED_OUT: Final = (redis.RedisError, OSError, BusError, httpx.TransportError, TimeoutError, ValueError)
 """What a fault may meet because of another one."""
-CALM_S: Final = 150.0
-"""For the faults that are under way when the devices have ended."""
 
 
 async def chaos(options: ChaosOptions, directory: Path, say: Say) -> ChaosOutcome:
@@ -49,12 +47,17 @@ async def chaos(options: ChaosOptions, directory: Path, say: Say) -> ChaosOutcom
         specs = load_specs(system.stack, system.address, options.soak)
         facts = system.stack.facts
         readers = ReaderSpec(facts["storage_api"], facts["service_token"], options.readers)
-        specs = [msgspec.structs.replace(spec, readers=readers, silent_s=SILENT_S) for spec in specs]
+        lasts_s = options.recorded_at_most_s
+        specs = [
+            msgspec.structs.replace(
+                spec, readers=readers, silent_s=SILENT_S, seconds=lasts_s, deadline_s=lasts_s + AFTER_S
+            )
+            for spec in specs
+        ]
         devices = [device for spec in specs for device in spec.devices]
         fleet, wishes = Fleet(specs, directory), Wishes(system, devices)
-        striking = Striking(system, wishes, outcome.tally, say)
+        striking = Striking(system, wishes, outcome, say)
         seen = await fleet.run(partial(striking.run, blows))
-        await striking.calm()
         say(f"{striking.elapsed_s:6.1f} s  the devices have ended")
         outcome.reads = fleet.reads
         rest = Rest(system, say)
@@ -69,14 +72,13 @@ async def chaos(options: ChaosOptions, directory: Path, say: Say) -> ChaosOutcom
 class Striking:
     """Does the faults of one run: those of a lane one after the other, the lanes beside each other."""
 
-    def __init__(self, system: System, wishes: Wishes, tally: Tally, say: Say) -> None:
+    def __init__(self, system: System, wishes: Wishes, outcome: ChaosOutcome, say: Say) -> None:
         self._system = system
         self._wishes = wishes
-        self._tally = tally
+        self._outcome = outcome
         self._say = say
         self._lanes = {lane: asyncio.Lock() for lane in Lane}
         self._tasks: list[asyncio.Task[None]] = []
-        self._over = False
         self._began = time.monotonic()
 
     @property
@@ -85,33 +87,35 @@ class Striking:
         return time.monotonic() - self._began
 
     async def run(self, blows: Sequence[Blow], fleet: Fleet) -> None:
-        """All of them, each at its time, or once its lane is free."""
+        """All of them, each at its time, or once its lane is free; then what has not hit yet once more, and the devices end."""
         self._began = time.monotonic()
         for blow in blows:
             await asyncio.sleep(max(0.0, blow.at_s - self.elapsed_s))
-            self._tasks.append(asyncio.create_task(self._one(blow, fleet)))
-        await asyncio.wait(self._tasks)  # where the devices end first, they are not cancelled with this
+            self._tasks.append(asyncio.create_task(self._in_turn(blow, fleet)))
+        for task in self._tasks:
+            await asyncio.shield(task)
+        for blow in blows:
+            if blow.kind.name in self._outcome.never_hit():
+                await asyncio.shield(asyncio.create_task(self._one(blow, fleet)))
+        await asyncio.sleep(max(0.0, self._system.options.soak.seconds - self.elapsed_s))
+        await fleet.ask("end 1")
 
-    async def calm(self) -> None:
-        """The devices have ended: what is under way comes to its end, what has not begun never does. A defect in a fault is raised."""
-        self._over = True
-        async with asyncio.timeout(CALM_S):
-            await asyncio.gather(*self._tasks)
+    async def _in_turn(self, blow: Blow, fleet: Fleet) -> None:
+        async with self._lanes[blow.kind.lane]:
+            late = self.elapsed_s > self._system.options.soak.seconds
+            # What its lane had no time for is left out, unless it is what the run still has to show.
+            if not late or blow.kind.name in self._outcome.never_hit():
+                await self._one(blow, fleet)
 
     async def _one(self, blow: Blow, fleet: Fleet) -> None:
-        async with self._lanes[blow.kind.lane]:
-            if self._over:
-                return
-            begun_s = self.elapsed_s
-            try:
-                hits = await self._strike(blow, fleet)
-            except NOT_CARRIED_OUT as error:
-                self._tally.trouble.append(f"{blow.kind.name}: {type(error).__name__}: {error}")
-                hits = 0
-            self._tally.note(blow.kind, hits)
-            self._say(
-                f"{begun_s:6.1f} s  {blow.kind.name:<32} {self.elapsed_s - begun_s:5.1f} s  {hits} hits"
-            )
+        begun_s, tally = self.elapsed_s, self._outcome.tally
+        try:
+            hits = await self._strike(blow, fleet)
+        except NOT_CARRIED_OUT as error:
+            tally.trouble.append(f"{blow.kind.name}: {type(error).__name__}: {error}")
+            hits = 0
+        tally.note(blow.kind, hits)
+        self._say(f"{begun_s:6.1f} s  {blow.kind.name:<32} {self.elapsed_s - begun_s:5.1f} s  {hits} hits")
 
     async def _strike(self, blow: Blow, fleet: Fleet) -> int:
         system, chance = self._system, random.Random(blow.seed)

@@ -22,6 +22,8 @@ from tapedeck_testing.redis_process import RedisProcess, join_cluster
 SERVICE: Final = "tape"
 SETTLE_S: Final = 40.0
 TIMEOUT_S: Final = 2.0
+PERIODS: Final = ("INFO-PERIOD", 1_000, "PING-PERIOD", 300, "ASK-PERIOD", 300, "PUBLISH-PERIOD", 500)
+"""ms. A former master is made a replica four publications after it came back: 2 s instead of 8."""
 CLUSTER_BUS: Final = 10_000
 """How far a cluster node's second port lies above its first."""
 
@@ -142,6 +144,7 @@ class SentinelServers(Servers):
             one = Configured(any_server(), self.directory / f"sentinel{number}", lines, sentinel=True)
             self.alone.append(one)
             await asyncio.to_thread(one.start)
+            await self._hurry(one)
         await self.until_whole(SETTLE_S)
 
     @property
@@ -177,6 +180,15 @@ class SentinelServers(Servers):
                     await asyncio.sleep(0.1)
                 return True
         return False
+
+    @staticmethod
+    async def _hurry(one: RedisProcess) -> None:
+        """Has a sentinel look at everything more often than its colleagues in the field do, where it can (Redis 7)."""
+        async with redis.asyncio.Redis(
+            port=one.port, socket_timeout=TIMEOUT_S, retry=AsyncRetry(NoBackoff(), 0)
+        ) as client:
+            with contextlib.suppress(redis.ResponseError):
+                await cast("Any", client.execute_command("SENTINEL", "DEBUG", *PERIODS))
 
     async def _whole(self) -> bool:
         try:
