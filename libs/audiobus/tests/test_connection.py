@@ -6,9 +6,9 @@ import pytest
 from redis.asyncio import Connection
 from redis.exceptions import RedisClusterException
 
-from audiobus import Appended, Bus, Writer
+from audiobus import Appended, Bus, Conversation, Writer
 from audiobus.connection import PackingConnection, translate_response
-from audiobus.errors import BusRefusedError, BusUnavailableError
+from audiobus.errors import BusContractError, BusRefusedError, BusUnavailableError
 from tapedeck_testing.redis_binary import any_server, bundled
 from tapedeck_testing.redis_process import RedisProcess
 
@@ -119,3 +119,60 @@ async def comes_back(recorder) -> bool:
         else:
             return True
     return False
+
+
+@pytest.fixture
+async def impostor(redis_url):
+    """In front of a Redis, and its voice for as long as `speaks` is set."""
+    host, port = redis_url.removeprefix("redis://").split("/")[0].split(":")
+    speaks = asyncio.Event()
+
+    async def pump(reader, writer, *, answers=None):
+        while data := await reader.read(65_536):
+            if answers is not None and speaks.is_set():
+                answers.write(b"HTTP/1.1 503 Service Unavailable\r\n\r\n")
+            else:
+                writer.write(data)
+        writer.close()
+
+    async def serve(reader, writer):
+        there, to_there = await asyncio.open_connection(host, int(port))
+        await asyncio.gather(
+            pump(reader, to_there, answers=writer), pump(there, writer), return_exceptions=True
+        )
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}", speaks
+
+
+async def test_what_is_no_redis_counts_as_one_that_is_away(impostor, recorder_on):
+    url, speaks = impostor
+    async with Bus(url, prefix="impostor:") as bus:
+        recorder, writer = recorder_on(bus), Writer(bus)
+        await recorder.open()
+        running = asyncio.create_task(writer.run())
+        speaks.set()
+        with pytest.raises(BusUnavailableError, match="no Redis"):
+            await bus.ping()
+        with pytest.raises(BusUnavailableError, match="no Redis"):
+            await writer.append(recorder.request(10))
+        speaks.clear()
+        assert isinstance(await writer.append(recorder.request(10)), Appended)
+        writer.close()
+        await running
+
+
+async def test_one_conversation_that_was_changed_by_hand_breaks_no_others_answer(bus, recorder_for):
+    ours, theirs = recorder_for(Conversation("u", "ours")), recorder_for(Conversation("u", "theirs"))
+    opened = await ours.open()
+    await theirs.open()
+    await bus.command("HSET", bus.keys.conv(ours.conversation), f"dead:{opened.epoch}", "spoiled")
+    writer = Writer(bus)
+    running = asyncio.create_task(writer.run())
+    answers = await asyncio.gather(
+        *(writer.append(one.request(10)) for one in (ours, theirs)), return_exceptions=True
+    )
+    assert isinstance(answers[0], BusContractError)
+    assert isinstance(answers[1], Appended)
+    writer.close()
+    await running

@@ -86,6 +86,9 @@ def translated(doing: str) -> Iterator[None]:
         # The cluster client, when a refresh of the topology closes a connection under a command (redis-py 8.1:
         # "'NoneType' object has no attribute 'writelines'").
         raise BusUnavailableError(f"{doing}: the connection was closed under it: {error}") from error
+    except redis_errors.RedisError as error:
+        # Bytes that are no RESP: a proxy speaks for a server that is away, or another service has its address now.
+        raise BusUnavailableError(f"{doing}: what answered is no Redis: {error}") from error
 
 
 def translate_response(doing: str, error: Exception) -> BusUnavailableError | BusContractError:

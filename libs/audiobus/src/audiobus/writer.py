@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias, cast
 from audiobus.append import AppendAnswer, AppendRequest
 from audiobus.bus import Bus
 from audiobus.connection import translate_response, translated
-from audiobus.errors import BusError, BusUnavailableError
+from audiobus.errors import BusContractError, BusError, BusUnavailableError
 from audiobus.script import Call, run_together, script
 from audiobus.usage import UserRequest, UserState
 
@@ -120,6 +120,9 @@ class Writer:
                 future.set_result(request.read(answer))
             except BusError as error:
                 future.set_exception(error)
+            except ValueError as error:
+                # Somebody else wrote into this one's keys: the others' answers stand.
+                future.set_exception(BusContractError(f"{request.script_name} answered {answer!r}: {error}"))
 
     async def _answers(self, requests: list[Request]) -> list[Any]:
         wait = self._bus.wait_replicas
