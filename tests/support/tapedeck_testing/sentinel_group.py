@@ -51,7 +51,7 @@ class SentinelGroup:
         """`options` are each server's; `sentinel_options` lines of each sentinel's file; the passwords are what they ask for."""
         self._password, self._sentinel_password = password, sentinel_password
         self.master = RedisProcess(binary, directory / "server0", options=options)
-        follow = ("--replicaof", f"127.0.0.1 {self.master.port}")
+        follow = ("--replicaof", "127.0.0.1", str(self.master.port))
         quick = ("--repl-diskless-sync-delay", "0", *options)
         self.replicas = [
             RedisProcess(binary, directory / f"server{n + 1}", options=(*follow, *quick))

@@ -1,0 +1,103 @@
+"""What waits for replicas, on a master whose replica hangs: nothing that others rely on may count before it is there."""
+
+import asyncio
+import contextlib
+import os
+import signal
+
+import pytest
+
+from audiobus import Bus, Cut, CutStands, EntryId, Writer, pipeline
+from audiobus.errors import NotReplicatedError
+from tapedeck_testing.redis_binary import any_server, bundled
+from tapedeck_testing.redis_process import RedisProcess
+from tapedeck_testing.sentinel_group import in_step
+
+
+@pytest.fixture(scope="module", params=[any_server, bundled], ids=["newest", "bundled"])
+def pair(request, tmp_path_factory):
+    """A master and a replica that follows it."""
+    binary, directory = request.param(), tmp_path_factory.mktemp("pair")
+    master = RedisProcess(binary, directory / "master", options=("--repl-diskless-sync-delay", "0")).start()
+    replica = RedisProcess(
+        binary, directory / "replica", options=("--replicaof", "127.0.0.1", str(master.port))
+    ).start()
+    while not in_step(replica):
+        replica.wait(0.05)
+    yield master, replica
+    replica.stop()
+    master.stop()
+
+
+@pytest.fixture(autouse=True)
+def little_patience(monkeypatch):
+    monkeypatch.setattr(pipeline, "WAIT_MS", 100)
+
+
+@contextlib.contextmanager
+def hanging(process):
+    """While inside, it does nothing."""
+    os.kill(process.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process.process.pid, signal.SIGCONT)
+
+
+@pytest.fixture
+async def waiting(pair):
+    """A bus that waits for the replica."""
+    async with Bus(pair[0].url, wait_replicas=1) as bus:
+        await bus.command("FLUSHALL")
+        yield bus
+
+
+async def test_a_chunk_that_is_found_to_be_there_is_not_yet_with_the_replica(pair, waiting, recorder_on):
+    """Its first try was not confirmed; the second, on another connection, changes nothing, and must not count for that."""
+    recorder = recorder_on(waiting)
+    await recorder.open()
+    with hanging(pair[1]):
+        for _ in range(2):
+            async with Bus(pair[0].url, wait_replicas=1) as another, asyncio.TaskGroup() as tasks:
+                writer = Writer(another)
+                tasks.create_task(writer.run())
+                with pytest.raises(NotReplicatedError):
+                    await writer.append(recorder.request(100))
+                writer.close()
+    assert [entry.id.offset for entry in await waiting.read(recorder.conversation, count=9)] == [0, 100]
+
+
+async def test_what_open_answers_to_be_there_is(pair, waiting, recorder_on):
+    recorder = recorder_on(waiting)
+    await recorder.open()
+    with hanging(pair[1]):
+        async with Bus(pair[0].url) as careless:
+            recorder.bus = careless
+            await recorder.append(100)
+        late = recorder_on(waiting)
+        with pytest.raises(NotReplicatedError):
+            await late.open(resume=recorder.newest.epoch)
+    opened = await late.open(resume=recorder.newest.epoch)
+    assert (opened.resumed, opened.offset) == (True, 100)
+
+
+async def test_a_cut_that_stands_already_is_not_yet_with_the_replica(
+    pair, waiting, recorder_on, conversation
+):
+    recorder = recorder_on(waiting)
+    await recorder.open()
+    await recorder.append(100)
+    cut = Cut(
+        1,
+        str(EntryId(recorder.newest.epoch, 0)),
+        str(recorder.newest),
+        "chunks/u/c/1.000-2.000.batch.bin",
+        "standard",
+        "idle",
+    )
+    with hanging(pair[1]):
+        for _ in range(2):
+            async with Bus(pair[0].url, wait_replicas=1) as another:
+                with pytest.raises(NotReplicatedError):
+                    await another.cut(conversation, cut, settled=None)
+    assert await waiting.cut(conversation, cut, settled=None) == CutStands()
