@@ -19,6 +19,7 @@ from audiobus.conversation import Conversation
 from audiobus.cut import decode_cut
 from audiobus.errors import BadEntryError, BusContractError
 from audiobus.hints import Hints
+from audiobus.standing_cut import still_stands
 from audiobus.state import ConversationState
 from audiostore.errors import AudiostoreError
 from audiostore.names import parse_name
@@ -207,6 +208,8 @@ class Worker:
         self, conversation: Conversation, state: ConversationState, raw: bytes, turn: Turn
     ) -> bool:
         """Makes the object of a cut that stands already, exactly as whoever wrote it down would have."""
+        if not await still_stands(self.bus, conversation, raw):
+            return True
         cut = decode_cut(raw)
         sealed = sealed_by(cut)
         buffer = Buffer(self.bus, conversation, state)
