@@ -1,7 +1,5 @@
 """Whoever has opened a conversation last has it; a plain device waits until what its old socket holds is safe."""
 
-import asyncio
-
 import pytest
 
 from audiobus import Conversation
@@ -21,57 +19,6 @@ class Socket:
 
     def replaced(self) -> None:
         self.replacements += 1
-
-
-async def test_who_comes_alone_waits_for_nobody():
-    handover, first = Handover(), Socket()
-    await handover.take(CALL, first)
-    await handover.take(CALL, first)
-    await handover.take(Conversation("alice", "other"), Socket())
-    assert first.superseded == 0
-
-
-async def test_who_comes_next_waits_until_the_older_one_is_safe():
-    handover, older, newer = Handover(), Socket(), Socket()
-    await handover.take(CALL, older)
-    waiting = asyncio.create_task(handover.take(CALL, newer))
-    await asyncio.sleep(0)
-    assert older.superseded == 1
-    assert not waiting.done()
-    handover.leave(older)
-    await asyncio.wait_for(waiting, 1)
-    # The older one's end does not take the conversation from the newer one.
-    third = asyncio.create_task(handover.take(CALL, Socket()))
-    await asyncio.sleep(0)
-    assert newer.superseded == 1
-    handover.leave(newer)
-    await asyncio.wait_for(third, 1)
-
-
-async def test_one_that_does_not_come_to_its_end_is_waited_for_no_longer():
-    handover, older = Handover(0.01), Socket()
-    await handover.take(CALL, older)
-    await asyncio.wait_for(handover.take(CALL, Socket()), 1)
-    handover.leave(older)
-
-
-async def test_who_has_changed_the_conversation_holds_the_former_no_more():
-    handover, older = Handover(), Socket()
-    await handover.take(CALL, older)
-    await handover.take(Conversation("alice", "next"), older)
-    await asyncio.wait_for(handover.take(CALL, Socket()), 1)
-    assert older.superseded == 0
-
-
-async def test_one_that_is_safe_at_once_is_not_waited_for():
-    handover = Handover()
-
-    class Ready(Socket):
-        def supersede(self) -> None:
-            handover.leave(self)
-
-    await handover.take(CALL, Ready())
-    await asyncio.wait_for(handover.take(CALL, Socket()), 1)
 
 
 async def test_who_has_opened_it_replaces_those_that_arrived_earlier():
@@ -113,6 +60,16 @@ async def test_of_two_that_arrived_at_once_redis_tells():
     assert (first.replacements, second.replacements) == (0, 0)
     handover.leave(second)
     assert handover.holds(CALL)
+
+
+async def test_a_plain_socket_that_comes_for_another_conversation_holds_the_former_no_more():
+    handover, device = Handover(), Socket()
+    await handover.take(CALL, device, 1)
+    handover.opened(CALL, device, 1)
+    await handover.take(CALL, device, 1)  # its own session, again
+    assert handover.holds(CALL)
+    await handover.take(Conversation("alice", "other"), device, 2)
+    assert not handover.holds(CALL)
 
 
 @pytest.mark.parametrize("plain", [False, True])

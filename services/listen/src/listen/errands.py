@@ -133,7 +133,7 @@ class Errands:
         conversation = Conversation(self._terms.uid, action.conversation_id)
         handover = self._backend.handover
         if self._terms.dialect == "plain" and not (action.own or self._socket.over):
-            await handover.take(conversation, self._socket)
+            await handover.take(conversation, self._socket, action.arrived_ms)
         elif not action.own:
             handover.leave(self._socket)  # it has changed its conversation
         if self._socket.over:

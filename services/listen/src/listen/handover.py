@@ -2,20 +2,13 @@
 
 What Redis says is the truth: it takes nothing more of the older one, once the newer one is open. An older socket that has nothing to
 append would never hear so, and might be half-open for long: it is told, and closed, as soon as the newer one is open. A newer one that
-is not let in harms nobody.
-
-A plain device cannot send anything again. Were its new socket to open the conversation first, up to a second of audio that lies
-here would be lost: so what its old one was sent is made safe before. Sockets of other processes are not known here.
+is not let in harms nobody. Plain sockets wait for one another before they open it (`takers`). Sockets of other processes are not known here.
 """
 
-import asyncio
-from contextlib import suppress
-from typing import Final, Protocol
+from typing import Protocol
 
 from audiobus import Conversation
-
-WAIT_S: Final = 2.0
-"""How long a newer plain socket waits. What is not safe by then hangs on a Redis that is slow for both."""
+from listen.takers import WAIT_S, Takers
 
 
 class Holder(Protocol):
@@ -36,12 +29,8 @@ class Handover:
     """Which sockets of this process record into which conversation."""
 
     def __init__(self, wait_s: float = WAIT_S) -> None:
-        self._wait_s = wait_s
-        self._takers: dict[Conversation, Holder] = {}
+        self._takers = Takers(wait_s)
         """The plain sockets, from before they open it."""
-        self._taken: dict[Holder, Conversation] = {}
-        self._over: dict[Holder, asyncio.Event] = {}
-        """Of those that somebody waits for."""
         self._holders: dict[Conversation, dict[Holder, int]] = {}
         """Those for which Redis has opened it, and when they arrived, unix ms."""
         self._held: dict[Holder, Conversation] = {}
@@ -50,20 +39,11 @@ class Handover:
         """Whether it is open for a socket of this process."""
         return conversation in self._holders
 
-    async def take(self, conversation: Conversation, holder: Holder) -> None:
-        """A plain socket is about to open it; returns when what came to the one before is safe, or time is up."""
-        older = self._takers.get(conversation)
-        if older is holder:
-            return
-        self.leave(holder)
-        self._takers[conversation] = holder
-        self._taken[holder] = conversation
-        if older is None:
-            return
-        over = self._over[older] = asyncio.Event()
-        older.supersede()
-        with suppress(TimeoutError):  # whoever comes last records
-            await asyncio.wait_for(over.wait(), self._wait_s)
+    async def take(self, conversation: Conversation, holder: Holder, arrived_ms: int) -> None:
+        """A plain socket is about to open it (`Takers.take`)."""
+        if self._held.get(holder) != conversation:
+            self._let_go(holder)
+        await self._takers.take(conversation, holder, arrived_ms)
 
     def opened(self, conversation: Conversation, holder: Holder, arrived_ms: int) -> None:
         """Redis has opened it for `holder`, which arrived at `arrived_ms`: those that arrived earlier are told.
@@ -86,12 +66,7 @@ class Handover:
     def leave(self, holder: Holder) -> None:
         """Everything that came to `holder` for its conversation is safe, or never will be."""
         self._let_go(holder)
-        conversation = self._taken.pop(holder, None)
-        if conversation is not None and self._takers.get(conversation) is holder:
-            del self._takers[conversation]
-        over = self._over.pop(holder, None)
-        if over is not None:
-            over.set()
+        self._takers.leave(holder)
 
     def _let_go(self, holder: Holder) -> None:
         conversation = self._held.pop(holder, None)
