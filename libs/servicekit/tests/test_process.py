@@ -71,7 +71,7 @@ async def line(process, message):
     raise AssertionError(f"no line says {message!r}: {(await process.stderr.read()).decode()}")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_it_serves_until_it_is_asked_to_end(program, number):
     async with program() as process:
         serving = await line(process, "serving")

@@ -92,12 +92,17 @@ async def _supervised(body: Callable[[Stop], Awaitable[None]], drain_s: float) -
 
     def on_signal(number: signal.Signals) -> None:
         if stop.is_set():
+            if number == signal.SIGHUP:
+                return  # a shell and the kernel both tell that a terminal is gone
             os._exit(128 + number)
         log.info("asked to end", extra={"signal": number.name, "drain_s": drain_s})
         stop.set()
         _end_overtime(drain_s + OVERTIME_S)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # it is under `nohup`
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
         loop.add_signal_handler(number, on_signal, number)
     await body(stop)
     log.info("ended")
