@@ -116,6 +116,10 @@ class Keys:
         """String: the pusher that makes room while memory is short, with a time limit."""
         return f"{self.prefix}pressure:{{lease}}"
 
+    def homecoming_lease(self) -> str:
+        """String: the pusher that moves the second bucket's objects home, with a time limit."""
+        return f"{self.prefix}homecoming:{{lease}}"
+
     def due(self, partition: int) -> str:
         """Sorted set: conversation to the unix ms at which it must be looked at, at the latest."""
         return f"{self.prefix}due:{{{partition}}}"

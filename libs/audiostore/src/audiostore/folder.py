@@ -106,7 +106,9 @@ class Folder:
                 path.unlink()
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
                 return
-            _sync_folder(path.parent)
+            # Gone, too, where another delete has just pruned it: then that one made it durable.
+            with suppress(FileNotFoundError):
+                _sync_folder(path.parent)
             for folder in path.parents:
                 if folder == self.root:
                     return

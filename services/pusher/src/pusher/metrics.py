@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 from pusher import __version__
 from pusher.books import Books
 from pusher.circuit import Phase
+from pusher.homecoming import HOMECOMINGS
 from pusher.reason import Reason
 from pusher.store_put import Outcome
 from servicekit.metrics import PREFIX, Metrics
@@ -23,8 +24,6 @@ PUT_OUTCOMES: Final = {
 }
 FAILED: Final = "failed"
 STORES: Final = ("first", "second")
-HOMECOMINGS: Final = ("moved", "found", "deleted", "failed", "waits")
-"""What came of an object: copied; its audio was at home already; under a tombstone; a bucket failed; a key is missing."""
 CLAIM_OWN: Final = "own"
 CLAIM_DEAD: Final = "dead"
 DEAD_UNREADABLE: Final = "unreadable"

@@ -26,6 +26,7 @@ from pusher.dispatch import Dispatch
 from pusher.kept_back import KeptBack
 from pusher.maker import Maker
 from pusher.metrics import PusherMetrics
+from pusher.mover import Mover
 from pusher.pressure import Pressure
 from pusher.reader import BLOCK_MS, Reader
 from pusher.relief import Relief
@@ -150,6 +151,8 @@ async def _serve(
                 work.create_task(
                     comeback.run(worker.buckets, worker.retries, hints, unix_ms, stop), name="comeback"
                 )
+                mover = Mover(bus, worker.buckets, maker.keys, metrics, settings.consumer)
+                work.create_task(mover.run(stop), name="mover")
                 for partition in range(bus.keys.partitions):
                     reader = Reader(
                         hints,

@@ -1,0 +1,151 @@
+"""Moving home: one batch of the second bucket goes to the first, exactly once.
+
+Owns the order. The copy in the second bucket is the only one that is known to be there until the first has confirmed the whole object, so it
+is deleted last, and only where the first has this audio: under this name, or, where nobody could look before it was cut, under any other.
+A crash anywhere between leaves the object in both buckets under one name, which readers play once; whoever comes next finds it at home
+and deletes the rest. Tombstones are looked at on both sides of the put, as in `store_put`, and for the same reason.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+import google_crc32c
+
+from audiobus.bus import Bus
+from audiobus.conversation import Conversation
+from audiobus.deletions import gone, marks
+from audiocodec.errors import CodecError
+from audiocodec.ogg import read_ogg_headers
+from audiostore import facts as facts_of
+from audiostore.batch import BatchFacts, batch_facts
+from audiostore.errors import (
+    AlreadyExistsError,
+    BatchFormatError,
+    ChecksumError,
+    NotFoundError,
+    SealError,
+)
+from audiostore.key_ring import KeySource
+from audiostore.names import BatchName, parse_name
+from audiostore.paired_store import content_type_of
+from audiostore.sealing import open_sealed
+from audiostore.store import ObjectInfo, Store
+from pusher.bucket_search import stored_between
+from pusher.object_facts import object_facts
+from pusher.stored_ranges import covers
+
+MOVED: Final = "moved"
+FOUND: Final = "found"
+DELETED: Final = "deleted"
+FAILED: Final = "failed"
+WAITS: Final = "waits"
+HOMECOMINGS: Final = (MOVED, FOUND, DELETED, FAILED, WAITS)
+"""What came of an object: copied; its audio was at home already; under a tombstone; a bucket failed; a key is missing."""
+
+
+@dataclass(slots=True)
+class Homecoming:
+    """Moves objects, any number at once; two that move the same one do the work twice, not wrongly."""
+
+    bus: Bus
+    first: Store
+    second: Store
+    keys: KeySource
+
+    async def move(self, info: ObjectInfo) -> str:
+        """MOVED, FOUND or DELETED: the second bucket has it no longer. An object that is no batch of ours by its name is left alone.
+
+        Raises:
+            StoreError: a bucket failed; nothing is lost. Do the same again.
+            CannotTellError: a key is missing without which nobody can tell whether the first bucket has this audio.
+            BusError: nobody can tell whether it is deleted.
+        """
+        name = parse_name(info.name)
+        if name is None:
+            return WAITS
+        conversation = Conversation(name.uid, name.conversation_id)
+        if await self._is_deleted(conversation, name):
+            await self.second.delete(info.name)
+            return DELETED
+        facts = await object_facts(self.second, info, self.keys.ring())
+        if facts is not None and await self._is_at_home(conversation, facts):
+            await self.second.delete(info.name)
+            return FOUND
+        try:
+            info = await self.second.head(info.name)  # listings of some backends leave metadata out
+            data = await self.second.get(info.name)
+        except NotFoundError:
+            return FOUND  # somebody else was faster
+        at_home, outcome = await self._bring(name, info, data, facts)
+        if await self._is_deleted(conversation, name):
+            await self.second.delete(info.name)
+            await self.first.delete(at_home)
+            return DELETED
+        await self.second.delete(info.name)
+        return outcome
+
+    async def _bring(
+        self, name: BatchName, info: ObjectInfo, data: bytes, facts: BatchFacts | None
+    ) -> tuple[str, str]:
+        """Puts it into the first bucket and looks at what lies there; under which name, and whether it was there before."""
+        metadata = info.metadata
+        if metadata is None:
+            metadata = await asyncio.to_thread(self._metadata, name, data)
+        while True:
+            try:
+                await self.first.put(
+                    name.path, data, content_type=content_type_of(name.path), metadata=metadata
+                )
+            except AlreadyExistsError:
+                if await self._is_the_same(name.path, info, facts):
+                    return name.path, FOUND
+                name = replace(name, end_ms=name.end_ms + 1)  # other runs of the same instant
+                continue
+            there = await self.first.head(name.path)
+            if there.size != len(data) or there.crc32c not in {None, google_crc32c.value(data)}:
+                raise ChecksumError(
+                    f"move {name.path} home: what lies there is not what was brought; both are kept"
+                )
+            return name.path, MOVED
+
+    async def _is_the_same(self, path: str, info: ObjectInfo, facts: BatchFacts | None) -> bool:
+        """Whether the object at home holds the same runs, or, where these say nothing of runs, the same bytes."""
+        try:
+            there = await self.first.head(path)
+            found = await object_facts(self.first, there, self.keys.ring())
+        except NotFoundError:
+            return False
+        if facts is not None:
+            return found is not None and _runs(found) == _runs(facts)
+        return there.crc32c is not None and (there.size, there.crc32c) == (info.size, info.crc32c)
+
+    async def _is_at_home(self, conversation: Conversation, facts: BatchFacts) -> bool:
+        """Whether the first bucket has all of this audio, in whichever objects."""
+        if facts.conversation_id != conversation.cid:
+            return False  # recorded into another one, and copied: its bytes say nothing here
+        start_ms, end_ms = facts.spans[0].start_ms, facts.spans[-1].end_ms
+        found = await stored_between(self.first, self.keys.ring(), conversation, start_ms, end_ms)
+        return all(covers(found.ranges, span) for span in facts.spans)
+
+    async def _is_deleted(self, conversation: Conversation, name: BatchName) -> bool:
+        """The conversation, all that its user had then, or this very object."""
+        found = await marks(self.bus, conversation)
+        if found.deleted or name.end_ms <= found.before_ms:
+            return True
+        return name.path in await gone(self.bus, conversation)
+
+    def _metadata(self, name: BatchName, data: bytes) -> Mapping[str, str]:
+        """What an object says of itself, for a store that keeps it, from one that does not. Blocks. Nothing where the key is missing."""
+        try:
+            plain = open_sealed(data, self.keys.ring(), name.uid) if name.sealed else data
+            return facts_of.metadata(batch_facts(read_ogg_headers(plain)), plain)
+        except (SealError, BatchFormatError, CodecError):
+            return {}  # readers take the tags
+
+
+def _runs(facts: BatchFacts) -> tuple[str, list[tuple[int, ...]]]:
+    return facts.conversation_id, [
+        (span.epoch, span.first_offset, span.end_offset, span.start_48k, span.samples) for span in facts.spans
+    ]

@@ -1,0 +1,181 @@
+"""The mover: empties the second bucket into the first, whenever the first works.
+
+Owns when that is done and by whom: one pusher at a time, by a lease, which is thrift and not safety (`homecoming` is safe without it). Moving
+leaves most connections to what is being recorded: a few objects at once, which is also all that is in memory.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from audiobus.bus import Bus
+from audiobus.errors import BadEntryError, BusError
+from audiobus.script import script
+from audiostore.errors import AudiostoreError, NotFoundError, StoreConfigurationError
+from audiostore.key_ring import KeySource
+from audiostore.names import ROOT, parse_name
+from audiostore.store import ObjectInfo
+from pusher.buckets import Buckets
+from pusher.errors import KeptBackError, PusherError
+from pusher.guarded_store import GuardedStore, without_names
+from pusher.homecoming import FAILED, WAITS, Homecoming
+from pusher.metrics import PusherMetrics
+from servicekit.stop import Stop
+
+log = logging.getLogger(__name__)
+
+TICK_S: Final = 2.0
+AT_ONCE: Final = 8
+LEASE_MS: Final = 60_000
+AGAIN_S: Final = 15.0
+"""After a sweep that left something."""
+IDLE_S: Final = 300.0
+"""After one that left nothing: a put that was under way may still land."""
+MARK: Final = "tapedeck-mark"
+"""Of the object that shows whether two addresses mean one bucket: outside of everything that is read."""
+
+
+@dataclass(slots=True)
+class Mover:
+    """Moves home until it is asked to stop. Does nothing where there is no second bucket."""
+
+    bus: Bus
+    buckets: Buckets
+    keys: KeySource
+    metrics: PusherMetrics
+    holder: str
+    _due_s: float = 0.0
+    _two: bool = False
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+
+    async def run(self, stop: Stop) -> None:
+        """Looks at the clock every two seconds; goes on whatever happens to the buckets and to Redis."""
+        second = self.buckets.second
+        if second is None:
+            return
+        clock = asyncio.get_running_loop()
+        ending = asyncio.create_task(stop.wait(), name="mover's end")
+        while not stop.is_set():
+            if not self.buckets.well:
+                self._due_s = 0.0  # at once when it is back
+            elif clock.time() >= self._due_s:
+                moving = asyncio.create_task(self._turn(second), name="moving home")
+                await asyncio.wait([moving, ending], return_when=asyncio.FIRST_COMPLETED)
+                moving.cancel()  # it may be broken off anywhere
+                await asyncio.wait([moving])
+                self._due_s = clock.time() + (AGAIN_S if moving.cancelled() or moving.result() else IDLE_S)
+            await asyncio.wait([ending], timeout=TICK_S)
+
+    async def _turn(self, second: GuardedStore) -> int:
+        """A sweep, if no other pusher makes it; how many are left. The top of a task."""
+        try:
+            async with self._lease() as ours:
+                return await self.sweep(second) if ours else 0
+        except StoreConfigurationError as error:
+            log.critical("nothing is moved home until somebody acts", extra={"error": without_names(error)})
+        except (BusError, AudiostoreError) as error:
+            log.warning("nothing is moved home at the moment", extra={"error": without_names(error)})
+        except Exception:
+            # A defect, ours or a library's. What is in the second bucket can be read there, and is tried again.
+            log.critical("moving home broke", exc_info=True)
+        return 1
+
+    async def sweep(self, second: GuardedStore) -> int:
+        """Moves what the second bucket has; how many are left, as far as it came.
+
+        Raises:
+            StoreError: the second bucket cannot be listed.
+            StoreConfigurationError: both are one bucket: then nothing must be deleted.
+        """
+        await self._make_sure_of_two(second)
+        home = Homecoming(self.bus, self.buckets.first, second, self.keys)
+        left: list[str] = []
+        count = 0
+        broken: AudiostoreError | None = None
+        async with asyncio.TaskGroup() as tasks:
+            try:
+                async for info in second.list(ROOT):
+                    if parse_name(info.name) is None:
+                        continue
+                    count += 1
+                    self.metrics.fallback_objects.set(count)
+                    await self._slots.acquire()
+                    if not self.buckets.well:
+                        self._slots.release()
+                        left.append(info.name)
+                        break
+                    tasks.create_task(self._move(home, info, left))
+            except AudiostoreError as error:
+                broken = error  # those that have begun go on to their end
+        if broken is not None:
+            raise broken
+        self.metrics.fallback_objects.set(len(left))
+        if count:
+            log.info("moved batches home from the second bucket", extra={"objects": count, "left": len(left)})
+        return len(left)
+
+    async def _move(self, home: Homecoming, info: ObjectInfo, left: list[str]) -> None:
+        outcome = FAILED
+        try:
+            outcome = await home.move(info)
+        except (AudiostoreError, PusherError, BusError, BadEntryError) as error:
+            outcome = WAITS if isinstance(error, KeptBackError) else FAILED
+            left.append(info.name)
+            log.warning(
+                "a batch stays in the second bucket",
+                extra={"error": f"{type(error).__name__}: {without_names(error)}"},
+            )
+        finally:
+            self._slots.release()
+            self.metrics.moved_home[outcome].inc()
+
+    async def _make_sure_of_two(self, second: GuardedStore) -> None:
+        """Two addresses may mean one bucket (a link, a mount, a name of the same server): deleting in one would delete in both."""
+        if self._two:
+            return
+        name = f"{MARK}/{uuid.uuid4().hex}"
+        await second.put(name, b"", content_type="text/plain", metadata={})
+        try:
+            await self.buckets.first.head(name)
+        except NotFoundError:
+            self._two = True
+        else:
+            raise StoreConfigurationError(
+                "TAPEDECK_FALLBACK_STORE_URL and TAPEDECK_STORE_URL mean the same bucket: nothing is moved or deleted; correct one of them"
+            )
+        finally:
+            await second.delete(name)
+
+    @asynccontextmanager
+    async def _lease(self) -> AsyncIterator[bool]:
+        """Whether it is this pusher's turn; renewed while inside."""
+        ours = await self._take()
+        keeper = asyncio.create_task(self._renew(), name="homecoming lease") if ours else None
+        try:
+            yield ours
+        finally:
+            if keeper is not None:
+                keeper.cancel()
+                await asyncio.wait([keeper])
+                # Else it runs out by itself.
+                with suppress(BusError):
+                    await script("release").run(
+                        self.bus.client, [self.bus.keys.homecoming_lease()], [self.holder]
+                    )
+
+    async def _take(self) -> bool:
+        return bool(
+            await script("lease").run(
+                self.bus.client, [self.bus.keys.homecoming_lease()], [self.holder, LEASE_MS]
+            )
+        )
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(LEASE_MS / 3000)
+            with suppress(BusError):
+                await self._take()

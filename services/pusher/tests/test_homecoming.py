@@ -1,0 +1,325 @@
+"""Moving home: each batch once, whatever breaks off where, and whatever lies there already."""
+
+import asyncio
+import itertools
+
+import pytest
+
+from audiobus.conversation import Conversation
+from audiobus.deletions import set_tombstone, set_user_tombstone
+from audiostore import open_store
+from audiostore.errors import ChecksumError, TransientStoreError
+from audiostore.names import CONTENT_TYPE, BatchName
+from audiostore.paired_store import PairedStore
+from audiostore.sealing import seal
+from pusher.batch_builder import build
+from pusher.errors import CannotTellError
+from pusher.homecoming import DELETED, FOUND, MOVED, WAITS, Homecoming
+
+
+class Died(BaseException):
+    """The process was killed here."""
+
+
+class Dies:
+    """Store or bus of a process that is killed at its n-th call: before the call does its work, or after it, before anybody hears of it."""
+
+    def __init__(self, real, calls: "Calls") -> None:
+        self._real = real
+        self._calls = calls
+
+    def __getattr__(self, name):
+        found = getattr(self._real, name)
+        if name == "list":
+            return self._list
+        if not asyncio.iscoroutinefunction(found):
+            return found
+
+        async def call(*args, **kwargs):
+            self._calls.begin()
+            answer = await found(*args, **kwargs)
+            self._calls.end()
+            return answer
+
+        return call
+
+    async def _list(self, *args, **kwargs):
+        self._calls.begin()
+        async for info in self._real.list(*args, **kwargs):
+            yield info
+        self._calls.end()
+
+
+class Calls:
+    def __init__(self, last: int, *, after: bool) -> None:
+        self.count = 0
+        self._last = last
+        self._after = after
+
+    def begin(self) -> None:
+        self.count += 1
+        if self.count >= self._last and not self._after:
+            raise Died
+
+    def end(self) -> None:
+        if self.count >= self._last and self._after:
+            raise Died
+
+
+@pytest.fixture(params=["memory", "file"])
+async def second(request, tmp_path):
+    opened = open_store("memory:" if request.param == "memory" else f"file://{tmp_path}/second")
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def home(bus, store, second, keys):
+    return Homecoming(bus, store, second, keys)
+
+
+@pytest.fixture
+def batch(new_session, clock, conversation, keys):
+    """The next batch of ten seconds: its name, its bytes, its metadata."""
+    session = new_session()
+    session.begin(clock())
+    preroll = None
+
+    def make(seconds: float = 10, *, sealed: bool = False, later_ms: int = 0):
+        nonlocal preroll
+        built = build(conversation.cid, list(session.speech(seconds)), preroll)
+        preroll = built.preroll
+        start, end = built.batch.spans[0].start_ms, built.batch.spans[-1].end_ms
+        name = BatchName(*conversation, start, end + later_ms, sealed=sealed)
+        data = seal(built.data, keys.ring(), conversation.uid) if sealed else built.data
+        return name, data, built.metadata
+
+    make.session = session
+    return make
+
+
+async def put(store, name, data, metadata):
+    await store.put(name.path, data, content_type=CONTENT_TYPE, metadata=metadata)
+
+
+async def infos(store):
+    return [info async for info in store.list("chunks/")]
+
+
+async def names(store):
+    return [info.name for info in await infos(store)]
+
+
+@pytest.mark.parametrize("sealed", [False, True], ids=["plain", "sealed"])
+async def test_a_batch_moves_with_all_that_is_known_of_it(*, home, store, second, batch, sealed):
+    name, data, metadata = batch(sealed=sealed)
+    await put(second, name, data, metadata)
+    [info] = await infos(second)
+    assert await home.move(info) == MOVED
+    assert await names(second) == []
+    assert await store.get(name.path) == data
+    found = (await store.head(name.path)).metadata
+    assert found in (None, metadata)  # built again where the second kept none
+
+
+@pytest.mark.parametrize("sealed", [False, True], ids=["plain", "sealed"])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["free", "taken"])
+async def test_killed_at_each_step_it_is_home_once(
+    *, home, bus, store, second, keys, batch, packets_of, sealed, after, elsewhere
+):
+    """The process dies at its first, second, third… call of a bucket or of Redis, until it lives through the whole move."""
+    for last in itertools.count(1):
+        name, data, metadata = batch(1, sealed=sealed)
+        if elsewhere:
+            await put(store, name, b"other audio of this instant", {})
+        await put(second, name, data, metadata)
+        [info] = await infos(second)
+        calls = Calls(last, after=after)
+        dying = Homecoming(Dies(bus, calls), Dies(store, calls), Dies(second, calls), keys)
+        try:
+            await dying.move(info)
+        except Died:
+            lived = False
+        else:
+            lived = True
+        for left in await infos(second):
+            # Readers of both lose nothing meanwhile.
+            assert await PairedStore(store, second).get(left.name)
+            assert await home.move(left) in (MOVED, FOUND)
+        assert await names(second) == []
+        if elsewhere:
+            await store.delete(name.path)
+        assert await packets_of(store) == batch.session.sent
+        if lived:
+            break
+    assert last > 6
+
+
+async def test_what_lies_there_already_is_not_brought_again(home, store, second, batch, packets_of):
+    """A reply of the first bucket was lost, and the batch went to the second too."""
+    name, data, metadata = batch()
+    await put(store, name, data, metadata)
+    await put(second, name, data, metadata)
+    [info] = await infos(second)
+    assert await home.move(info) == FOUND
+    assert (await names(store), await names(second)) == ([name.path], [])
+    assert await packets_of(store) == batch.session.sent
+
+
+async def test_the_same_audio_sealed_anew_is_the_same(home, store, second, batch, keys, conversation):
+    name, data, metadata = batch(sealed=True)
+    await put(store, name, data, metadata)
+    _, plain, _ = name, data, metadata
+    await put(second, name, plain, metadata)
+    [info] = await infos(second)
+    assert await home.move(info) == FOUND
+    assert await store.get(name.path) == data
+
+
+async def test_the_same_audio_in_other_objects_is_not_brought_again(
+    home, store, second, batch, packets_of, new_session, clock, conversation
+):
+    """Redis forgot that it was stored, and nobody could look into the first bucket when it was cut anew."""
+    pieces = [batch(4) for _ in range(4)]
+    for piece in pieces:
+        await put(store, *piece)
+    session = batch.session
+    clock.ms -= 16_000
+    again = new_session()
+    again.begin(session.newest.epoch)
+    packets = [one for _, one in session.sent]
+    entries = []
+    for number in range(0, len(packets), 50):
+        clock.pass_s(1)
+        entries.append(again.chunk(tuple(packets[number : number + 50])))
+    built = build(conversation.cid, entries[2:14], None)
+    name = BatchName(*conversation, built.batch.spans[0].start_ms, built.batch.spans[-1].end_ms)
+    await put(second, name, built.data, built.metadata)
+    [info] = await infos(second)
+    assert await home.move(info) == FOUND
+    assert await names(second) == []
+    assert await packets_of(store) == session.sent
+
+
+async def test_other_runs_of_the_same_instant_get_the_next_name(home, store, second, batch, packets_of):
+    name, data, metadata = batch()
+    taken = [BatchName(name.uid, name.conversation_id, name.start_ms, name.end_ms + more) for more in (0, 1)]
+    for one in taken:
+        await put(store, one, b"other audio", {})
+    await put(second, name, data, metadata)
+    [info] = await infos(second)
+    assert await home.move(info) == MOVED
+    assert await names(second) == []
+    for one in taken:
+        assert await store.get(one.path) == b"other audio"
+        await store.delete(one.path)
+    assert await packets_of(store) == batch.session.sent
+
+
+async def test_what_nobody_can_read_is_brought_as_it_is(home, store, second, batch):
+    name, data, _metadata = batch()
+    broken = data[:-200]
+    await put(second, name, b"OggS" + broken[4:90], {})
+    [info] = await infos(second)
+    assert await home.move(info) == MOVED
+    again = await second.put(name.path, b"OggS" + broken[4:90], content_type=CONTENT_TYPE, metadata={})
+    assert await home.move(again) == FOUND
+    assert await names(store) == [name.path]
+
+
+async def test_a_name_that_is_none_of_ours_is_left_alone(home, store, second):
+    await second.put("chunks/u/c/notes.txt", b"x", content_type="text/plain", metadata={})
+    [info] = await infos(second)
+    assert await home.move(info) == WAITS
+    assert await names(second) == ["chunks/u/c/notes.txt"]
+
+
+@pytest.mark.parametrize("whose", ["conversation", "user"])
+async def test_what_was_deleted_is_not_brought_back(
+    home, bus, store, second, batch, conversation, clock, whose
+):
+    name, data, metadata = batch()
+    await put(second, name, data, metadata)
+    if whose == "conversation":
+        await set_tombstone(bus, conversation, clock())
+    else:
+        await set_user_tombstone(bus, conversation.uid, name.end_ms)
+    [info] = await infos(second)
+    assert await home.move(info) == DELETED
+    assert await names(store) == await names(second) == []
+
+
+async def test_what_is_deleted_while_it_moves_does_not_stay(
+    bus, store, second, keys, batch, conversation, clock
+):
+    name, data, metadata = batch()
+    await put(second, name, data, metadata)
+
+    class DeletedAtPut:
+        def __getattr__(self, attribute):
+            return getattr(store, attribute)
+
+        async def put(self, *args, **kwargs):
+            info = await store.put(*args, **kwargs)
+            await set_tombstone(bus, conversation, clock())
+            return info
+
+    [info] = await infos(second)
+    assert await Homecoming(bus, DeletedAtPut(), second, keys).move(info) == DELETED
+    assert await names(store) == await names(second) == []
+
+
+async def test_what_the_first_bucket_does_not_confirm_stays(bus, store, second, keys, batch):
+    name, data, metadata = batch()
+    await put(second, name, data, metadata)
+    [info] = await infos(second)
+
+    class Spoils:
+        def __getattr__(self, attribute):
+            return getattr(store, attribute)
+
+        async def put(self, path, data, **kwargs):
+            return await store.put(path, data[:-1], **kwargs)
+
+    with pytest.raises(ChecksumError):
+        await Homecoming(bus, Spoils(), second, keys).move(info)
+    assert await second.get(name.path) == data
+    await store.delete(name.path)
+
+    class Away:
+        def __getattr__(self, attribute):
+            return getattr(store, attribute)
+
+        async def put(self, *_args, **_kwargs):
+            raise TransientStoreError("away")
+
+    with pytest.raises(TransientStoreError):
+        await Homecoming(bus, Away(), second, keys).move(info)
+    assert await second.get(name.path) == data
+
+
+async def test_without_the_key_it_waits(bus, second, batch, new_keys, tmp_path):
+    """Only the content of a folder tells what it holds."""
+    folder = open_store(f"file://{tmp_path}/first")
+    name, data, metadata = batch(sealed=True)
+    await put(folder, name, data, metadata)
+    await put(second, name, data, metadata)
+    [info] = await infos(second)
+    with pytest.raises(CannotTellError):
+        await Homecoming(bus, folder, second, new_keys("k3")).move(info)
+    assert await names(second) == [name.path]
+    assert await Homecoming(bus, folder, second, new_keys("k2", "k1")).move(info) == FOUND
+    await folder.close()
+
+
+async def test_another_mover_may_be_faster_at_any_step(home, store, second, batch, packets_of):
+    """Two pushers, one of them paused beyond its lease: both move the same objects at the same time."""
+    for _ in range(10):
+        await put(second, *batch(2))
+    every = await infos(second)
+    outcomes = await asyncio.gather(*(home.move(info) for info in every for _ in range(3)))
+    assert set(outcomes) <= {MOVED, FOUND}
+    assert outcomes.count(MOVED) <= len(every)
+    assert await names(second) == []
+    assert await packets_of(store, Conversation(*batch.session.conversation)) == batch.session.sent

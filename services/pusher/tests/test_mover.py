@@ -1,0 +1,188 @@
+"""The mover: when the second bucket is emptied, by whom, and what it leaves."""
+
+import asyncio
+
+import pytest
+
+from audiostore import open_store
+from audiostore.errors import StoreConfigurationError, TransientStoreError
+from audiostore.names import CONTENT_TYPE, BatchName
+from pusher.circuit import OPENS_AFTER
+from pusher.mover import AT_ONCE, Mover
+from servicekit.stop import Stop
+
+
+@pytest.fixture
+async def first():
+    return open_store("memory:")
+
+
+@pytest.fixture
+async def second():
+    return open_store("memory:")
+
+
+@pytest.fixture
+def new_mover(bus, new_buckets, keys, metrics):
+    def make(first, second, holder="pusher-1"):
+        return Mover(bus, new_buckets(first, second), keys, metrics, holder)
+
+    return make
+
+
+async def put(store, *numbers):
+    for number in numbers:
+        name = BatchName("u", f"c{number}", 1000 * number, 1000 * number + 500).path
+        await store.put(name, b"audio", content_type=CONTENT_TYPE, metadata={})
+
+
+async def names(store, prefix="chunks/"):
+    return [info.name async for info in store.list(prefix)]
+
+
+class Counts:
+    """A store that says how many of its puts were under way at once, and fails those of some names."""
+
+    def __init__(self, real, fails=()) -> None:
+        self._real = real
+        self._fails = fails
+        self._now = 0
+        self.most = 0
+
+    def __getattr__(self, name):
+        return getattr(self._real, name)
+
+    async def put(self, name, *args, **kwargs):
+        self._now += 1
+        self.most = max(self.most, self._now)
+        await asyncio.sleep(0)
+        self._now -= 1
+        if any(text in name for text in self._fails):
+            raise TransientStoreError("this one not")
+        return await self._real.put(name, *args, **kwargs)
+
+
+async def test_it_moves_everything_a_few_at_a_time(first, second, new_mover, metrics):
+    await put(second, *range(50))
+    await second.put("chunks/u/notes.txt", b"x", content_type="text/plain", metadata={})
+    counts = Counts(first)
+    mover = new_mover(counts, second)
+    assert await mover.sweep(mover.buckets.second) == 0
+    assert len(await names(first)) == 50
+    assert await names(second, "") == ["chunks/u/notes.txt"]
+    assert 1 < counts.most <= AT_ONCE
+    assert metrics.moved_home["moved"]._value.get() == 50
+    assert metrics.fallback_objects._value.get() == 0
+
+
+async def test_one_that_cannot_move_hinders_no_other(first, second, new_mover, metrics):
+    await put(second, *range(20))
+    mover = new_mover(Counts(first, fails=["/c7/"]), second)
+    assert await mover.sweep(mover.buckets.second) == 1
+    assert len(await names(first)) == 19
+    assert [name.split("/")[2] for name in await names(second)] == ["c7"]
+    assert metrics.moved_home["failed"]._value.get() == 1
+    assert metrics.fallback_objects._value.get() == 1
+
+
+async def test_it_leaves_a_bucket_in_peace_that_is_away(first, second, new_mover):
+    await put(second, *range(200))
+    counts = Counts(first, fails=["/c"])
+    mover = new_mover(counts, second)
+    assert await mover.sweep(mover.buckets.second) > 0
+    assert not mover.buckets.well
+    assert len(await names(second)) == 200
+    assert await mover.sweep(mover.buckets.second) > 0
+    assert counts.most <= AT_ONCE
+
+
+async def test_one_bucket_under_two_addresses_loses_nothing(tmp_path, new_mover):
+    (tmp_path / "link").symlink_to(tmp_path / "store", target_is_directory=True)
+    (tmp_path / "store").mkdir()
+    one, same = open_store(f"file://{tmp_path}/store"), open_store(f"file://{tmp_path}/link")
+    await put(one, 1, 2)
+    mover = new_mover(one, same)
+    for _ in range(2):
+        with pytest.raises(StoreConfigurationError, match="mean the same bucket"):
+            await mover.sweep(mover.buckets.second)
+    assert len(await names(one)) == 2
+    assert len(await names(one, "")) == 2
+    await one.close()
+    await same.close()
+
+
+async def test_one_pusher_at_a_time_moves(first, second, new_mover, bus):
+    await put(second, 1)
+    one, other = new_mover(first, second), new_mover(first, second, "pusher-2")
+    async with one._lease() as ours, other._lease() as theirs:
+        assert (ours, theirs) == (True, False)
+        assert await other._turn(other.buckets.second) == 0
+        assert len(await names(second)) == 1
+    assert await other._turn(other.buckets.second) == 0
+    assert await names(second) == []
+
+
+async def test_a_second_bucket_that_is_away_is_looked_at_again(first, new_mover, caplog):
+    class Away:
+        def __getattr__(self, name):
+            async def fails(*_args, **_kwargs):
+                raise TransientStoreError("put chunks/alice/c1/1.000-2.000.batch.bin: away")
+
+            return fails
+
+    mover = new_mover(first, Away())
+    assert await mover._turn(mover.buckets.second) == 1
+    assert "alice" not in str([vars(record) for record in caplog.records])
+
+
+async def test_it_begins_when_the_first_bucket_is_back_and_ends_when_asked_to(
+    first, second, new_mover, eventually, clock
+):
+    mover = new_mover(first, second)
+    circuit = mover.buckets.first.circuit
+    for _ in range(OPENS_AFTER):
+        circuit.failed(clock(), clock(), "away", operators=False)
+    await put(second, 1, 2, 3)
+    stop = Stop(5.0)
+    running = asyncio.create_task(mover.run(stop))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert len(await names(second)) == 3
+    circuit.worked(clock())
+
+    async def home() -> bool:
+        return len(await names(first)) == 3
+
+    await eventually(home, "everything is home")
+    stop.set()
+    await asyncio.wait_for(running, 5)
+
+
+async def test_an_end_need_not_wait_for_a_bucket_that_hangs(first, second, new_mover, eventually):
+    class Hangs:
+        calls = 0
+
+        def __getattr__(self, name):
+            return getattr(first, name)
+
+        async def put(self, *_args, **_kwargs):
+            self.calls += 1
+            await asyncio.Event().wait()
+
+    hangs = Hangs()
+    await put(second, 1, 2, 3)
+    mover = new_mover(hangs, second)
+    stop = Stop(5.0)
+    running = asyncio.create_task(mover.run(stop))
+
+    async def under_way() -> bool:
+        return hangs.calls == 3
+
+    await eventually(under_way, "the moves are under way")
+    stop.set()
+    await asyncio.wait_for(running, 5)
+    assert len(await names(second)) == 3
+
+
+async def test_without_a_second_bucket_there_is_nothing_to_do(bus, new_buckets, first, keys, metrics):
+    await asyncio.wait_for(Mover(bus, new_buckets(first), keys, metrics, "p").run(Stop(5.0)), 5)
