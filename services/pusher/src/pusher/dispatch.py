@@ -12,6 +12,7 @@ from typing import Final
 from audiobus.conversation import Conversation
 from audiobus.errors import BusError
 from audiobus.hints import Hint
+from servicekit.ending import end
 
 log = logging.getLogger(__name__)
 
@@ -73,10 +74,7 @@ class Dispatch:
         self._closed = True
         if self._running:
             await asyncio.wait(self._running, timeout=within_s)
-        for task in self._running:
-            task.cancel()
-        if self._running:
-            await asyncio.wait(self._running)
+        await end(list(self._running))
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = self._tasks.create_task(work)

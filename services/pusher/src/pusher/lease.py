@@ -12,6 +12,7 @@ from typing import Final
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
 from audiobus.errors import BusError
+from servicekit.ending import end
 
 LEASE_MS: Final = 30_000
 """How long a conversation waits for a dead pusher at most; a living one renews three times in it."""
@@ -24,8 +25,8 @@ async def holding(bus: Bus, conversation: Conversation, holder: str, lease_ms: i
     try:
         yield
     finally:
-        keeper.cancel()
-        await asyncio.wait([keeper])
+        # Not a cancel and a wait: one can get lost in redis-py, and then the lease would be renewed, and waited for, for ever.
+        await end([keeper])
         # A lease that cannot be given back runs out by itself.
         with suppress(BusError):
             await bus.release_lease(conversation, holder)

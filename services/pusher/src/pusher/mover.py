@@ -24,6 +24,7 @@ from pusher.errors import KeptBackError, PusherError
 from pusher.guarded_store import GuardedStore, without_names
 from pusher.homecoming import FAILED, WAITS, Homecoming
 from pusher.metrics import PusherMetrics
+from servicekit.ending import end
 from servicekit.stop import Stop
 
 log = logging.getLogger(__name__)
@@ -65,8 +66,7 @@ class Mover:
             elif clock.time() >= self._due_s:
                 moving = asyncio.create_task(self._turn(second), name="moving home")
                 await asyncio.wait([moving, ending], return_when=asyncio.FIRST_COMPLETED)
-                moving.cancel()  # it may be broken off anywhere
-                await asyncio.wait([moving])
+                await end([moving])  # it may be broken off anywhere
                 self._due_s = clock.time() + (AGAIN_S if moving.cancelled() or moving.result() else IDLE_S)
             await asyncio.wait([ending], timeout=TICK_S)
 
@@ -159,8 +159,7 @@ class Mover:
             yield ours
         finally:
             if keeper is not None:
-                keeper.cancel()
-                await asyncio.wait([keeper])
+                await end([keeper])
                 # Else it runs out by itself.
                 with suppress(BusError):
                     await script("release").run(
