@@ -160,3 +160,117 @@ def test_a_copy_shares_the_bytes_and_outlives_its_source(folder):
 def test_files_that_are_gone_meanwhile_are_left_out_of_a_listing(folder):
     folder.create("a", b"1")
     assert [info.name for info in folder.sizes(["a", "b", "a/c"])] == ["a"]
+
+
+def every_call(folder):
+    """Each method, as a call that needs the root."""
+    return {
+        "create": lambda: folder.create("u/c/new", b"1"),
+        "read": lambda: folder.read("u/c/one"),
+        "read_range": lambda: folder.read_range("u/c/one", 0, 1),
+        "head": lambda: folder.head("u/c/one"),
+        "copy": lambda: folder.copy("u/c/one", "u/c/two"),
+        "remove": lambda: folder.remove("u/c/one"),
+        "entries": lambda: folder.entries("u/c/"),
+        "root": lambda: folder.entries(""),
+    }
+
+
+@pytest.mark.parametrize(
+    "call", ["create", "read", "read_range", "head", "copy", "remove", "entries", "root"]
+)
+def test_a_root_that_is_gone_is_no_empty_store(folder, call):
+    """Nothing looks deleted, nothing counts as deleted, and nothing is put where the disk was."""
+    folder.create("u/c/one", b"1")
+    away = folder.root.rename(folder.root.with_name("unmounted"))
+    with pytest.raises(StoreConfigurationError, match="is gone"):
+        every_call(folder)[call]()
+    assert not folder.root.exists()
+    away.rename(folder.root)
+    assert folder.read("u/c/one") == b"1"
+    folder.create("u/c/new", b"1")
+
+
+def test_a_root_that_was_emptied_by_hand_goes_on(folder):
+    """The same file system: somebody removed everything. Nothing else can be meant than an empty store."""
+    folder.create("u/c/one", b"1")
+    away = folder.root.rename(folder.root.with_name("old"))
+    folder.root.mkdir()
+    assert folder.entries("") == []
+    with pytest.raises(NotFoundError):
+        folder.read("u/c/one")
+    folder.create("u/c/one", b"2")
+    assert folder.read("u/c/one") == b"2"
+    assert (away / "u/c/one").read_bytes() == b"1"
+
+
+DISK = """
+import subprocess, sys
+from pathlib import Path
+from audiostore.errors import StoreError
+from audiostore.folder import Folder
+
+root = Path(sys.argv[1])
+def mount(*how): subprocess.run(["mount", *how, str(root)], check=True)
+def tried(call):
+    try:
+        call()
+    except StoreError as error:
+        print(type(error).__name__, error.retryable)
+    else:
+        print("worked")
+
+mount("-t", "tmpfs", "-o", "size=256k", "tmpfs")
+folder = Folder(root)
+folder.create("u/c/small", bytes(1000))
+tried(lambda: folder.create("u/c/large", bytes(400_000)))         # full
+folder.create("u/c/fits", bytes(100_000))                         # nothing was left behind
+mount("-o", "remount,ro")
+tried(lambda: folder.create("u/c/new", b"1"))                     # read-only
+tried(lambda: folder.remove("u/c/small"))
+print(len(folder.read("u/c/small")))
+mount("-o", "remount,rw")
+tried(lambda: folder.create("u/c/new", b"1"))
+subprocess.run(["umount", str(root)], check=True)
+tried(lambda: folder.create("u/c/other", b"1"))                   # gone: an empty mount point
+tried(lambda: folder.entries(""))
+tried(lambda: folder.remove("u/c/small"))
+print(sorted(path.name for path in root.iterdir()))
+"""
+
+
+def test_a_real_disk_that_is_full_read_only_and_gone(tmp_path):
+    """A small file system of memory, in a mount namespace of its own."""
+    root = tmp_path / "disk"
+    root.mkdir()
+    space = ["unshare", "--user", "--map-root-user", "--mount"]
+    try:
+        possible = subprocess.run(
+            [*space, "mount", "-t", "tmpfs", "tmpfs", str(root)], capture_output=True, check=False
+        )
+    except FileNotFoundError:
+        pytest.skip("no unshare here")
+    if possible.returncode:
+        pytest.skip("mount namespaces are not allowed here")
+    done = subprocess.run(
+        [*space, sys.executable, "-c", DISK, str(root)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout.split("\n")) == (
+        0,
+        [
+            "TransientStoreError True",
+            "StoreConfigurationError False",
+            "StoreConfigurationError False",
+            "1000",
+            "worked",
+            "StoreConfigurationError False",
+            "StoreConfigurationError False",
+            "StoreConfigurationError False",
+            "[]",
+            "",
+        ],
+    ), done.stderr

@@ -51,6 +51,7 @@ class Folder:
         self._temporary = root / TEMPORARY
         with _translated("open the store in", str(root)):
             self._temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._device = root.stat().st_dev
             self._sweep()
 
     def create(self, name: str, data: bytes) -> ObjectInfo:
@@ -58,6 +59,7 @@ class Folder:
         crc32c = google_crc32c.value(data)
         temporary = self._temporary / uuid.uuid4().hex
         with _translated("put", name):
+            self._require_root("put", name)
             try:
                 descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
                 with os.fdopen(descriptor, "r+b", buffering=0) as file:
@@ -105,6 +107,7 @@ class Folder:
             try:
                 path.unlink()
             except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+                self._require_root("delete", name)
                 return
             # Gone, too, where another delete has just pruned it: then that one made it durable.
             with suppress(FileNotFoundError):
@@ -129,7 +132,9 @@ class Folder:
                         elif entry.is_file(follow_symlinks=False):
                             found.append((f"{folder}{entry.name}", False))
             except (FileNotFoundError, NotADirectoryError):
-                return []
+                found = []
+            if not found:
+                self._require_root("list", folder or "the root")
         # A name that is no printable text was not put by a store.
         return sorted(entry for entry in found if entry[0] != f"{TEMPORARY}/" and entry[0].isprintable())
 
@@ -145,6 +150,23 @@ class Folder:
     def holds_file(self, folder: str) -> bool:
         """True where there is a file at any depth: a folder that a crash left empty is none to a bucket."""
         return any(not is_folder or self.holds_file(name) for name, is_folder in self.entries(folder))
+
+    def _require_root(self, doing: str, what: str) -> None:
+        """Nothing, if the root is there, with the folder that every store has in it.
+
+        Where it is gone, unmounted most likely, nothing must look as if it had been deleted, and nothing be put below an empty mount point. Where
+        only that folder was removed, on the same file system, it is made again.
+        """
+        if self._temporary.is_dir():
+            return
+        with suppress(OSError):
+            if self.root.stat().st_dev == self._device:
+                self._temporary.mkdir(mode=0o700, exist_ok=True)
+                return
+        raise StoreConfigurationError(
+            f"{doing} {what}: the store's folder {self.root} is gone, or another file system lies there; mount it again, "
+            f"or make the folder {TEMPORARY} in it if that is where the audio shall go from now on"
+        )
 
     def _path(self, name: str) -> Path:
         return self.root / name
@@ -185,6 +207,7 @@ class Folder:
                     self._path(name), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
                 )
             except (FileNotFoundError, NotADirectoryError) as error:
+                self._require_root(doing, name)
                 raise NotFoundError(f"{doing} {name} in {self.root}: no such object") from error
             try:
                 status = os.fstat(descriptor)
