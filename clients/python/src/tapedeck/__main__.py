@@ -12,16 +12,18 @@ from tapedeck.commands.send import send
 from tapedeck.commands.token import token
 from tapedeck.commands.up import up
 from tapedeck.errors import TapedeckError
-from tapedeck.operators import keys
+from tapedeck.operators import buffers, dead, keys
+from tapedeck.operators.where import where
 
 app = typer.Typer(
     help="Tapedeck records conversations: run it, record into it, read what was recorded.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (up, send, ls, get, token):
+for command in (up, send, ls, get, token, where):
     app.command()(command)
-app.add_typer(keys.app, name="keys")
+for group, name in ((buffers.app, "buffers"), (dead.app, "dead"), (keys.app, "keys")):
+    app.add_typer(group, name=name)
 
 
 def main() -> NoReturn:

@@ -16,6 +16,8 @@ TapedeckError
 ├── SystemNotFoundError       no ready file, no address: there is no system to speak to
 ├── AudioFileError            an audio file can't be read
 ├── BucketError               an operator's command can't look into the bucket
+├── OperatorError             an operator's command can't do what it was asked for
+│   └── RedisAwayError        Redis can't be reached, or refuses
 ├── KeysError                 the keys of sealed objects can't be read or made
 └── UpError                   `tapedeck up` can't run
     ├── AlreadyRunningError   another `up` holds the data directory
@@ -102,6 +104,14 @@ class AudioFileError(TapedeckError):
 
 class BucketError(TapedeckError):
     """The bucket can't be looked into."""
+
+
+class OperatorError(TapedeckError):
+    """An operator's command can't do what it was asked for, or did it in part."""
+
+
+class RedisAwayError(OperatorError):
+    """Redis can't be reached, or refuses."""
 
 
 class KeysError(TapedeckError):

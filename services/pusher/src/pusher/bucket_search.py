@@ -1,5 +1,6 @@
 """Which bytes of a conversation lie in a bucket, by what its objects say of themselves."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,9 +27,15 @@ class Found:
 
 
 async def stored_between(
-    store: Store, ring: KeyRing, conversation: Conversation, start_ms: int, end_ms: int
+    store: Store,
+    ring: KeyRing,
+    conversation: Conversation,
+    start_ms: int,
+    end_ms: int,
+    *,
+    without: Container[str] = (),
 ) -> Found:
-    """The bytes of this conversation that objects of this time hold.
+    """The bytes of this conversation that objects of this time hold, those of the names `without` left out.
 
     Raises:
         StoreError: the bucket cannot be asked.
@@ -40,7 +47,7 @@ async def stored_between(
     after = f"{prefix}{timestamp(max(0, start_ms - LONGEST_OBJECT_MS))}"
     async for info in store.list(prefix, after=after):
         name = parse_name(info.name)
-        if name is None:
+        if name is None or info.name in without:
             continue
         last_ms = max(last_ms, name.end_ms)
         if name.start_ms > end_ms or name.end_ms < start_ms:
@@ -51,7 +58,16 @@ async def stored_between(
     return Found(merged(found), last_ms)
 
 
-async def holds(store: Store, ring: KeyRing, conversation: Conversation, spans: tuple[Span, ...]) -> bool:
-    """Whether all of these runs lie in the bucket, in whichever objects. Errors as for `stored_between`."""
-    found = await stored_between(store, ring, conversation, spans[0].start_ms, spans[-1].end_ms)
+async def holds(
+    store: Store,
+    ring: KeyRing,
+    conversation: Conversation,
+    spans: tuple[Span, ...],
+    *,
+    without: Container[str] = (),
+) -> bool:
+    """Whether all of these runs lie in the bucket, in whichever objects but those. Errors as for `stored_between`."""
+    found = await stored_between(
+        store, ring, conversation, spans[0].start_ms, spans[-1].end_ms, without=without
+    )
     return all(covers(found.ranges, span) for span in spans)

@@ -36,7 +36,7 @@ def check(
     """Say which keys the bucket still needs. Exit code 1 where the ring lacks one of them."""
     from tapedeck.operators.key_report import report  # noqa: PLC0415 - not needed for --help
 
-    ring, older_secret = _at_hand(os.environ)
+    ring, older_secret = at_hand(os.environ)
     found = report(_usage(_store_url(store)), ring, older_secret=older_secret)
     if json:
         print_json(found)
@@ -81,7 +81,7 @@ def _store_url(given: str | None) -> str:
     return url
 
 
-def _at_hand(environ: Mapping[str, str]) -> "tuple[KeyRing, bool]":
+def at_hand(environ: Mapping[str, str]) -> "tuple[KeyRing, bool]":
     """The ring that the environment gives, and whether there is a secret for the older formats. Raises KeysError."""
     from audiostore.errors import KeyRingError  # noqa: PLC0415 - see the package
     from audiostore.key_ring import KeySource  # noqa: PLC0415 - see the package

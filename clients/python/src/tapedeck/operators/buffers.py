@@ -1,0 +1,206 @@
+"""`tapedeck buffers`: what waits in Redis, getting it stored, and writing it to a folder when the bucket is away."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from tapedeck.commands.terminal import ERR, FAILED, JsonOption, print_json, print_table
+from tapedeck.operators import reach
+from tapedeck.operators.export_child import Exported, export
+from tapedeck.operators.reach import ConversationArgument, RedisOption
+from tapedeck.operators.spans import length
+
+if TYPE_CHECKING:
+    from audiobus import Bus, Conversation
+    from tapedeck.operators.waiting import Flush, Flushed, Waiting
+
+app = typer.Typer(help="What waits in Redis to be stored.", no_args_is_help=True)
+
+NOBODY_AFTER_S = 10.0
+"""Nothing is stored for so long: it is looked whether any pusher is at work."""
+
+TimeoutOption = Annotated[
+    float, typer.Option("--timeout", min=0, help="Seconds to wait until it is stored; 0 waits without end.")
+]
+FolderArgument = Annotated[Path, typer.Argument(help="Folder to write to; it is made if it is missing.")]
+
+
+@app.command("list")
+def list_buffers(
+    *,
+    sort: Annotated[
+        Literal["age", "size"], typer.Option(help="What waits longest first, or what is largest.")
+    ] = "age",
+    redis_url: RedisOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what waits, by age and size."""
+    rows = asyncio.run(_buffers(redis_url))
+    if sort == "size":
+        rows.sort(key=lambda row: -row.seconds)
+    if json:
+        print_json({"buffers": rows, "seconds": sum(row.seconds for row in rows)})
+        return
+    cells = [
+        [
+            row.conversation,
+            f"{row.seconds:.3f}",
+            str(row.entries),
+            "" if row.age_seconds is None else length(row.age_seconds),
+            str(row.dead_letters or ""),
+            f"{row.state} ({row.fails} times): {row.why}" if row.fails else row.state,
+        ]
+        for row in rows
+    ]
+    columns = ["conversation", "seconds", "entries", "oldest", "dead", "state"]
+    print_table(columns, cells, empty="nothing waits: all that was recorded is stored")
+    if rows:
+        total = sum(row.seconds for row in rows)
+        ERR.print(f"{len(rows)} conversations, {length(total)} of audio", markup=False, highlight=False)
+
+
+@app.command()
+def flush(
+    conversation: ConversationArgument,
+    *,
+    timeout: TimeoutOption = 300,
+    redis_url: RedisOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Have a conversation's buffer stored now, and wait for it. Exit code 1 where it is not stored in time."""
+    one = reach.conversation(conversation)
+    _tell(asyncio.run(_flush(redis_url, one, timeout or None)), json=json)
+
+
+@app.command("flush-all")
+def flush_all(
+    *,
+    timeout: TimeoutOption = 300,
+    redis_url: RedisOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Have every buffer stored now, and wait for it."""
+    _tell(asyncio.run(_flush(redis_url, None, timeout or None)), json=json)
+
+
+@app.command("export")
+def export_one(
+    conversation: ConversationArgument,
+    directory: FolderArgument,
+    *,
+    redis_url: RedisOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Write a conversation's buffer to a folder, as the files that the bucket would get. Nothing leaves Redis."""
+    one = reach.conversation(conversation)
+    _show_exported(export([one.tag], directory, redis_url), directory, json=json)
+
+
+@app.command("export-all")
+def export_all(directory: FolderArgument, *, redis_url: RedisOption = None, json: JsonOption = False) -> None:
+    """Write every buffer to a folder, likewise."""
+    _show_exported(export(None, directory, redis_url), directory, json=json)
+
+
+async def _buffers(redis_url: str | None) -> "list[Waiting]":
+    from tapedeck.operators.waiting import buffers  # noqa: PLC0415 - not needed for --help
+
+    async with reach.redis(redis_url) as bus:
+        return await buffers(bus, time.time_ns() // 1_000_000)
+
+
+async def _flush(
+    redis_url: str | None, conversation: "Conversation | None", within_s: float | None
+) -> "Flushed":
+    from tapedeck.operators.waiting import Flush, pages  # noqa: PLC0415 - not needed for --help
+
+    async with reach.redis(redis_url) as bus:
+        flush = Flush(bus)
+        if conversation is not None:
+            await flush.ask([conversation])
+        else:
+            async for page in pages(bus):
+                await flush.ask(page)
+        async with asyncio.TaskGroup() as tasks:
+            watch = tasks.create_task(_watch_for_pushers(bus, flush))
+            with _progress(flush) as seen:
+                flushed = await flush.wait(within_s, seen)
+            watch.cancel()
+        return flushed
+
+
+async def _watch_for_pushers(bus: "Bus", flush: "Flush") -> None:
+    """Says once that nobody stores, where that is so."""
+    from tapedeck.operators.waiting import pushers_at_work  # noqa: PLC0415 - not needed for --help
+
+    stored = -1
+    while stored != flush.stored_samples:
+        stored = flush.stored_samples
+        await asyncio.sleep(NOBODY_AFTER_S)
+    if flush.left and not await pushers_at_work(bus):
+        ERR.print("No pusher is at work: it is stored when one is started.", markup=False)
+
+
+@contextmanager
+def _progress(flush: "Flush") -> Iterator[Callable[["Flush"], None]]:
+    """A bar on a terminal, nothing elsewhere."""
+    columns = (TextColumn("storing"), BarColumn(), TextColumn("{task.fields[state]}"), TimeElapsedColumn())
+    with Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True) as progress:
+        task = progress.add_task("flush", total=flush.total_samples or 1, state="")
+
+        def seen(now: "Flush") -> None:
+            state = f"{length(now.stored_samples / 48_000)} stored, {len(now.left)} conversations left"
+            progress.update(task, completed=now.stored_samples, state=state)
+
+        yield seen
+
+
+def _tell(flushed: "Flushed", *, json: bool) -> None:
+    if json:
+        print_json(flushed)
+    elif not flushed.conversations:
+        ERR.print("nothing waits: all that was recorded is stored", markup=False)
+    else:
+        ERR.print(f"{length(flushed.stored_seconds)} stored", markup=False, highlight=False)
+    if flushed.new_dead_letters and not json:
+        ERR.print(
+            f"{flushed.new_dead_letters} entries could not be stored; `tapedeck dead list` says why",
+            style="red",
+            markup=False,
+        )
+    if not flushed.done:
+        if not json:
+            ERR.print(
+                f"{length(flushed.waiting_seconds)} wait still. It goes on without this command; "
+                "`tapedeck buffers list` says what is in the way",
+                style="red",
+                markup=False,
+            )
+        raise typer.Exit(FAILED)
+
+
+def _show_exported(exported: list[Exported], directory: Path, *, json: bool) -> None:
+    if json:
+        print_json({"directory": str(directory), "conversations": exported})
+    else:
+        rows = [
+            [
+                one.conversation,
+                f"{one.seconds:.3f}",
+                str(one.objects),
+                str(one.unreadable or ""),
+                one.problem or ("deleted: nothing written" if one.deleted else ""),
+            ]
+            for one in exported
+        ]
+        print_table(["conversation", "seconds", "objects", "unreadable", ""], rows, empty="nothing waits")
+    if any(one.problem for one in exported):
+        if not json:
+            ERR.print("Not everything was written.", style="red", markup=False)
+        raise typer.Exit(FAILED)

@@ -1,0 +1,234 @@
+"""`tapedeck dead`: what could not be stored, and what becomes of it."""
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tapedeck.commands.terminal import ERR, FAILED, OUT, JsonOption, print_json, print_table
+from tapedeck.errors import OperatorError
+from tapedeck.operators import reach
+from tapedeck.operators.buffers import FolderArgument, TimeoutOption
+from tapedeck.operators.export_child import export as run_export
+from tapedeck.operators.reach import ConversationArgument, RedisOption
+from tapedeck.operators.spans import length
+
+if TYPE_CHECKING:
+    from tapedeck.operators.letters import DeadLetter, Retried, Retry
+
+app = typer.Typer(help="Dead letters: entries that cannot be stored, with their audio.", no_args_is_help=True)
+
+IdsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[ID]...", help="Of letters, as `list` shows them; else all.")
+]
+NO_SUCH_HINT = "`tapedeck dead list` shows what there is"
+
+
+@app.command("list")
+def list_letters(
+    conversation: Annotated[
+        str | None, typer.Argument(metavar="[UID/CID]", help="Of this conversation only.")
+    ] = None,
+    *,
+    redis_url: RedisOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show the dead letters, with the reasons."""
+    found = asyncio.run(_letters(redis_url, conversation))
+    if json:
+        print_json({"dead_letters": found, "seconds": sum(one.seconds for one in found)})
+        return
+    rows = [
+        [
+            one.conversation,
+            one.id,
+            f"{one.seconds:.3f}",
+            one.buried_at,
+            one.reason if not one.state else f"{one.reason} ({one.state})",
+        ]
+        for one in found
+    ]
+    columns = ["conversation", "id", "seconds", "since", "reason"]
+    print_table(columns, rows, empty="there are no dead letters")
+
+
+@app.command()
+def show(
+    conversation: ConversationArgument,
+    id_: Annotated[str | None, typer.Argument(metavar="[ID]", help="Of a letter; else all.")] = None,
+    *,
+    redis_url: RedisOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show all that is known of dead letters of a conversation."""
+    found = asyncio.run(_letters(redis_url, conversation))
+    shown = [one for one in found if id_ in (None, one.id)]
+    if not shown:
+        raise OperatorError(f"{conversation} has no dead letter {id_ or ''}".rstrip(), hint=NO_SUCH_HINT)
+    if json:
+        print_json({"dead_letters": shown})
+        return
+    for number, one in enumerate(shown):
+        rows = [
+            ["letter", f"{one.conversation} {one.id}"],
+            ["since", one.buried_at],
+            ["reason", one.reason],
+            [
+                "audio",
+                f"{length(one.seconds)}, {one.bytes} bytes{f', from {one.start}' if one.start else ''}",
+            ],
+            ["readable now", "yes: try it again" if one.parses else "no"],
+            ["second try", one.state or "never asked for"],
+        ]
+        if number:
+            OUT.print()
+        for name, value in rows:
+            OUT.print(f"{name:<14}{value}", markup=False, highlight=False)
+
+
+@app.command()
+def retry(
+    conversation: Annotated[
+        str | None, typer.Argument(metavar="[UID/CID]", help="Whose letters; else --all.")
+    ] = None,
+    ids: IdsArgument = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Every dead letter there is.")] = False,
+    timeout: TimeoutOption = 300,
+    redis_url: RedisOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Have dead letters tried again, and wait for it. Exit code 1 where one is still not stored."""
+    if (conversation is None) != everything:
+        raise OperatorError(
+            "it is not said which letters", hint="name a conversation, or give --all and no conversation"
+        )
+    retried = asyncio.run(_retry(redis_url, conversation, ids or [], timeout or None))
+    if json:
+        print_json(retried)
+    elif not retried.asked:
+        ERR.print("there are no dead letters", markup=False)
+    else:
+        ERR.print(f"{retried.stored} stored, {retried.failed} failed", markup=False, highlight=False)
+    if retried.failed and not json:
+        ERR.print("`tapedeck dead list` says why.", style="red", markup=False)
+    if retried.waiting and not json:
+        ERR.print(
+            f"{retried.waiting} wait still, and go on without this command. `tapedeck dead list` says what is in the way; "
+            "is a pusher at work?",
+            style="red",
+            markup=False,
+        )
+    if retried.failed or retried.waiting:
+        raise typer.Exit(FAILED)
+
+
+@app.command("export")
+def export(
+    conversation: ConversationArgument,
+    directory: FolderArgument,
+    ids: IdsArgument = None,
+    *,
+    redis_url: RedisOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Write dead letters to a folder: as they lie there, and as audio files where they can be read. Nothing leaves Redis."""
+    one = reach.conversation(conversation)
+    exported = run_export([one.tag], directory, redis_url, letters=tuple(ids or ()))
+    problems = [found.problem for found in exported if found.problem]
+    if json:
+        print_json({"directory": str(directory), "conversations": exported})
+    else:
+        rows = [
+            [
+                found.conversation,
+                f"{found.seconds:.3f}",
+                str(found.objects),
+                str(found.letters),
+                found.problem,
+            ]
+            for found in exported
+        ]
+        print_table(["conversation", "seconds", "objects", "letters", ""], rows, empty="nothing was written")
+    if problems:
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def drop(
+    conversation: ConversationArgument,
+    ids: IdsArgument = None,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    redis_url: RedisOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Delete dead letters, with their audio, for good. `stored` goes on past them."""
+    found = asyncio.run(_letters(redis_url, conversation))
+    there = {one.id: one for one in found}
+    wanted = list(dict.fromkeys(ids)) if ids else list(there)
+    missing = [one for one in wanted if one not in there]
+    if missing or not wanted:
+        raise OperatorError(
+            f"{conversation} has no dead letter {', '.join(missing)}".rstrip(), hint=NO_SUCH_HINT
+        )
+    seconds = sum(there[one].seconds for one in wanted)
+    if not yes:
+        typer.confirm(
+            f"Delete {len(wanted)} dead letters of {conversation}, {length(seconds)} of audio, for good?",
+            abort=True,
+            err=True,
+        )
+    dropped = asyncio.run(_drop(redis_url, conversation, wanted))
+    if json:
+        print_json({"dropped": dropped, "seconds": seconds})
+    else:
+        ERR.print(f"{dropped} deleted, {length(seconds)}", markup=False, highlight=False)
+
+
+async def _letters(redis_url: str | None, conversation: str | None) -> "list[DeadLetter]":
+    from tapedeck.operators.letters import dead  # noqa: PLC0415 - not needed for --help
+
+    one = reach.conversation(conversation) if conversation is not None else None
+    async with reach.redis(redis_url) as bus:
+        return await dead(bus, one)
+
+
+async def _retry(
+    redis_url: str | None, conversation: str | None, ids: list[str], within_s: float | None
+) -> "Retried":
+    from tapedeck.operators.letters import Retry, dead  # noqa: PLC0415 - not needed for --help
+
+    async with reach.redis(redis_url) as bus:
+        retry = Retry(bus)
+        one = reach.conversation(conversation) if conversation is not None else None
+        found = await dead(bus, one)
+        known = {(letter.conversation, letter.id) for letter in found}
+        missing = [id_ for id_ in ids if (conversation, id_) not in known]
+        if missing:
+            raise OperatorError(f"{conversation} has no dead letter {', '.join(missing)}", hint=NO_SUCH_HINT)
+        for letter in found:
+            if not ids or letter.id in ids:
+                await retry.ask(reach.conversation(letter.conversation), [letter.id])
+        with ERR.status("trying again") as status:
+
+            def seen(now: "Retry") -> None:
+                status.update(f"{now.stored} stored, {now.failed} failed, {now.waiting} waiting")
+
+            if not ERR.is_terminal:
+                status.stop()
+            return await retry.wait(within_s, seen)
+
+
+async def _drop(redis_url: str | None, conversation: str, ids: list[str]) -> int:
+    from audiobus import EntryId  # noqa: PLC0415 - see the package
+    from audiobus.deletions import discard  # noqa: PLC0415 - see the package
+
+    one = reach.conversation(conversation)
+    dropped = 0
+    async with reach.redis(redis_url) as bus:
+        for id_ in ids:
+            samples = await discard(bus, one, EntryId.parse(id_), time.time_ns() // 1_000_000)
+            dropped += samples is not None
+    return dropped

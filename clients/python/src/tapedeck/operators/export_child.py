@@ -1,0 +1,78 @@
+"""Runs the pusher's export as a child process: what files the bucket would get is the pusher's to know."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from tapedeck.commands.terminal import ERR
+from tapedeck.errors import OperatorError
+from tapedeck.operators import reach
+from tapedeck.operators.spans import length
+
+
+class Exported(msgspec.Struct, frozen=True):
+    """What came of one conversation."""
+
+    conversation: str
+    """UID/CID."""
+    objects: int = 0
+    seconds: float = 0.0
+    found: int = 0
+    """Of the objects, those that were in the folder already."""
+    letters: int = 0
+    """Dead letters that were written down as they lie there."""
+    unreadable: int = 0
+    """Entries that do not parse: they are in no object."""
+    deleted: bool = False
+    """A tombstone stands: nothing was written."""
+    problem: str = ""
+    """Why not everything was written."""
+
+
+def export(
+    conversations: list[str] | None,
+    directory: Path,
+    redis_url: str | None,
+    *,
+    letters: tuple[str, ...] | None = None,
+) -> list[Exported]:
+    """Writes buffers (or, where `letters` is given, dead letters: those ids, or all) into a folder.
+
+    Args:
+        conversations: `UID/CID` each; None for every one.
+        directory: where to.
+        redis_url: as the option of that name.
+        letters: ids of dead letters; empty for all of them.
+
+    Raises:
+        SystemNotFoundError: it is not known where Redis is.
+        OperatorError: it did not even begin.
+    """
+    target = reach.folder(directory)
+    environ = {**os.environ, "TAPEDECK_REDIS_URL": reach.redis_address(redis_url)}
+    command = [sys.executable, "-P", "-m", "pusher.export", "--directory", str(target)]
+    if letters is not None:
+        command.append("--dead")
+        command += [word for one in letters for word in ("--id", one)]
+    command += ["--all"] if conversations is None else ["--", *conversations]
+    found: list[Exported] = []
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with (
+        Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True) as progress,
+        subprocess.Popen(command, env=environ, stdout=subprocess.PIPE) as child,  # noqa: S603 - our own module
+    ):
+        task = progress.add_task("exporting", total=None)
+        for line in child.stdout or ():
+            found.append(msgspec.json.decode(line, type=Exported))
+            seconds = sum(one.seconds for one in found)
+            progress.update(task, description=f"{len(found)} conversations, {length(seconds)} written")
+    if child.returncode and not any(one.problem for one in found):
+        raise OperatorError(
+            f"the export ended with exit code {child.returncode}",
+            hint="what it said stands above; what was written so far is whole",
+        )
+    return found

@@ -1,0 +1,151 @@
+"""Dead letters, for operators: what they are, and the waiting until a second try is through. The work behind `tapedeck dead`."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from audiobus import Bus, Conversation, EntryId, dead_letters, decode_chunk
+from audiobus.dead_letters import Found, last_try, marked_ms, tries
+from audiobus.errors import BadEntryError
+from tapedeck.operators.spans import moment
+
+FIRST_PAUSE_S: Final = 0.05
+LONGEST_PAUSE_S: Final = 1.0
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """One dead letter."""
+
+    conversation: str
+    """UID/CID."""
+    id: str
+    """Of the entry: `<epoch>-<end offset>`."""
+    seconds: float
+    """Audio that was counted for it."""
+    buried_at: str
+    """RFC 3339."""
+    reason: str
+    retry_asked_at: str | None
+    """RFC 3339; None where no other try is asked for."""
+    tries: int
+    """Second tries that failed."""
+    last_try: str
+    """What is in the way of the one that is asked for, or what the last one failed of."""
+    bytes: int
+    parses: bool
+    """Whether this build can read it. Another try would then most likely succeed."""
+    start: str | None
+    """Where its audio begins, RFC 3339; None where that cannot be read."""
+
+    @property
+    def state(self) -> str:
+        """In a few words, for people."""
+        if self.retry_asked_at is not None:
+            return f"another try is asked for{': ' + self.last_try if self.last_try else ''}"
+        return f"tried again {self.tries} times: {self.last_try}" if self.tries else ""
+
+
+def describe(conversation: Conversation, found: Found) -> DeadLetter:
+    """What there is to say of it."""
+    letter = found.letter
+    if letter is None:
+        return DeadLetter(
+            conversation.tag, found.id, 0.0, "", found.defect, None, 0, "", 0, parses=False, start=None
+        )
+    asked_ms = marked_ms(letter)
+    start = None
+    parses = False
+    try:
+        if letter.entry.chunk is not None:
+            chunk = decode_chunk(letter.entry.chunk)
+            id_ = letter.entry.id
+            start = moment(chunk.span(conversation.cid, id_.epoch, id_.offset).start_ms)
+            parses = chunk.first_offset <= id_.offset
+    except (BadEntryError, ValueError):
+        parses = False
+    return DeadLetter(
+        conversation=conversation.tag,
+        id=found.id,
+        seconds=letter.samples / 48_000,
+        buried_at=moment(letter.at_ms),
+        reason=letter.reason,
+        retry_asked_at=None if asked_ms is None else moment(asked_ms),
+        tries=tries(letter),
+        last_try=last_try(letter),
+        bytes=sum(len(value) for value in letter.entry.fields.values()),
+        parses=parses,
+        start=start,
+    )
+
+
+async def dead(bus: Bus, conversation: Conversation | None) -> list[DeadLetter]:
+    """Those of one conversation, or of all, in the order of conversations and ids."""
+    if conversation is not None:
+        wanted = [conversation]
+    else:
+        wanted = sorted({one async for one in dead_letters.conversations(bus)}, key=lambda one: one.tag)
+    return [describe(one, found) for one in wanted async for found in dead_letters.look(bus, one)]
+
+
+class Retried(msgspec.Struct, frozen=True):
+    """What came of another try."""
+
+    asked: int
+    stored: int
+    failed: int
+    """Still not storable: told in each letter."""
+    waiting: int
+    """Not tried to the end in time; it goes on."""
+
+
+class Retry:
+    """Letters that are tried again, and how far that has come."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self._asked: dict[Conversation, set[str]] = {}
+        self.asked = self.stored = self.failed = 0
+
+    @property
+    def waiting(self) -> int:
+        """Letters that are not through."""
+        return self.asked - self.stored - self.failed
+
+    async def ask(self, conversation: Conversation, ids: Sequence[str]) -> list[str]:
+        """Marks them; those that are not there are answered."""
+        missing = []
+        for one in ids:
+            now_ms = time.time_ns() // 1_000_000
+            if await dead_letters.mark(self._bus, conversation, EntryId.parse(one), now_ms):
+                self._asked.setdefault(conversation, set()).add(one)
+                self.asked += 1
+            else:
+                missing.append(one)
+        return missing
+
+    async def wait(self, within_s: float | None, seen: Callable[["Retry"], None]) -> Retried:
+        """Returns when all are through, or the time is over."""
+        deadline = None if within_s is None else time.monotonic() + within_s
+        pause = FIRST_PAUSE_S
+        while self.waiting and (deadline is None or time.monotonic() < deadline):
+            for conversation, ids in self._asked.items():
+                await self._look(conversation, ids)
+            seen(self)
+            if self.waiting:
+                await asyncio.sleep(pause)
+                pause = min(LONGEST_PAUSE_S, pause * 1.5)
+        return Retried(self.asked, self.stored, self.failed, self.waiting)
+
+    async def _look(self, conversation: Conversation, ids: set[str]) -> None:
+        there = {one.id: one.letter async for one in dead_letters.look(self._bus, conversation)}
+        for one in list(ids):
+            letter = there.get(one)
+            if letter is None:
+                self.stored += 1
+                ids.discard(one)
+            elif marked_ms(letter) is None:
+                self.failed += 1
+                ids.discard(one)

@@ -1,0 +1,149 @@
+"""How operators' commands reach Redis and the buckets by themselves: options, else the environment, else the ready file.
+
+They must work while every service is down, so nothing here asks one. Imports of libraries stand in functions: see the package.
+"""
+
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tapedeck import ready_file
+from tapedeck.errors import BucketError, OperatorError, RedisAwayError, SystemNotFoundError
+
+if TYPE_CHECKING:
+    from audiobus import Bus, Conversation
+    from audiostore.store import Store
+    from servicekit.groups import RedisSettings
+
+RedisOption = Annotated[
+    str | None,
+    typer.Option("--redis-url", envvar="TAPEDECK_REDIS_URL", help="Redis; else the one of the ready file."),
+]
+StoreOption = Annotated[
+    str | None,
+    typer.Option("--store", envvar="TAPEDECK_STORE_URL", help="The bucket; else the one of the ready file."),
+]
+FallbackOption = Annotated[
+    str | None,
+    typer.Option("--fallback-store", envvar="TAPEDECK_FALLBACK_STORE_URL", help="The second bucket, if any."),
+]
+ConversationArgument = Annotated[str, typer.Argument(metavar="UID/CID", help="User and conversation.")]
+
+REDIS_HINT = "is TAPEDECK_REDIS_URL the one of the services, and does Redis run? `tapedeck doctor` says more"
+STORE_HINT = "is TAPEDECK_STORE_URL the one of the services?"
+
+
+def redis_address(given: str | None) -> str:
+    """Raises SystemNotFoundError."""
+    return given or _ready("--redis-url").redis
+
+
+def store_address(given: str | None) -> str:
+    """Raises SystemNotFoundError, BucketError."""
+    url = given or _ready("--store").store
+    if url == "memory:":
+        raise BucketError(
+            "a store in memory cannot be seen from outside", hint="say which bucket with --store"
+        )
+    return url
+
+
+def redis_settings(given: str | None, environ: Mapping[str, str] | None = None) -> "RedisSettings":
+    """Address, prefix and partitions, as the services have them. Raises SystemNotFoundError, OperatorError."""
+    from servicekit.errors import SettingsError  # noqa: PLC0415 - not needed for --help
+    from servicekit.groups import RedisSettings  # noqa: PLC0415 - not needed for --help
+    from servicekit.settings import load  # noqa: PLC0415 - not needed for --help
+
+    found = {**(os.environ if environ is None else environ), "TAPEDECK_REDIS_URL": redis_address(given)}
+    try:
+        return load(RedisSettings, found)
+    except SettingsError as error:
+        raise OperatorError(f"the settings of Redis cannot be used: {error}", hint=REDIS_HINT) from error
+
+
+@asynccontextmanager
+async def redis(given: str | None) -> "AsyncIterator[Bus]":
+    """The bus, which connects on first use; its errors become this package's. Raises OperatorError and below."""
+    from audiobus import Bus  # noqa: PLC0415 - see the package
+
+    settings = redis_settings(given)
+    with told():
+        async with Bus(
+            settings.url,
+            prefix=settings.prefix,
+            partitions=settings.partitions,
+            wait_replicas=settings.wait_replicas,
+        ) as bus:
+            yield bus
+
+
+@asynccontextmanager
+async def bucket(url: str) -> "AsyncIterator[Store]":
+    """The store at that address; its errors become this package's. Raises BucketError."""
+    from audiostore import open_store  # noqa: PLC0415 - see the package
+    from audiostore.errors import AudiostoreError  # noqa: PLC0415 - see the package
+
+    try:
+        store = open_store(url)  # it may block for a second; nothing else runs yet
+        try:
+            yield store
+        finally:
+            await store.close()
+    except AudiostoreError as error:
+        raise BucketError(f"the bucket cannot be used: {error}", hint=STORE_HINT) from error
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turns the bus' errors into this package's, which say what to do."""
+    from audiobus.errors import BusError, BusRefusedError, BusUnavailableError  # noqa: PLC0415 - see the package
+
+    try:
+        yield
+    except BusRefusedError as error:
+        raise RedisAwayError(
+            f"Redis refuses this: {error}", hint="are user, password and rights in TAPEDECK_REDIS_URL right?"
+        ) from error
+    except BusUnavailableError as error:
+        raise RedisAwayError(f"Redis does not answer: {error}", hint=REDIS_HINT) from error
+    except BusError as error:
+        raise OperatorError(
+            str(error), hint="does the prefix (TAPEDECK_REDIS_PREFIX) belong to Tapedeck?"
+        ) from error
+
+
+def conversation(text: str) -> "Conversation":
+    """From `UID/CID`. Raises OperatorError."""
+    from audiobus import Conversation  # noqa: PLC0415 - see the package
+
+    try:
+        return Conversation.from_tag(text)
+    except ValueError as error:
+        raise OperatorError(
+            f"{text!r} names no conversation: {error}",
+            hint="write the user, a slash, and the conversation's id",
+        ) from error
+
+
+def _ready(option: str) -> ready_file.Ready:
+    try:
+        return ready_file.read(ready_file.chosen_path())
+    except SystemNotFoundError as error:
+        raise SystemNotFoundError(
+            str(error), hint=f"start one with `tapedeck up`, or say where it is with {option}"
+        ) from error
+
+
+def folder(path: Path) -> Path:
+    """The folder to export to, made if it is missing. Raises OperatorError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OperatorError(
+            f"{path} cannot be made: {error.strerror}", hint="name a folder that you may write to"
+        ) from error
+    return path.absolute()

@@ -1,0 +1,112 @@
+"""`tapedeck where`: where each second of a conversation is."""
+
+import asyncio
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from tapedeck.commands.terminal import ERR, FAILED, JsonOption, print_json, print_table
+from tapedeck.errors import NotFoundError, OperatorError
+from tapedeck.operators import reach
+from tapedeck.operators.reach import ConversationArgument, FallbackOption, RedisOption, StoreOption
+from tapedeck.operators.spans import length, moment
+
+if TYPE_CHECKING:
+    from tapedeck.operators.where_sources import Whereabouts
+
+
+def where(
+    conversation: ConversationArgument,
+    *,
+    at: Annotated[
+        str | None, typer.Option(help="Only what lies at this time: RFC 3339 or unix seconds.")
+    ] = None,
+    redis_url: RedisOption = None,
+    store: StoreOption = None,
+    fallback_store: FallbackOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Say for each second of a conversation where it is: stored in which object, waiting, dead, a gap, and why."""
+    buckets = {"first": reach.store_address(store)}
+    if fallback_store:
+        buckets["second"] = fallback_store
+    at_ms = _unix_ms(at) if at is not None else None
+    found = asyncio.run(_look(redis_url, buckets, conversation))
+    if not found.known and not found.problems:
+        raise NotFoundError(
+            f"nobody has recorded into {conversation}, as far as Redis and the bucket know",
+            hint="write the user, a slash, and the conversation's id",
+        )
+    if at_ms is not None:
+        here = tuple(one for one in found.stretches if one.start_ms <= at_ms < one.end_ms)
+        found = msgspec.structs.replace(found, stretches=here)
+    if json:
+        print_json(found)
+    else:
+        _show(found, at_ms)
+    if found.problems:
+        raise typer.Exit(FAILED)
+
+
+async def _look(redis_url: str | None, buckets: dict[str, str], conversation: str) -> "Whereabouts":
+    from tapedeck.operators.keys import at_hand  # noqa: PLC0415 - see the package
+    from tapedeck.operators.where_sources import whereabouts  # noqa: PLC0415 - not needed for --help
+
+    one = reach.conversation(conversation)
+    ring, _ = at_hand(os.environ)
+    async with reach.redis(redis_url) as bus:
+        return await whereabouts(bus, buckets, one, ring)
+
+
+def _show(found: "Whereabouts", at_ms: int | None) -> None:
+    second = any(one.bucket == "second" for one in found.stretches)
+    rows = []
+    for one in found.stretches:
+        place = one.object.rpartition("/")[2] if one.object else ""
+        if one.bucket == "second":
+            place = f"{place} (second bucket)"
+        rows.append([one.start, f"{one.seconds:.3f}", one.state, place, one.why])
+    empty = "there is no audio in it" if at_ms is None else f"nothing is known of {moment(at_ms)}"
+    print_table(["start", "seconds", "state", "object", "why"], rows, empty=empty)
+    if second:
+        ERR.print("What lies in the second bucket moves home when the first is back.", markup=False)
+    for note in found.notes:
+        ERR.print(note, markup=False, highlight=False)
+    if found.user_deleted_before is not None:
+        ERR.print(
+            f"The user deleted what was recorded before {found.user_deleted_before}.",
+            markup=False,
+            highlight=False,
+        )
+    if found.books is not None and at_ms is None:
+        books = found.books
+        ERR.print(
+            f"{length(books.received)} received = {length(books.stored)} stored + {length(books.waiting)} waiting"
+            f" + {length(books.dead)} dead + {length(books.deleted)} deleted",
+            markup=False,
+            highlight=False,
+        )
+        if books.difference:
+            ERR.print(
+                f"The books are off by {books.difference:.6f} s: see `tapedeck doctor`.",
+                style="red",
+                markup=False,
+            )
+    for problem in found.problems:
+        ERR.print(problem, style="red", markup=False, highlight=False)
+
+
+def _unix_ms(text: str) -> int:
+    """Raises OperatorError."""
+    try:
+        if text.replace(".", "", 1).isdigit():
+            return int(float(text) * 1000)
+        when = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise OperatorError(
+            f"{text!r} is no time", hint="write 2026-11-21T10:00:00Z, or unix seconds"
+        ) from error
+    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)
