@@ -250,6 +250,11 @@ async def test_without_redis_the_stored_part_is_served_and_says_so(
         assert everything.headers["tapedeck-live"] == "unavailable"
         assert [row["conversation_id"] for row in everything.json()["conversations"]] == [conversation.cid]
 
+        # What is stored ends before that time: whether the rest waits, nobody can tell.
+        for later in ({"start": "4000000000"}, {"timestamps": "4000000000"}):
+            answer = await api.get(conversation, "/audio", **later)
+            assert (answer.status_code, answer.json()["code"]) == (503, "live_unavailable")
+
         other = Conversation(conversation.uid, "not-stored")
         for rest in ("", "/chunks", "/audio"):
             answer = await api.get(other, rest)

@@ -24,7 +24,7 @@ from storage_api.moments import rfc3339, unix_seconds
 from storage_api.ogg_rendering import OggRendering
 from storage_api.parameters import Parameters, bad_parameter
 from storage_api.pcm_rendering import PcmForm
-from storage_api.recording import Recording
+from storage_api.recording import Recording, live_unavailable
 from storage_api.services import LIVE_HEADER, MISSING_HEADER, Services
 from storage_api.timeline import Live, timeline
 
@@ -117,9 +117,11 @@ async def _plan(services: Services, recording: Recording, wanted: Wanted) -> tup
 
 
 def _selected(recording: Recording, timestamps_ms: tuple[int, ...]) -> Selection:
-    """The chunks that begin at these times, or, where none does, hold them: whole, each once. ProblemError 404 `no_audio`."""
+    """The chunks that begin at these times, or, where none does, hold them: whole, each once. ProblemError 404 `no_audio`, 503 where they may wait."""
     rows = _rows_at(recording, timestamps_ms)
     if not rows:
+        if recording.tail is None:
+            raise live_unavailable()
         raise ProblemError(404, "no_audio", "no chunk begins or lies at these timestamps")
     sources = frozenset(source for row in rows for source in row.sources)
     readable = timeline(piece for piece in recording.pieces if piece.source in sources)

@@ -14,7 +14,7 @@ from servicekit.problem import ProblemError
 from storage_api.errors import BrokenAnswerError, UnreadableError
 from storage_api.loading import Loaded, Loader
 from storage_api.passage import Passage, passages
-from storage_api.recording import Recording, extent_48k, store_unavailable
+from storage_api.recording import Recording, extent_48k, live_unavailable, store_unavailable
 from storage_api.services import MISSING_HEADER
 from storage_api.stored_object import StoredObject
 from storage_api.timeline import Timeline
@@ -105,13 +105,19 @@ def plan(selected: Selection, start_48k: int | None, end_48k: int | None, *, fil
 
 
 def check(audio: AudioPlan, *, strict: bool, live_known: bool) -> None:
-    """ProblemError: 502 `incomplete` where time is lost and `strict` asks for all, 404 `no_audio` where nothing is."""
+    """Whether that can be answered.
+
+    ProblemError: 502 `incomplete` where time is lost and `strict` asks for all; 404 `no_audio` where nothing is; 503 `live_unavailable`
+    where nothing of it is stored, and what waits cannot be read.
+    """
     if strict and (audio.lost or not live_known):
         extra = {"missing": audio.missing, "live": live_known}
         raise ProblemError(
             502, "incomplete", "not all of the audio can be read, and strict=true asks for all", extra=extra
         )
     if audio.samples <= 0:
+        if not live_known:
+            raise live_unavailable()
         detail = "nothing was recorded in that time"
         if audio.missing:
             detail += ", or nothing that can be read: see the chunks for the reasons"

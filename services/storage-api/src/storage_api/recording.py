@@ -158,7 +158,7 @@ def not_found() -> ProblemError:
 
 def live_unavailable() -> ProblemError:
     """Nothing is stored, and whether something waits cannot be known."""
-    detail = "nothing is stored yet, and what waits cannot be read at the moment; try again"
+    detail = "nothing of it is stored yet, and what waits cannot be read at the moment; try again"
     return ProblemError(503, "live_unavailable", detail, headers={"Retry-After": "2"})
 
 
