@@ -12,7 +12,6 @@ from audiobus.letters_cut import LettersCut, standing
 from audiostore.errors import TransientStoreError
 from audiostore.names import conversation_prefix
 from pusher.cutter import Limits
-from pusher.letter_metrics import LetterMetrics
 from pusher.maker import Maker
 from pusher.second_try import SecondTry
 
@@ -20,11 +19,10 @@ from pusher.second_try import SecondTry
 @pytest.fixture
 def new_try(bus, hints, clock, new_buckets, keys, metrics):
     """The second try of a process that has just begun."""
-    letters = LetterMetrics(metrics)
 
     def make(store, **fields) -> SecondTry:
         maker = Maker(fields.pop("keys", keys))
-        return SecondTry(bus, hints, new_buckets(store, **fields), maker, Limits(), letters, clock)
+        return SecondTry(bus, hints, new_buckets(store, **fields), maker, Limits(), metrics, clock)
 
     return make
 
@@ -84,7 +82,7 @@ async def test_all_of_it_is_stored_in_the_end(
     state = await bus.stored(device.conversation, letters[0].epoch)
     assert (state.dead_offset, state.settled) == (None, state.newest)
     assert await dead.asked_for(bus, device.conversation) is None
-    assert second.metrics.tries["stored"]._value.get() == 3
+    assert second.metrics.letters.tries["stored"]._value.get() == 3
     # Two runs with a second between them are one object: a gap inside a batch is filled.
     assert len(await names(store, device.conversation)) == 2
 
@@ -165,7 +163,7 @@ async def test_what_lies_in_the_bucket_already_is_not_put_again(
     await second.run(device.conversation)
     assert await names(memory_store, device.conversation) == objects
     assert await packets_of(memory_store) == device.sent
-    assert second.metrics.tries["found"]._value.get() == 3
+    assert second.metrics.letters.tries["found"]._value.get() == 3
     balance = await exact(bus, device.conversation)
     assert (balance.difference, balance.dead) == (0, 0)
 

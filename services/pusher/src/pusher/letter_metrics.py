@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from pusher.metrics import PusherMetrics
+from servicekit.metrics import Metrics
 
 STORED: Final = "stored"
 FOUND: Final = "found"
@@ -11,21 +11,15 @@ WAITS: Final = "waits"
 
 
 class LetterMetrics:
-    """The families, beside those of `PusherMetrics`."""
+    """The families, on the registry of `PusherMetrics`."""
 
-    def __init__(self, metrics: PusherMetrics) -> None:
-        self._metrics = metrics
-        self.tries = metrics.process.counters(
+    def __init__(self, metrics: Metrics) -> None:
+        self.tries = metrics.counters(
             "dead_letter_tries_total",
             "Dead letters tried again: put; found in the bucket; still not storable; something was in the way",
             outcome=[STORED, FOUND, FAILED, WAITS],
         )
-        self.redelivered = metrics.process.counter(
+        self.redelivered = metrics.counter(
             "redelivered_hints_total",
-            "Hints that came for the fifth time or more: draining their conversation does not end",
+            "Hints that came for the fifth time or more: draining their conversation does not come to an end",
         )
-
-    def stored(self, samples: int, letters: int) -> None:
-        """Letters are in the bucket."""
-        self._metrics.stored_seconds.inc(samples / 48_000)
-        self._metrics.dead_letters.value = max(0, self._metrics.dead_letters.value - letters)

@@ -11,6 +11,7 @@ from pusher import __version__
 from pusher.books import Books
 from pusher.circuit import Phase
 from pusher.homecoming import HOMECOMINGS
+from pusher.letter_metrics import LetterMetrics
 from pusher.reason import Reason
 from pusher.store_put import Outcome
 from servicekit.metrics import PREFIX, Metrics
@@ -76,6 +77,7 @@ class PusherMetrics:
             "Entries moved to the dead letters",
             reason=[DEAD_UNREADABLE, DEAD_UNBUILDABLE],
         )
+        self.letters = LetterMetrics(metrics)
         self.claims = metrics.counters(
             "claims_total",
             "Hints taken over: own ones from before, those of dead consumers",

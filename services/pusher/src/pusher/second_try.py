@@ -32,8 +32,9 @@ from pusher.buckets import Buckets
 from pusher.cutter import Limits, Take, decide
 from pusher.errors import BuildError, PusherError
 from pusher.guarded_store import without_names
-from pusher.letter_metrics import FAILED, FOUND, STORED, WAITS, LetterMetrics
+from pusher.letter_metrics import FAILED, FOUND, STORED, WAITS
 from pusher.maker import Maker
+from pusher.metrics import PusherMetrics
 from pusher.object_facts import object_facts, same_runs
 from pusher.protection import STANDARD, must_seal
 from pusher.stored_ranges import covers, merged
@@ -68,7 +69,7 @@ class SecondTry:
     buckets: Buckets
     maker: Maker
     limits: Limits
-    metrics: LetterMetrics
+    metrics: PusherMetrics
     now_ms: Callable[[], int]
 
     async def run(self, conversation: Conversation) -> None:
@@ -93,7 +94,7 @@ class SecondTry:
                     return
         except _TROUBLE as error:
             why = f"{type(error).__name__}: {without_names(error)}"
-            self.metrics.tries[WAITS].inc()
+            self.metrics.letters.tries[WAITS].inc()
             log.warning("dead letters could not be stored: they are tried again", extra={"error": why})
             await self._tell(conversation, str(error))
         await self.hints.due(conversation, self.now_ms() + AGAIN_MS)
@@ -139,7 +140,7 @@ class SecondTry:
         return readable
 
     async def _failed(self, conversation: Conversation, letter: Letter, why: str) -> None:
-        self.metrics.tries[FAILED].inc()
+        self.metrics.letters.tries[FAILED].inc()
         log.error(
             "a dead letter can still not be stored", extra={"entry": str(letter.entry.id), "reason": why}
         )
@@ -259,8 +260,9 @@ class SecondTry:
             if cut.name and (deleted or cut.name in await gone(self.bus, conversation)):
                 await store.delete(cut.name)
             return not deleted
-        self.metrics.tries[outcome].inc(len(chosen.letters))
-        self.metrics.stored(settled, len(chosen.letters))
+        self.metrics.letters.tries[outcome].inc(len(chosen.letters))
+        self.metrics.stored_seconds.inc(settled / 48_000)
+        self.metrics.dead_letters.value = max(0, self.metrics.dead_letters.value - len(chosen.letters))
         log.info(
             "dead letters are stored",
             extra={"object": cut.name.rpartition("/")[2], "letters": len(chosen.letters)},

@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from audiobus import failures
 from audiobus.answers import ConversationGone, CutStands, OtherCutStands, SettledMoved
 from audiobus.bus import QUIET_MS, Bus
 from audiobus.conversation import Conversation
@@ -42,6 +43,7 @@ from pusher.planner import Planned, Planner
 from pusher.protection import sealed_by
 from pusher.reason import Reason
 from pusher.retries import Retries
+from pusher.second_try import SecondTry
 from pusher.store_put import Outcome, Prepared, store_then_finish
 from pusher.unstored import Unstored
 from pusher.usage_notes import UsageNotes
@@ -89,6 +91,7 @@ class Worker:
     usage: UsageNotes = field(default_factory=UsageNotes)
     buckets: Buckets = field(init=False)
     _planner: Planner = field(init=False)
+    _second_try: SecondTry = field(init=False)
     _troubled: int = 0
 
     def __post_init__(self) -> None:
@@ -100,6 +103,9 @@ class Worker:
         already_stored = AlreadyStored(self.buckets, self.maker.keys)
         self._planner = Planner(
             self.bus, already_stored, self.unstored, self.metrics, self.limits, self.maker, self.early
+        )
+        self._second_try = SecondTry(
+            self.bus, self.hints, self.buckets, self.maker, self.limits, self.metrics, self.now_ms
         )
 
     async def drain(self, conversation: Conversation) -> None:
@@ -157,16 +163,15 @@ class Worker:
             at_ms = self.retries.failed(conversation, self.now_ms(), of_store=of_store)
             if of_store and not self.buckets.well:
                 at_ms = self.buckets.give_back(conversation).until_ms
+            why = f"{type(error).__name__}: {without_names(error)}"
+            await failures.note(self.bus, conversation, why, self.now_ms())
             level = logging.WARNING if getattr(error, "retryable", False) else logging.CRITICAL
             if of_store and not self.buckets.well:
                 level = logging.INFO  # what every conversation meets is told once, by the circuit
             log.log(
                 level,
                 "a batch could not be stored: it stays in Redis and is tried again",
-                extra={
-                    "error": f"{type(error).__name__}: {without_names(error)}",
-                    "retry_in_ms": at_ms - self.now_ms(),
-                },
+                extra={"error": why, "retry_in_ms": at_ms - self.now_ms()},
             )
             await self.hints.push_due(conversation, at_ms)
         else:
@@ -191,7 +196,10 @@ class Worker:
         """Cuts and stores the next batch. False where there is none: the conversation is on `due`, or off it."""
         planned = await self._planner.plan(conversation, state, self.now_ms())
         if isinstance(planned, Wait):
-            return await self._put_off(conversation, state, planned.until_ms)
+            going_on = await self._put_off(conversation, state, planned.until_ms)
+            if state.again is not None and not going_on:
+                await self._second_try.run(conversation)
+            return going_on
         if not isinstance(planned, Planned):
             return True
         match await self.bus.cut(conversation, planned.cut, settled=state.settled):
