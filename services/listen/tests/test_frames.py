@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from listen.frames import DEFECT, Frames, Line
-from listen.reading import READ_BYTES
-from listen.wire import MESSAGE_BYTES_LIMIT, PROTOCOL_ERROR, TOO_BIG, Wire
+from listen import close_codes
+from listen.frames import Frames, Line
+from listen.reading import READ_BYTES, Floods
+from listen.wire import MESSAGE_BYTES_LIMIT, Wire
 
 KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
 
@@ -111,7 +112,7 @@ async def open_wire():
     def make(*, reading: bool = True):
         transport, receiver = Transport(), Receiver()
         transports.append(transport)
-        wire = Wire(transport, receiver, 0.0)
+        wire = Wire(transport, receiver, 0.0, Floods())
         wire.accept(KEY, "tapedeck.v1", b"")
         if reading:
             wire.resume()
@@ -163,26 +164,26 @@ async def test_messages_come_whole_and_in_order(open_wire):
 @pytest.mark.parametrize(
     ("stream", "code"),
     [
-        (frame(2, b"x", first=0xC0), PROTOCOL_ERROR),
-        (frame(2, b"x", first=0x90), PROTOCOL_ERROR),
-        (frame(2, b"x", masked=False), PROTOCOL_ERROR),
-        (frame(3, b"x"), PROTOCOL_ERROR),
-        (frame(11), PROTOCOL_ERROR),
-        (frame(9, first=0), PROTOCOL_ERROR),
-        (frame(9, bytes(126)), PROTOCOL_ERROR),
-        (frame(0, b"x"), PROTOCOL_ERROR),
-        (frame(2, b"x", first=0) + frame(2, b"x"), PROTOCOL_ERROR),
-        (frame(8, b"x"), PROTOCOL_ERROR),
-        (frame(8, b"\x00\x00"), PROTOCOL_ERROR),
-        (frame(8, struct.pack(">H", 1005)), PROTOCOL_ERROR),
-        (frame(8, struct.pack(">H", 1006)), PROTOCOL_ERROR),
-        (frame(8, struct.pack(">H", 5000)), PROTOCOL_ERROR),
+        (frame(2, b"x", first=0xC0), close_codes.PROTOCOL_ERROR),
+        (frame(2, b"x", first=0x90), close_codes.PROTOCOL_ERROR),
+        (frame(2, b"x", masked=False), close_codes.PROTOCOL_ERROR),
+        (frame(3, b"x"), close_codes.PROTOCOL_ERROR),
+        (frame(11), close_codes.PROTOCOL_ERROR),
+        (frame(9, first=0), close_codes.PROTOCOL_ERROR),
+        (frame(9, bytes(126)), close_codes.PROTOCOL_ERROR),
+        (frame(0, b"x"), close_codes.PROTOCOL_ERROR),
+        (frame(2, b"x", first=0) + frame(2, b"x"), close_codes.PROTOCOL_ERROR),
+        (frame(8, b"x"), close_codes.PROTOCOL_ERROR),
+        (frame(8, b"\x00\x00"), close_codes.PROTOCOL_ERROR),
+        (frame(8, struct.pack(">H", 1005)), close_codes.PROTOCOL_ERROR),
+        (frame(8, struct.pack(">H", 1006)), close_codes.PROTOCOL_ERROR),
+        (frame(8, struct.pack(">H", 5000)), close_codes.PROTOCOL_ERROR),
         (frame(8, b"\x03\xe8\xff"), 1007),
         (frame(1, b"\xff"), 1007),
         (frame(1, b"\xed\xa0\x80"), 1007),
-        (frame(2, bytes(MESSAGE_BYTES_LIMIT + 1)), TOO_BIG),
-        (frame(2, bytes(40_000), first=0) + frame(0, bytes(40_000)), TOO_BIG),
-        (frame(2, b"defect"), DEFECT),
+        (frame(2, bytes(MESSAGE_BYTES_LIMIT + 1)), close_codes.TOO_BIG),
+        (frame(2, bytes(40_000), first=0) + frame(0, bytes(40_000)), close_codes.TOO_BIG),
+        (frame(2, b"defect"), close_codes.DEFECT),
     ],
 )
 async def test_what_breaks_the_protocol_is_told_once_and_nothing_is_heard_after_it(open_wire, stream, code):
@@ -243,7 +244,7 @@ async def test_what_breaks_while_nobody_listens_is_told_later_and_after_what_cam
     assert (receiver.messages, receiver.failures) == ([], [])
     wire.resume()
     assert receiver.messages == [b"1", "2"]
-    assert receiver.failures == [PROTOCOL_ERROR]
+    assert receiver.failures == [close_codes.PROTOCOL_ERROR]
 
 
 async def test_after_our_close_only_the_clients_counts(open_wire):

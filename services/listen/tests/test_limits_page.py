@@ -98,7 +98,7 @@ NO_LIMITS = {
     "part of a format": (
         "audio_format.FRAME_SAMPLES handshake.KEY_BYTES session.KEEPALIVE_BYTES wire.CODES_LEAST wire.CODES_MOST"
     ),
-    "on the page under its other name": "allowance.REDIS_S outbox.TAIL_BYTES wire.MESSAGE_BYTES_LIMIT",
+    "on the page under its other name": "outbox.TAIL_BYTES wire.MESSAGE_BYTES_LIMIT",
 }
 """Constants that are called as limits are, by why they are none of their own."""
 

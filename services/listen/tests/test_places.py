@@ -19,7 +19,7 @@ def refusal(place) -> tuple[int, str]:
 def test_places_are_counted_and_given_back():
     places = Places(Limits(sockets=2, of_user=1))
     with places.place(""), places.place_of("a"), places.place(""), places.place_of("b"):
-        assert (len(places), places.handshakes) == (2, 0)
+        assert (len(places), places.admitted, places.handshakes) == (2, 2, 0)
         assert refusal(places.place("")) == (503, "sockets")
         assert refusal(places.place_of("a")) == (429, "sockets_of_user")
     assert (len(places), places.handshakes) == (0, 0)
@@ -45,7 +45,7 @@ def test_who_replaces_a_socket_is_let_in_where_all_are_taken_but_for_no_more_tha
 def test_handshakes_have_a_limit_of_their_own_which_ends_with_admission():
     places = Places(Limits(handshakes=1))
     with places.place(""):
-        assert places.handshakes == 1
+        assert (places.admitted, places.handshakes) == (0, 1)
         assert refusal(places.place("")) == (503, "handshakes")
         with places.place_of("a"), places.place(""):
             assert (len(places), places.handshakes) == (2, 1)

@@ -4,7 +4,16 @@ import asyncio
 
 import pytest
 
-from listen.reading import AT_ONCE_S, FRAME_MOST_S, LEAST_BYTES, READ_BYTES, REST_MOST_S, REST_TIMES, Reading
+from listen.reading import (
+    AT_ONCE_S,
+    FRAME_MOST_S,
+    LEAST_BYTES,
+    READ_BYTES,
+    REST_MOST_S,
+    REST_TIMES,
+    Floods,
+    Reading,
+)
 
 MANY = 1_000
 
@@ -38,22 +47,40 @@ async def until(holds) -> None:
 
 
 @pytest.fixture
-async def flood():
+def floods() -> Floods:
+    return Floods()
+
+
+@pytest.fixture
+async def flood(floods):
     transport = Transport()
-    reading = Reading(transport)
+    reading = Reading(transport, floods)
     reading.resume()
     yield reading, transport
-    await until(lambda: Reading.resting == 0)
+    await until(lambda: floods.resting == 0)
 
 
-async def test_who_has_the_process_work_for_long_rests_and_goes_on(flood):
+async def test_who_has_the_process_work_for_long_rests_and_goes_on(floods, flood):
     reading, transport = flood
     reading.charge(2_000, MANY, 1.0, 1.0 + AT_ONCE_S / 2)
     assert transport.reading
     reading.charge(2_000, MANY, 1.0 + AT_ONCE_S / 2, 1.0 + AT_ONCE_S * 1.1)
     assert not transport.reading
-    assert Reading.resting == 1
+    assert floods.resting == 1
     await until(lambda: transport.reading)
+
+
+async def test_each_pause_is_counted():
+    began = []
+    floods = Floods(lambda: began.append(1))
+    transport = Transport()
+    reading = Reading(transport, floods)
+    reading.resume()
+    for second in (1.0, 2.0):
+        reading.charge(2_000, MANY, second, second + AT_ONCE_S * 2)
+        assert floods.resting == 1
+        await until(lambda: transport.reading)
+    assert len(began) == 2
 
 
 async def test_time_makes_good_what_was_taken(flood):
@@ -86,50 +113,48 @@ async def test_the_reads_of_a_flood_grow_smaller_and_slowly_larger_again(flood):
     assert reading.most_bytes == READ_BYTES
 
 
-async def test_a_rest_does_not_read_what_the_wire_does_not_want(flood):
+async def test_a_rest_does_not_read_what_the_wire_does_not_want(floods, flood):
     reading, transport = flood
     reading.charge(2_000, MANY, 1.0, 1.0 + AT_ONCE_S * 2)
     reading.pause()
-    await until(lambda: Reading.resting == 0)
+    await until(lambda: floods.resting == 0)
     assert not transport.reading
     reading.resume()
     assert transport.reading
 
 
-async def test_a_wire_that_wants_more_waits_for_the_rest_to_end(flood):
+async def test_a_wire_that_wants_more_waits_for_the_rest_to_end(floods, flood):
     reading, transport = flood
     reading.pause()
     reading.charge(2_000, MANY, 1.0, 1.0 + AT_ONCE_S * 2)
     reading.resume()
     assert not transport.reading
     await until(lambda: transport.reading)
-    assert Reading.resting == 0
+    assert floods.resting == 0
 
 
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
-async def test_a_connection_that_is_closing_is_left_alone(flood, when):
+async def test_a_connection_that_is_closing_is_left_alone(floods, flood, when):
     reading, transport = flood
     transport.closing = when == "before"
     reading.charge(2_000, MANY, 1.0, 1.0 + AT_ONCE_S * 2)
     transport.closing = True
-    await until(lambda: Reading.resting == 0)
+    await until(lambda: floods.resting == 0)
     assert transport.calls == (1 if when == "before" else 2)
 
 
-async def test_the_more_rest_the_longer_and_never_for_too_long(flood, monkeypatch):
-    reading, _ = flood
+async def test_the_more_rest_the_longer_and_never_for_too_long(monkeypatch):
+    floods = Floods()
     rests = []
 
     class Loop:
         def call_later(self, rest_s, _ended) -> None:
             rests.append(rest_s)
 
-    others = [Reading(Transport()) for _ in range(40)]
     with monkeypatch.context() as patch:
         patch.setattr(asyncio, "get_running_loop", Loop)
-        patch.setattr(Reading, "resting", 0)
-        for each in [reading, *others]:
-            each.charge(2_000, MANY, 1.0, 1.0 + AT_ONCE_S * 1.5)
+        for _ in range(41):
+            Reading(Transport(), floods).charge(2_000, MANY, 1.0, 1.0 + AT_ONCE_S * 1.5)
     first_s = AT_ONCE_S * 1.5 * REST_TIMES
     assert rests[:3] == pytest.approx([first_s, first_s * 2, first_s * 3])
     assert rests[-1] == REST_MOST_S

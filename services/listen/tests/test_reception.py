@@ -48,8 +48,9 @@ async def test_a_first_message_that_breaks_the_protocol_ends_it(service):
 async def test_who_leaves_before_the_first_message_leaves_no_place_and_no_task(service):
     async with service.connect(path=WEB, bearer="") as client:
         async with asyncio.timeout(5):
-            while not (await service.metrics())["tapedeck_connections"]:
+            while not (await service.metrics())["tapedeck_handshakes"]:
                 await asyncio.sleep(0.01)
+        assert (await service.metrics())["tapedeck_connections"] == 0  # pods are scaled by who was let in
         client.socket.transport.abort()
         await service.until_empty()
     assert not [task for task in asyncio.all_tasks() if task.get_name() == "admission"]

@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from listen import server, wire
+from listen.reading import Floods
 
 
 @pytest.fixture(autouse=True)
@@ -206,7 +207,7 @@ async def test_what_comes_after_the_end_while_nothing_is_read_is_thrown_away(las
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         transport = writer.transport
         transport.pause_reading()
-        receiver.wire = wire.Wire(transport, receiver, 0.0)
+        receiver.wire = wire.Wire(transport, receiver, 0.0, Floods())
         receiver.wire.accept("AAAAAAAAAAAAAAAAAAAAAA==", "tapedeck.v1", frames)
         receiver.wire.resume()
 

@@ -9,7 +9,7 @@ from typing import Final
 from zlib import crc32
 
 from audiobus import Opened, UsageTotal, UserState, utc_day
-from listen import messages
+from listen import close_codes, messages
 from listen.actions import Action, Count, LookUser, SendText, WriteUsage
 from listen.allowance import OVER_LIMIT, STORING_OFF, retry_after_ms
 from listen.messages import ErrorCode
@@ -102,11 +102,12 @@ class Account:
     def verdict(self, now_ms: int) -> Verdict | None:
         """Whether the socket must end."""
         if self._terms.expires_at_ms is not None and now_ms >= self._terms.expires_at_ms:
-            return Verdict("token_expired", 4401, EXPIRED)
+            return Verdict("token_expired", close_codes.UNAUTHORIZED, EXPIRED)
         if not self._user.stores_audio:
-            return Verdict("storing_off", 4403, STORING_OFF)
+            return Verdict("storing_off", close_codes.FORBIDDEN, STORING_OFF)
         if self._allowance.policy == "reject" and self._exceeded(now_ms):
-            return Verdict("limit", 4429, OVER_LIMIT, retry_after_ms(now_ms, self._terms.owner))
+            again_ms = retry_after_ms(now_ms, self._terms.owner)
+            return Verdict("limit", close_codes.SPENT, OVER_LIMIT, again_ms)
         return None
 
     def last_words(self) -> list[Action]:

@@ -13,7 +13,7 @@ from typing import Final
 from audiobus import Bus, UserState
 from audiobus.errors import BusUnavailableError
 from listen.addresses import is_public
-from listen.allowance import Allowance, admit_user
+from listen.allowance import REDIS_S, Allowance, admit_user
 from listen.comeback import REDIS_AWAY_S, retry_after_s
 from listen.errors import NotOursError, RefusedError
 from listen.failed_auth import FailedAuth
@@ -27,8 +27,6 @@ from servicekit.errors import AuthError
 
 V1: Final = "tapedeck.v1"
 BEARER_PREFIX: Final = "tapedeck.bearer."
-REDIS_S: Final = 3.0
-"""How long the handshake waits for Redis."""
 
 FirstToken = Callable[[], Awaitable[str]]
 

@@ -13,7 +13,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from audiobus.errors import BusUnavailableError
-from listen.admission import REDIS_S, Admission
+from listen.admission import Admission
+from listen.allowance import REDIS_S
 from listen.comeback import REDIS_AWAY_S, retry_after_s
 from listen.errors import RefusedError
 from listen.messages import AWAY

@@ -8,12 +8,12 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
+from listen import close_codes
 from listen.actions import Action, Close, Count, SendText, WriteUsage
 from listen.backend import Backend, now_ms
 from listen.counts import count
 from listen.encoding import SocketEncoder
 from listen.errands import Errands
-from listen.frames import DEFECT
 from listen.session import Session
 from listen.terms import Terms
 
@@ -213,7 +213,7 @@ class Connection:
 
     def failed(self, code: int, reason: str) -> None:
         """What came is no WebSocket message, or none that can be taken; nothing comes after it."""
-        if code == DEFECT:
+        if code == close_codes.DEFECT:
             self._broke(RuntimeError(reason))
             return
         self._take_several()

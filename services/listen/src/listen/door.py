@@ -18,6 +18,7 @@ from listen.errors import BadHandshakeError
 from listen.handshake import HEAD_BYTES_LIMIT, Handshake, Http2Preface, HttpHead, head_end, read_head
 from listen.metrics import ListenMetrics
 from listen.proxies import TrustedProxies
+from listen.reading import Floods
 from listen.wire import LINGER_S, Receiver, Wire
 from servicekit.ending import end
 from servicekit.problem import identified
@@ -93,7 +94,7 @@ class Door(asyncio.Protocol):
             return None
         self._transport = None
         transport.pause_reading()
-        wire = Wire(transport, receiver, asyncio.get_running_loop().time())
+        wire = Wire(transport, receiver, asyncio.get_running_loop().time(), self._doorway.floods)
         self._doorway.accepted(self, wire)
         rest, self._read = self._read, b""
         wire.accept(handshake.key, subprotocol, rest)
@@ -206,6 +207,7 @@ class Doorway:
         self.metrics = metrics
         self.take_http = take_http
         self.wires: set[Wire] = set()
+        self.floods = Floods(metrics.floods.inc)
         self._limit = limit
         self._admit = admit
         self._silent: dict[Door, None] = {}

@@ -20,6 +20,7 @@ from audiobus.errors import (
     MergingError,
     StaleSocketError,
 )
+from listen import close_codes
 from listen.actions import Action, Append, AskToStore, Due, Encode, LookStored, LookUser, Open, Ready, Watch
 from listen.backend import Backend, now_ms
 from listen.commit import append_then_acknowledge
@@ -219,18 +220,24 @@ class Errands:
                 self._socket.feed(lambda: session.unavailable(what, now_ms()))
             case ConversationDeletedError():
                 self._socket.feed(
-                    lambda: session.refused("conversation_deleted", 4404, "the conversation is deleted")
+                    lambda: session.refused(
+                        "conversation_deleted", close_codes.DELETED, "the conversation is deleted"
+                    )
                 )
             case MergingError():
                 self._socket.feed(
-                    lambda: session.refused("merging", 4409, f"it is being merged into {error.target}")
+                    lambda: session.refused(
+                        "merging", close_codes.REPLACED, f"it is being merged into {error.target}"
+                    )
                 )
             case StaleSocketError():
                 self._socket.feed(session.stale)
             case FormatMismatchError():
                 self._socket.feed(
                     lambda: session.refused(
-                        "bad_parameter", 4400, "the session was recorded with another codec, rate or channels"
+                        "bad_parameter",
+                        close_codes.BAD_PARAMETER,
+                        "the session was recorded with another codec, rate or channels",
                     )
                 )
             case _:

@@ -10,6 +10,7 @@ ListenError
 
 from typing import Literal
 
+from listen import close_codes
 from listen.messages import ErrorCode
 
 Reason = Literal[
@@ -50,9 +51,6 @@ class WrongRateError(ListenError):
     """AAC whose header names a rate that does not go with `sample_rate`. No sample of it could be given its time."""
 
 
-_CLOSE_CODES = {400: 4400, 401: 4401, 403: 4403, 429: 4429, 503: 1013}
-
-
 class RefusedError(ListenError):
     """A handshake that is refused. `status` for who sees HTTP, `close_code` for who sees only WebSockets."""
 
@@ -71,7 +69,7 @@ class RefusedError(ListenError):
         self.code: ErrorCode = code
         self.message = message
         self.retry_after_s = retry_after_s
-        self.close_code = close_code or _CLOSE_CODES[status]
+        self.close_code = close_code or close_codes.OF_STATUS[status]
         self.reason: str = reason or code
         """What `refused_total` counts it as: the client sees less of why than an operator must."""
 

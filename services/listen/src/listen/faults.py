@@ -5,14 +5,11 @@ Must not close: it answers the close code.
 
 from typing import Final
 
-from listen import messages
+from listen import close_codes, messages
 from listen.errors import BadAudioError, WrongRateError
 from listen.replies import Replies
 
 BAD_PACKETS_LIMIT: Final = 50
-NOT_SUPPORTED: Final = 1003
-BAD_DATA: Final = 1007
-TOO_BIG: Final = 1009
 
 
 class Faults:
@@ -42,11 +39,11 @@ class Faults:
     def too_big(self) -> int:
         """A message is over the limit, which is the end. Answers the code to close with."""
         self._out.reject("too_big", f"a message has at most {messages.MAX_MESSAGE_BYTES} bytes")
-        return TOO_BIG
+        return close_codes.TOO_BIG
 
     def unreadable(self, code: int, reason: str) -> int:
         """What came is no WebSocket message, or one over the limit. Answers the code to close with: `code`."""
-        if code == TOO_BIG:
+        if code == close_codes.TOO_BIG:
             return self.too_big()
         self._out.reject("bad_parameter", f"not a WebSocket message: {reason}")
         return code
@@ -55,7 +52,7 @@ class Faults:
         """A message is no audio of the codec. Answers the code to close with, if it is one too many."""
         if isinstance(error, WrongRateError):
             self._out.reject("bad_parameter", str(error))
-            return NOT_SUPPORTED
+            return close_codes.NOT_SUPPORTED
         self._out.reject("bad_audio", f"left out: {error}")
         self.bad_in_a_row += 1
-        return BAD_DATA if self.bad_in_a_row >= BAD_PACKETS_LIMIT else None
+        return close_codes.BAD_DATA if self.bad_in_a_row >= BAD_PACKETS_LIMIT else None

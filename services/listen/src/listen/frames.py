@@ -16,11 +16,10 @@ from picows import WSAutoPingStrategy, WSUpgradeResponse
 from picows.common import WSUpgradeResponseWithListener
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # its stub leaves it out
 
+from listen import close_codes
 from listen.reading import LEAST_BYTES, READ_BYTES, WORTH_S, Reading
 
 log = logging.getLogger(__name__)
-
-DEFECT: Final = 1011
 
 _REQUEST: Final = (
     "GET / HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -78,7 +77,7 @@ class _Ears:
 
     def exception(self, message: str, *_args: object) -> NoReturn:
         log.error("a defect in a socket: %s", message, exc_info=True)  # noqa: LOG014 - called from picows' handlers
-        raise _BrokenError(DEFECT, "our fault")
+        raise _BrokenError(close_codes.DEFECT, "our fault")
 
 
 _EARS: Final = _Ears()
@@ -144,7 +143,7 @@ class Frames(WSProtocol):  # type: ignore[misc]  # a class of Cython, without ty
             _buffer_updated(self, size)
         except _BrokenError as error:
             handshake = self.transport.close_handshake
-            if handshake is not None and handshake.recv is not None and error.code != DEFECT:
+            if handshake is not None and handshake.recv is not None and error.code != close_codes.DEFECT:
                 wire.closed_before_it_broke(int(handshake.recv.code))
             wire.fail(error.code, error.reason)
         if began_s is not None:

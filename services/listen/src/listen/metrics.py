@@ -2,15 +2,12 @@
 
 from typing import Final, get_args
 
+from listen import close_codes
 from listen.audio_format import CODECS
 from listen.errors import Reason
 from listen.messages import ErrorCode, UsageState
 from servicekit.metrics import OTHER, Metrics
 
-CLOSE_CODES: Final = (
-    *(1000, 1002, 1003, 1006, 1007, 1009, 1011, 1012, 1013),
-    *(4400, 4401, 4403, 4404, 4409, 4429),
-)
 ACK_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.5, 5.0, 10.0, 30.0)
 
 
@@ -19,7 +16,9 @@ class ListenMetrics:
 
     def __init__(self, metrics: Metrics) -> None:
         codes = get_args(ErrorCode)
-        self.connections = metrics.gauge("connections", "Open sockets")
+        self.connections = metrics.gauge(
+            "connections", "Open sockets, whose clients were let in: what pods are scaled by"
+        )
         self.received = metrics.counters("messages_received_total", "Binary messages, by codec", codec=CODECS)
         self.rejected = metrics.counters(
             "messages_rejected_total", "Messages that were left out, by reason", reason=[*codes, OTHER]
@@ -27,7 +26,7 @@ class ListenMetrics:
         self.closes = metrics.counters(
             "closes_total",
             "Sockets that ended, by close code (1006: the client went)",
-            code=[*map(str, CLOSE_CODES), OTHER],
+            code=[*map(str, close_codes.ALL), OTHER],
         )
         self.refused = metrics.counters(
             "refused_total",
@@ -41,6 +40,10 @@ class ListenMetrics:
         )
         self.backpressure = metrics.counters(
             "backpressure_total", "Sockets that were not read for a while", action=["paused", "resumed"]
+        )
+        self.floods = metrics.counter(
+            "floods_total",
+            "Pauses of sockets that had the process work for so long that the others come first: not for Redis' sake",
         )
         self.redis_failures = metrics.counters(
             "redis_failures_total",

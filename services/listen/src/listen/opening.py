@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from audiocodec.adts import SAMPLE_RATES as ADTS_RATES
+from listen import close_codes
 from listen.audio_format import (
     AAC_PRE_SKIP,
     CODECS,
@@ -27,7 +28,6 @@ PRE_SKIP_LEAST: Final = 120
 """Of Opus: what its encoders look ahead at the least."""
 PRE_SKIP_MOST: Final = 65_535
 """OpusHead has 16 bits for it (RFC 7845 §5.1)."""
-NOT_SUPPORTED: Final = 1003
 EPOCH_DIGITS: Final = 15
 
 
@@ -57,7 +57,7 @@ def read_opening(query: Mapping[str, str], dialect: Dialect) -> Opening:
             400,
             "bad_parameter",
             f"`codec` must be one of {', '.join(CODECS)}",
-            close_code=NOT_SUPPORTED,
+            close_code=close_codes.NOT_SUPPORTED,
         )
     rate = _whole(query, "sample_rate", rate_default, RATE_LEAST, RATE_MOST)
     channels = _whole(query, "channels", "1", 1, 2)
@@ -67,7 +67,10 @@ def read_opening(query: Mapping[str, str], dialect: Dialect) -> Opening:
     elif codec == "aac":
         if rate not in ADTS_RATES:
             raise RefusedError(
-                400, "bad_parameter", f"`sample_rate` {rate}: AAC has it not", close_code=NOT_SUPPORTED
+                400,
+                "bad_parameter",
+                f"`sample_rate` {rate}: AAC has it not",
+                close_code=close_codes.NOT_SUPPORTED,
             )
         pre_skip = _whole(query, "pre_skip", str(AAC_PRE_SKIP), 0, PRE_SKIP_MOST)
     cid = query.get("conversation_id") or query.get("client_conversation_id") or None

@@ -40,6 +40,11 @@ class Places:
         return self._count
 
     @property
+    def admitted(self) -> int:
+        """Places whose client was let in."""
+        return self._admitted
+
+    @property
     def handshakes(self) -> int:
         """Places whose client is not known yet."""
         return self._count - self._admitted

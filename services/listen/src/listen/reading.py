@@ -6,7 +6,8 @@ frame is.
 """
 
 import asyncio
-from typing import ClassVar, Final
+from collections.abc import Callable
+from typing import Final
 
 READ_BYTES: Final = 32 * 1024
 """What one read takes at the most: bounds the parser's memory, and what comes after a pause."""
@@ -24,16 +25,37 @@ FRAME_MOST_S: Final = 0.0005
 """One frame counts for no more: what took longer was another process, or the collector."""
 
 
+def _uncounted() -> None:
+    """Nobody counts."""
+
+
+class Floods:
+    """All sockets of a process that rest: the more, the longer each of them does."""
+
+    def __init__(self, began: Callable[[], None] = _uncounted) -> None:
+        """`began` is called whenever a socket begins to rest."""
+        self.resting = 0
+        """How many do."""
+        self._began = began
+
+    def begin(self) -> None:
+        """One more rests."""
+        self.resting += 1
+        self._began()
+
+    def end(self) -> None:
+        """One goes on."""
+        self.resting -= 1
+
+
 class Reading:
     """Whether one connection is read, and how much at once."""
 
-    __slots__ = ("_ended_s", "_resting", "_spent_s", "_transport", "_wanted", "most_bytes")
+    __slots__ = ("_ended_s", "_floods", "_resting", "_spent_s", "_transport", "_wanted", "most_bytes")
 
-    resting: ClassVar[int] = 0
-    """Sockets that rest, in the whole process: the more, the longer each of them does."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, floods: Floods) -> None:
         """Of a connection that is not read."""
+        self._floods = floods
         self.most_bytes = READ_BYTES
         """What the next read may take."""
         self._transport = transport
@@ -71,16 +93,16 @@ class Reading:
     def _rest(self) -> None:
         if self._resting or self._transport.is_closing():
             return
-        rest_s = min(REST_MOST_S, self._spent_s * REST_TIMES * (1 + Reading.resting))
+        rest_s = min(REST_MOST_S, self._spent_s * REST_TIMES * (1 + self._floods.resting))
         self._resting = True
-        Reading.resting += 1
+        self._floods.begin()
         if self._wanted:
             self._transport.pause_reading()
         asyncio.get_running_loop().call_later(rest_s, self._rested)
 
     def _rested(self) -> None:
         self._resting = False
-        Reading.resting -= 1
+        self._floods.end()
         self._spent_s = 0.0
         if self._wanted and not self._transport.is_closing():
             self._transport.resume_reading()

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from typing import Final
 
 from audiobus import Conversation
-from listen import messages
+from listen import close_codes, messages
 from listen.admission import V1, Admission, Admitted, dialect, sees_only_sockets
 from listen.answer import refusal
 from listen.backend import Backend, now_ms
@@ -18,12 +18,11 @@ from listen.connection import Connection
 from listen.door import Door
 from listen.encoding import SocketEncoder
 from listen.errors import RefusedError
-from listen.frames import DEFECT
 from listen.handshake import Handshake
 from listen.settings import ListenSettings
 from listen.sockets import Sockets
 from listen.terms import Terms
-from listen.wire import TOO_BIG, Wire
+from listen.wire import Wire
 from servicekit.ids import new_conversation_id
 from servicekit.metrics import OTHER
 from servicekit.problem import identified, request_id
@@ -32,7 +31,6 @@ SOCKET: Final = "/v4/listen"
 WEB_SOCKET: Final = "/v4/web/listen"
 """Where the token may come in the first message."""
 FIRST_MESSAGE_S: Final = 5.0
-BAD_PARAMETER: Final = 4400
 
 
 class Reception:
@@ -82,7 +80,7 @@ class Reception:
         places.enter_context(self._sockets.place_of(uid, replaces=replaces))
         if (mismatch := admitted.opening.mismatch) is not None:
             visit.accept()  # whoever it is: this is told after the handshake
-            raise RefusedError(400, "bad_parameter", mismatch, close_code=BAD_PARAMETER)
+            raise RefusedError(400, "bad_parameter", mismatch, close_code=close_codes.BAD_PARAMETER)
         connection = self._connection(admitted, arrived_ms)
         self._sockets.begin(connection, visit.accept(), places.pop_all())
 
@@ -173,7 +171,7 @@ class _Visit:
         if self._wire is None and not sees_only_sockets(self.handshake):
             self._door.answer(refusal(500, message, code="internal"))
         else:
-            self._end(messages.error("internal", message), DEFECT)
+            self._end(messages.error("internal", message), close_codes.DEFECT)
 
     def _end(self, text: str, code: int) -> None:
         try:
@@ -202,7 +200,9 @@ class _Visit:
         """The client broke the WebSocket protocol before it said who it is."""
         if self._first is not None and not self._first.done():
             error = (
-                _too_big() if code == TOO_BIG else RefusedError(400, "bad_parameter", reason, close_code=code)
+                _too_big()
+                if code == close_codes.TOO_BIG
+                else RefusedError(400, "bad_parameter", reason, close_code=code)
             )
             self._first.set_exception(error)
         elif self._wire is not None:
@@ -220,5 +220,8 @@ class _LeftError(Exception):
 
 def _too_big() -> RefusedError:
     return RefusedError(
-        400, "too_big", f"a message has at most {messages.MAX_MESSAGE_BYTES} bytes", close_code=TOO_BIG
+        400,
+        "too_big",
+        f"a message has at most {messages.MAX_MESSAGE_BYTES} bytes",
+        close_code=close_codes.TOO_BIG,
     )

@@ -55,7 +55,7 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
         ),
         high_water.gate,
     )
-    families.connections.set_function(lambda: len(sockets))
+    families.connections.set_function(lambda: sockets.places.admitted)
     families.handshakes.set_function(lambda: sockets.places.handshakes)
     families.waiting_bytes.set_function(lambda: budget.held_bytes)
     families.waiting_limit_bytes.set(budget.limit_bytes)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from audiobus import Appended, Misplaced, Opened, Replaced, Standing, UserState
-from listen import messages
+from listen import close_codes, messages
 from listen.account import Account
 from listen.actions import Action, AskReason, Close, Encode, Open
 from listen.comeback import AT_ONCE_S, REDIS_AWAY_S, retry_after_ms
@@ -131,7 +131,7 @@ class Session:
                 recording, safe = self._opened_parts()
                 safe.finalize(recording.flush(now_ms, "more"), now_ms)
             case messages.CloseSession():
-                return self._end(now_ms, 1000, asks="end")
+                return self._end(now_ms, close_codes.DONE, asks="end")
         return self._advance(now_ms)
 
     def unreadable(self, code: int, reason: str, now_ms: int) -> list[Action]:
@@ -141,7 +141,7 @@ class Session:
     def disconnected(self, now_ms: int) -> list[Action]:
         """The client has left. What it sent is still brought into Redis; nothing is asked for: it may come back."""
         self._out.gone = True
-        return self._end(now_ms, 1006)
+        return self._end(now_ms, close_codes.LEFT)
 
     # -- events: the shell -------------------------------------------------------------------------------------------
 
@@ -161,21 +161,23 @@ class Session:
 
     def leave(self, now_ms: int) -> list[Action]:
         """This server shuts down: everything is made safe, and the socket closed with 1012."""
-        return self._end(now_ms, 1012)
+        return self._end(now_ms, close_codes.RESTART)
 
     def give_up(self) -> list[Action]:
         """This server cannot wait any longer: what is not acked is the client's to send again."""
-        return self.refused("unavailable", 1012, "not everything could be made safe in time: resume")
+        return self.refused(
+            "unavailable", close_codes.RESTART, "not everything could be made safe in time: resume"
+        )
 
     def superseded(self, now_ms: int) -> list[Action]:
         """A newer socket of this process has come for the conversation, and waits until what came here is safe."""
         if not self._parting.ending:
             self._out.say(messages.error("replaced", REPLACED))
-        return self._end(now_ms, 4409)
+        return self._end(now_ms, close_codes.REPLACED)
 
     def broke(self, incident: str) -> list[Action]:
         """A defect of ours: the socket cannot go on."""
-        return self.refused("internal", 1011, f"our fault; incident {incident}")
+        return self.refused("internal", close_codes.DEFECT, f"our fault; incident {incident}")
 
     def encoded(self, result: Encoded, now_ms: int) -> list[Action]:
         """The answer to `Encode`."""
@@ -230,7 +232,7 @@ class Session:
     def stale(self) -> list[Action]:
         """The answer to `Open`: a socket that came later owns the conversation."""
         if self._safe is not None:
-            return self.refused("replaced", 4409, REPLACED)
+            return self.refused("replaced", close_codes.REPLACED, REPLACED)
         # Whoever is alive comes again, and is the newest then; for a client that gave up there is nobody to tell.
         return self._try_later("another socket has come meanwhile", AT_ONCE_S)
 
@@ -384,7 +386,7 @@ class Session:
     def _try_later(self, message: str, span_s: tuple[int, int]) -> list[Action]:
         self._opening = False
         self._out.say(messages.error("unavailable", message, retry_after_ms(span_s, self._terms.owner)))
-        return self._close(1013)
+        return self._close(close_codes.TRY_LATER)
 
     def _opened_parts(self) -> tuple[Recording, Safekeeping]:
         """What an open session consists of. Only events that come while it is open ask for it."""

@@ -24,12 +24,12 @@ CHANNEL_BYTES: Final = (1, 2)
 """Near and far."""
 SILENCE_MS: Final = 2_000
 """After this much silence on the line the encoder gives out what it holds back."""
+STALLED_MS: Final = 10_000
+"""As `SILENCE_MS`, where one of two channels is still waited for."""
 PIECE_BYTES: Final = 200
 """What is noted of a message, or of a place in it."""
 STRETCH_BYTES: Final = 2_000
 """What an encoder's life needs, however little it takes: a client may begin one with every mark."""
-STALLED_MS: Final = 10_000
-"""The same, where one channel is still waited for."""
 
 
 class TranscodeLane:

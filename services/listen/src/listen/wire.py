@@ -16,9 +16,10 @@ from typing import Any, Final, Protocol, cast
 
 from picows import WSListener, WSMsgType, WSTransport
 
+from listen import close_codes
 from listen.frames import Deaf, Frames, Line
 from listen.messages import KEEPALIVE_S, MAX_MESSAGE_BYTES
-from listen.reading import Reading
+from listen.reading import Floods, Reading
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +34,6 @@ DEAF_AFTER_PINGS: Final = 2
 MESSAGE_BYTES_LIMIT: Final = MAX_MESSAGE_BYTES + 1
 """With the channel byte. The session looks closer."""
 
-PROTOCOL_ERROR: Final = 1002
-NOT_UTF8: Final = 1007
-TOO_BIG: Final = 1009
-LEFT: Final = 1006
-"""Never sent: the client has left, or is cut off."""
 CODES_LEAST: Final = 1000
 CODES_MOST: Final = 4999
 CODES_RESERVED: Final = frozenset({1004, 1005, 1006, *range(1015, 3000)})
@@ -93,7 +89,9 @@ class Wire(WSListener):
         "receiver",
     )
 
-    def __init__(self, transport: asyncio.Transport, receiver: Receiver, now_s: float) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, receiver: Receiver, now_s: float, floods: Floods
+    ) -> None:
         """The wire over a connection that is not read: call `accept`, and then `resume`."""
         self.receiver = receiver
         self.heard = False
@@ -102,7 +100,7 @@ class Wire(WSListener):
         """When something came last, as far as the sweeps know."""
         self.frames = 0
         """How many have come."""
-        self.reading = Reading(transport)
+        self.reading = Reading(transport, floods)
         self._transport = transport
         self._ws: WSTransport | None = None
         self._pinged_s = now_s
@@ -157,7 +155,7 @@ class Wire(WSListener):
         """Sends a close, after what was sent before, and waits for the client's; not for longer than it may take."""
         if self._over or self._closing or self._ws is None:
             return
-        if code == LEFT:
+        if code == close_codes.LEFT:
             self.abort()
             return
         self._closing = True
@@ -252,7 +250,7 @@ class Wire(WSListener):
         kind = frame.msg_type
         self.frames += 1
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
-            self.fail(PROTOCOL_ERROR, "a reserved bit is set, and no extension was agreed on")
+            self.fail(close_codes.PROTOCOL_ERROR, "a reserved bit is set, and no extension was agreed on")
         elif self._direct and kind is _BINARY and frame.fin:
             self.receiver.binary(frame.get_payload_as_bytes())
         elif not self._broken:
@@ -316,7 +314,7 @@ class Wire(WSListener):
         """Puts fragments together (RFC 6455 §5.4)."""
         parts = self._parts
         if (kind is _CONTINUATION) != (parts is not None):
-            self.fail(PROTOCOL_ERROR, "fragments out of order")
+            self.fail(close_codes.PROTOCOL_ERROR, "fragments out of order")
         elif parts is None and final:
             self._arrived(kind, payload)
         else:
@@ -325,7 +323,7 @@ class Wire(WSListener):
                 self._kind = kind
                 self._direct = False
             if len(parts) + len(payload) > MESSAGE_BYTES_LIMIT:
-                self.fail(TOO_BIG, f"over {MAX_MESSAGE_BYTES} bytes")
+                self.fail(close_codes.TOO_BIG, f"over {MAX_MESSAGE_BYTES} bytes")
                 return
             parts += payload
             if final:
@@ -351,7 +349,7 @@ class Wire(WSListener):
             try:
                 text = payload.decode()
             except UnicodeDecodeError:
-                self.fail(NOT_UTF8, "a text message must be UTF-8")
+                self.fail(close_codes.BAD_DATA, "a text message must be UTF-8")
                 return
             self.receiver.text(text)
 
@@ -359,7 +357,7 @@ class Wire(WSListener):
         """The client's close: answered, and the connection ended (RFC 6455 §5.5.1, §7.1.1)."""
         code = int.from_bytes(payload[:2]) if payload else CODES_LEAST
         if not CODES_LEAST <= code <= CODES_MOST or code in CODES_RESERVED:
-            self.fail(PROTOCOL_ERROR, "no close code")
+            self.fail(close_codes.PROTOCOL_ERROR, "no close code")
             return
         if not self._closing and self._ws is not None:
             self._ws.send_close(cast("Any", code))

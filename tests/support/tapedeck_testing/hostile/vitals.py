@@ -13,7 +13,8 @@ import psutil  # type: ignore[import-untyped] # it ships no types
 from tapedeck_testing.hostile.peer import Peer
 
 MIB: Final = 1024 * 1024
-WATCHED: Final = ("tapedeck_connections", "tapedeck_event_loop_tasks")
+SOCKETS: Final = ("tapedeck_connections", "tapedeck_handshakes")
+TASKS: Final = "tapedeck_event_loop_tasks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Vitals:
     """Open ones, without the connections to Redis: that pool grows under load and is kept."""
     threads: int
     connections: int
-    """Open sockets, as its own metric says."""
+    """Open sockets and handshakes, as its own metrics say."""
     tasks: int
     """Tasks of its event loop."""
 
@@ -44,8 +45,8 @@ async def look(pid: int, admin_port: int, *, redis_port: int | None = None) -> V
             memory_bytes=process.memory_info().rss,
             descriptors=descriptors,
             threads=process.num_threads(),
-            connections=int(said["tapedeck_connections"]),
-            tasks=int(said["tapedeck_event_loop_tasks"]),
+            connections=int(sum(said.get(name, 0) for name in SOCKETS)),
+            tasks=int(said[TASKS]),
         )
 
 
@@ -54,7 +55,7 @@ async def _metrics(admin_port: int) -> dict[str, float]:
         await peer.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         heard = await peer.ending()
     pairs = (line.rpartition(" ") for line in heard.body.decode().splitlines())
-    return {name: float(value) for name, _, value in pairs if name in WATCHED}
+    return {name: float(value) for name, _, value in pairs if name in (*SOCKETS, TASKS)}
 
 
 def forget_peak(pid: int) -> None:

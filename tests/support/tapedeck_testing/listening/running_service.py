@@ -96,9 +96,9 @@ class Service:
                     await asyncio.sleep(0.02)
 
     async def until_empty(self) -> None:
-        """Until no socket is open."""
+        """Until no socket is open, nor a handshake under way."""
         async with asyncio.timeout(10):
-            while (await self.metrics())["tapedeck_connections"]:
+            while any([(said := await self.metrics())["tapedeck_connections"], said["tapedeck_handshakes"]]):
                 await asyncio.sleep(0.02)
 
     async def metrics(self) -> dict[str, float]:
