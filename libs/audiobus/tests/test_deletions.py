@@ -2,16 +2,16 @@
 
 import pytest
 
-from audiobus import Bus, Conversation, ConversationGone, Cut, CutStands, EntryId, PreRoll
+from audiobus import Bus, Conversation, ConversationGone, Cut, CutStands, EntryId, NameGone, PreRoll
+from audiobus.answers import Marks
 from audiobus.census import Balance, exact
 from audiobus.deletions import (
     KEPT_MS,
-    Marks,
     discard,
     emptied,
     expunge,
     gone,
-    marks,
+    names_gone,
     set_tombstone,
     set_user_tombstone,
     sweep,
@@ -51,6 +51,10 @@ async def bury(bus, conversation, offset: int) -> None:
     )
 
 
+def counted(entries) -> dict[EntryId, int]:
+    return {entry.id: entry.counted_samples for entry in entries}
+
+
 @pytest.fixture
 async def recorded(bus, recorder, conversation):
     """Chunks of 100 ms that end at 100 to 600: the first is stored, two are dead letters, three wait."""
@@ -68,19 +72,19 @@ async def recorded(bus, recorder, conversation):
 
 
 async def test_marks(bus, conversation, now_ms):
-    assert await marks(bus, conversation) == Marks(deleted=False, before_ms=0)
+    assert await bus.marks(conversation) == Marks(deleted=False, before_ms=0)
     assert await set_user_tombstone(bus, conversation.uid, now_ms) == now_ms
     assert await set_user_tombstone(bus, conversation.uid, now_ms - 5) == now_ms
     assert await set_user_tombstone(bus, conversation.uid, now_ms + 5) == now_ms + 5
-    assert await marks(bus, conversation) == Marks(deleted=False, before_ms=now_ms + 5)
+    assert await bus.marks(conversation) == Marks(deleted=False, before_ms=now_ms + 5)
     await set_tombstone(bus, conversation, now_ms)
-    assert await marks(bus, conversation) == Marks(deleted=True, before_ms=now_ms + 5)
-    assert await marks(bus, Conversation("user-2", conversation.cid)) == Marks(deleted=False, before_ms=0)
+    assert await bus.marks(conversation) == Marks(deleted=True, before_ms=now_ms + 5)
+    assert await bus.marks(Conversation("user-2", conversation.cid)) == Marks(deleted=False, before_ms=0)
     for key in (bus.keys.tomb(conversation), bus.keys.user_tomb(conversation.uid)):
         assert 0 < await bus.command("PTTL", key) <= KEPT_MS
     await bus.command("SET", bus.keys.user_tomb(conversation.uid), "soon")
     with pytest.raises(BadEntryError, match="no time"):
-        await marks(bus, conversation)
+        await bus.marks(conversation)
 
 
 async def test_nothing_is_swept_without_a_tombstone(recorded, bus, conversation, now_ms):
@@ -165,7 +169,7 @@ async def test_discarding_a_dead_letter(recorded, bus, conversation):
 
 async def test_expunging_what_came_first_settles_it(recorded, bus, conversation, now_ms):
     cut = await write_cut(bus, conversation, 400)
-    entries = await bus.read(conversation, count=2)
+    entries = counted(await bus.read(conversation, count=2))
     what = {"cut": cut.encode(), "name": NAME, "preroll": True, "now_ms": now_ms}
     assert await expunge(bus, conversation, entries, **{**what, "cut": None}) is None  # another cut stands
     assert await exact(bus, conversation) == balance(600, 100, 300, 200, 0)
@@ -177,17 +181,19 @@ async def test_expunging_what_came_first_settles_it(recorded, bus, conversation,
     assert (state.settled, state.cut, state.preroll) == (EntryId(recorded.epoch, 400), None, None)
     assert await gone(bus, conversation) == {NAME: now_ms}
     assert not await finish(bus, conversation, cut, 9_600)
+    # Whoever looks deletes what lies under that name, so nothing else may.
+    assert await bus.cut(conversation, cut, settled=state.settled) == NameGone()
 
 
 async def test_expunging_from_the_middle_settles_nothing(recorded, bus, conversation, now_ms):
-    entries = (await bus.read(conversation, count=10))[1:2]
+    entries = counted((await bus.read(conversation, count=10))[1:2])
     what = {"cut": None, "name": "", "preroll": False, "now_ms": now_ms}
     assert await expunge(bus, conversation, entries, **what) == 4_800
     state = await bus.state(conversation)
     assert (state.settled, state.preroll is None) == (EntryId(recorded.epoch, 100), False)
     rest = await bus.read(conversation, count=10)
     assert [entry.id.offset for entry in rest] == [200, 600]
-    assert await expunge(bus, conversation, rest, **what) == 9_600
+    assert await expunge(bus, conversation, counted(rest), **what) == 9_600
     assert (await bus.state(conversation)).settled == EntryId(recorded.epoch, 600)
     assert await exact(bus, conversation) == balance(600, 100, 0, 200, 300)
     assert await gone(bus, conversation) == {}
@@ -202,6 +208,19 @@ async def test_objects_that_are_deleted_are_counted_once(recorded, bus, conversa
     # Redis knows of 3,800 samples more: what was stored before it knew the conversation was never received.
     assert await unstore(bus, conversation, {"an older one": 99_000}, now_ms) == 3_800
     assert (await exact(bus, conversation)).difference == 0
+
+
+async def test_names_that_were_seen_to_stay_noted(recorded, bus, conversation, now_ms):
+    other = NAME.replace("2.000", "2.001")
+    assert not (await bus.state(conversation)).gone
+    await unstore(bus, conversation, {NAME: 0}, now_ms)
+    await unstore(bus, conversation, {other: 0}, now_ms + 1)
+    assert (await bus.state(conversation)).gone
+    assert await names_gone(bus, conversation, {NAME: now_ms, other: now_ms}) == 1
+    assert await gone(bus, conversation) == {NAME: 0, other: now_ms + 1}
+    assert (await bus.state(conversation)).gone
+    assert await names_gone(bus, conversation, {other: now_ms + 1}) == 0
+    assert not (await bus.state(conversation)).gone
 
 
 async def test_objects_of_a_conversation_that_is_forgotten_are_noted(bus, conversation, now_ms):
@@ -245,7 +264,7 @@ async def test_deleting_goes_on_when_memory_is_full(server, request, recorder_on
             await set_user_tombstone(bus, "user-1", now_ms)
             first = await bus.read(conversation, count=2)
             how = {"cut": cut.encode(), "name": NAME, "preroll": True, "now_ms": now_ms}
-            assert await expunge(bus, conversation, first, **how) == 4_800
+            assert await expunge(bus, conversation, counted(first), **how) == 4_800
             assert await discard(bus, conversation, EntryId(opened.epoch, 200), now_ms) == 4_800
             assert await unstore(bus, conversation, {"name": 1}, now_ms) == 0
             await set_tombstone(bus, conversation, now_ms)

@@ -53,7 +53,7 @@ class Stepped:
 
 
 BUS = (
-    "state read cut finish bury forget take_lease release_lease tombstone user_settings buffered "
+    "state read cut finish bury forget take_lease release_lease marks user_settings buffered "
     "note_live note_not_live used look_up_user command"
 )
 STORE = "put get get_range head delete"

@@ -25,7 +25,7 @@ class Noted:
 
     def __getattr__(self, name):
         found = getattr(self._real, name)
-        if name not in {"put", "delete", "tombstone", "finish"}:
+        if name not in {"put", "delete", "marks", "finish"}:
             return found
 
         async def noted(*args, **kwargs):
@@ -70,7 +70,7 @@ async def test_the_entries_go_only_after_the_object_is_there(bus, store, prepare
     calls: list[str] = []
     outcome = await store_then_finish(Noted(bus, calls), Noted(store, calls), prepared, clock())
     assert outcome is Outcome.STORED
-    assert calls == ["tombstone", "put", "tombstone", "finish"]
+    assert calls == ["marks", "put", "marks", "finish"]
     assert len(await packets_of(store)) == 250
     assert (await bus.state(prepared.conversation)).settled == prepared.cut.last_id
 

@@ -47,7 +47,7 @@ class Gated:
 GATES = [
     *((name, on_store, after) for name, on_store in [("put", True)] for after in (False, True)),
     *((name, False, after) for name in ("state", "read", "cut", "finish") for after in (False, True)),
-    *(("tombstone", False, after) for after in (False, True)),
+    *(("marks", False, after) for after in (False, True)),
 ]
 
 

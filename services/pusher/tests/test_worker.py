@@ -219,8 +219,9 @@ async def test_what_is_deleted_while_it_is_put_does_not_stay(
 
     await new_worker(DeletedMeanwhile()).drain(device.conversation)
     assert [info async for info in memory_store.list("")] == []
-    # Neither is it settled: whoever deletes it clears the buffer.
-    assert (await state_of()).cut is not None
+    state = await state_of()
+    assert (state.cut, state.stored_samples) == (None, 0)
+    assert state.deleted_samples == state.received_samples > 0
 
 
 async def test_it_ends_between_two_batches_when_asked_to(

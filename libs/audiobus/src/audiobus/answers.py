@@ -1,8 +1,18 @@
 """What the scripts answer, as types."""
 
 from dataclasses import dataclass
+from typing import Any, Self
 
+from audiobus.conversation import Conversation
 from audiobus.entry_id import EntryId
+from audiobus.errors import (
+    BadEntryError,
+    BusContractError,
+    ConversationDeletedError,
+    FormatMismatchError,
+    MergingError,
+    StaleSocketError,
+)
 from audiobus.position import Position
 
 
@@ -108,6 +118,69 @@ class SettledMoved:
 @dataclass(frozen=True, slots=True)
 class ConversationGone:
     """A tombstone stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class NameGone:
+    """An object of that name was deleted, or must not stay: whoever looks here deletes what lies under it. Take another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What is deleted of a conversation."""
+
+    deleted: bool
+    """All of it: a tombstone stands."""
+    before_ms: int
+    """What was recorded before this, unix ms: its user deleted what they had. 0 where they did not."""
+
+    @classmethod
+    def from_values(cls, tomb: bytes | None, before: bytes | None) -> Self:
+        """From the two keys.
+
+        Raises:
+            BadEntryError: a user's tombstone that is no time.
+        """
+        try:
+            return cls(tomb is not None, int(before or 0))
+        except ValueError as error:
+            raise BadEntryError(f"tombstone of a user: {before!r} is no time") from error
+
+
+def read_open_answer(conversation: Conversation, answer: Any) -> Opened:
+    """The answer of the open script as a type. Errors as for `Bus.open`."""
+    match answer:
+        case [b"resumed", epoch, offset, pos, _received, settled, used, used_was]:
+            return Opened(
+                epoch=int(epoch),
+                resumed=True,
+                offset=int(offset),
+                position=Position.parse_or_none(pos),
+                previous_offset=None,
+                settled=EntryId.parse_or_none(settled),
+                used=used,
+                used_was=used_was,
+            )
+        case [b"fresh", epoch, former, _received, used_was]:
+            return Opened(
+                epoch=int(epoch),
+                resumed=False,
+                offset=0,
+                position=None,
+                previous_offset=None if former is None else int(former),
+                settled=None,
+                used_was=used_was,
+            )
+        case [b"deleted"]:
+            raise ConversationDeletedError(f"{conversation.tag} is deleted")
+        case [b"merging", target]:
+            raise MergingError(target.decode())
+        case [b"stale", _owner]:
+            raise StaleSocketError(f"{conversation.tag} is owned by a socket that arrived later")
+        case [b"format", recorded]:
+            raise FormatMismatchError(recorded.decode() if recorded else "nothing known")
+        case other:
+            raise BusContractError(f"open answered {other!r}")
 
 
 def stored_offset(epoch: int, settled: EntryId | None, dead_offset: int | None) -> int:

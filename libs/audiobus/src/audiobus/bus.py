@@ -12,12 +12,15 @@ from audiobus.answers import (
     Asked,
     ConversationGone,
     CutStands,
+    Marks,
     Misplaced,
+    NameGone,
     Opened,
     OtherCutStands,
     Replaced,
     SettledMoved,
     Standing,
+    read_open_answer,
 )
 from audiobus.append import AppendAnswer, AppendRequest, read_append_answer
 from audiobus.connection import Client, is_cluster, open_client, translated
@@ -25,16 +28,9 @@ from audiobus.conversation import Conversation
 from audiobus.cut import Cut
 from audiobus.entry import Entry
 from audiobus.entry_id import EntryId
-from audiobus.errors import (
-    BusContractError,
-    ConversationDeletedError,
-    FormatMismatchError,
-    MergingError,
-    StaleSocketError,
-)
+from audiobus.errors import BusContractError
 from audiobus.keys import Keys
 from audiobus.letter import encode_letter
-from audiobus.position import Position
 from audiobus.redis_clock import RedisClock
 from audiobus.script import Argument, script
 from audiobus.state import STATE_FIELDS, ConversationState, PreRoll
@@ -143,38 +139,7 @@ class Bus:
         ]
         # What it answers to be there is acknowledged with that, also what another socket appended and no replica has confirmed yet.
         answer = await script("open").run(self.client, keys, args, wait_replicas=self.wait_replicas)
-        match answer:
-            case [b"resumed", epoch, offset, pos, _received, settled, used, used_was]:
-                return Opened(
-                    epoch=int(epoch),
-                    resumed=True,
-                    offset=int(offset),
-                    position=Position.parse_or_none(pos),
-                    previous_offset=None,
-                    settled=EntryId.parse_or_none(settled),
-                    used=used,
-                    used_was=used_was,
-                )
-            case [b"fresh", epoch, former, _received, used_was]:
-                return Opened(
-                    epoch=int(epoch),
-                    resumed=False,
-                    offset=0,
-                    position=None,
-                    previous_offset=None if former is None else int(former),
-                    settled=None,
-                    used_was=used_was,
-                )
-            case [b"deleted"]:
-                raise ConversationDeletedError(f"{conversation.tag} is deleted")
-            case [b"merging", target]:
-                raise MergingError(target.decode())
-            case [b"stale", _owner]:
-                raise StaleSocketError(f"{conversation.tag} is owned by a socket that arrived later")
-            case [b"format", recorded]:
-                raise FormatMismatchError(recorded.decode() if recorded else "nothing known")
-            case other:
-                raise BusContractError(f"open answered {other!r}")
+        return read_open_answer(conversation, answer)
 
     async def append(self, request: AppendRequest) -> AppendAnswer:
         """Appends one chunk by itself. Services append through `audiobus.writer.Writer`, which groups."""
@@ -268,6 +233,19 @@ class Bus:
         """Whether the conversation is deleted."""
         return bool(await self.command("EXISTS", self.keys.tomb(conversation)))
 
+    async def marks(self, conversation: Conversation) -> Marks:
+        """What is deleted of the conversation, as of now. Whoever cannot know it must not put.
+
+        Raises:
+            BadEntryError: a user's tombstone that is no time.
+        """
+        tomb, before = self.keys.tomb(conversation), self.keys.user_tomb(conversation.uid)
+        if isinstance(self.client, RedisCluster):  # in two slots
+            found = [await self.command("GET", tomb), await self.command("GET", before)]
+        else:
+            found = await self.command("MGET", tomb, before)
+        return Marks.from_values(*found)
+
     async def user_settings(self, uid: str) -> dict[str, str]:
         """What is set for the user: `protection`, `store_audio`, `daily_limit_ms`; missing where nothing is."""
         rows = await self.command("HGETALL", self.keys.user(uid))
@@ -296,7 +274,7 @@ class Bus:
 
     async def cut(
         self, conversation: Conversation, cut: Cut, *, settled: EntryId | None, replaces: bytes | None = None
-    ) -> CutStands | OtherCutStands | SettledMoved | ConversationGone:
+    ) -> CutStands | OtherCutStands | SettledMoved | ConversationGone | NameGone:
         """Writes down the next batch.
 
         Args:
@@ -305,8 +283,8 @@ class Bus:
             settled: the settled id as it was read together with the buffer.
             replaces: the cut that stands and gives way (its name was taken by other audio).
         """
-        keys = [self.keys.conv(conversation), self.keys.tomb(conversation)]
-        args: list[Argument] = [str(settled) if settled else "", replaces or b"", cut.encode()]
+        keys = [self.keys.conv(conversation), self.keys.tomb(conversation), self.keys.gone(conversation)]
+        args: list[Argument] = [str(settled) if settled else "", replaces or b"", cut.encode(), cut.name]
         match await script("cut").run(self.client, keys, args, wait_replicas=self.wait_replicas):
             case [b"ok"]:
                 return CutStands()
@@ -316,6 +294,8 @@ class Bus:
                 return SettledMoved(EntryId.parse_or_none(moved))
             case [b"deleted"]:
                 return ConversationGone()
+            case [b"name"]:
+                return NameGone()
             case other:
                 raise BusContractError(f"cut answered {other!r}")
 

@@ -4,15 +4,13 @@ Owns the moves to `deleted` (see `census`): each is one script, safe to repeat, 
 deleted by others; here they are noted and counted. Nothing here retries.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from redis.asyncio import RedisCluster
-
+from audiobus.answers import Marks
 from audiobus.bus import ENDS_KEPT_MS, Bus
 from audiobus.conversation import Conversation
-from audiobus.entry import Entry
 from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError, BusContractError
 from audiobus.letters_cut import decode_letters_cut, first_offsets, letters_of, standing
@@ -20,16 +18,6 @@ from audiobus.script import Argument, script
 
 KEPT_MS: Final = 30 * 24 * 3_600_000
 """Tombstones, and the names of deleted objects, stand so long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Marks:
-    """What is deleted of a conversation."""
-
-    deleted: bool
-    """All of it: a tombstone stands."""
-    before_ms: int
-    """What was recorded before this, unix ms: its user deleted what they had. 0 where they did not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +60,8 @@ async def set_user_tombstone(bus: Bus, uid: str, before_ms: int) -> int:
 
 
 async def marks(bus: Bus, conversation: Conversation) -> Marks:
-    """What is deleted of the conversation, as of now.
-
-    Raises:
-        BusUnavailableError: Redis does not answer: whoever is about to put must not.
-        BadEntryError: a user's tombstone that is no time.
-    """
-    tomb, before = bus.keys.tomb(conversation), bus.keys.user_tomb(conversation.uid)
-    if isinstance(bus.client, RedisCluster):
-        found = [await bus.command("GET", tomb), await bus.command("GET", before)]  # in two slots
-    else:
-        found = await bus.command("MGET", tomb, before)
-    try:
-        return Marks(found[0] is not None, int(found[1] or 0))
-    except ValueError as error:
-        raise BadEntryError(f"tombstone of a user: {found[1][:60]!r} is no time") from error
+    """`Bus.marks`."""
+    return await bus.marks(conversation)
 
 
 async def sweep(bus: Bus, conversation: Conversation, now_ms: int) -> Swept | None:
@@ -116,7 +91,7 @@ async def emptied(bus: Bus, conversation: Conversation) -> int:
 async def expunge(
     bus: Bus,
     conversation: Conversation,
-    entries: Sequence[Entry],
+    entries: Mapping[EntryId, int],
     *,
     cut: bytes | None,
     name: str,
@@ -127,7 +102,7 @@ async def expunge(
 
     Args:
         conversation: whose buffer.
-        entries: in order; none where only the pre-roll goes.
+        entries: in order, each with its `counted_samples`; none where only the pre-roll goes, and the cut stays.
         cut: the cut that stands, as it was read: it is dropped with them, and cut anew without them.
         name: of that cut's object. It may be in the bucket, or get there: it is noted among the `gone` ones.
         preroll: drop what was kept for the next batch, too.
@@ -135,8 +110,8 @@ async def expunge(
     """
     keys = [bus.keys.conv(conversation), bus.keys.audio(conversation), bus.keys.gone(conversation)]
     args: list[Argument] = [cut or b"", name, now_ms, KEPT_MS, "1" if preroll else "0"]
-    for entry in entries:
-        args += [str(entry.id), entry.counted_samples]
+    for entry_id, samples in entries.items():
+        args += [str(entry_id), samples]
     match await script("expunge").run(bus.client, keys, args):
         case [b"ok", samples]:
             return int(samples)
@@ -195,7 +170,7 @@ async def unstore(bus: Bus, conversation: Conversation, objects: Mapping[str, in
 
 
 async def gone(bus: Bus, conversation: Conversation) -> dict[str, int]:
-    """The names that must not be in the bucket, and since when, unix ms.
+    """The names that must not be in the bucket, and since when, unix ms; 0 where that was seen to (`names_gone`).
 
     Raises:
         BadEntryError: a time that is none.
@@ -206,3 +181,12 @@ async def gone(bus: Bus, conversation: Conversation) -> dict[str, int]:
         return {name.decode(): int(at_ms) for name, at_ms in pairs}
     except ValueError as error:
         raise BadEntryError(f"deleted objects: {error}") from error
+
+
+async def names_gone(bus: Bus, conversation: Conversation, names: Mapping[str, int]) -> int:
+    """These names, with the times of `gone`, are in no bucket, and no put of them can be under way. How many others are left."""
+    keys = [bus.keys.conv(conversation), bus.keys.gone(conversation)]
+    args: list[Argument] = []
+    for name, at_ms in names.items():
+        args += [name, at_ms]
+    return int(await script("names_gone").run(bus.client, keys, args))

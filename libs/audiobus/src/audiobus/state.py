@@ -12,7 +12,7 @@ from audiobus.position import Position
 STATE_FIELDS: Final = (
     "owner", "newest", "format", "settled", "cut", "preroll", "pos",
     "in", "out", "dead", "last_ms", "flush", "flush_reason", "merging", "closed", "deleted",
-    "again",
+    "again", "gone",
 )  # fmt: skip
 """The fields of one `HMGET`, in the order of `ConversationState.from_values`."""
 
@@ -63,6 +63,8 @@ class ConversationState(msgspec.Struct, frozen=True):
     """Audio that was received and then deleted on purpose, wherever it lay, at 48 kHz."""
     again: bytes | None = None
     """Stands as long as a dead letter may be marked for another try (`dead_letters.none_left`)."""
+    gone: bool = False
+    """Names of objects that were deleted, or must not stay, have to be seen to (`deletions.gone`)."""
 
     @property
     def exists(self) -> bool:
@@ -100,6 +102,7 @@ class ConversationState(msgspec.Struct, frozen=True):
             closed,
             deleted,
             again,
+            gone,
         ) = values
         try:
             return cls(
@@ -120,6 +123,7 @@ class ConversationState(msgspec.Struct, frozen=True):
                 closed=int(closed) if closed else None,
                 deleted_samples=int(deleted or 0),
                 again=again or None,
+                gone=bool(gone),
             )
         except (ValueError, msgspec.DecodeError) as error:
             raise BadEntryError(f"conversation hash: {error}") from error

@@ -8,6 +8,7 @@ is looked into before such a cut is put there.
 """
 
 from collections import OrderedDict
+from collections.abc import Container
 from typing import Final
 
 from audiobus.conversation import Conversation
@@ -64,9 +65,15 @@ class AlreadyStored:
         return all(known[bucket] for bucket in self._buckets.to_ask(conversation))
 
     async def between(
-        self, conversation: Conversation, replication_id: str, start_ms: int, end_ms: int
+        self,
+        conversation: Conversation,
+        replication_id: str,
+        start_ms: int,
+        end_ms: int,
+        *,
+        without: Container[str] = (),
     ) -> tuple[Stored, ...]:
-        """The bytes of this conversation that objects of this time hold.
+        """The bytes of this conversation that objects of this time hold, those of the names `without` left out.
 
         Raises:
             StoreError: a bucket cannot be asked; nothing may be cut then.
@@ -75,7 +82,7 @@ class AlreadyStored:
         ranges: list[Stored] = []
         for bucket in self._buckets.to_ask(conversation):
             try:
-                ranges += await self._ask(bucket, conversation, replication_id, start_ms, end_ms)
+                ranges += await self._ask(bucket, conversation, replication_id, start_ms, end_ms, without)
             except StoreError:
                 if bucket is not self._buckets.first or not self._buckets.second_serves:
                     raise
@@ -92,7 +99,10 @@ class AlreadyStored:
         replication_id: str,
         start_ms: int,
         end_ms: int,
+        without: Container[str],
     ) -> tuple[Stored, ...]:
-        found = await stored_between(bucket, self._keys.ring(), conversation, start_ms, end_ms)
+        found = await stored_between(
+            bucket, self._keys.ring(), conversation, start_ms, end_ms, without=without
+        )
         self._passed[bucket].note(conversation, replication_id, found.last_ms)
         return found.ranges

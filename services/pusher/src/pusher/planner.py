@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
 from audiobus.cut import VERSION, Cut, Stored
+from audiobus.deletions import gone
 from audiobus.state import ConversationState
 from audiostore.names import BatchName
 from pusher.already_stored import AlreadyStored
@@ -142,7 +143,9 @@ class Planner:
             if known or (asked and asked[0] <= start_ms and end_ms <= asked[1]):
                 return decision, _needed(exclude, buffer.arrived[: decision.count])
             asked = (min(asked[0], start_ms), max(asked[1], end_ms)) if asked else (start_ms, end_ms)
-            exclude = await self._already_stored.between(conversation, history, *asked)
+            # What lies under these names is about to be deleted.
+            without = await gone(self._bus, conversation) if state.gone else {}
+            exclude = await self._already_stored.between(conversation, history, *asked, without=without)
 
     async def _protection(self, conversation: Conversation) -> str:
         settings = await self._bus.user_settings(conversation.uid)

@@ -12,7 +12,9 @@ from enum import Enum, auto
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
 from audiobus.cut import Cut
-from audiostore.errors import AlreadyExistsError, NotFoundError
+from audiobus.deletions import gone
+from audiostore.batch import Batch
+from audiostore.errors import AlreadyExistsError, NotFoundError, TransientStoreError
 from audiostore.key_ring import KeyRing
 from audiostore.sealing import MAGIC
 from audiostore.store import Store
@@ -36,6 +38,8 @@ class Outcome(Enum):
     """The name holds other runs: the cut needs another name."""
     DELETED = auto()
     """A tombstone stands: nothing stays in the bucket."""
+    MARKED = auto()
+    """Its user has deleted what they recorded up to now: the buffer must be cleared first. The cut stands, its object may be there."""
     OVERTAKEN = auto()
     """The cut no longer stands: somebody else has finished it."""
 
@@ -51,6 +55,8 @@ class Prepared:
     built: Built
     ring: KeyRing
     """Opens an object that has the name already."""
+    before_ms: int = 0
+    """The user's tombstone by which the buffer was cleared before, unix ms; 0 for none."""
     look_first: bool = False
     """Nobody could look, before the cut, what lies in this bucket: it may hold the same audio, perhaps under other names."""
 
@@ -64,7 +70,7 @@ async def store_then_finish(bus: Bus, store: Store, prepared: Prepared, now_ms: 
         BusUnavailableError: it may be settled or not; do the same again.
     """
     outcome = await _store(bus, store, prepared)
-    if outcome in (Outcome.TAKEN, Outcome.DELETED):
+    if outcome in (Outcome.TAKEN, Outcome.DELETED, Outcome.MARKED):
         return outcome
     built = prepared.built
     finished = await bus.finish(
@@ -86,9 +92,9 @@ async def _store(bus: Bus, store: Store, prepared: Prepared) -> Outcome:
         return Outcome.NOTHING_TO_PUT
     if sealed_by(prepared.cut) and not prepared.built.data.startswith(MAGIC):
         raise UnsealedError(f"the object {name.rpartition('/')[2]} must be sealed and is not")
-    if await bus.tombstone(prepared.conversation):
-        return Outcome.DELETED
-    if prepared.look_first and await holds(store, prepared.ring, prepared.conversation, batch.spans):
+    if (deleted := await _deleted(bus, prepared)) is not None:
+        return deleted
+    if prepared.look_first and await _lies_there(bus, store, prepared, batch):
         return Outcome.FOUND
     outcome = Outcome.STORED
     try:
@@ -101,12 +107,32 @@ async def _store(bus: Bus, store: Store, prepared: Prepared) -> Outcome:
     except AlreadyExistsError:
         try:
             lies_there = await object_facts(store, await store.head(name), prepared.ring)
-        except NotFoundError:
-            lies_there = None
+        except NotFoundError as error:
+            # Being removed, by another pusher whose answer was garbled, or a bucket that cannot be seen for now. Under another name it
+            # could come to lie there twice.
+            raise TransientStoreError(
+                "the name was taken, and then nothing was to be seen there: tried again"
+            ) from error
         if not same_runs(lies_there, batch):
             return Outcome.TAKEN
         outcome = Outcome.FOUND
-    if await bus.tombstone(prepared.conversation):
-        await store.delete(name)
-        return Outcome.DELETED
+    if (deleted := await _deleted(bus, prepared)) is not None:
+        if deleted is Outcome.DELETED:
+            await store.delete(name)
+        return deleted
     return outcome
+
+
+async def _lies_there(bus: Bus, store: Store, prepared: Prepared, batch: Batch) -> bool:
+    """Whether the bucket holds the same audio, perhaps under other names."""
+    # What lies under these names is about to be deleted.
+    without = await gone(bus, prepared.conversation)
+    return await holds(store, prepared.ring, prepared.conversation, batch.spans, without=without)
+
+
+async def _deleted(bus: Bus, prepared: Prepared) -> Outcome | None:
+    """What was deleted since the buffer was cleared."""
+    found = await bus.marks(prepared.conversation)
+    if found.deleted:
+        return Outcome.DELETED
+    return Outcome.MARKED if found.before_ms > prepared.before_ms else None

@@ -11,8 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-import msgspec
-
 from audiobus import failures
 from audiobus.answers import ConversationGone, CutStands, OtherCutStands, SettledMoved
 from audiobus.bus import QUIET_MS, Bus
@@ -23,7 +21,6 @@ from audiobus.hints import Hints
 from audiobus.standing_cut import still_stands
 from audiobus.state import ConversationState
 from audiostore.errors import AudiostoreError
-from audiostore.names import parse_name
 from audiostore.store import Store
 from pusher.already_stored import AlreadyStored
 from pusher.batch_builder import Built
@@ -31,20 +28,24 @@ from pusher.buckets import Buckets, Turn
 from pusher.buffer import Buffer
 from pusher.circuit import Phase
 from pusher.circuit_report import tell_change
+from pusher.clearing import Cleared, Clearing
 from pusher.cutter import Limits, Wait, context_after
+from pusher.deleting import Deleting
 from pusher.errors import BucketAwayError, KeptBackError, PusherError
+from pusher.free_name import later, write_down
 from pusher.guarded_store import GuardedStore, is_the_stores, without_names
 from pusher.kept_back import KeptBack
 from pusher.lease import LEASE_MS, holding
 from pusher.maker import Maker
 from pusher.metrics import FAILED, PUT_OUTCOMES, PusherMetrics
-from pusher.next_look import ACTIVE_MS, LONGEST_MS, moved, next_look_ms
+from pusher.next_look import ACTIVE_MS, moved, next_look_ms
 from pusher.planner import Planned, Planner
 from pusher.protection import sealed_by
 from pusher.reason import Reason
 from pusher.retries import Retries
 from pusher.second_try import SecondTry
 from pusher.store_put import Outcome, Prepared, store_then_finish
+from pusher.sweeper import Sweeper
 from pusher.unstored import Unstored
 from pusher.usage_notes import UsageNotes
 from servicekit.logs import log_context
@@ -91,6 +92,7 @@ class Worker:
     usage: UsageNotes = field(default_factory=UsageNotes)
     buckets: Buckets = field(init=False)
     _planner: Planner = field(init=False)
+    _deleting: Deleting = field(init=False)
     _second_try: SecondTry = field(init=False)
     _troubled: int = 0
 
@@ -100,6 +102,14 @@ class Worker:
         for bucket in self.buckets.all:
             bucket.on_change = self._circuit_changed
             self.metrics.circuit_is(bucket.name, bucket.circuit.phase)
+        self._deleting = Deleting(
+            self.bus,
+            self.hints,
+            self.buckets.all,
+            Clearing(self.bus, self.metrics.books, self.usage),
+            Sweeper(self.bus, self.metrics.books),
+            self.now_ms,
+        )
         already_stored = AlreadyStored(self.buckets, self.maker.keys)
         self._planner = Planner(
             self.bus, already_stored, self.unstored, self.metrics, self.limits, self.maker, self.early
@@ -137,6 +147,7 @@ class Worker:
             if isinstance(turn, Turn):
                 await self._under_lease(conversation, turn)
             else:
+                await self._deleting.clear(conversation)
                 # Earlier if somebody wanted that: another pusher may reach the bucket.
                 await self.hints.due(conversation, turn.until_ms)
 
@@ -185,6 +196,12 @@ class Worker:
                 await self.hints.due(conversation, self.now_ms())
                 return
             state = await self.bus.state(conversation)
+            cleared = await self._deleting.look(conversation, state)
+            if cleared is Cleared.ALL:
+                await self._deleted(conversation)
+                return
+            if cleared is Cleared.SOME:
+                continue
             if state.cut is not None:
                 again = await self._carry_out(conversation, state, state.cut, turn)
             else:
@@ -202,9 +219,9 @@ class Worker:
             return going_on
         if not isinstance(planned, Planned):
             return True
-        match await self.bus.cut(conversation, planned.cut, settled=state.settled):
+        answer, cut = await write_down(self.bus, conversation, planned.cut, settled=state.settled)
+        match answer:
             case CutStands():
-                cut = planned.cut
                 prepared = Prepared(conversation, cut, cut.encode(), planned.built, self.maker.keys.ring())
                 return await self._store(replace(prepared, look_first=turn.unlisted), state, turn)
             case ConversationGone():
@@ -250,7 +267,7 @@ class Worker:
                 return await self._rename(prepared, state)
             case Outcome.DELETED:
                 return await self._deleted(conversation)
-            case Outcome.OVERTAKEN:
+            case Outcome.OVERTAKEN | Outcome.MARKED:
                 return True
         self.retries.worked(conversation)
         self.kept_back.goes_on(conversation)
@@ -268,12 +285,13 @@ class Worker:
             BucketAwayError: none may be asked any more.
         """
         places = self.buckets.places(turn)
+        before_ms = self._deleting.clearing.before_ms(prepared.conversation)
         for bucket in places:
             begun = time.perf_counter()
             look = prepared.look_first and bucket is self.buckets.first
             try:
                 outcome = await store_then_finish(
-                    self.bus, bucket, replace(prepared, look_first=look), self.now_ms()
+                    self.bus, bucket, replace(prepared, look_first=look, before_ms=before_ms), self.now_ms()
                 )
             except (AudiostoreError, PusherError) as error:
                 self._count_put(FAILED, begun)
@@ -288,15 +306,13 @@ class Worker:
 
     async def _rename(self, prepared: Prepared, state: ConversationState) -> bool:
         """Other runs have the name: the same cut, ending a millisecond later, takes the place of this one."""
-        name = parse_name(prepared.cut.name)
-        if name is None:
-            raise BadEntryError(f"cut: {prepared.cut.name!r} is no name of a batch")
-        later = msgspec.structs.replace(prepared.cut, name=replace(name, end_ms=name.end_ms + 1).path)
-        log.info(
-            "the name is taken by other runs", extra={"object": prepared.cut.name, "instead": later.name}
-        )
-        answer = await self.bus.cut(
-            prepared.conversation, later, settled=state.settled, replaces=prepared.raw
+        log.info("the name is taken by other runs", extra={"object": prepared.cut.name})
+        answer, _ = await write_down(
+            self.bus,
+            prepared.conversation,
+            later(prepared.cut),
+            settled=state.settled,
+            replaces=prepared.raw,
         )
         if isinstance(answer, ConversationGone):
             return await self._deleted(prepared.conversation)
@@ -310,7 +326,9 @@ class Worker:
             await self.usage.note(self.bus, conversation, state.newest)
         now_ms = self.now_ms()
         at_ms = next_look_ms(state, until_ms, now_ms)
-        if until_ms is None and await self._has_no_buffer(conversation, state, now_ms):
+        if state.gone:
+            at_ms = min(at_ms, now_ms + ACTIVE_MS)  # objects that must not stay are looked for
+        elif until_ms is None and await self._has_no_buffer(conversation, state, now_ms):
             if await self.hints.leave(conversation, at_ms):
                 await self.bus.note_not_live(conversation)
                 if await self.bus.buffered(conversation):
@@ -339,9 +357,9 @@ class Worker:
         return not await self.bus.buffered(conversation)
 
     async def _deleted(self, conversation: Conversation) -> bool:
-        """Under a tombstone nothing is stored; whoever deletes it clears its buffer."""
+        """Under a tombstone nothing is stored, and what was goes."""
         self.unstored.saw(conversation, None)
-        await self.hints.push_due(conversation, self.now_ms() + LONGEST_MS)
+        await self._deleting.sweep(conversation)
         return False
 
     def _circuit_changed(self, bucket: GuardedStore, before: Phase) -> None:

@@ -1,7 +1,7 @@
 -- Writes down the next batch, only if none is written down, nothing was settled since it was decided, and no tombstone stands.
--- KEYS conv, tomb
--- ARGV settled id as read or '', the cut that stands and is replaced or '', cut
--- Answers {'ok'} | {'standing', cut} | {'settled', settled} | {'deleted'}
+-- KEYS conv, tomb, gone
+-- ARGV settled id as read or '', the cut that stands and is replaced or '', cut, name of its object or ''
+-- Answers {'ok'} | {'standing', cut} | {'settled', settled} | {'deleted'} | {'name'}: nothing may be put under that name
 -- Draining must go on when memory is full, or it is never freed: after a write that needs none, Redis lets those pass that do.
 redis.call('HDEL', KEYS[1], '')
 if redis.call('EXISTS', KEYS[2]) == 1 then return {'deleted'} end
@@ -13,5 +13,6 @@ if h[1] then
 elseif ARGV[2] ~= '' then
   return {'settled', h[2] or ''}
 end
+if redis.call('HEXISTS', KEYS[3], ARGV[4]) == 1 then return {'name'} end
 redis.call('HSET', KEYS[1], 'cut', ARGV[3])
 return {'ok'}

@@ -1,0 +1,109 @@
+"""The sweep of the bucket: what lies there of a deleted conversation, and objects that must not stay.
+
+Owns how long it goes on. A put that is on its way when something is deleted can land after the last look of whoever made it, if that process dies
+in between; so the sweep comes back until no put can be under way any more. Every bucket is swept, and one that fails hinders no other.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from audiobus.bus import Bus
+from audiobus.conversation import Conversation
+from audiobus.deletions import emptied, gone, names_gone
+from audiostore.errors import AudiostoreError
+from audiostore.names import conversation_prefix
+from audiostore.store import Store
+from pusher.books import Books
+
+log = logging.getLogger(__name__)
+
+UNTIL_MS: Final = 600_000
+"""So long after it was deleted nothing of it can be on its way any more: every put ends within its deadline."""
+SOON_MS: Final = 15_000
+AGAIN_MS: Final = 60_000
+"""How soon it is swept again: in the first minute, when a put may be under way, and afterwards."""
+AT_ONCE: Final = 8
+"""Objects deleted at the same time."""
+
+
+def next_sweep_ms(since_ms: int, now_ms: int) -> int | None:
+    """When what was deleted then is swept again, unix ms; None where that is over. Pure."""
+    age_ms = now_ms - since_ms
+    if age_ms >= UNTIL_MS:
+        return None
+    pause_ms = SOON_MS if age_ms < AGAIN_MS else AGAIN_MS
+    return now_ms + min(pause_ms, UNTIL_MS - age_ms) if age_ms >= 0 else now_ms + AGAIN_MS
+
+
+@dataclass(slots=True)
+class Sweeper:
+    """Sweeps for any conversation."""
+
+    bus: Bus
+    books: Books
+
+    async def sweep(
+        self, stores: Sequence[Store], conversation: Conversation, since_ms: int, now_ms: int
+    ) -> int | None:
+        """Deletes all that lies in the buckets of a conversation under a tombstone; when to come again, unix ms, None where it is over.
+
+        Raises:
+            StoreError: a bucket could not be swept. Come again; the others are.
+        """
+        prefix = conversation_prefix(conversation.uid, conversation.cid)
+        failed: list[AudiostoreError] = []
+        for store in stores:
+            try:
+                count = await _delete_all(store, prefix)
+            except AudiostoreError as error:
+                failed.append(error)
+            else:
+                if count:
+                    log.info("deleted what lay in a bucket", extra={"objects": count})
+        if failed:
+            raise failed[0]
+        self.books.deleted(await emptied(self.bus, conversation))
+        return next_sweep_ms(since_ms, now_ms)
+
+    async def sweep_names(self, stores: Sequence[Store], conversation: Conversation, now_ms: int) -> None:
+        """Deletes the objects that must not be there, as long as somebody may still put them."""
+        names = {name: at_ms for name, at_ms in (await gone(self.bus, conversation)).items() if at_ms}
+        for name in names:
+            for store in stores:
+                try:
+                    await store.delete(name)
+                except AudiostoreError as error:
+                    # The audio of this conversation that is not deleted need not wait for that.
+                    log.warning(
+                        "a deleted object may lie in a bucket: tried again",
+                        extra={"error": type(error).__name__},
+                    )
+                    return
+        over = {name: at_ms for name, at_ms in names.items() if next_sweep_ms(at_ms, now_ms) is None}
+        await names_gone(self.bus, conversation, over)
+
+
+async def _delete_all(store: Store, prefix: str) -> int:
+    """Deletes every object of that prefix; how many there were."""
+    count = 0
+    async for names in _in_groups(store, prefix):
+        results = await asyncio.gather(*(store.delete(name) for name in names), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        count += len(names)
+    return count
+
+
+async def _in_groups(store: Store, prefix: str) -> AsyncIterator[list[str]]:
+    names: list[str] = []
+    async for info in store.list(prefix):
+        names.append(info.name)
+        if len(names) == AT_ONCE:
+            yield names
+            names = []
+    if names:
+        yield names

@@ -1,0 +1,27 @@
+"""Which name a cut gets."""
+
+import pytest
+
+from audiobus import Cut, CutStands, EntryId
+from audiobus.deletions import unstore
+from audiobus.errors import BadEntryError
+from pusher.free_name import later, write_down
+
+
+def cut_named(end: str) -> Cut:
+    return Cut(1, "5-0", "5-100", f"chunks/u/c/1.000-{end}.batch.bin", "standard", "size")
+
+
+def test_a_later_name_ends_a_millisecond_later():
+    assert later(cut_named("2.999")) == cut_named("3.000")
+    with pytest.raises(BadEntryError, match="no name"):
+        later(cut_named("2.9"))
+
+
+async def test_no_deleted_object_s_name_is_taken(bus, conversation):
+    await unstore(bus, conversation, {cut_named("2.000").name: 0, cut_named("2.001").name: 0}, 1)
+    answer, cut = await write_down(bus, conversation, cut_named("2.000"), settled=None)
+    assert (answer, cut) == (CutStands(), cut_named("2.002"))
+    assert (await bus.state(conversation)).cut == cut.encode()
+    moved, same = await write_down(bus, conversation, cut_named("4.000"), settled=EntryId(9, 9))
+    assert (type(moved).__name__, same) == ("SettledMoved", cut_named("4.000"))

@@ -1,0 +1,107 @@
+"""The buckets are swept of what was deleted until no put can be under way."""
+
+import pytest
+
+from audiobus.deletions import gone, set_tombstone, sweep, unstore
+from audiostore.errors import TransientStoreError
+from pusher.sweeper import AGAIN_MS, AT_ONCE, SOON_MS, UNTIL_MS, Sweeper, next_sweep_ms
+
+
+async def names(store) -> list[str]:
+    return [info.name async for info in store.list("")]
+
+
+async def put(store, *paths: str) -> None:
+    for path in paths:
+        await store.put(path, b"x", content_type="audio/ogg", metadata={})
+
+
+@pytest.fixture
+def sweeper(bus, metrics) -> Sweeper:
+    return Sweeper(bus, metrics.books)
+
+
+@pytest.fixture
+async def stored(device, bus, new_worker, memory_store):
+    """Ten seconds, stored."""
+    await device.open()
+    await device.say(10)
+    await bus.ask(device.conversation, "flush")
+    await new_worker(memory_store).drain(device.conversation)
+    return device
+
+
+class Broken:
+    """A bucket that is away."""
+
+    def list(self, prefix, after=""):
+        raise TransientStoreError("away")
+
+    async def delete(self, name):
+        raise TransientStoreError("away")
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "pause_ms"),
+    [
+        (0, SOON_MS),
+        (AGAIN_MS - 1, SOON_MS),
+        (AGAIN_MS, AGAIN_MS),
+        (UNTIL_MS - 5, 5),
+        (UNTIL_MS, None),
+        (10**12, None),
+        (-5_000, AGAIN_MS),  # another machine's clock
+    ],
+)
+def test_when_it_is_swept_again(age_ms, pause_ms, clock):
+    expected = None if pause_ms is None else clock.ms + pause_ms
+    assert next_sweep_ms(clock.ms - age_ms, clock.ms) == expected
+
+
+async def test_everything_of_the_conversation_goes_and_nothing_else(
+    stored, sweeper, bus, memory_store, state_of, clock, conversation, metrics
+):
+    await put(memory_store, *(f"chunks/{conversation.tag}/{number}.bin" for number in range(3 * AT_ONCE)))
+    kept = [f"chunks/{conversation.tag}0/1.bin", f"chunks/{conversation.uid}/other/1.bin"]
+    await put(memory_store, *kept)
+    await set_tombstone(bus, conversation, clock())
+    await sweep(bus, conversation, clock())
+    assert await sweeper.sweep([memory_store], conversation, clock(), clock()) == clock() + SOON_MS
+    assert sorted(await names(memory_store)) == sorted(kept)
+    state = await state_of()
+    assert (state.stored_samples, state.deleted_samples) == (0, state.received_samples)
+    deleted = metrics.process.registry.get_sample_value("tapedeck_audio_deleted_seconds_total")
+    assert deleted == pytest.approx(10 - 312 / 48_000)
+    assert await sweeper.sweep([memory_store], conversation, clock() - UNTIL_MS, clock()) is None
+
+
+async def test_a_bucket_that_is_away_hinders_no_other_and_leaves_it_counted(
+    stored, sweeper, bus, memory_store, state_of, clock, conversation
+):
+    await set_tombstone(bus, conversation, clock())
+    with pytest.raises(TransientStoreError):
+        await sweeper.sweep([Broken(), memory_store], conversation, clock(), clock())
+    assert await names(memory_store) == []
+    assert (await state_of()).stored_samples > 0  # not known to be gone
+
+
+async def test_names_are_deleted_until_nobody_can_put_them(
+    stored, sweeper, bus, memory_store, clock, conversation
+):
+    [name] = await names(memory_store)
+    set_ms = clock()
+    await unstore(bus, conversation, {name: 0}, set_ms)
+    await sweeper.sweep_names([memory_store], conversation, clock())
+    assert await names(memory_store) == []
+    assert await gone(bus, conversation) == {name: set_ms}
+    await put(memory_store, name)  # a put that was on its way
+    clock.pass_s(UNTIL_MS / 1000)
+    await sweeper.sweep_names([Broken(), memory_store], conversation, clock())
+    assert await gone(bus, conversation) == {name: set_ms}
+    await sweeper.sweep_names([memory_store], conversation, clock())
+    assert await names(memory_store) == []
+    assert await gone(bus, conversation) == {name: 0}
+    assert not (await bus.state(conversation)).gone
+    await put(memory_store, name)
+    await sweeper.sweep_names([memory_store], conversation, clock())
+    assert await names(memory_store) == [name]
