@@ -91,6 +91,29 @@ async def test_finish_settles_exactly_the_cut(recorded, bus, conversation):
     assert (await bus.state(conversation)).stored_samples == 9600
 
 
+async def test_finish_counts_what_it_removes_whatever_was_read_before_redis_lost_it(
+    recorded, bus, conversation
+):
+    state = await bus.state(conversation)
+    cut = cut_of(EntryId(recorded.epoch, 0), EntryId(recorded.epoch, 200))
+    # A failover: of the two chunks that were read the second is gone, and with it what was counted.
+    await bus.command("XDEL", bus.keys.audio(conversation), f"{recorded.epoch}-200")
+    await bus.command("HINCRBY", bus.keys.conv(conversation), "in", -(state.received_samples // 3))
+    await bus.cut(conversation, cut, settled=None)
+    assert await finish(bus, conversation, cut, samples=2 * state.received_samples // 3)
+    after = await bus.state(conversation)
+    assert after.stored_samples == state.received_samples // 3
+    assert after.waiting_samples == state.received_samples // 3
+
+
+async def test_what_an_older_listen_appended_is_counted_as_the_pusher_says(recorded, bus, conversation):
+    await bus.command("XADD", bus.keys.audio(conversation), f"{recorded.epoch}-400", "c", b"older")
+    cut = cut_of(EntryId(recorded.epoch, 0), EntryId(recorded.epoch, 400))
+    await bus.cut(conversation, cut, settled=None)
+    assert await finish(bus, conversation, cut, samples=12_345)
+    assert (await bus.state(conversation)).stored_samples == 12_345
+
+
 async def test_finish_notes_where_sessions_ended(recorder, another, bus, conversation, now_ms):
     first = await recorder.open()
     await recorder.append(100)

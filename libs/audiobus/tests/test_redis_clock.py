@@ -1,5 +1,6 @@
 """The clock of Redis, as every process tells it."""
 
+import asyncio
 import time
 from dataclasses import replace
 
@@ -53,6 +54,26 @@ async def test_what_a_slow_answer_told_does_not_serve_for_long(bus, conversation
     slow = replace(look, ahead_ms=look.ahead_ms + 7_000, quick=False, at_s=look.at_s - SLOW_KEPT_S)
     clock._looks[name] = slow
     assert await clock.ms(conversation) - await server_ms(bus) < 1_000
+
+
+@pytest.mark.parametrize("where", ["there", "back"])
+async def test_a_slow_answer_never_makes_a_moment_later_than_it_was(bus, conversation, monkeypatch, where):
+    clock, real = bus.clock, bus.client.execute_command
+    slow_s = 0.6
+
+    async def slow(*args, **named):
+        if where == "there":
+            await asyncio.sleep(slow_s)
+        answer = await real(*args, **named)
+        if where == "back":
+            await asyncio.sleep(slow_s)
+        return answer
+
+    before = await server_ms(bus)
+    with monkeypatch.context() as slowly:
+        slowly.setattr(bus.client, "execute_command", slow)
+        told = await clock.ms(conversation, 0)
+    assert before - 1000 * slow_s - 250 <= told <= before + 250
 
 
 async def test_a_redis_that_is_away_is_said_to_be(conversation):

@@ -77,4 +77,8 @@ class RedisClock:
         # A command to one node of a cluster is answered under the node's name.
         seconds, micros = next(iter(answer.values())) if isinstance(answer, dict) else answer
         redis_ms = int(seconds) * 1000 + int(micros) // 1000
-        return _Look(redis_ms - round((began_s + ended_s) * 500), ended_s, ended_s - began_s <= QUICK_S)
+        quick = ended_s - began_s <= QUICK_S
+        # A slow answer may have been given at any time since it was asked for. The earliest moment that it allows is safe: whoever seems
+        # to have come too early is refused and comes again; who seems to have come later than he did ends the one that came after him.
+        read_s = (began_s + ended_s) / 2 if quick else ended_s
+        return _Look(redis_ms - round(read_s * 1000), ended_s, quick)

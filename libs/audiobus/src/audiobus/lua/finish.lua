@@ -5,11 +5,23 @@
 local conv, audio = KEYS[1], KEYS[2]
 local h = redis.call('HMGET', conv, 'cut', 'settled', 'flush', 'newest')
 if h[1] ~= ARGV[1] then return {'other', h[1] or '', h[2] or ''} end
+-- What leaves the buffer is counted, not what was read: between the two Redis may have lost entries, and got them again later.
+local out = 0
+for _, entry in ipairs(redis.call('XRANGE', audio, '-', ARGV[2])) do
+  local fields = entry[2]
+  if fields[3] == 's' then
+    out = out + tonumber(fields[4])
+  elseif fields[1] == 'c' then
+    -- Of an older listen: only the pusher knows what it holds.
+    out = nil
+    break
+  end
+end
 redis.call('XTRIM', audio, 'MINID', '=', ARGV[3])
 redis.call('HDEL', conv, 'cut', 'fails', 'fails_why', 'fails_ms')
 redis.call('HSET', conv, 'settled', ARGV[2])
 if ARGV[4] == '' then redis.call('HDEL', conv, 'preroll') else redis.call('HSET', conv, 'preroll', ARGV[4]) end
-redis.call('HINCRBY', conv, 'out', ARGV[5])
+redis.call('HINCRBY', conv, 'out', out and string.format('%.0f', out) or ARGV[5])
 
 local epoch, offset = string.match(ARGV[2], '^(%d+)-(%d+)$')
 epoch, offset = tonumber(epoch), tonumber(offset)
