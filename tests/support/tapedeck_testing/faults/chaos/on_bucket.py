@@ -29,13 +29,15 @@ HOWS: Final[dict[str, How]] = {
     "bucket slow": "slow",
 }
 ALL_OPS: Final[tuple[Op, ...]] = get_args(Op)
+NOT_ONLY_UPLOADS: Final = frozenset({"403", "404", "cut"})
+"""Before its first upload a pusher lists; who may not do that uploads nothing, and answers to uploads are short."""
 NO_ROOM: Final = (b"No space left on device", b"File too large", b"ENOSPC", b"EFBIG")
 
 
 async def spoil(system: System, blow: Blow, _chance: random.Random) -> int:
     """A share of the requests is spoiled; how many uploads were."""
     line, how = _shelf(system).line, HOWS[blow.kind.name]
-    ops: tuple[Op, ...] = ALL_OPS if how == "cut" else ("put",)
+    ops: tuple[Op, ...] = ALL_OPS if how in NOT_ONLY_UPLOADS else ("put",)
     before = line.hit(how, ops)
     fault = Spoil(how, 1.0 if how in ("403", "404") else blow.share, _shelf(system).bucket)
     line.spoils.append(fault)
