@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import zlib
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -55,8 +56,14 @@ PART: Final = 0.4
 class Chance:
     """The dice of one history."""
 
-    def __init__(self, seed: int, faults: Sequence[str] | None = None, *, tracing: bool = False) -> None:
-        """`faults`: only these kinds; None leaves it to the seed."""
+    def __init__(
+        self,
+        seed: int,
+        faults: Sequence[str] | Mapping[str, float] | None = None,
+        *,
+        tracing: bool = False,
+    ) -> None:
+        """`faults`: only these kinds, or these rates; None leaves it to the seed."""
         self.seed = seed
         self.dice = random.Random(seed)
         self.hits: Counter[str] = Counter()
@@ -67,7 +74,11 @@ class Chance:
         self.tracing = tracing
         self._calm = False
         chosen = [kind for kind in RATES if self.dice.random() < PART] if faults is None else faults
-        self._rates = {kind: self.dice.uniform(*RATES[kind]) for kind in chosen}
+        self._rates = (
+            {**chosen}
+            if isinstance(chosen, Mapping)
+            else {kind: self.dice.uniform(*RATES[kind]) for kind in chosen}
+        )
 
     def has(self, kind: str) -> bool:
         """Whether this history has faults of the kind."""

@@ -58,9 +58,12 @@ def _redis(world: World) -> None:
         server.meddle("DEL", world.keys.ready(0))
     if not server.lagging and chance.strikes(LOSSY):
         server.begin_to_lag()
-        world.loop.call_later(chance.between(0.05, REPLICA_S), _fail_over, world, context=Context())
+        world.loop.call_later(chance.between(0.05, REPLICA_S), fail_over, world, context=Context())
 
 
-def _fail_over(world: World) -> None:
+def fail_over(world: World) -> None:
+    """What was confirmed since Redis began to lag is lost."""
+    if not world.server.lagging:
+        return
     world.chance.note("Redis has lost its last writes")
     world.server.fail_over()

@@ -304,7 +304,7 @@ def told(value: Any) -> str:
         case str():
             return value
         case list() | tuple():
-            return f"({' '.join(told(one) for one in value[:8])}{' …' if len(value) > 8 else ''})"
+            return f"({' '.join(told(one) for one in value[:14])}{' …' if len(value) > 14 else ''})"
         case _:
             return str(value)
 

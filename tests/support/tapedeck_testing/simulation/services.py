@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from audiobus import Bus, Hints, Writer
 from audiostore.key_ring import KeySource
 from listen.audio_format import AudioFormat
-from listen.backend import Backend, now_ms
+from listen.backend import Backend
 from listen.budget import Budget
 from listen.connection import Connection
 from listen.encoding import SocketEncoder
@@ -166,7 +166,7 @@ class Listener:
             writing.cancel()
         await bus.close()
 
-    def accept(self, line: Line, uid: str, cid: str, resume: int | None, owner: str) -> None:
+    def accept(self, line: Line, arrived_ms: int, uid: str, cid: str, resume: int | None, owner: str) -> None:
         """A socket whose handshake is over; runs in the process."""
         assert self._sockets is not None
         assert self._backend is not None
@@ -179,7 +179,7 @@ class Listener:
             return
         batches = self._batches
         terms = Terms(
-            arrived_ms=now_ms(),
+            arrived_ms=arrived_ms,
             uid=uid,
             owner=owner,
             conversation_id=cid,
@@ -238,6 +238,8 @@ class Pusher:
             maker=Maker(KeySource(KEYS)),
             retries=Retries(self._dice),
         )
+        # They draw for themselves where nobody gives them dice, and a seed would not replay.
+        worker.buckets._rng = worker.buckets.first.circuit.rng = self._dice
         scheduler = Scheduler(
             bus,
             hints,

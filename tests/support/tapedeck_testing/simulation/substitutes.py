@@ -23,15 +23,26 @@ from pusher.seam import last_packets
 from tapedeck_testing.simulation.virtual_loop import PROCESS, START_S, VirtualLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 EPOCH_MS: Final = 1_764_000_000_000
 """When the world begins, unix ms."""
 
 
-def unix_ms(loop: VirtualLoop) -> int:
-    """The true time."""
-    return EPOCH_MS + int((loop.time() - START_S) * 1000)
+def unix_ms(loop: VirtualLoop, later_s: float = 0.0) -> int:
+    """The true time, or that of a moment to come."""
+    return EPOCH_MS + int((loop.time() + later_s - START_S) * 1000)
+
+
+class WallClock:
+    """Listen's steady clock, one for all processes: each sees that of its own machine, which nobody sets here."""
+
+    def __init__(self, time_ns: Callable[[], int]) -> None:
+        self._time_ns = time_ns
+
+    def now_ms(self) -> int:
+        """Unix ms."""
+        return self._time_ns() // 1_000_000
 
 
 @contextmanager
@@ -52,6 +63,8 @@ def surroundings(loop: VirtualLoop, seed: int) -> Iterator[None]:
         (time, "time_ns", time_ns),
         (time, "monotonic", loop.time),
         (time, "perf_counter", loop.time),
+        (time, "monotonic_ns", lambda: int(loop.time() * 1e9)),
+        (listen.backend, "_clock", WallClock(time_ns)),
         (secrets, "token_bytes", token_bytes),
         (secrets, "token_hex", token_hex),
         # A steady clock is one of a process, and here are several.

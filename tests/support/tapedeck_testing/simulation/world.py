@@ -18,13 +18,13 @@ from audiostore.key_ring import KeySource
 from servicekit.problem import ProblemError
 from tapedeck_testing.simulation.bucket import LATEST_S, Bucket
 from tapedeck_testing.simulation.chance import LOSSY, Chance
-from tapedeck_testing.simulation.disturbance import disturb
+from tapedeck_testing.simulation.disturbance import disturb, fail_over
 from tapedeck_testing.simulation.history import Books, by_conversation, opened, readable, wrong
 from tapedeck_testing.simulation.line import Line
 from tapedeck_testing.simulation.recorder import Recorder, Story
 from tapedeck_testing.simulation.server import Server
 from tapedeck_testing.simulation.services import KEYS, Batches, Listener, Pusher, make_bus, make_recordings
-from tapedeck_testing.simulation.substitutes import EPOCH_MS, surroundings
+from tapedeck_testing.simulation.substitutes import EPOCH_MS, surroundings, unix_ms
 from tapedeck_testing.simulation.tape import record
 from tapedeck_testing.simulation.virtual_loop import (
     OUTSIDE,
@@ -88,11 +88,16 @@ class _Defects(logging.Handler):
 def run(
     seed: int,
     *,
-    faults: Sequence[str] | None = None,
+    faults: Sequence[str] | Mapping[str, float] | None = None,
     mutants: Mapping[str, str] | None = None,
     tracing: bool = False,
+    hurry_s: float | None = None,
 ) -> Outcome:
-    """The history of one seed. `mutants`: digests of scripts, and what is run in their place."""
+    """The history of one seed.
+
+    `faults`: only these kinds; None leaves it to the seed. `mutants`: digests of scripts, and what is run in their place. `hurry_s`: audio
+    that waits longer than this after the last fault waits too long, and no pusher is started anew to look for it.
+    """
     chance = Chance(seed, faults, tracing=tracing)
     loop = VirtualLoop(most_steps=MOST_STEPS, work_s=lambda: chance.between(0.0002, 0.02))
     chance.now = loop.time
@@ -104,7 +109,7 @@ def run(
     logging.disable(DEFECTS - 1)
     try:
         with surroundings(loop, seed):
-            world = World(loop, chance, dict(mutants or {}))
+            world = World(loop, chance, dict(mutants or {}), hurry_s)
             try:
                 found = loop.run_until_complete(world.live())
             except StuckError as error:
@@ -134,7 +139,9 @@ def run(
 class World:
     """The whole system."""
 
-    def __init__(self, loop: VirtualLoop, chance: Chance, mutants: dict[str, str]) -> None:
+    def __init__(
+        self, loop: VirtualLoop, chance: Chance, mutants: dict[str, str], hurry_s: float | None = None
+    ) -> None:
         dice = chance.dice
         self.loop = loop
         self.chance = chance
@@ -151,6 +158,7 @@ class World:
         self._born = 0
         self._owners = 0
         self._calm = False
+        self._hurry_s = hurry_s
         self.looks = 0
         self.problems: list[str] = []
         self.recorders = [self._recorder(number) for number in range(dice.choice((1, 1, 2)))]
@@ -191,11 +199,11 @@ class World:
         self._heal()
         if not await self._by(DEVICES_S, self._recorded):
             self.problems.append("the devices do not come to an end")
-        if self.chance.dice.random() < 0.7:
+        if self._hurry_s is None and self.chance.dice.random() < 0.7:
             # Whoever has just started knows of no failures, and tries at once.
             for slot in range(len(self.pushers)):
                 self.start_pusher(slot)
-        if not await self._by(REST_S, self._rests):
+        if not await self._by(self._hurry_s or REST_S, self._rests):
             self.problems.append("audio waits for ever")
         await self._end_all(living)
         return await self._judge()
@@ -313,10 +321,14 @@ class World:
         line = Line(self.loop, self.chance, recorder, listener.process)
         context = Context()
         context.run(PROCESS.set, listener.process)
+        there_s = self.chance.between(0.002, 0.05)
+        # A process that was stopped reads it later, and knows from the kernel when it came (`listen.arrival`).
+        arrived_ms = unix_ms(self.loop, there_s) + listener.process.skew_ms
         self.loop.call_later(
-            self.chance.between(0.002, 0.05),
+            there_s,
             listener.accept,
             line,
+            arrived_ms,
             tape.uid,
             tape.cid,
             session,
@@ -331,6 +343,8 @@ class World:
         self._calm = True
         self.server.away_until = self.server.full_until = self.bucket.away_until = 0.0
         self.server.model.maxmemory = 0
+        if self.server.lagging:
+            fail_over(self)
         for process in self.processes:
             if process.paused and not process.dead:
                 self.loop.carry_on(process)

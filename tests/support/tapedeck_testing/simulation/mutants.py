@@ -1,0 +1,229 @@
+"""Planted defects: each breaks one rule of docs/interleavings.md, and the simulation must find it. One that cannot is worth nothing.
+
+A rule of a script is broken in the script's text, as the world's Redis runs it; a rule of the code by putting another function in its
+place for as long as the hunt lasts. Where the text or the function is not there any more, the hunt says so.
+"""
+
+from __future__ import annotations
+
+import random
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+import listen.errands
+import listen.outbox
+import pusher.already_stored
+import pusher.store_put
+import pusher.worker
+from audiobus import Appended
+from audiobus.cut import decode_cut
+from audiobus.script import script
+from storage_api.recording import Recording, Recordings
+from tapedeck_testing.simulation.chance import LOSSY
+from tapedeck_testing.simulation.world import Outcome, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A planted defect."""
+
+    rule: str
+    """What is not done."""
+    stories: tuple[int, ...]
+    """Of docs/interleavings.md."""
+    faults: tuple[str, ...] | dict[str, float]
+    """The kinds that it is hunted with, or their rates."""
+    script: tuple[str, str, str] | None = None
+    """A script, a piece of its text, and what takes its place."""
+    patch: Callable[[], AbstractContextManager[None]] = field(default=nullcontext)
+    hurry_s: float | None = None
+    """Audio that waits longer after the last fault shows the defect."""
+
+    def hunt(self, seeds: range) -> Outcome | None:
+        """The first history that shows it."""
+        mutants = {}
+        if self.script is not None:
+            name, text, instead = self.script
+            whole = script(name)
+            assert text in whole.source, f"{name}.lua has no {text!r} any more: plant the defect anew"
+            mutants[whole.digest] = whole.source.replace(text, instead)
+        with self.patch():
+            for seed in seeds:
+                outcome = run(seed, faults=self.faults, mutants=mutants, hurry_s=self.hurry_s)
+                if outcome.wrong:
+                    return outcome
+        return None
+
+
+@contextmanager
+def replaced(place: Any, name: str, value: Any) -> Iterator[None]:
+    """Another value in that place for a while."""
+    kept = getattr(place, name)
+    setattr(place, name, value)
+    try:
+        yield
+    finally:
+        setattr(place, name, kept)
+
+
+async def _finish_then_store(bus: Any, store: Any, prepared: Any, now_ms: int) -> Any:
+    built = prepared.built
+    finished = await bus.finish(
+        prepared.conversation,
+        prepared.raw,
+        last=prepared.cut.last_id,
+        preroll=built.preroll,
+        samples=built.samples,
+        ends=built.ends,
+        now_ms=now_ms,
+    )
+    outcome = await pusher.store_put._store(bus, store, prepared)
+    return outcome if finished else pusher.store_put.Outcome.OVERTAKEN
+
+
+async def _acknowledge_then_append(writer: Any, request: Any, acknowledge: Any) -> None:
+    acknowledge(Appended(request.id, None, None, request.samples, 3, b""))
+    await writer.append(request)
+
+
+async def _bucket_first(self: Any, conversation: Any) -> Recording:
+    objects = await self.bucket.objects(*conversation)
+    return Recording(conversation, await self._tail(conversation), tuple(objects))
+
+
+_misplaced = listen.outbox.Outbox.misplaced
+
+
+def _misplaced_with_gaps(self: Any, newest: Any, *, gaps: bool = True) -> bool:
+    return _misplaced(self, newest)
+
+
+def _level_of_the_moment(raw: bytes) -> Any:
+    cut = decode_cut(raw)
+    if not cut.name or random.random() < 0.5:
+        return cut
+    sealed = cut.name.endswith(".enc")
+    name = cut.name.removesuffix(".enc" if sealed else ".bin") + (".bin" if sealed else ".enc")
+    return msgspec.structs.replace(cut, name=name, protection="standard" if sealed else "enhanced")
+
+
+_KILLS: Final = (
+    "process: killed before a request",
+    "process: killed after a request",
+    "process: killed after an answer",
+    "process: killed",
+)
+_STOPS: Final = ("process: stopped", "process: stopped for long")
+_LINES: Final = ("line: cut", "line: half-open", "socket: taken over")
+
+MUTANTS: Final = (
+    Mutant(
+        "append looks at the id before the chunk",
+        (1, 2, 3),
+        (*_LINES, *_STOPS, "redis: executed late", "redis: full", "redis: pipeline torn"),
+        ("append", "if h[2] ~= ARGV[2] then return {'newest', h[2] or ''} end", ""),
+    ),
+    Mutant(
+        "a repeated append counts nothing",
+        (21,),
+        ("redis: reply lost", "redis: executed twice"),
+        (
+            "append",
+            "local received = tonumber(h[4] or '0')",
+            (
+                "if h[2] == ARGV[3] then redis.call('HINCRBY', conv, 'in', ARGV[6]) end\n"
+                "local received = tonumber(h[4] or '0')"
+            ),
+        ),
+    ),
+    Mutant(
+        "nothing that holds audio has a time limit",
+        (10,),
+        (),
+        ("append", "local waiting =", "redis.call('PEXPIRE', audio, 86400000)\nlocal waiting ="),
+    ),
+    Mutant(
+        "a cut needs the settled id that was read",
+        (4,),
+        (*_STOPS, "redis: slow", "redis: executed late", "bucket: slow"),
+        ("cut", "if (h[2] or '') ~= ARGV[1] then return {'settled', h[2] or ''} end", ""),
+    ),
+    Mutant(
+        "a cut that stands is not overwritten",
+        (4, 5),
+        {"process: stopped": 0.08, "redis: slow": 0.15},
+        ("cut", "if h[1] ~= ARGV[2] then return {'standing', h[1]} end", ""),
+    ),
+    Mutant(
+        "finish looks for its own cut",
+        (5,),
+        (*_STOPS, "redis: slow", "redis: executed late", "redis: executed twice"),
+        ("finish", "if h[1] ~= ARGV[1] then return {'other', h[1] or '', h[2] or ''} end", ""),
+    ),
+    Mutant(
+        "finish removes what was cut and nothing more",
+        (5,),
+        (),
+        (
+            "finish",
+            "redis.call('XTRIM', audio, 'MINID', '=', ARGV[3])",
+            "redis.call('XTRIM', audio, 'MAXLEN', 0)",
+        ),
+    ),
+    Mutant(
+        "where a session ended is kept",
+        (7,),
+        (*_LINES, *_STOPS, "redis: executed twice", "redis: executed late"),
+        ("open", "if epoch then redis.call('HSET', conv, 'end:' .. epoch, offset .. ':' .. ARGV[2]) end", ""),
+    ),
+    Mutant(
+        "stored before finished",
+        (5,),
+        (*_KILLS, "bucket: 5xx", "bucket: away"),
+        patch=lambda: replaced(pusher.worker, "store_then_finish", _finish_then_store),
+    ),
+    Mutant(
+        "safe before acknowledged",
+        (3,),
+        (*_KILLS, *_LINES, "redis: request lost"),
+        patch=lambda: replaced(listen.errands, "append_then_acknowledge", _acknowledge_then_append),
+    ),
+    Mutant(
+        "the live tail is read before the bucket",
+        (17,),
+        ("bucket: slow", "redis: slow"),
+        patch=lambda: replaced(Recordings, "look", _bucket_first),
+    ),
+    Mutant(
+        "what lies in the bucket already is looked for after a failover",
+        (3,),
+        (LOSSY,),
+        patch=lambda: replaced(pusher.already_stored.AlreadyStored, "known", lambda *_args: True),
+    ),
+    Mutant(
+        "the client sends again what Redis lost and no process has",
+        (3,),
+        (LOSSY, *_LINES),
+        patch=lambda: replaced(listen.outbox.Outbox, "misplaced", _misplaced_with_gaps),
+    ),
+    Mutant(
+        "the cut holds the whole name",
+        (6, 19),
+        ("bucket: lands late", "bucket: reply lost", "bucket: 5xx", *_KILLS),
+        patch=lambda: replaced(pusher.worker, "decode_cut", _level_of_the_moment),
+    ),
+    Mutant(
+        "the due time comes first, the hint second",
+        (18,),
+        {"redis: hints gone": 0.3, "process: killed": 0.3, "redis: slow": 0.05},
+        ("schedule", "redis.call('ZADD', KEYS[1], ARGV[2], member)", "redis.call('ZREM', KEYS[1], member)"),
+        hurry_s=25.0,
+    ),
+)
