@@ -167,6 +167,14 @@ async def test_discarding_a_dead_letter(recorded, bus, conversation):
     assert await discard(bus, conversation, EntryId(1, 1), 0) is None
 
 
+async def test_discarding_a_letter_that_holds_nothing(recorded, bus, conversation):
+    """The books count 0 for what claims nothing; and `-0` is no number to Redis."""
+    entry = (await bus.read(conversation, count=1))[0]
+    await bus.bury(conversation, entry, reason="x", first_offset=0, samples=0, now_ms=0)
+    assert await discard(bus, conversation, entry.id, 0) == 0
+    assert await discard(bus, conversation, entry.id, 0) is None
+
+
 async def test_expunging_what_came_first_settles_it(recorded, bus, conversation, now_ms):
     cut = await write_cut(bus, conversation, 400)
     entries = counted(await bus.read(conversation, count=2))

@@ -19,7 +19,8 @@ for _, id in ipairs(redis.call('HKEYS', dead)) do
 end
 redis.call('HDEL', dead, ARGV[1])
 if redis.call('EXISTS', conv) == 0 then return {'ok'} end
-redis.call('HINCRBY', conv, 'dead', '-' .. ARGV[2])
+-- From zero, for `-0` is no number to Redis.
+redis.call('HINCRBY', conv, 'dead', string.format('%.0f', 0 - ARGV[2]))
 redis.call('HINCRBY', conv, 'deleted', ARGV[2])
 local field = 'dead:' .. ARGV[3]
 if first then redis.call('HSET', conv, field, string.format('%.0f', first)) else redis.call('HDEL', conv, field) end

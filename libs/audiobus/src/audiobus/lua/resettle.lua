@@ -36,7 +36,7 @@ for i = 4, 2 + 2 * count, 2 do
   if not (entry and above(ARGV[i], entry[1])) and not (settled and above(settled, ARGV[i])) then settled = ARGV[i] end
 end
 redis.call('HDEL', conv, 'again_cut')
-redis.call('HINCRBY', conv, 'dead', string.format('%.0f', -stored))
+redis.call('HINCRBY', conv, 'dead', string.format('%.0f', 0 - stored))
 redis.call('HINCRBY', conv, 'out', string.format('%.0f', stored))
 if settled and settled ~= h[2] then redis.call('HSET', conv, 'settled', settled) end
 for epoch, offset in pairs(first) do
