@@ -4,16 +4,16 @@ Owns the entries since `base`. An entry holds plain commands: scripts are writte
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from tapedeck_testing.simulation.redis_command import COMMANDS
 from tapedeck_testing.simulation.redis_keyspace import Keyspace
 
-Change: TypeAlias = tuple[bytes, ...]
+Change: TypeAlias = list[bytes]
+"""A command's words. They are never changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Logged:
+class Logged(NamedTuple):
     """What one command or script changed: it is written together."""
 
     at_ms: int
@@ -23,7 +23,7 @@ class Logged:
         """Does it again."""
         keys.now_ms = self.at_ms
         for words in self.changes:
-            COMMANDS[words[0].upper()].run(keys, [*words])
+            COMMANDS[words[0].upper()].run(keys, words)
 
 
 @dataclass(frozen=True, slots=True)

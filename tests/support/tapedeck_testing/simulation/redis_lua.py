@@ -69,9 +69,7 @@ class ScriptEngine:
                 if type(value) is not bytes:
                     return [_reply(one) for one in values]
             return values
-        if kind == 0:
-            return _reply(values[0])
-        if kind == _NESTED:
+        if kind in (0, _NESTED):
             return _reply(values[0])
         if kind == _OK:
             return Status(values[0])

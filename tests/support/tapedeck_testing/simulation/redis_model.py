@@ -74,7 +74,12 @@ class RedisModel:
             redis.exceptions.ResponseError: the server refuses it; the very class and text of redis-py.
         """
         try:
-            return self._execute([word if type(word) is bytes else _encode(word) for word in args])
+            return self._execute(
+                [
+                    word if type(word) is bytes else word.encode() if type(word) is str else _encode(word)
+                    for word in args
+                ]
+            )
         except Refused as refusal:
             raise refusal.error from None
 
@@ -117,21 +122,22 @@ class RedisModel:
         keys.now_ms = self._now_ms()
         state = self.state
         keys.full = state.maxmemory > 0 and state.full(keys)
-        name = words[0].upper()
-        if name in (b"EVALSHA", b"EVAL"):
+        name = words[0]
+        known = COMMANDS.get(name) or find(name)
+        if known is not None:
+            reply = self._run(known, words)
+        elif (name := name.upper()) in (b"EVALSHA", b"EVAL"):
             reply = self._script(name, words)
         elif name in SERVER_COMMANDS:
             reply = SERVER_COMMANDS[name](state, keys, words)
         elif name == b"SCRIPT":
             reply = self._script_command(words)
         else:
-            known = find(name)
-            if known is None:
-                raise Refused(
-                    f"ERR unknown command '{text(words[0])}', with args beginning with: {_begin(words)}"
-                )
-            reply = self._run(known, words)
-        self.log.close_entry(keys.now_ms)
+            raise Refused(
+                f"ERR unknown command '{text(words[0])}', with args beginning with: {_begin(words)}"
+            )
+        if self.log.changes:
+            self.log.close_entry(keys.now_ms)
         return reply
 
     def _run(self, known: Command, words: list[bytes]) -> Any:
@@ -149,7 +155,7 @@ class RedisModel:
         before = self.keys.dirty
         reply = known.run(self.keys, words)
         if self.keys.dirty != before:
-            self.log.changes.append(tuple(words))
+            self.log.changes.append(words)
         return reply
 
     # -- scripts -------------------------------------------------------------------------------------------------------
