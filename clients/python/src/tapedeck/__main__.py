@@ -13,6 +13,7 @@ from tapedeck.commands.token import token
 from tapedeck.commands.up import up
 from tapedeck.errors import TapedeckError
 from tapedeck.operators import buffers, dead, keys
+from tapedeck.operators.doctor import doctor
 from tapedeck.operators.where import where
 
 app = typer.Typer(
@@ -20,7 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (up, send, ls, get, token, where):
+for command in (up, send, ls, get, token, where, doctor):
     app.command()(command)
 for group, name in ((buffers.app, "buffers"), (dead.app, "dead"), (keys.app, "keys")):
     app.add_typer(group, name=name)

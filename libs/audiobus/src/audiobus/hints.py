@@ -6,7 +6,9 @@ which are harmless twice, for nothing, or lost.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
+
+from redis.exceptions import ResponseError
 
 from audiobus.bus import Bus
 from audiobus.connection import Client, translated
@@ -122,6 +124,20 @@ class Hints:
         )
         # Redis 6.2 answers two parts, 7 three; deleted entries come as nil in 6.2.
         return _hints(partition, answer[1])
+
+    async def deliveries(self, partition: int, *, count: int) -> dict[bytes, int]:
+        """How often each of the oldest pending hints was given to a consumer, by its id; nothing where there is no group yet."""
+        key = self._bus.keys.ready(partition)
+        with translated("XPENDING"):
+            try:
+                rows = await cast("Any", self._bus.client).execute_command(
+                    "XPENDING", key, GROUP, "-", "+", count, parse_detail=True
+                )
+            except ResponseError as error:
+                if "NOGROUP" in str(error):
+                    return {}
+                raise
+        return {row["message_id"]: int(row["times_delivered"]) for row in rows}
 
     async def done(self, hint: Hint) -> None:
         """The hint was followed: it leaves the stream."""

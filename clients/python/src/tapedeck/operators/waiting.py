@@ -10,6 +10,7 @@ import msgspec
 from audiobus import Asked, Bus, Conversation, EntryId, Hints
 from audiobus.connection import translated
 from audiobus.errors import BusError
+from audiobus.keys import GROUP
 from audiobus.look import Look, look
 from audiobus.pipeline import execute
 from audiobus.routed import Routed
@@ -197,7 +198,7 @@ async def pushers_at_work(bus: Bus) -> int:
     found = set()
     for partition in range(bus.keys.partitions):
         try:
-            rows = await bus.command("XINFO", "CONSUMERS", bus.keys.ready(partition), "pusher")
+            rows = await bus.command("XINFO CONSUMERS", bus.keys.ready(partition), GROUP)
         except BusError as error:
             if "no such key" in str(error) or "NOGROUP" in str(error):
                 continue  # nothing was ever recorded here

@@ -1,0 +1,154 @@
+"""`tapedeck doctor`: looks at Redis, the buckets, the clocks, libopus, the services and the books, and says what is wrong."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tapedeck.commands.terminal import ERR, FAILED, OUT, JsonOption, print_json, print_table
+from tapedeck.errors import BucketError, KeysError, OperatorError, SystemNotFoundError
+from tapedeck.operators import reach
+from tapedeck.operators.findings import Books, Diagnosis, Finding, Unbalanced, wrong
+from tapedeck.operators.reach import FallbackOption, RedisOption, StoreOption
+from tapedeck.operators.spans import length
+
+if TYPE_CHECKING:
+    from audiobus import Bus
+
+SIGNS = {"ok": "ok", "note": "note", "wrong": "WRONG"}
+NAMED = 20
+"""Conversations whose books are off that are named; `--json` names all."""
+DEFAULT_HIGH_WATER = 0.75
+
+
+def doctor(
+    *,
+    books: Annotated[
+        bool, typer.Option(help="Add up every conversation; takes long where much waits.")
+    ] = True,
+    redis_url: RedisOption = None,
+    store: StoreOption = None,
+    fallback_store: FallbackOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Look at everything, and say what is wrong and what to do. Exit code 1 where something is wrong."""
+    found = asyncio.run(_examine(redis_url, store, fallback_store, books=books))
+    if json:
+        print_json(found)
+    else:
+        _show(found)
+    if not found.ok:
+        raise typer.Exit(FAILED)
+
+
+async def _examine(
+    redis_url: str | None, store: str | None, fallback: str | None, *, books: bool
+) -> Diagnosis:
+    from tapedeck.operators.doctor_local import examine_libopus, examine_services  # noqa: PLC0415 - not needed for --help
+
+    findings: list[Finding] = [examine_libopus()]
+    findings += [one async for one in examine_services()]
+    findings += [one async for one in _buckets(store, fallback)]
+    count, total, off = 0, Books(), list[Unbalanced]()
+    try:
+        async with reach.redis(redis_url) as bus:
+            findings += [one async for one in _redis(bus, redis_url)]
+            if books:
+                finding, count, total, off = await _books(bus)
+                findings.append(finding)
+    except (OperatorError, SystemNotFoundError) as error:
+        findings.append(wrong("redis", str(error), error.hint))
+    ok = all(one.level != "wrong" for one in findings)
+    return Diagnosis(ok, tuple(findings), count, total, tuple(off))
+
+
+async def _redis(bus: "Bus", redis_url: str | None) -> AsyncIterator[Finding]:
+    from tapedeck.operators.doctor_local import examine_keys  # noqa: PLC0415 - not needed for --help
+    from tapedeck.operators.doctor_redis import examine_redis, examine_work  # noqa: PLC0415 - not needed for --help
+    from tapedeck.operators.keys import at_hand  # noqa: PLC0415 - see the package
+
+    high_water = float(os.environ.get("TAPEDECK_REDIS_HIGH_WATER") or DEFAULT_HIGH_WATER)
+    async for finding in examine_redis(bus, reach.redis_settings(redis_url), high_water):
+        yield finding
+    async for finding in examine_work(bus, time.time_ns() // 1_000_000):
+        yield finding
+    yield await _letters(bus)
+    try:
+        ring, _ = at_hand(os.environ)
+    except KeysError as error:
+        yield wrong("keys", str(error), error.hint)
+    else:
+        yield await examine_keys(bus, ring)
+
+
+async def _letters(bus: "Bus") -> Finding:
+    from audiobus import dead_letters  # noqa: PLC0415 - see the package
+    from tapedeck.operators.findings import fine  # noqa: PLC0415 - beside the other
+
+    count = 0
+    conversations = {one async for one in dead_letters.conversations(bus)}
+    for one in conversations:
+        count += int(await bus.command("HLEN", bus.keys.dead(one)))
+    if not count:
+        return fine("dead letters", "none")
+    return wrong(
+        "dead letters",
+        f"{count} in {len(conversations)} conversations",
+        "`tapedeck dead list` says why; `tapedeck dead retry` once that is mended",
+    )
+
+
+async def _buckets(store: str | None, fallback: str | None) -> AsyncIterator[Finding]:
+    from tapedeck.operators.doctor_bucket import examine_bucket  # noqa: PLC0415 - not needed for --help
+
+    try:
+        first = reach.store_address(store)
+    except (BucketError, SystemNotFoundError) as error:
+        yield wrong("bucket", str(error), error.hint)
+        first = None
+    if first is not None:
+        async for finding in examine_bucket("bucket", first):
+            yield finding
+    if fallback and fallback.rstrip("/") == (first or "").rstrip("/"):
+        yield wrong(
+            "second bucket", "it is the first one", "set TAPEDECK_FALLBACK_STORE_URL to another bucket"
+        )
+    elif fallback:
+        async for finding in examine_bucket("second bucket", fallback):
+            yield finding
+
+
+async def _books(bus: "Bus") -> tuple[Finding, int, Books, list[Unbalanced]]:
+    from tapedeck.operators.doctor_redis import examine_books  # noqa: PLC0415 - not needed for --help
+
+    if not ERR.is_terminal:
+        return await examine_books(bus, lambda _count: None)
+    with ERR.status("adding up the books") as status:
+        return await examine_books(bus, lambda count: status.update(f"adding up the books: {count} so far"))
+
+
+def _show(found: Diagnosis) -> None:
+    rows = [[SIGNS[one.level], one.check, one.text] for one in found.findings]
+    print_table(["", "check", "found"], rows, empty="")
+    books = found.books
+    if found.conversations:
+        OUT.print(
+            f"{length(books.received)} received = {length(books.stored)} stored + {length(books.waiting)} waiting"
+            f" + {length(books.dead)} dead + {length(books.deleted)} deleted",
+            markup=False,
+            highlight=False,
+        )
+    for one in found.unbalanced[:NAMED]:
+        ERR.print(
+            f"off: {one.conversation} {one.why or f'by {one.difference:.6f} s'}",
+            style="red",
+            markup=False,
+            highlight=False,
+        )
+    for finding in found.findings:
+        if finding.level != "ok" and finding.hint:
+            style = "red" if finding.level == "wrong" else None
+            ERR.print(f"{finding.check}: {finding.hint}", style=style, markup=False, highlight=False)

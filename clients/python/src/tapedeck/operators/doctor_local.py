@@ -1,0 +1,94 @@
+"""What `tapedeck doctor` looks at on this machine: libopus, the keys, and what the services that it can find say of themselves."""
+
+import os
+from collections.abc import AsyncIterator
+from typing import Any, Final, cast
+
+import httpx
+
+from audiobus import Bus
+from audiobus.connection import translated
+from audiocodec import Decoder, Encoder
+from audiocodec.errors import CodecError
+from audiocodec.libopus import load
+from audiostore.key_ring import KeyRing
+from tapedeck import ready_file
+from tapedeck.errors import SystemNotFoundError
+from tapedeck.operators.findings import Finding, fine, note, wrong
+
+RATE: Final = 16_000
+SERVICE_TIMEOUT_S: Final = 3.0
+
+
+def examine_libopus() -> Finding:
+    """Finds it, and runs 100 ms of silence through it."""
+    try:
+        found = load()
+        packets = Encoder(RATE).encode(bytes(RATE // 10 * 2))
+        decoder = Decoder(RATE, 1)
+        samples = sum(len(decoder.decode(packet)) // 2 for packet in packets)
+    except (CodecError, OSError) as error:
+        return wrong(
+            "libopus", str(error), "install libopus (Debian: libopus0), or name it with TAPEDECK_LIBOPUS"
+        )
+    version = ".".join(str(part) for part in found.version)
+    if not packets or not samples:
+        return wrong(
+            "libopus", f"{version} at {found.path} makes nothing", "name another with TAPEDECK_LIBOPUS"
+        )
+    return fine("libopus", f"{version} at {found.path} encodes and decodes")
+
+
+async def examine_keys(bus: Bus, ring: KeyRing) -> Finding:
+    """Whether there is a key where users want their audio sealed."""
+    sealed = 0
+    with translated("SCAN"):
+        async for key in cast("Any", bus.client).scan_iter(match=f"{bus.keys.prefix}user:{{*}}", count=500):
+            sealed += await bus.command("HGET", key, "protection") == b"enhanced"
+    if not sealed:
+        return fine("keys", f"no user wants sealing; {len(ring.ids)} keys at hand")
+    if ring:
+        return fine("keys", f"{sealed} users want sealing; {ring.ids[0]} seals, {len(ring.ids)} keys at hand")
+    return wrong(
+        "keys",
+        f"{sealed} users want sealing, and no key is at hand here",
+        "if the pushers have none either, that audio waits in Redis: set TAPEDECK_ENCRYPTION_KEYS or _FILE; "
+        "`tapedeck keys check` says which keys the bucket needs",
+    )
+
+
+async def examine_services() -> AsyncIterator[Finding]:
+    """What `/readyz?verbose` of the services in the ready file says."""
+    try:
+        ready = ready_file.read(ready_file.chosen_path())
+    except SystemNotFoundError:
+        yield note("services", "no ready file: services are not visible from here", "")
+        return
+    if os.environ.get("TAPEDECK_REDIS_URL", ready.redis) != ready.redis:
+        yield note("services", "the ready file speaks of another Redis than TAPEDECK_REDIS_URL")
+    async with httpx.AsyncClient(timeout=SERVICE_TIMEOUT_S) as client:
+        for name in ("listen", "pusher", "storage_api"):
+            url = getattr(ready.admin, name)
+            try:
+                answer = await client.get(f"{url}/readyz", params={"verbose": ""})
+            except httpx.HTTPError as error:
+                yield wrong(
+                    name,
+                    f"{url} does not answer ({type(error).__name__})",
+                    "is it running? Its log says why not",
+                )
+                continue
+            yield readiness(name, answer.status_code, answer.text)
+
+
+def readiness(name: str, status: int, text: str) -> Finding:
+    """What a service says of itself."""
+    lines = [line for line in text.splitlines() if line.startswith(("[!]", "[-]"))]
+    said = "; ".join(line[3:] for line in lines)
+    if status != httpx.codes.OK:
+        return wrong(
+            name, f"not ready: {said or text.strip()[:200]}", "mend what it names; it becomes ready by itself"
+        )
+    if lines:
+        return wrong(name, f"ready, but warns: {said}", "mend what it warns of, before it matters")
+    return fine(name, "ready")
