@@ -63,21 +63,14 @@ async def stop_pusher(system: System, chance: random.Random) -> int:
 
 async def kill_listen(system: System, chance: random.Random, number: signal.Signals) -> int:
     """SIGKILL or SIGTERM to a listen process; how many clients it had."""
-    pids = system.pids("listen")
-    if not pids:
-        return 0
-    pid = chance.choice(pids)
-    clients = clients_of(pid, system.address[1])
-    return clients if send(pid, number) else 0
+    pid, clients = _busy_listen(system, chance)
+    return clients if pid is not None and send(pid, number) else 0
 
 
 async def stop_listen(system: System, chance: random.Random) -> int:
     """SIGSTOP to a listen process until its clients have gone to another; how many sessions were taken over meanwhile."""
-    pids = system.pids("listen")
-    if not pids:
-        return 0
-    pid = chance.choice(pids)
-    if not send(pid, signal.SIGSTOP):
+    pid, _ = _busy_listen(system, chance)
+    if pid is None or not send(pid, signal.SIGSTOP):
         return 0
     try:
         before = await _owners(system)
@@ -125,6 +118,16 @@ async def _stop_at_work(system: System, chance: random.Random) -> tuple[int | No
             send(pid, signal.SIGCONT)
         await asyncio.sleep(chance.uniform(0.01, 0.05))
     return None, []
+
+
+def _busy_listen(system: System, chance: random.Random) -> tuple[int | None, int]:
+    """A listen process that has clients, and how many; any where none has: after a restart the kernel gives all to the others."""
+    pids = system.pids("listen")
+    if not pids:
+        return None, 0
+    clients = {pid: clients_of(pid, system.address[1]) for pid in pids}
+    chosen = chance.choice([pid for pid in pids if clients[pid]] or pids)
+    return chosen, clients[chosen]
 
 
 async def _owners(system: System) -> dict[str, str]:

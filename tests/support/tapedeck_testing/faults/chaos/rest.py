@@ -5,6 +5,7 @@ Owns the waiting and the questions. What is wrong with one recording is `verdict
 
 import asyncio
 import contextlib
+import signal
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,6 +20,7 @@ from audiobus.connection import translated
 from audiobus.errors import BusError
 from audiostore.batch import read_batch
 from tapedeck_testing.account import flush, pcm_back
+from tapedeck_testing.faults.chaos.processes import send
 from tapedeck_testing.faults.chaos.system import System
 from tapedeck_testing.faults.chaos.wishes import Gone
 from tapedeck_testing.faults.load import DeviceSpec, Seen
@@ -191,6 +193,9 @@ class Rest:
             self.wrong["books"] = [f"{conversation.tag}: {balance}" for conversation, balance in off.items()]
         if total.dead:
             self.wrong["dead letters"] = [f"{total.dead} samples, and no poison was given"]
+        # What they export must outlive them; and a count that met a slow Redis may have put the next one off for minutes.
+        for pid in self._system.pids("pusher"):
+            send(pid, signal.SIGTERM)
         await self._until("metrics", BOOKS_S, lambda: self._metrics(total))
 
     async def _metrics(self, total: Balance) -> list[str]:
