@@ -176,3 +176,21 @@ async def test_one_conversation_that_was_changed_by_hand_breaks_no_others_answer
     assert isinstance(answers[1], Appended)
     writer.close()
     await running
+
+
+@pytest.mark.parametrize("kind", ["redis_7_url", "redis_cluster_url"])
+async def test_whoever_is_cancelled_ends(kind, request):
+    """In whatever it just was: redis-py 8.1 on Python 3.11 loses it most of the time where commands follow each other."""
+    async with Bus(request.getfixturevalue(kind)) as bus:
+
+        async def go_on() -> None:
+            while True:
+                await bus.command("SET", "key", "value")
+
+        for _ in range(20):
+            going = asyncio.create_task(go_on())
+            for _ in range(50):
+                await bus.command("GET", "key")
+            going.cancel()
+            _, pending = await asyncio.wait({going}, timeout=2)
+            assert not pending

@@ -197,8 +197,13 @@ class Device:
 
     async def append(self, one: Arrived, data: bytes | None = None) -> None:
         """Appends a chunk, or other bytes in its place."""
+        answer = await self.bus.append(self.request(one, data))
+        assert isinstance(answer, Appended), answer
+
+    def request(self, one: Arrived, data: bytes | None = None) -> AppendRequest:
+        """What is sent for a chunk: it may be sent again."""
         assert one.chunk is not None
-        request = AppendRequest(
+        return AppendRequest(
             conversation=self.conversation,
             owner=self.owner,
             before=EntryId(one.id.epoch, one.chunk.first_offset),
@@ -208,8 +213,6 @@ class Device:
             position=Position(one.chunk.run_start_ms, one.chunk.first_sample + one.chunk.samples),
             now_ms=one.chunk.at_ms,
         )
-        answer = await self.bus.append(request)
-        assert isinstance(answer, Appended), answer
 
 
 @pytest.fixture

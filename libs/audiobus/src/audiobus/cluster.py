@@ -16,10 +16,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from redis import exceptions as redis_errors
-from redis.asyncio import RedisCluster
+from redis.asyncio import Connection, RedisCluster
 from redis.asyncio.cluster import ClusterNode, PipelineCommand
 
 from audiobus.errors import NotReplicatedError
+from audiobus.packing import PackingConnection
 from audiobus.routed import WAIT_MS, Answer, Routed, confirmed
 
 REDIRECTS: Final = 4
@@ -39,6 +40,8 @@ class Cluster(RedisCluster):
     def __init__(self, **options: Any) -> None:
         """A client of the cluster at these `startup_nodes`; see redis-py for the rest."""
         super().__init__(**options)
+        if self.connection_kwargs["connection_class"] is Connection:  # not TLS
+            self.connection_kwargs["connection_class"] = PackingConnection
         self._looked_at = float("-inf")
         self._learning = asyncio.Lock()
 
