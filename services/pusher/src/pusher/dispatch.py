@@ -13,7 +13,6 @@ from audiobus.conversation import Conversation
 from audiobus.errors import BusError
 from audiobus.hints import Hint
 from servicekit.ending import end
-from servicekit.ending import end
 
 log = logging.getLogger(__name__)
 
