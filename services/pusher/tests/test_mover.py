@@ -135,25 +135,36 @@ async def test_a_second_bucket_that_is_away_is_looked_at_again(first, new_mover,
     assert "alice" not in str([vars(record) for record in caplog.records])
 
 
-async def test_it_begins_when_the_first_bucket_is_back_and_ends_when_asked_to(
-    first, second, new_mover, eventually, clock
+async def test_it_sees_by_itself_that_the_first_bucket_is_back(
+    first, second, new_mover, eventually, clock, monkeypatch
 ):
-    mover = new_mover(first, second)
+    """Everything went to the second one and nothing more is recorded: nobody else tries the first."""
+    monkeypatch.setattr("pusher.mover.AGAIN_S", 0.1)
+    monkeypatch.setattr("pusher.mover.TICK_S", 0.05)
+    counts = Counts(first, fails=["/c"])
+    mover = new_mover(counts, second)
     circuit = mover.buckets.first.circuit
     for _ in range(OPENS_AFTER):
         circuit.failed(clock(), clock(), "away", operators=False)
-    await put(second, 1, 2, 3)
+    await put(second, *range(20))
     stop = Stop(5.0)
     running = asyncio.create_task(mover.run(stop))
-    for _ in range(100):
-        await asyncio.sleep(0)
-    assert len(await names(second)) == 3
-    circuit.worked(clock())
+
+    async def tried() -> bool:
+        clock.pass_s(1)
+        return counts.most > 0
+
+    await eventually(tried, "it tries")
+    assert counts.most == 1  # one after another
+    assert len(await names(second)) == 20
+    counts._fails = ()
 
     async def home() -> bool:
-        return len(await names(first)) == 3
+        clock.pass_s(1)
+        return len(await names(first)) == 20
 
     await eventually(home, "everything is home")
+    assert circuit.closed
     stop.set()
     await asyncio.wait_for(running, 5)
 

@@ -3,8 +3,8 @@
 A failover may bring back a Redis that never heard of the last `finish`, or of the cut before it; then the same audio would be cut
 again, perhaps elsewhere, and lie in two objects. So before its first cut of a conversation since this process started, or since
 Redis' replication id changed, a worker asks here, and goes on asking until it has passed everything that lies there. Where there are two
-buckets both are asked. While the first is away and the second serves, the second alone can be: then `Buckets` notes it, and the first
-is looked into before such a cut is put there.
+buckets both are asked, and none waits for the other: while the first is away and the second serves, the second alone is asked, and the first
+is looked into before such a cut is put there; what a second one that is away has is looked for at home when it is moved there (`homecoming`).
 """
 
 from collections import OrderedDict
@@ -84,9 +84,10 @@ class AlreadyStored:
             try:
                 ranges += await self._ask(bucket, conversation, replication_id, start_ms, end_ms, without)
             except StoreError:
-                if bucket is not self._buckets.first or not self._buckets.second_serves:
+                if not self._buckets.can_go_on_without(bucket):
                     raise
-                self._buckets.listed(conversation, first=False)
+                if bucket is self._buckets.first:
+                    self._buckets.listed(conversation, first=False)
             else:
                 if bucket is self._buckets.first:
                     self._buckets.listed(conversation, first=True)

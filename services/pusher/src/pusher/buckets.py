@@ -89,13 +89,20 @@ class Buckets:
         return self._open_to(turn)
 
     def to_ask(self, conversation: Conversation) -> tuple[GuardedStore, ...]:
-        """Which buckets must be asked what lies there before a cut. The second comes first: what is moved home meanwhile is seen in one."""
+        """Which buckets are asked what lies there before a cut. The second comes first: what is moved home meanwhile is seen in one.
+
+        A second one that is away is left out: what it has of this audio is found at home when it is to be moved there.
+        """
         turn = self._turns.get(conversation)
         if self.second is None:
             return (self.first,)
         if turn is not None and self.first not in self._open_to(turn):
             return (self.second,)
-        return (self.second, self.first)
+        return (self.second, self.first) if self.second.circuit.closed else (self.first,)
+
+    def can_go_on_without(self, bucket: GuardedStore) -> bool:
+        """Whether a cut can be made although this bucket could not be asked: because the other one takes it, and makes sure later."""
+        return self.second is not None and (bucket is self.first) == self.second_serves
 
     @property
     def second_serves(self) -> bool:

@@ -51,6 +51,7 @@ class Mover:
     holder: str
     _due_s: float = 0.0
     _two: bool = False
+    _was_away: bool = False
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def run(self, stop: Stop) -> None:
@@ -61,9 +62,8 @@ class Mover:
         clock = asyncio.get_running_loop()
         ending = asyncio.create_task(stop.wait(), name="mover's end")
         while not stop.is_set():
-            if not self.buckets.well:
-                self._due_s = 0.0  # at once when it is back
-            elif clock.time() >= self._due_s:
+            if clock.time() >= self._due_s or self._was_away != (not self.buckets.well):
+                self._was_away = not self.buckets.well  # what changed is looked at at once
                 moving = asyncio.create_task(self._turn(second), name="moving home")
                 await asyncio.wait([moving, ending], return_when=asyncio.FIRST_COMPLETED)
                 await end([moving])  # it may be broken off anywhere
@@ -74,7 +74,9 @@ class Mover:
         """A sweep, if no other pusher makes it; how many are left. The top of a task."""
         try:
             async with self._lease() as ours:
-                return await self.sweep(second) if ours else 0
+                if not ours:
+                    return 0
+                return await (self.sweep(second) if self.buckets.well else self.try_one(second))
         except StoreConfigurationError as error:
             log.critical("nothing is moved home until somebody acts", extra={"error": without_names(error)})
         except (BusError, AudiostoreError) as error:
@@ -118,6 +120,29 @@ class Mover:
             log.info("moved batches home from the second bucket", extra={"objects": count, "left": len(left)})
         return len(left)
 
+    async def try_one(self, second: GuardedStore) -> int:
+        """Sees whether the first bucket is back, with a batch that is to be moved: all else may have gone to the second, and nobody else tries.
+
+        Answers and raises as `sweep`.
+        """
+        circuit = self.buckets.first.circuit
+        probe = circuit.probe(self.buckets.first.now_ms())
+        if probe is None:
+            return 1
+        left: list[str] = []
+        try:
+            await self._make_sure_of_two(second)
+            home = Homecoming(self.bus, self.buckets.first, second, self.keys)
+            async for info in second.list(ROOT):
+                if parse_name(info.name) is not None:
+                    await self._slots.acquire()
+                    await self._move(home, info, left)
+                    if left or circuit.closed:
+                        break
+        finally:
+            circuit.end(probe)
+        return 1
+
     async def _move(self, home: Homecoming, info: ObjectInfo, left: list[str]) -> None:
         outcome = FAILED
         try:
@@ -134,8 +159,11 @@ class Mover:
             self.metrics.moved_home[outcome].inc()
 
     async def _make_sure_of_two(self, second: GuardedStore) -> None:
-        """Two addresses may mean one bucket (a link, a mount, a name of the same server): deleting in one would delete in both."""
-        if self._two:
+        """Two addresses may mean one bucket (a link, a mount, a name of the same server): deleting in one would delete in both.
+
+        Looked at once, and whenever the second one was away: it takes no batches that would show that it is back.
+        """
+        if self._two and second.circuit.closed:
             return
         name = f"{MARK}/{uuid.uuid4().hex}"
         await second.put(name, b"", content_type="text/plain", metadata={})

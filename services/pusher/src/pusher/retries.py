@@ -46,7 +46,9 @@ class Retries:
 
     def store_is_back(self) -> list[Conversation]:
         """Those whose last failure was the store's: each may be tried at once. How often it failed stays known."""
-        waiting = [one for one, trouble in self._troubles.items() if trouble.of_store]
+        waiting = [
+            one for one, trouble in self._troubles.items() if trouble.of_store and trouble.not_before_ms
+        ]
         for one in waiting:
             self._troubles[one].not_before_ms = 0
         return waiting
