@@ -124,3 +124,19 @@ async def test_what_is_missing_on_due_is_put_there_and_no_more(hints, bus):
         assert int(await bus.command("ZSCORE", bus.keys.due(bus.keys.partition(one)), one.tag)) == (
             5 if one is known else 9
         )
+
+
+async def test_how_often_a_hint_was_delivered(bus, conversation):
+    hints = Hints(bus)
+    partition = bus.keys.partition(conversation)
+    assert await hints.deliveries(partition, count=9) == {}
+    await hints.make_group(partition)
+    await hints.ready(conversation, "test")
+    assert await hints.deliveries(partition, count=9) == {}
+    [hint] = await hints.take(bus.client, partition, "one", count=9, block_ms=None)
+    assert await hints.deliveries(partition, count=9) == {hint.id: 1}
+    await hints.take(bus.client, partition, "one", count=9, block_ms=None, pending=True)
+    assert await hints.claim(partition, "two", idle_ms=0, count=9) == [hint]
+    assert await hints.deliveries(partition, count=9) == {hint.id: 3}
+    await hints.done(hint)
+    assert await hints.deliveries(partition, count=9) == {}

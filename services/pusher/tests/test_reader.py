@@ -174,3 +174,22 @@ async def test_no_more_is_read_than_can_be_worked_on(bus, hints, reading, eventu
         assert pending["pending"] == 2
         go.set()
         await eventually(empty(bus), "all have left")
+
+
+async def test_a_hint_that_comes_again_and_again_is_told_of_and_followed(
+    bus, hints, reading, notes, eventually, metrics, caplog
+):
+    """Whoever followed it before died each time; another one is only late."""
+    await hints.make_group(0)
+    await hints.ready(Conversation("u", "poison"), "test")
+    for _ in range(4):
+        await bus.command("XREADGROUP", "GROUP", GROUP, "dead", "STREAMS", bus.keys.ready(0), ">")
+        await bus.command("XREADGROUP", "GROUP", GROUP, "dead", "STREAMS", bus.keys.ready(0), "0")
+    await hints.ready(Conversation("u", "late"), "test")
+    await bus.command("XREADGROUP", "GROUP", GROUP, "dead", "STREAMS", bus.keys.ready(0), ">")
+    async with reading(notes, lease_ms=1):
+        await eventually(notes.saw("poison", "late"), "both are followed")
+        await eventually(empty(bus), "both have left")
+    told = [record for record in caplog.records if "again and again" in record.message]
+    assert [(record.conversation_id, record.deliveries >= 5) for record in told] == [("poison", True)]
+    assert metrics.letters.redelivered._value.get() == 1

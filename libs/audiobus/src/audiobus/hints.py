@@ -137,7 +137,11 @@ class Hints:
                 if "NOGROUP" in str(error):
                     return {}
                 raise
-        return {row["message_id"]: int(row["times_delivered"]) for row in rows}
+        pairs = (
+            (row["message_id"], row["times_delivered"]) if isinstance(row, dict) else (row[0], row[3])
+            for row in rows
+        )
+        return {one: int(times) for one, times in pairs}
 
     async def done(self, hint: Hint) -> None:
         """The hint was followed: it leaves the stream."""

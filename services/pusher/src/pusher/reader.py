@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 BLOCK_MS: Final = 1_000
 PENDING: Final = 1_024
 """Own pending hints read at once: more than one process can ever hold of a partition."""
+MANY_DELIVERIES: Final = 5
+"""A hint that was given to consumers so often is told of."""
 PAUSE_S: Final = 0.5
 """After a failed read."""
 
@@ -82,14 +84,14 @@ class Reader:
         own = await self.hints.take(
             self.client, self.partition, self.consumer, count=PENDING, block_ms=None, pending=True
         )
-        self._hand_over(own, CLAIM_OWN)
+        await self._take_over(own, CLAIM_OWN)
 
     async def _claim(self) -> None:
         """What a consumer that has been silent for a lease left."""
         room = self.dispatch.room
         if room:
             left = await self.hints.claim(self.partition, self.consumer, idle_ms=self.lease_ms, count=room)
-            self._hand_over(left, CLAIM_DEAD)
+            await self._take_over(left, CLAIM_DEAD)
 
     async def _take_new(self) -> None:
         with suppress(TimeoutError):
@@ -100,9 +102,31 @@ class Reader:
             new = await self.hints.take(
                 self.client, self.partition, self.consumer, count=room, block_ms=BLOCK_MS
             )
-            self._hand_over(new, None)
+            self._hand_over(new)
 
-    def _hand_over(self, hints: list[Hint], kind: str | None) -> None:
-        for hint in hints:
-            if self.dispatch.take(hint) and kind is not None:
-                self.metrics.claims[kind].inc()
+    async def _take_over(self, hints: list[Hint], kind: str) -> None:
+        """Hands over what was given to somebody before, and says which of them come again and again.
+
+        Whoever follows such a one dies, or never comes to an end. It is followed once more all the same: the audio must not be given up.
+        """
+        if not hints:
+            return
+        # Before they are followed: this process may not live to tell afterwards.
+        deliveries = await self.hints.deliveries(self.partition, count=PENDING)
+        for hint in self._hand_over(hints):
+            self.metrics.claims[kind].inc()
+            if deliveries.get(hint.id, 0) < MANY_DELIVERIES:
+                continue
+            self.metrics.letters.redelivered.inc()
+            log.error(
+                "a hint comes again and again: whoever drains its conversation does not come to an end",
+                extra={
+                    "conversation_id": hint.conversation.cid if hint.conversation else "",
+                    "deliveries": deliveries[hint.id],
+                    "hint": hint.id.decode(errors="replace"),
+                },
+            )
+
+    def _hand_over(self, hints: list[Hint]) -> list[Hint]:
+        """Those that are followed from now on."""
+        return [hint for hint in hints if self.dispatch.take(hint)]
