@@ -8,14 +8,16 @@ import pytest
 import redis
 from redis import exceptions as redis_errors
 
-from tapedeck_testing.redis_binary import newest_on_path
+from tapedeck_testing.redis_binary import newest_on_path, version_of
 from tapedeck_testing.redis_fixtures import missing
 from tapedeck_testing.redis_process import RedisProcess
+from tapedeck_testing.simulation.redis_command import COMMANDS
 from tapedeck_testing.simulation.redis_model import RedisModel
 from tapedeck_testing.simulation.redis_script_calls import ScriptCalls
 from tapedeck_testing.simulation.redis_sequences import Command, Draw, alike
 
 NOW_MS = 1_700_000_000_000
+VERSION = (7, 0)
 
 
 class Real:
@@ -49,6 +51,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Real]:
     if binary is None:
         missing("no redis-server 7 on PATH")
         return
+    if version_of(binary)[:2] != VERSION:
+        pytest.skip("texts and numbers differ a little between versions: the model is of Redis 7.0")
     process = RedisProcess(binary, tmp_path_factory.mktemp("model")).start()
     client = Real(process.url)
     yield client
@@ -100,6 +104,20 @@ def look(model: RedisModel) -> list[Command]:
                     looks.append(["XPENDING", key, group[1], "-", "+", "1000"])
                     looks.append(["XINFO", "CONSUMERS", key, group[1]])
     return looks
+
+
+def test_knows_of_each_command_what_redis_knows(real):
+    known = {command.name: command for command in COMMANDS.values()}
+    told = real.run([["COMMAND", "INFO", *sorted(known)]])[0]
+    for name, arity, flags, *rest in told:
+        command = known[name]
+        assert command.arity == arity, name
+        if isinstance(command.needs_memory, tuple):
+            parts = {part[0].rpartition(b"|")[2].upper(): part[2] for part in rest[-1]}
+            assert {part for part, own in parts.items() if b"denyoom" in own} == {*command.needs_memory}
+        elif b"write" in flags or b"readonly" in flags:
+            assert (command.writes, command.needs_memory) == (b"write" in flags, b"denyoom" in flags), name
+        assert b"noscript" not in flags, name
 
 
 @pytest.mark.parametrize("seed", range(40))
