@@ -162,12 +162,12 @@ async def test_a_count_waits_for_its_time(recorded, new_shown, bus):
 def test_a_count_takes_a_hundredth_of_the_time():
     period = Period(5, 60)
     assert period.is_due(0)
-    period.took(10, 10.01)
-    assert (period.is_due(15), period.is_due(15.02)) == (False, True)
-    period.took(20, 20.3)
-    assert (period.is_due(50.2), period.is_due(50.4)) == (False, True)
-    period.took(100, 200)
-    assert period.is_due(260)
+    period.ended(900, 10)  # 45 ms
+    assert (period.is_due(14.9), period.is_due(15)) == (False, True)
+    period.ended(6_000, 20)  # 0.3 s
+    assert (period.is_due(49.9), period.is_due(50.1)) == (False, True)
+    period.ended(10**6, 100)
+    assert period.is_due(160)
 
 
 async def test_it_runs_until_it_is_asked_to_stop(recorded, new_shown, caplog):

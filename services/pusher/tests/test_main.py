@@ -262,6 +262,24 @@ async def test_it_waits_for_a_bucket_that_is_away(
     assert await packets_of(bucket) == device.sent
 
 
+async def test_it_shows_what_waits_though_it_never_looked_at_it(device, bus, hints, new_pusher, eventually):
+    await device.open()
+    await device.say(5)
+    an_hour_on = time.time_ns() // 1_000_000 + 3_600_000
+    await hints.push_due(device.conversation, an_hour_on)
+    pusher = new_pusher()
+    await pusher.start()
+
+    async def shown() -> bool:
+        return "tapedeck_audio_waiting_seconds 4.9935" in (await asyncio.to_thread(pusher.get, "/metrics"))[1]
+
+    await eventually(shown, "what waits", STARTS_WITHIN_S)
+    status, text = await asyncio.to_thread(pusher.get, "/metrics")
+    assert status == 200
+    age_s = next(float(line.split()[1]) for line in text.splitlines() if line.startswith("tapedeck_oldest"))
+    assert age_s * 1000 > time.time_ns() // 1_000_000 - device.session.clock() > 0
+
+
 async def test_a_redis_that_may_lose_audio_is_complained_about(redis_process, new_pusher, eventually):
     async with Bus(redis_process.url) as bus:
         await bus.command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")

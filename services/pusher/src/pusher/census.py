@@ -31,7 +31,9 @@ TICK_S: Final = 2.0
 LEASE_MS: Final = 30_000
 """So long after its end another pusher counts."""
 SHARE: Final = 0.01
-"""Of the time: so much may a census take, as long as the periods below allow it."""
+"""Of a core's time: so much may a census take, here and in Redis, as long as the periods below allow it."""
+EACH_S: Final = 50e-6
+"""What a look at one conversation costs of either, measured. Not measured anew: on a busy machine that would be others' time."""
 WAITING_S: Final = (5.0, 60.0)
 """What waits is counted as often as the first, as seldom as the second."""
 BOOKS_S: Final = (30.0, 3_600.0)
@@ -56,9 +58,9 @@ class Period:
         """Whether its time has come."""
         return now_s >= self.at_s
 
-    def took(self, begun_s: float, now_s: float) -> None:
-        """It ended now."""
-        pause = (now_s - begun_s) / SHARE
+    def ended(self, looks: int, now_s: float) -> None:
+        """It ended now, after so many looks."""
+        pause = looks * EACH_S / SHARE
         self.at_s = now_s + min(self.most_s, max(self.least_s, pause))
 
 
@@ -103,18 +105,17 @@ class Census:
             self._waiting.at_s = self._all.at_s = 0.0
             return
         for period, count in ((self._waiting, self.count_waiting), (self._all, self.count_all)):
-            begun_s = self.now_s()
-            if period.is_due(begun_s):
-                await count()
-                period.took(begun_s, self.now_s())
+            if period.is_due(self.now_s()):
+                period.ended(await count(), self.now_s())
 
-    async def count_waiting(self) -> None:
-        """Adds up what waits in all buffers, and finds the oldest audio."""
-        samples = 0
+    async def count_waiting(self) -> int:
+        """Adds up what waits in all buffers, and finds the oldest audio; how many looks that took."""
+        samples = count = 0
         oldest: list[tuple[int, Conversation]] = []
         for partition in range(self.bus.keys.partitions):
             async for page in on_due(self.bus, partition):
                 looks = await look(self.bus, page)
+                count += len(looks)
                 samples += sum(max(0, one.balance.waiting) for one in looks)
                 oldest += [(one.oldest_ms, one.conversation) for one in looks if one.oldest_ms is not None]
                 oldest = heapq.nsmallest(OLDEST, oldest)
@@ -123,15 +124,20 @@ class Census:
             self.unstored.saw(conversation, since_ms)
         self.unstored.speaks = True
         self.books.waiting(samples)
+        return count
 
-    async def count_all(self) -> None:
-        """Adds up the books of everything that Redis knows. A few conversations, and those whose numbers cannot be true, are looked into."""
-        total = Balance()
+    async def count_all(self) -> int:
+        """Adds up the books of everything that Redis knows; how many looks that took.
+
+        A few conversations, and those whose numbers cannot be true, are looked into.
+        """
+        total, count = Balance(), 0
         doubtful: list[Conversation] = []
         probes: list[tuple[float, Conversation]] = []
         async for page in pages_of_known(self.bus):
             for one in await look(self.bus, page):
                 total += one.balance
+                count += 1
                 if one.suspicious:
                     doubtful.append(one.conversation)
                 elif one.entries or one.letters:
@@ -143,6 +149,7 @@ class Census:
             unbalanced += await self._is_unbalanced(conversation)
             await self._hold()
         self.books.total(total, unbalanced)
+        return count
 
     async def _is_unbalanced(self, conversation: Conversation) -> bool:
         try:
