@@ -43,6 +43,23 @@ class Cleared(Enum):
     """A tombstone stands."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """That a buffer was clear."""
+
+    before_ms: int
+    """Of what was recorded before its user's tombstone, unix ms."""
+    newest: EntryId | None
+    """Up to here."""
+    over: bool
+    """Whether nothing from before that could come any more."""
+
+    def stays_clear(self, before_ms: int, state: ConversationState) -> bool:
+        """Whether it must still be: there is no later tombstone, and Redis has not gone back (a failover, a backup)."""
+        back = self.newest is not None and (state.newest is None or state.newest < self.newest)
+        return self.over and self.before_ms == before_ms and not back
+
+
 @dataclass(slots=True)
 class Clearing:
     """Clears any conversation."""
@@ -50,12 +67,12 @@ class Clearing:
     bus: Bus
     books: Books
     usage: UsageNotes
-    _seen: OrderedDict[Conversation, tuple[int, bool]] = field(default_factory=OrderedDict)
-    """Conversation -> (its user's tombstone, whether nothing from before that can come any more)."""
+    _seen: OrderedDict[Conversation, _Seen] = field(default_factory=OrderedDict)
 
     def before_ms(self, conversation: Conversation) -> int:
         """The user's tombstone that its buffer was last cleared by, unix ms; 0 for none."""
-        return self._seen.get(conversation, (0, False))[0]
+        seen = self._seen.get(conversation)
+        return seen.before_ms if seen else 0
 
     async def clear(self, conversation: Conversation, state: ConversationState, now_ms: int) -> Cleared:
         """Looks for tombstones, and drops what they delete, but for the rest of a conversation under one of its own (`sweep`).
@@ -70,14 +87,17 @@ class Clearing:
         if not found.before_ms:
             self._seen.pop(conversation, None)
             return Cleared.NOTHING
-        if self._seen.get(conversation) == (found.before_ms, True):
+        seen = self._seen.get(conversation)
+        if seen is not None and seen.stays_clear(found.before_ms, state):
             return Cleared.NOTHING
         some = await self._drop_entries(conversation, state, found.before_ms, now_ms)
         await self._drop_letters(conversation, found.before_ms, now_ms)
         if some:
             return Cleared.SOME
         self._seen.pop(conversation, None)
-        self._seen[conversation] = (found.before_ms, now_ms > found.before_ms + LATE_MS)
+        self._seen[conversation] = _Seen(
+            found.before_ms, state.newest, over=now_ms > found.before_ms + LATE_MS
+        )
         if len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
         return Cleared.NOTHING
