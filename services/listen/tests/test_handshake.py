@@ -48,6 +48,53 @@ def test_a_handshake_says_what_it_wants():
     assert wanted.key == KEY
 
 
+def test_a_head_has_so_many_lines_and_one_more_is_refused_before_it_is_read():
+    lines = [f"X-{number}: x" for number in range(100)]
+    most = next(count for count in range(80, 101) if head(*lines[:count]).count(b"\n") == 100)
+    assert isinstance(read_head(head(*lines[:most])), Handshake)
+    for too_many in (head(*lines[: most + 1]), b"GET / HTTP/1.1\r\n" + b"a:\n" * 100 + b"\n", b"\n" * 200):
+        with pytest.raises(BadHandshakeError) as refused:
+            read_head(too_many)
+        assert refused.value.status == 431
+
+
+@pytest.mark.parametrize("byte", [b"\x00", b"\x0b", b"\x0c", b"\x7f", b"\r"])
+def test_what_no_head_may_hold_is_not_given_to_h11(byte):
+    # h11's pattern would try for seconds: each of the spaces may stand before the value or behind it.
+    with pytest.raises(BadHandshakeError) as refused:
+        read_head(head()[:-2] + b"X:" + b" " * 30_000 + byte + b"\r\n\r\n")
+    assert (refused.value.status, "control" in refused.value.message) == (400, True)
+
+
+def test_a_body_in_chunks_is_not_read():
+    with pytest.raises(BadHandshakeError) as refused:
+        read_head(b"POST /v1/tickets HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+    assert refused.value.status == 411
+
+
+def test_a_target_has_so_many_bytes():
+    assert isinstance(read_head(head(target="/v4/listen?x=" + "y" * 8_000)), Handshake)
+    with pytest.raises(BadHandshakeError) as refused:
+        read_head(head(target="/v4/listen?x=" + "y" * 9_000))
+    assert refused.value.status == 414
+
+
+def test_a_query_with_too_many_parameters_is_not_looked_at():
+    wanted = read_head(head(target="/v4/listen?ticket=t" + "&a=1" * 99))
+    assert isinstance(wanted, Handshake)
+    assert (wanted.crowded, wanted.query["ticket"]) == (False, "t")
+    wanted = read_head(head(target="/v4/listen?ticket=t" + "&a=1" * 100))
+    assert isinstance(wanted, Handshake)
+    assert (wanted.crowded, wanted.query) == (True, {})
+
+
+def test_of_the_offered_subprotocols_so_many_are_looked_at():
+    wanted = read_head(head("Sec-WebSocket-Protocol: tapedeck.v1" + ", x" * 5_000))
+    assert isinstance(wanted, Handshake)
+    assert wanted.subprotocols[0] == "tapedeck.v1"
+    assert len(wanted.subprotocols) == 65
+
+
 @pytest.mark.parametrize("target", ["http://host:80/v4/listen?a=1", "/v4/listen?a=1#part"])
 def test_the_target_may_be_a_whole_address(target):
     wanted = read_head(head(target=target))

@@ -17,7 +17,7 @@ from listen.allowance import REDIS_S, Allowance, admit_user
 from listen.comeback import REDIS_AWAY_S, retry_after_s
 from listen.errors import NotOursError, RefusedError
 from listen.failed_auth import FailedAuth
-from listen.handshake import Handshake
+from listen.handshake import PARAMETERS_LIMIT, Handshake
 from listen.messages import AWAY
 from listen.opening import Opening, read_opening
 from listen.recording import Dialect
@@ -75,6 +75,8 @@ class Admission:
         Raises:
             RefusedError: with what to answer.
         """
+        if handshake.crowded:
+            raise RefusedError(400, "bad_parameter", f"a query has at most {PARAMETERS_LIMIT} parameters")
         claims = await self._proved(handshake, first_token)
         offered = dialect(handshake)
         opening = read_opening(handshake.query, offered)

@@ -29,6 +29,8 @@ HEAD_S: Final = 10.0
 """How long a client may take to send its head."""
 REST_BYTES_LIMIT: Final = 16 * 1024
 """What may come after the head before it is answered; then the connection is not read until it is."""
+TOO_BIG: Final = (414, 431)
+"""What is answered to a head that is one, but too large."""
 CROWDED: Final = "too many clients are connecting at this moment"
 
 Admit = Callable[["Door", Handshake], Coroutine[Any, Any, None]]
@@ -156,7 +158,8 @@ class Door(asyncio.Protocol):
         try:
             wanted = read_head(head)
         except BadHandshakeError as error:
-            self.turn_away("bad_request", error.status, error.message, error.headers)
+            reason = "too_big" if error.status in TOO_BIG else "bad_request"
+            self.turn_away(reason, error.status, error.message, error.headers)
             return
         if isinstance(wanted, Http2Preface):
             # For two requests a client it is not worth what can be done with it: streams opened and reset, windows kept shut.

@@ -1,6 +1,7 @@
 """The head of a request: whether it asks for a WebSocket (RFC 6455 §4.2.1), and what it asks for.
 
-Pure: bytes in, a `Handshake` or an `HttpHead` out. Owns what is no well-formed opening handshake. Must not know who may connect.
+Pure: bytes in, a `Handshake` or an `HttpHead` out. Owns what is no well-formed opening handshake, and bounds what reading one costs: it is
+read before anybody is asked who they are. Must not know who may connect.
 """
 
 import binascii
@@ -8,6 +9,7 @@ import re
 from base64 import b64decode
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -17,22 +19,32 @@ from listen.errors import BadHandshakeError
 
 HEAD_BYTES_LIMIT: Final = 32 * 1024
 """Request line and headers: a token may have 8 KiB of them."""
+HEAD_LINES_LIMIT: Final = 100
+"""The same, in lines: what a head costs goes with them."""
+TARGET_BYTES_LIMIT: Final = 8 * 1024
+"""What a server should understand at least (RFC 9112 §3)."""
+PARAMETERS_LIMIT: Final = 100
+"""Of the query. The page has eight."""
+ITEMS_LIMIT: Final = 64
+"""Of a header that is a list; what stands behind is one item more."""
 HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\n"
 VERSION: Final = "13"
 KEY_BYTES: Final = 16
 
 _UPGRADE: Final = re.compile(rb"^upgrade[ \t]*:[^\n]*\n", re.IGNORECASE | re.MULTILINE)
+_NEVER: Final = re.compile(rb"[\x00\x0b\x0c\x7f]|\r(?!\n)")
+"""What no line of a head holds. h11 says so too, but tries for seconds where many spaces stand before it."""
 _END: Final = re.compile(rb"\n\r?\n")
 """As h11 reads it: a line may end without its CR."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Handshake:
     """A well-formed request for a WebSocket."""
 
     path: str
-    query: dict[str, str]
-    """Decoded; of a parameter that stands there twice, the last."""
+    query_string: str
+    """As it came."""
     headers: dict[str, str]
     """By lower-case name; of those that stand there several times, joined with commas (RFC 9110 §5.2)."""
     subprotocols: tuple[str, ...]
@@ -44,6 +56,16 @@ class Handshake:
     """Whether `address` is that of this one client: not that of a proxy which nobody trusts, and behind which many may be."""
     lain_ms: int = 0
     """How long it had lain in the kernel when the door read it (`listen.arrival`)."""
+
+    @property
+    def crowded(self) -> bool:
+        """Whether its query has more parameters than are looked at."""
+        return self.query_string.count("&") >= PARAMETERS_LIMIT
+
+    @cached_property
+    def query(self) -> dict[str, str]:
+        """Decoded; of a parameter that stands there twice, the last. Empty where it is `crowded`."""
+        return {} if self.crowded else dict(parse_qsl(self.query_string, keep_blank_values=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +91,16 @@ def read_head(head: bytes) -> Handshake | HttpHead | Http2Preface:
     """What a whole head asks for.
 
     Raises:
-        BadHandshakeError: no HTTP (400, 501), or a request for a WebSocket that is none (400, 426).
+        BadHandshakeError: no HTTP (400, 501), a request for a WebSocket that is none (400, 426), or one that is too large (411, 414, 431).
     """
     if head == HTTP2_PREFACE:
         return Http2Preface()
+    if head.count(b"\n") > HEAD_LINES_LIMIT:
+        raise BadHandshakeError(431, f"a request's head has at most {HEAD_LINES_LIMIT} lines")
+    if head.find(b"\n") > TARGET_BYTES_LIMIT:
+        raise BadHandshakeError(414, f"a request's target has at most {TARGET_BYTES_LIMIT} bytes")
+    if _NEVER.search(head):
+        raise BadHandshakeError(400, "no HTTP request: a control character")
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_LIMIT)
     connection.receive_data(head)
     try:
@@ -83,6 +111,9 @@ def read_head(head: bytes) -> Handshake | HttpHead | Http2Preface:
         raise BadHandshakeError(400, "no HTTP request")
     headers = _joined(request.headers)
     if request.method != b"GET" or "websocket" not in _tokens(headers.get("upgrade", "")):
+        if "transfer-encoding" in headers:
+            # Behind the chunks come lines that h11 reads as headers: seconds, see above. Nothing here wants a body.
+            raise BadHandshakeError(411, "a body must say its length")
         return HttpHead(_UPGRADE.sub(b"", head))
     key = _checked_key(request, headers)
     try:
@@ -91,11 +122,9 @@ def read_head(head: bytes) -> Handshake | HttpHead | Http2Preface:
         raise BadHandshakeError(400, "the request target is no path") from error
     return Handshake(
         path=target.path,
-        query=dict(parse_qsl(target.query, keep_blank_values=True)),
+        query_string=target.query,
         headers=headers,
-        subprotocols=tuple(
-            filter(None, map(str.strip, headers.get("sec-websocket-protocol", "").split(",")))
-        ),
+        subprotocols=tuple(filter(None, _items(headers.get("sec-websocket-protocol", "")))),
         key=key,
     )
 
@@ -131,4 +160,8 @@ def _joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def _tokens(value: str) -> set[str]:
-    return {token.strip().lower() for token in value.split(",")}
+    return {token.lower() for token in _items(value)}
+
+
+def _items(value: str) -> list[str]:
+    return [item.strip() for item in value.split(",", ITEMS_LIMIT)]

@@ -67,6 +67,26 @@ def _large() -> list[Attack]:
     return [
         _with("a header of 64 KiB", TOO_LARGE, (b"X-Large", b"x" * 65_536)),
         _with("5,000 headers", TOO_LARGE, *many),
+        sends(
+            "8,000 headers within the limit",
+            head(headers=UPGRADE)[:-2] + b"a:\n" * 8_000 + b"\r\n",
+            TOO_LARGE,
+            times=50,
+        ),
+        sends(
+            "30,000 spaces and a NUL",
+            head(headers=UPGRADE)[:-2] + b"X:" + b" " * 30_000 + b"\0\r\n\r\n",
+            BAD,
+            times=50,
+        ),
+        sends("16,000 parameters", head(b"/v4/listen?" + b"a&" * 15_000, AUTHORIZED), TOO_LARGE, times=50),
+        sends("4,000 parameters", head(b"/v4/listen?" + b"a&" * 4_000, AUTHORIZED), TOO_LARGE, times=50),
+        sends(
+            "15,000 subprotocols",
+            head(headers=(*UPGRADE, (b"Sec-WebSocket-Protocol", b"x," * 15_000))),
+            ("HTTP 401", *TOO_LARGE),
+            times=50,
+        ),
         _with("a header name of 40 KB", TOO_LARGE, (b"x" * 40_000, b"x")),
         _with("a cookie of 30 KB", ("accepted", *TOO_LARGE), (b"Cookie", b"x" * 30_000)),
         sends(

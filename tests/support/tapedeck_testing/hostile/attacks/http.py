@@ -164,6 +164,15 @@ async def _chunks_without_sense(server: Server) -> str:
         return str(await peer.hear(lambda heard: heard.status is not None))
 
 
+async def _spaces_behind_chunks(server: Server) -> str:
+    """h11 reads what follows the last chunk as headers, and tries each of the spaces as the end of a value."""
+    async with await server.connect() as peer:
+        asked = ((b"Host", b"localhost"), (b"Transfer-Encoding", b"chunked"))
+        spaces = b"0\r\nX:" + b" " * 30_000 + b"\0\r\n\r\n"
+        await peer.send(head(b"/v1/tickets", asked, method=b"POST") + spaces)
+        return str(await peer.hear(lambda heard: heard.status is not None))
+
+
 ATTACKS = (
     Attack(name="HTTP/2: a preface", run=_preface, right=("answered",), wire=False),
     Attack(name="HTTP/2: a WebSocket", run=_extended_connect, right=("refused",), wire=False),
@@ -176,7 +185,7 @@ ATTACKS = (
     Attack(
         name="an endless body",
         run=_endless_body,
-        right=("HTTP 401", "HTTP 400", "HTTP 413", "cut"),
+        right=("HTTP 411", "HTTP 401", "HTTP 400", "HTTP 413", "cut"),
         times=3,
         wire=False,
     ),
@@ -185,7 +194,13 @@ ATTACKS = (
     Attack(
         name="chunks without sense",
         run=_chunks_without_sense,
-        right=("HTTP 400", "HTTP 401", "cut"),
+        right=("HTTP 411", "HTTP 400", "HTTP 401", "cut"),
+        wire=False,
+    ),
+    Attack(
+        name="spaces behind the last chunk",
+        run=_spaces_behind_chunks,
+        right=("HTTP 411", "HTTP 400", "HTTP 401", "cut"),
         wire=False,
     ),
 )
