@@ -13,6 +13,7 @@ import time
 import httpx
 import pytest
 
+from audiostore import open_store
 from servicekit.settings import load
 from servicekit.stop import Stop
 from storage_api.running import run
@@ -95,6 +96,27 @@ async def test_it_serves_says_that_it_is_ready_and_ends_when_asked(
     lines = [json.loads(line) for line in service.log.read_text().splitlines()]
     assert {line["service"] for line in lines} == {"storage_api"}
     assert "ended" in [line["message"] for line in lines]
+
+
+async def test_it_reads_the_second_bucket_that_its_settings_name(
+    tmp_path, redis_url, one_bus, tape, conversation, api, pcm_tone
+):
+    second = open_store(f"file://{tmp_path}/second")
+    tape.store = second
+    await tape.record(pcm_tone(3))
+    await tape.drain(0, 3)
+    await second.close()
+    where = {"TAPEDECK_FALLBACK_STORE_URL": f"file://{tmp_path}/second"}
+    service = Service(tmp_path, redis_url, one_bus.keys.prefix, **where)
+    try:
+        assert (await service.answers(f"{service.admin}/readyz")).status_code == 200
+        async with httpx.AsyncClient() as http:
+            headers = {"Authorization": f"Bearer {api.token(conversation.uid)}"}
+            url = service.url + api.path(conversation, "/audio?format=pcm")
+            assert len((await http.get(url, headers=headers)).content) == 3 * 32_000
+    finally:
+        service.process.kill()
+        service.process.wait()
 
 
 async def test_a_keys_file_that_breaks_is_a_warning_soon_and_until_it_is_put_right(

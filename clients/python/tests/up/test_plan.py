@@ -31,3 +31,12 @@ def test_keys_are_written_nowhere(plan, tmp_path):
     for file in tmp_path.rglob("*"):
         assert not file.is_file() or b"hush" not in file.read_bytes(), file
     assert not any("hush" in part for child in (*plan.services, plan.redis) for part in child.command)
+
+
+def test_a_second_bucket_reaches_those_who_ask_for_it(tmp_path):
+    options = UpOptions(data_dir=tmp_path, listen_port=0, storage_port=0, fallback_store="file:///second")
+    plan = make_plan(options, DataDir(tmp_path), 0, {"PATH": "/bin:/usr/bin"})
+    for child in plan.services:
+        assert child.environ["TAPEDECK_FALLBACK_STORE_URL"] == "file:///second"
+    for port in plan.held:
+        port.release()

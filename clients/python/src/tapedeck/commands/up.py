@@ -10,7 +10,7 @@ from tapedeck.up.command import up as run
 from tapedeck.up.plan import UpOptions
 
 
-def up(
+def up(  # noqa: PLR0913 — each is an option of the command
     *,
     data_dir: Annotated[Path, typer.Option(help="Where everything is kept.")] = Path("data"),
     listen_port: Annotated[int, typer.Option(min=0, max=65535, help="Port of listen; 0 takes any.")] = 8080,
@@ -24,6 +24,12 @@ def up(
     store: Annotated[
         str | None,
         typer.Option(envvar="TAPEDECK_STORE_URL", help="A bucket instead of a folder in the data directory."),
+    ] = None,
+    fallback_store: Annotated[
+        str | None,
+        typer.Option(
+            envvar="TAPEDECK_FALLBACK_STORE_URL", help="A second bucket for when the first is away."
+        ),
     ] = None,
     listen_workers: Annotated[int, typer.Option(min=1, help="Processes of listen.")] = 1,
     pushers: Annotated[int, typer.Option(min=1, help="Processes of pusher.")] = 1,
@@ -39,6 +45,7 @@ def up(
         storage_port=storage_port,
         redis_url=redis_url,
         store=store,
+        fallback_store=fallback_store,
         listen_workers=listen_workers,
         pushers=pushers,
         ready_file=ready_file,

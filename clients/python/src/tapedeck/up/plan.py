@@ -37,6 +37,8 @@ class UpOptions:
     """None: an embedded one."""
     store: str | None = None
     """None: in the data directory."""
+    fallback_store: str | None = None
+    """None: no second bucket."""
     listen_workers: int = 1
     pushers: int = 1
     ready_file: Path | None = None
@@ -90,6 +92,8 @@ def make_plan(options: UpOptions, folder: DataDir, lock_fd: int, environ: Mappin
         redis = _redis(folder, redis_port, lock_fd, no_keys)
     store = options.store if options.store is not None else folder.store_url
     shared, service_token, jwt_secret = _shared_settings(folder, redis_url, store, environ)
+    if options.fallback_store is not None:
+        shared["TAPEDECK_FALLBACK_STORE_URL"] = options.fallback_store
     services = []
     for component, group in names.items():
         for name in group:
