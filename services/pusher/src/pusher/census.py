@@ -28,7 +28,7 @@ from servicekit.stop import Stop
 log = logging.getLogger(__name__)
 
 TICK_S: Final = 2.0
-LEASE_MS: Final = 30_000
+LEASE_MS: Final = 10_000
 """So long after its end another pusher counts."""
 SHARE: Final = 0.01
 """Of a core's time: so much may a census take, here and in Redis, as long as the periods below allow it."""
@@ -36,7 +36,7 @@ EACH_S: Final = 50e-6
 """What a look at one conversation costs of either, measured. Not measured anew: on a busy machine that would be others' time."""
 WAITING_S: Final = (5.0, 60.0)
 """What waits is counted as often as the first, as seldom as the second."""
-BOOKS_S: Final = (30.0, 3_600.0)
+BOOKS_S: Final = (10.0, 3_600.0)
 """The same for the books."""
 LAST_WORD_S: Final = 1.0
 """For giving the lease back at the end."""
