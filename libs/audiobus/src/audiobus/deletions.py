@@ -121,6 +121,12 @@ async def expunge(
             raise BusContractError(f"expunge answered {other!r}")
 
 
+async def drop_cut(bus: Bus, conversation: Conversation, cut: bytes, name: str, now_ms: int) -> bool:
+    """Gives up the cut that stands, as it was read, and the name of its object, which may be in the bucket, or get there. False where it stood no more."""
+    keys = [bus.keys.conv(conversation), bus.keys.gone(conversation)]
+    return bool(await script("uncut").run(bus.client, keys, [cut, name, now_ms, KEPT_MS]))
+
+
 async def discard(bus: Bus, conversation: Conversation, entry_id: EntryId, now_ms: int) -> int | None:
     """Deletes a dead letter with its audio; how many samples, None where there is none of that id.
 

@@ -6,6 +6,7 @@ PusherError
 │   └── CannotTellError     an object in the way can only be opened with a key that is not there
 ├── BucketAwayError         no bucket may be asked at the moment: nothing failed, and it is tried again soon
 ├── UnsealedError           a defect: the object must be sealed and is not; it was not put
+├── DefectError             a defect: this build makes no files at all; everything waits
 └── BuildError              entries that cannot become a file, although each of them parses
 
 Errors of Redis and of the bucket come as `audiobus` and `audiostore` raise them.
@@ -38,6 +39,10 @@ class BucketAwayError(PusherError):
 
 class UnsealedError(PusherError):
     """The last look before the put found a file in the clear where a sealed one must be."""
+
+
+class DefectError(PusherError):
+    """This build makes no file of whatever entries: none of them is to blame, and all of them wait for another build."""
 
 
 class BuildError(PusherError):

@@ -5,6 +5,7 @@ are short (milliseconds) and hold Python's lock for most of it: more threads tha
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -17,8 +18,11 @@ from audiostore import sealing
 from audiostore.key_ring import KeySource
 from pusher.arrived import Arrived
 from pusher.batch_builder import Built, build
-from pusher.errors import NoKeyError
+from pusher.canary import UNFORESEEN, sings
+from pusher.errors import BuildError, DefectError, NoKeyError
 from pusher.seam import LONGEST_SAMPLES
+
+log = logging.getLogger(__name__)
 
 THREADS: Final = 2
 
@@ -46,12 +50,13 @@ class Maker:
 
         Raises:
             BuildError: no file can be made of them.
+            DefectError: no file can be made of any.
             NoKeyError: it must be sealed, and there is no key.
         """
         entries = tuple(arrived)  # the buffer may grow meanwhile
 
         def work() -> Built:
-            built = build(conversation.cid, entries, preroll, exclude, context_samples=context_samples)
+            built = _build(conversation, entries, preroll, exclude, context_samples)
             return self._seal(conversation, built) if sealed and built.batch else built
 
         return await self._run(work)
@@ -72,3 +77,22 @@ class Maker:
 
     async def _run(self, work: Callable[[], _R]) -> _R:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+def _build(
+    conversation: Conversation,
+    entries: Sequence[Arrived],
+    preroll: PreRoll | None,
+    exclude: Sequence[Stored],
+    context_samples: int,
+) -> Built:
+    """What `build` makes of them; what nobody foresaw is theirs only where this build makes files of others."""
+    try:
+        return build(conversation.cid, entries, preroll, exclude, context_samples=context_samples)
+    except UNFORESEEN as error:
+        if not sings():
+            raise DefectError(f"this build makes no files: {type(error).__name__}: {error}") from error
+        log.exception("entries met a defect")
+        raise BuildError(
+            f"entries {entries[0].id} to {entries[-1].id}: {type(error).__name__}: {error}"
+        ) from error

@@ -23,13 +23,11 @@ from audiobus.state import ConversationState
 from audiostore.errors import AudiostoreError
 from audiostore.store import Store
 from pusher.already_stored import AlreadyStored
-from pusher.batch_builder import Built
 from pusher.buckets import Buckets, Turn
-from pusher.buffer import Buffer
 from pusher.circuit import Phase
 from pusher.circuit_report import tell_change
 from pusher.clearing import Cleared, Clearing
-from pusher.cutter import Limits, Wait, context_after
+from pusher.cutter import Limits, Wait
 from pusher.deleting import Deleting
 from pusher.errors import BucketAwayError, KeptBackError, PusherError
 from pusher.free_name import later, write_down
@@ -40,10 +38,10 @@ from pusher.maker import Maker
 from pusher.metrics import FAILED, PUT_OUTCOMES, PusherMetrics
 from pusher.next_look import ACTIVE_MS, moved, next_look_ms
 from pusher.planner import Planned, Planner
-from pusher.protection import sealed_by
 from pusher.reason import Reason
 from pusher.retries import Retries
 from pusher.second_try import SecondTry
+from pusher.standing import remake
 from pusher.store_put import Outcome, Prepared, store_then_finish
 from pusher.sweeper import Sweeper
 from pusher.unstored import Unstored
@@ -235,25 +233,10 @@ class Worker:
         """Makes the object of a cut that stands already, exactly as whoever wrote it down would have."""
         if not await still_stands(self.bus, conversation, raw):
             return True
-        cut = decode_cut(raw)
-        sealed = sealed_by(cut)
-        buffer = Buffer(self.bus, conversation, state)
-        while buffer.more:
-            await buffer.read_page(self.now_ms(), last=cut.last_id)
-        if buffer.arrived:
-            built = await self.maker.make(
-                conversation,
-                buffer.arrived,
-                state.preroll,
-                cut.exclude,
-                sealed=sealed,
-                context_samples=context_after(cut.reason),
-            )
-        else:
-            # Its entries are gone although it stands: Redis was changed by hand. There is nothing left to store.
-            log.error("a cut has no entries", extra={"first": cut.first, "last": cut.last})
-            built = Built(None, b"", "", {}, state.preroll, 0, {cut.last_id.epoch: cut.last_id.offset})
-        prepared = Prepared(conversation, cut, raw, built, self.maker.keys.ring())
+        built = await remake(self.bus, self.maker, conversation, state, raw, self.now_ms())
+        if built is None:
+            return True
+        prepared = Prepared(conversation, decode_cut(raw), raw, built, self.maker.keys.ring())
         # Whoever wrote it down may have been unable to look into the first bucket.
         look_first = self.buckets.second is not None
         return await self._store(replace(prepared, look_first=look_first), state, turn)
