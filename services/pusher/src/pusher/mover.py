@@ -75,6 +75,7 @@ class Mover:
         try:
             async with self._lease() as ours:
                 if not ours:
+                    self.metrics.fallback_objects.set(0)  # another one tells
                     return 0
                 return await (self.sweep(second) if self.buckets.well else self.try_one(second))
         except StoreConfigurationError as error:
