@@ -126,6 +126,39 @@ async def test_what_a_user_deletes_during_a_put_does_not_stay_and_the_rest_is_st
     assert not (await bus.state(conversation)).gone
 
 
+async def test_a_chunk_that_comes_late_is_deleted_too(
+    device, bus, memory_store, new_worker, clock, conversation, packets_of, monkeypatch
+):
+    """`listen` had it in hand when its user deleted what they had; it comes when the buffer has just been found clear."""
+    await device.open()
+    await device.say(5)
+    late = device.session.chunk(tuple(packet for _, packet in device.session.sent[:50]))
+    del device.session.sent[:]
+    clock.pass_s(1)
+    await set_user_tombstone(bus, conversation.uid, clock())
+    clock.pass_s(3600)
+    worker = new_worker(memory_store)
+    await worker.drain(conversation)
+    await bus.ask(conversation, "flush")
+    plan = worker._planner.plan
+    came = False
+
+    async def plan_after_it_came(*args):
+        nonlocal came
+        if not came:
+            came = True
+            await device.append(late)
+            await device.say(1)
+            await bus.ask(conversation, "flush")
+        return await plan(*args)
+
+    monkeypatch.setattr(worker._planner, "plan", plan_after_it_came)
+    await worker.drain(conversation)
+    assert await packets_of(memory_store) == device.session.sent
+    balance = await exact(bus, conversation)
+    assert (balance.difference, balance.waiting, balance.stored) == (0, 0, 48_000)
+
+
 async def test_what_lies_under_a_deleted_name_does_not_count_as_stored(
     device, bus, memory_store, new_worker, clock, conversation, packets_of
 ):

@@ -74,6 +74,10 @@ class Clearing:
         seen = self._seen.get(conversation)
         return seen.before_ms if seen else 0
 
+    def forget(self, conversation: Conversation) -> None:
+        """Has its buffer looked through again."""
+        self._seen.pop(conversation, None)
+
     async def clear(self, conversation: Conversation, state: ConversationState, now_ms: int) -> Cleared:
         """Looks for tombstones, and drops what they delete, but for the rest of a conversation under one of its own (`sweep`).
 

@@ -44,6 +44,13 @@ class Deleting:
             await self.sweeper.sweep_names(self.stores, conversation, self.now_ms())
         return cleared
 
+    def is_deleted(self, conversation: Conversation, made_ms: int | None) -> bool:
+        """Whether a chunk made then came after its buffer was cleared of what was: it must be cleared again."""
+        deleted = made_ms is not None and made_ms < self.clearing.before_ms(conversation)
+        if deleted:
+            self.clearing.forget(conversation)
+        return deleted
+
     async def clear(self, conversation: Conversation) -> None:
         """Drops what was deleted from Redis alone: no bucket may be asked at the moment.
 

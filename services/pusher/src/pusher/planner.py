@@ -34,6 +34,8 @@ class Planned:
 
     cut: Cut
     built: Built
+    made_ms: int | None
+    """When the oldest of its chunks was made, unix ms; None without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class Planner:
                 return LookAgain()
             name = _name(conversation, take, sealed=sealed) if built.batch else ""
             cut = Cut(VERSION, str(take.first), str(take.last), name, protection, take.reason.value, exclude)
-            return Planned(cut, built)
+            return Planned(cut, built, min((one.chunk.at_ms for one in entries if one.chunk), default=None))
 
     async def _decide(
         self,

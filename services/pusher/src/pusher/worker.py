@@ -217,6 +217,8 @@ class Worker:
             return going_on
         if not isinstance(planned, Planned):
             return True
+        if self._deleting.is_deleted(conversation, planned.made_ms):
+            return True
         answer, cut = await write_down(self.bus, conversation, planned.cut, settled=state.settled)
         match answer:
             case CutStands():
