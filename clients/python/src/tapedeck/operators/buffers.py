@@ -14,7 +14,7 @@ from tapedeck.commands.terminal import ERR, FAILED, JsonOption, print_json, prin
 from tapedeck.operators import reach
 from tapedeck.operators.export_child import Exported, export
 from tapedeck.operators.reach import ConversationArgument, RedisOption
-from tapedeck.operators.spans import length
+from tapedeck.operators.spans import length, several, times
 
 if TYPE_CHECKING:
     from audiobus import Bus, Conversation
@@ -54,7 +54,7 @@ def list_buffers(
             str(row.entries),
             "" if row.age_seconds is None else length(row.age_seconds),
             str(row.dead_letters or ""),
-            f"{row.state} ({row.fails} times): {row.why}" if row.fails else row.state,
+            f"{row.state} ({times(row.fails)}): {row.why}" if row.fails else row.state,
         ]
         for row in rows
     ]
@@ -62,7 +62,11 @@ def list_buffers(
     print_table(columns, cells, empty="nothing waits: all that was recorded is stored")
     if rows:
         total = sum(row.seconds for row in rows)
-        ERR.print(f"{len(rows)} conversations, {length(total)} of audio", markup=False, highlight=False)
+        ERR.print(
+            f"{several(len(rows), 'conversation', 'conversations')}, {length(total)} of audio",
+            markup=False,
+            highlight=False,
+        )
 
 
 @app.command()
@@ -139,12 +143,12 @@ async def _watch_for_pushers(bus: "Bus", flush: "Flush") -> None:
     """Says once that nobody stores, where that is so."""
     from tapedeck.operators.waiting import pushers_at_work  # noqa: PLC0415 - not needed for --help
 
-    stored = -1
-    while stored != flush.stored_samples:
+    while True:
         stored = flush.stored_samples
         await asyncio.sleep(NOBODY_AFTER_S)
-    if flush.left and not await pushers_at_work(bus):
-        ERR.print("No pusher is at work: it is stored when one is started.", markup=False)
+        if flush.stored_samples == stored and flush.left and not await pushers_at_work(bus):
+            ERR.print("No pusher is at work: it is stored when one is started.", markup=False)
+            return
 
 
 @contextmanager
@@ -170,7 +174,7 @@ def _tell(flushed: "Flushed", *, json: bool) -> None:
         ERR.print(f"{length(flushed.stored_seconds)} stored", markup=False, highlight=False)
     if flushed.new_dead_letters and not json:
         ERR.print(
-            f"{flushed.new_dead_letters} entries could not be stored; `tapedeck dead list` says why",
+            f"{several(flushed.new_dead_letters, 'entry', 'entries')} could not be stored; `tapedeck dead list` says why",
             style="red",
             markup=False,
         )

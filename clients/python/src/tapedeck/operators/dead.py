@@ -12,7 +12,7 @@ from tapedeck.operators import reach
 from tapedeck.operators.buffers import FolderArgument, TimeoutOption
 from tapedeck.operators.export_child import export as run_export
 from tapedeck.operators.reach import ConversationArgument, RedisOption
-from tapedeck.operators.spans import length
+from tapedeck.operators.spans import length, several
 
 if TYPE_CHECKING:
     from tapedeck.operators.letters import DeadLetter, Retried, Retry
@@ -176,7 +176,7 @@ def drop(
     seconds = sum(there[one].seconds for one in wanted)
     if not yes:
         typer.confirm(
-            f"Delete {len(wanted)} dead letters of {conversation}, {length(seconds)} of audio, for good?",
+            f"Delete {several(len(wanted), 'dead letter', 'dead letters')} of {conversation}, {length(seconds)} of audio, for good?",
             abort=True,
             err=True,
         )

@@ -13,7 +13,7 @@ from tapedeck.errors import BucketError, KeysError, OperatorError, SystemNotFoun
 from tapedeck.operators import reach
 from tapedeck.operators.findings import Books, Diagnosis, Finding, Unbalanced, wrong
 from tapedeck.operators.reach import FallbackOption, RedisOption, StoreOption
-from tapedeck.operators.spans import length
+from tapedeck.operators.spans import length, several
 
 if TYPE_CHECKING:
     from audiobus import Bus
@@ -96,7 +96,7 @@ async def _letters(bus: "Bus") -> Finding:
         return fine("dead letters", "none")
     return wrong(
         "dead letters",
-        f"{count} in {len(conversations)} conversations",
+        f"{count} in {several(len(conversations), 'conversation', 'conversations')}",
         "`tapedeck dead list` says why; `tapedeck dead retry` once that is mended",
     )
 

@@ -12,7 +12,7 @@ from audiobus.redis_settings import complaints
 from audiobus.servers import Server, servers
 from servicekit.groups import RedisSettings
 from tapedeck.operators.findings import Books, Finding, Unbalanced, clocks, fine, note, wrong
-from tapedeck.operators.spans import length
+from tapedeck.operators.spans import length, several, times
 from tapedeck.operators.waiting import Waiting, buffers, pushers_at_work
 
 OLDEST_VERSION: Final = (6, 2)
@@ -123,11 +123,11 @@ async def examine_work(bus: Bus, now_ms: int) -> AsyncIterator[Finding]:
     yield _oldest(rows)
     failing = [row for row in rows if row.fails]
     if failing:
-        named = "; ".join(f"{row.conversation} ({row.fails} times): {row.why}" for row in failing[:NAMED])
+        named = "; ".join(f"{row.conversation} ({times(row.fails)}): {row.why}" for row in failing[:NAMED])
         more = f", {len(failing) - NAMED} more" if len(failing) > NAMED else ""
         yield wrong(
             "failures",
-            f"{len(failing)} conversations could not be stored at the last try: {named}{more}",
+            f"{several(len(failing), 'conversation', 'conversations')} could not be stored at the last try: {named}{more}",
             "the reason says whether the bucket, a key or an entry is in the way; they are tried again without end",
         )
 
@@ -169,7 +169,7 @@ def _oldest(rows: list[Waiting]) -> Finding:
     oldest = max(ages, key=lambda row: row.age_seconds or 0)
     age_s = oldest.age_seconds or 0
     total = sum(row.seconds for row in rows)
-    text = f"{len(rows)} conversations wait with {length(total)}; the oldest audio is {length(age_s)} old"
+    text = f"{length(total)} of {several(len(rows), 'conversation', 'conversations')}; the oldest audio is {length(age_s)} old"
     if age_s > OLD_S:
         return wrong(
             "oldest audio",
@@ -211,11 +211,11 @@ async def examine_books(
     if off:
         finding = wrong(
             "books",
-            f"of {count} conversations {len(off)} do not close",
+            f"{len(off)} of {several(count, 'conversation', 'conversations')} do not close",
             "Redis lost or was given something that it had not confirmed, or its keys were changed by hand; `tapedeck where` shows each",
         )
     else:
-        finding = fine("books", f"of {count} conversations every one closes")
+        finding = fine("books", f"all of {several(count, 'conversation', 'conversations')} close")
     return finding, count, books, off
 
 

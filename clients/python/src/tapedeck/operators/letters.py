@@ -10,7 +10,7 @@ import msgspec
 from audiobus import Bus, Conversation, EntryId, dead_letters, decode_chunk
 from audiobus.dead_letters import Found, last_try, marked_ms, tries
 from audiobus.errors import BadEntryError
-from tapedeck.operators.spans import moment
+from tapedeck.operators.spans import moment, times
 
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 1.0
@@ -45,7 +45,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
         """In a few words, for people."""
         if self.retry_asked_at is not None:
             return f"another try is asked for{': ' + self.last_try if self.last_try else ''}"
-        return f"tried again {self.tries} times: {self.last_try}" if self.tries else ""
+        return f"tried again {times(self.tries)}: {self.last_try}" if self.tries else ""
 
 
 def describe(conversation: Conversation, found: Found) -> DeadLetter:

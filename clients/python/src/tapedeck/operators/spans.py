@@ -21,3 +21,13 @@ def length(seconds: float) -> str:
     if whole < 2 * 86_400:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
     return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
+
+
+def times(count: int) -> str:
+    """`once`, `3 times`."""
+    return "once" if count == 1 else f"{count} times"
+
+
+def several(count: int, one: str, more: str) -> str:
+    """`1 entry`, `3 entries`."""
+    return f"{count} {one if count == 1 else more}"

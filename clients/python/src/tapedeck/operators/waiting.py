@@ -20,8 +20,8 @@ REASON: Final = "flush"
 PAGE: Final = 200
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 1.0
-IDLE_PUSHER_MS: Final = 15_000
-"""A pusher asks for hints every second or two; one that has not for so long is gone, or hangs."""
+IDLE_PUSHER_MS: Final = 45_000
+"""A pusher looks for what others left each 15 seconds (half a lease); one that has not for so long is gone, or hangs."""
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -194,7 +194,7 @@ class Flush:
 
 
 async def pushers_at_work(bus: Bus) -> int:
-    """How many consumers have asked for hints within the last seconds."""
+    """How many consumers have looked for hints lately. One that was killed counts for 45 seconds more."""
     found = set()
     for partition in range(bus.keys.partitions):
         try:

@@ -3,7 +3,6 @@
 In that order, so that what is stored meanwhile shows twice rather than not at all. Reads only, and asks no service.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -25,22 +24,15 @@ from audiobus.census import Balance, exact
 from audiobus.deletions import gone, marks
 from audiobus.errors import BadEntryError, BusError
 from audiobus.failures import read as read_failures
-from audiocodec.errors import CodecError
-from audiocodec.ogg import read_ogg_headers
-from audiostore import open_store, sealing
-from audiostore.batch import HEAD_BYTES, BatchFacts, batch_facts
-from audiostore.errors import AudiostoreError, BatchFormatError, NotFoundError, SealError
+from audiobus.letter import Letter
+from audiostore.errors import AudiostoreError
 from audiostore.key_ring import KeyRing
-from audiostore.legacy import AudioName, parse_audio_name, samples_by_size
-from audiostore.names import conversation_prefix, parse_name
-from audiostore.sealed_batch import sealed_facts
-from audiostore.store import ObjectInfo, Store
-from tapedeck.operators.spans import moment
+from audiostore.names import parse_name
+from tapedeck.operators.spans import moment, times
+from tapedeck.operators.where_bucket import stored
 from tapedeck.operators.whereabouts import Piece, Stretch, stretches
 
 PAGE: Final = 96
-AT_ONCE: Final = 32
-"""Objects looked at at the same time."""
 
 
 class Seconds(msgspec.Struct, frozen=True):
@@ -97,14 +89,16 @@ async def whereabouts(
         notes.append("it is deleted: a tombstone stands, and what is left of it is swept away")
     state = await bus.state(conversation)
     pieces = [one async for one in _waiting(bus, conversation, state, notes)]
-    pieces += [one async for one in _dead(bus, conversation, pieces, notes)]
+    unplaced: list[Letter] = []
+    pieces += [one async for one in _dead(bus, conversation, unplaced, notes)]
     books = await _books(bus, conversation, state, problems)
     forbidden = await gone(bus, conversation)
     for name, url in buckets.items():
         try:
-            pieces += await _stored(name, url, conversation, ring, {one.object for one in pieces})
+            pieces += await stored(name, url, conversation, ring, {one.object for one in pieces})
         except AudiostoreError as error:
             problems.append(f"the {name} bucket cannot be read: {error}")
+    pieces += _placed(unplaced, pieces, notes)
     there = {one.object for one in pieces}
     lay = [
         Piece(lay_as.start_ms, lay_as.end_ms, "deleted", f"its object was deleted at {moment(at_ms)}", path)
@@ -185,7 +179,7 @@ async def _when(bus: Bus, conversation: Conversation, state: ConversationState, 
     due = await bus.command("ZSCORE", bus.keys.due(bus.keys.partition(conversation)), conversation.tag)
     if failures.count:
         in_time = (
-            f"storing it failed {failures.count} times, last at {moment(failures.at_ms)}: {failures.why}"
+            f"storing it failed {times(failures.count)}, last at {moment(failures.at_ms)}: {failures.why}"
         )
     elif due:
         in_time = f"a pusher looks at it by {moment(int(float(due)))}"
@@ -195,38 +189,53 @@ async def _when(bus: Bus, conversation: Conversation, state: ConversationState, 
 
 
 async def _dead(
-    bus: Bus, conversation: Conversation, waiting: list[Piece], notes: list[str]
+    bus: Bus, conversation: Conversation, unplaced: list[Letter], notes: list[str]
 ) -> AsyncIterator[Piece]:
     async for found in dead_letters.look(bus, conversation):
         if found.letter is None:
             notes.append(f"dead letter {found.id} cannot be read: {found.defect}")
             continue
-        letter = found.letter
-        why = f"{letter.reason}; letter {found.id}"
-        if dead_letters.marked_ms(letter) is not None:
-            why = f"{why}; another try is asked for"
-        piece = _piece(conversation, letter.entry, "dead", why)
+        piece = _piece(conversation, found.letter.entry, "dead", _why(found.letter))
         if piece is None:
-            seconds = letter.samples / 48_000
+            unplaced.append(found.letter)
+        else:
+            yield piece
+
+
+def _why(letter: Letter) -> str:
+    why = f"{letter.reason}; letter {letter.entry.id}"
+    return f"{why}; another try is asked for" if dead_letters.marked_ms(letter) is not None else why
+
+
+def _placed(letters: list[Letter], pieces: list[Piece], notes: list[str]) -> list[Piece]:
+    """Letters whose time cannot be read, where they lay in their session: right after one piece, or right before another."""
+    ends = {(one.epoch, one.end_offset): one.end_ms for one in pieces}
+    starts = {(one.epoch, one.first_offset): one.start_ms for one in pieces}
+    found: list[Piece] = []
+    for letter in letters:
+        id_, first = letter.entry.id, letter.first_offset
+        long_ms = letter.samples // 48
+        start_ms = ends.get((id_.epoch, first))
+        if start_ms is None and (id_.epoch, id_.offset) in starts:
+            start_ms = starts[id_.epoch, id_.offset] - long_ms
+        if start_ms is None:
             notes.append(
-                f"dead letter {found.id}: {seconds:.3f} s at a time that cannot be read ({letter.reason})"
+                f"dead letter {id_}: {long_ms / 1000:.3f} s at a time that nothing tells ({letter.reason})"
             )
-            # Where it lay in its session is known: what waits or was stored right before it says the time.
-            epoch, first = letter.entry.id.epoch, letter.first_offset
-            before = next((one for one in waiting if (one.epoch, one.end_offset) == (epoch, first)), None)
-            if before is None:
-                continue
-            length_ms = letter.samples // 48
-            piece = Piece(
-                before.end_ms,
-                before.end_ms + length_ms,
+            continue
+        ends[id_.epoch, id_.offset] = start_ms + long_ms
+        found.append(
+            Piece(
+                start_ms,
+                start_ms + long_ms,
                 "dead",
-                why,
-                epoch=epoch,
+                _why(letter),
+                epoch=id_.epoch,
                 first_offset=first,
-                end_offset=letter.entry.id.offset,
+                end_offset=id_.offset,
             )
-        yield piece
+        )
+    return found
 
 
 def _piece(conversation: Conversation, entry: Entry, state: str, why: str) -> Piece | None:
@@ -247,72 +256,3 @@ def _piece(conversation: Conversation, entry: Entry, state: str, why: str) -> Pi
         first_offset=span.first_offset,
         end_offset=span.end_offset,
     )
-
-
-async def _stored(
-    bucket: str, url: str, conversation: Conversation, ring: KeyRing, known: set[str | None]
-) -> list[Piece]:
-    store = await asyncio.to_thread(open_store, url)
-    try:
-        pieces: list[Piece] = []
-        page: list[tuple[AudioName, ObjectInfo]] = []
-        async for info in store.list(conversation_prefix(conversation.uid, conversation.cid)):
-            name = parse_audio_name(info.name)
-            if name is not None and info.name not in known:
-                page.append((name, info))
-            if len(page) == AT_ONCE:
-                pieces += await _look_at(bucket, store, page, conversation, ring)
-                page = []
-        return pieces + await _look_at(bucket, store, page, conversation, ring)
-    finally:
-        await store.close()
-
-
-async def _look_at(
-    bucket: str,
-    store: Store,
-    page: list[tuple[AudioName, ObjectInfo]],
-    conversation: Conversation,
-    ring: KeyRing,
-) -> list[Piece]:
-    found = await asyncio.gather(*(_facts(store, name, info, ring) for name, info in page))
-    pieces: list[Piece] = []
-    for (name, info), facts in zip(page, found, strict=True):
-        if isinstance(facts, BatchFacts):
-            other = facts.conversation_id != conversation.cid
-            why = f"recorded into {facts.conversation_id}" if other else ""
-            pieces += [
-                Piece(
-                    span.start_ms,
-                    span.end_ms,
-                    "stored",
-                    why,
-                    info.name,
-                    bucket,
-                    span.epoch,
-                    span.first_offset,
-                    span.end_offset,
-                )
-                for span in facts.spans
-            ]
-        elif facts is not None:
-            samples = samples_by_size(name, info.size) if not name.last_ms else None
-            end_ms = name.last_ms or name.start_ms + (samples or 0) // 16
-            pieces.append(Piece(name.start_ms, end_ms, "stored", facts, info.name, bucket))
-    return pieces
-
-
-async def _facts(store: Store, name: AudioName, info: ObjectInfo, ring: KeyRing) -> BatchFacts | str | None:
-    """What the object holds; a word where only its name tells; None where it is gone."""
-    if not name.is_batch:
-        return "an older format"
-    try:
-        if info.metadata and "tapedeck-runs" in info.metadata:
-            return batch_facts(info.metadata)
-        if name.sealed:
-            return sealed_facts(await store.get_range(info.name, 0, sealing.HEAD_BYTES), ring, name)
-        return batch_facts(read_ogg_headers(await store.get_range(info.name, 0, HEAD_BYTES)))
-    except NotFoundError:
-        return None
-    except (SealError, BatchFormatError, CodecError) as error:
-        return f"only its name tells: {error}"
