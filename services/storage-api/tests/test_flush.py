@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from audiobus import Conversation
+from audiobus.deletions import expunge
 from audiobus.hints import Hints
 
 
@@ -67,6 +68,21 @@ async def test_audio_that_cannot_be_stored_is_not_counted(api, tape, conversatio
     )
     await tape.drain(0, len(tape.chunks) - 1)
     assert (await asking).json()["stored_seconds"] == pytest.approx(3 - chunk.samples / 48_000, abs=1e-4)
+
+
+async def test_audio_that_is_deleted_meanwhile_is_not_counted(api, tape, conversation, one_bus, pcm_tone):
+    await tape.record(pcm_tone(3))
+    asking = asyncio.create_task(flushed(api, conversation))
+    async with asyncio.timeout(5):
+        while (await one_bus.state(conversation)).flush is None:
+            await asyncio.sleep(0.01)
+    last = (await one_bus.read(conversation, count=10))[-1]
+    samples = {last.id: last.counted_samples}
+    assert await expunge(one_bus, conversation, samples, cut=None, name="", preroll=False, now_ms=1)
+    await tape.drain(0, len(tape.chunks) - 1)
+    assert (await asking).json()["stored_seconds"] == pytest.approx(
+        3 - last.counted_samples / 48_000, abs=1e-4
+    )
 
 
 async def test_nobody_stores_and_the_answer_is_a_timeout(api, tape, conversation, pcm_tone, monkeypatch):

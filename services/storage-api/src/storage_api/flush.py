@@ -94,8 +94,8 @@ async def _settled(services: Services, conversation: Conversation, last: EntryId
 
 
 async def _samples_stored(services: Services, conversation: Conversation, before: LiveTail) -> int:
-    """How much of what waited went into the bucket: all but what was found to be unstorable."""
+    """How much of what waited went into the bucket: all but what was found to be unstorable, or deleted meanwhile."""
     waited = sum(live.span.samples for live in before.chunks)
-    now = await services.bus.state(conversation)
-    dead = now.dead_samples - before.state.dead_samples
-    return max(0, waited - max(0, dead))
+    then, now = before.state, await services.bus.state(conversation)
+    gone = now.dead_samples + now.deleted_samples - then.dead_samples - then.deleted_samples
+    return max(0, waited - max(0, gone))
