@@ -2,9 +2,8 @@
 
 import asyncio
 
-import redis
-
 from audiobus import Bus
+from tapedeck_testing.failing_over import cut_replication
 
 
 async def everybody(witnesses, more: int) -> None:
@@ -83,12 +82,3 @@ async def test_slots_move_under_load(cluster, witnesses):
         await everybody(recording, 20)
     assert [witness.lost for witness in recording] == [[]] * 24
     await all_there(cluster.url, recording)
-
-
-def cut_replication(sentinels) -> None:
-    """The replicas can no longer log in to their master, and are cut off: they are well otherwise."""
-    for server in sentinels.replicas:
-        with redis.Redis(port=server.port) as replica:
-            replica.config_set("masterauth", "wrong")
-    with redis.Redis(port=sentinels.master.port) as master:
-        master.execute_command("CLIENT", "KILL", "TYPE", "REPLICA")

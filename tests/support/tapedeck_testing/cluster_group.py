@@ -67,6 +67,10 @@ class ClusterGroup:
     def move(self, slots: Iterable[int], source: RedisProcess, target: RedisProcess) -> int:
         """Moves these slots with their keys, as `redis-cli --cluster reshard` does; how many keys were moved."""
         source_id, target_id = (_run(node, "CLUSTER", "MYID").decode() for node in (source, target))
+        nodes = (*self.masters, *self.replicas)
+        others = [
+            node for node in nodes if node not in (source, target) and _run(node, "ROLE")[0] == b"master"
+        ]
         moved = 0
         for slot in slots:
             _run(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", source_id)
@@ -74,7 +78,7 @@ class ClusterGroup:
             while keys := _run(source, "CLUSTER", "GETKEYSINSLOT", slot, 2):
                 _run(source, "MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
                 moved += len(keys)
-            for node in (target, source, *(one for one in self.masters if one not in (source, target))):
+            for node in (target, source, *others):
                 _run(node, "CLUSTER", "SETSLOT", slot, "NODE", target_id)
         return moved
 
