@@ -76,6 +76,32 @@ async def test_a_slow_answer_never_makes_a_moment_later_than_it_was(bus, convers
     assert before - 1000 * slow_s - 250 <= told <= before + 250
 
 
+async def test_a_process_that_was_stopped_while_it_asked_asks_again(bus, conversation, monkeypatch):
+    clock, real, asked = bus.clock, time.monotonic, []
+    stopped_s = 0.0
+
+    def monotonic():
+        return real() + stopped_s
+
+    look = clock._look
+
+    async def stopped(node):
+        nonlocal stopped_s
+        asked.append(node)
+        if len(asked) == 1:
+            answer = await look(node)
+            stopped_s = 20.0
+            return replace(answer, at_s=answer.at_s + 20, ahead_ms=answer.ahead_ms - 20_000, quick=False)
+        return await look(node)
+
+    monkeypatch.setattr(time, "monotonic", monotonic)
+    monkeypatch.setattr(clock, "_look", stopped)
+    told = await clock.ms(conversation)
+    assert len(asked) == 2
+    # The moment it was asked for lies before the stop.
+    assert abs(told + 20_000 - await server_ms(bus)) < 1_000
+
+
 async def test_a_redis_that_is_away_is_said_to_be(conversation):
     async with Bus(f"redis://127.0.0.1:{free_port()}") as bus:
         with pytest.raises(BusUnavailableError):
