@@ -1,4 +1,5 @@
 import itertools
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +61,10 @@ def test_kinds_can_be_chosen_and_what_there_is_not_is_refused():
     assert {kind.name for kind in options.kinds()} == {"pusher killed", "bucket 503"}
     with pytest.raises(ValueError, match="slots moved"):
         ChaosOptions(Options(), only=("slots moved",)).kinds()
+
+
+def test_the_page_names_every_kind_and_when_it_has_hit():
+    page = (Path(__file__).parent / "README.md").read_text()
+    for kind in KINDS.values():
+        assert f"| {kind.lane.value} | {kind.name} |" in page
+        assert kind.hit_when in page

@@ -7,6 +7,7 @@ code 1 where anything is missing, doubled or in the wrong place, or where a plan
 import argparse
 import asyncio
 import contextlib
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -34,6 +35,7 @@ def main() -> None:
         batch_seconds=given.batch_seconds,
         every_s=(first, last),
     )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything is ended in order
     print(f"seed {options.seed}", flush=True)
     with contextlib.ExitStack() as stack:
         if given.keep_files:
