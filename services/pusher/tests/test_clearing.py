@@ -143,6 +143,23 @@ async def test_damaged_entries_and_dead_letters_go_too(
     assert (balance.difference, balance.dead, balance.waiting, balance.deleted) == (0, 0, 0, 3 * 48_000 - 312)
 
 
+async def test_a_letter_put_there_by_hand_stops_nothing(
+    device, clearing, bus, conversation, clock, new_worker, memory_store, caplog
+):
+    await device.open()
+    [poison] = device.session.speech(1)
+    await device.append(poison, b"\xc1 damaged")
+    await bus.ask(conversation, "flush")
+    await new_worker(memory_store).drain(conversation)
+    await bus.command("HSET", bus.keys.dead(conversation), f"{poison.id.epoch}-7", b"\xc1")
+    await device.say(1)
+    clock.pass_s(1)
+    await set_user_tombstone(bus, conversation.uid, clock())
+    assert await cleared(clearing, bus, conversation, clock) is Cleared.SOME
+    assert (await bus.state(conversation)).waiting_samples == 0
+    assert "cannot be dropped" in caplog.text
+
+
 async def test_a_cleared_buffer_is_not_read_again_when_nothing_old_can_come(
     device, new_clearing, bus, conversation, clock, monkeypatch
 ):

@@ -4,6 +4,7 @@ Owns which entries and dead letters are the deleted ones. What lies in the bucke
 leaves Redis also while the bucket is away.
 """
 
+import logging
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -17,9 +18,12 @@ from audiobus.dead_letters import look
 from audiobus.deletions import Swept, discard, expunge, sweep
 from audiobus.entry import Entry
 from audiobus.entry_id import EntryId
+from audiobus.errors import BadEntryError
 from audiobus.state import ConversationState, PreRoll
 from pusher.books import Books
 from pusher.usage_notes import UsageNotes
+
+log = logging.getLogger(__name__)
 
 PAGE: Final = 96
 LATE_MS: Final = 600_000
@@ -108,7 +112,7 @@ class Clearing:
 
     async def sweep(self, conversation: Conversation, now_ms: int) -> Swept | None:
         """Empties buffer and dead letters of a conversation under a tombstone; None where none stands (any more)."""
-        # What it used is still to be paid, and the sweep forgets it.
+        # Nobody else may carry on what it used: it is not drained any more.
         newest = EntryId.parse_or_none(
             await self.bus.command("HGET", self.bus.keys.conv(conversation), "newest")
         )
@@ -171,7 +175,11 @@ class Clearing:
             if one.letter is not None and _made_ms(one.letter.entry, 0) < before_ms
         ]
         for entry_id in old:
-            self.books.deleted(await discard(self.bus, conversation, entry_id, now_ms) or 0)
+            try:
+                self.books.deleted(await discard(self.bus, conversation, entry_id, now_ms) or 0)
+            except BadEntryError as error:
+                # Another letter of its session is none of ours: somebody put it there by hand. The rest goes on.
+                log.warning("a dead letter that was deleted cannot be dropped", extra={"error": str(error)})
 
 
 def _made_ms(entry: Entry, before_ms: int) -> int:

@@ -1,4 +1,5 @@
 -- Empties the buffer and the dead letters of a conversation under a tombstone. Where it lay, its audio is counted as deleted.
+-- What its sessions used stays: it may still have to be carried on.
 -- KEYS conv, audio, dead, tomb
 -- ARGV now_ms, ends_kept_ms
 -- Answers {'swept', samples, unix ms of the tombstone} | {'alive'}: no tombstone stands
@@ -19,8 +20,7 @@ local more = deleted - tonumber(h[3] or '0')
 for _, field in ipairs(redis.call('HKEYS', conv)) do
   if string.sub(field, 1, 5) == 'dead:' then redis.call('HDEL', conv, field) end
 end
-redis.call('HDEL', conv, 'owner', 'owner_at', 'preroll', 'cut', 'flush', 'flush_reason', 'used', 'used_was', 'used_noted', 'dead',
-  'again', 'again_cut')
+redis.call('HDEL', conv, 'owner', 'owner_at', 'preroll', 'cut', 'flush', 'flush_reason', 'dead', 'again', 'again_cut')
 redis.call('HSET', conv, 'deleted', string.format('%.0f', deleted), 'swept', since)
 -- It holds no audio, and under the tombstone it gets none.
 redis.call('PEXPIRE', conv, ARGV[2])
