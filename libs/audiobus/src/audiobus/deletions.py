@@ -146,7 +146,8 @@ async def discard(bus: Bus, conversation: Conversation, entry_id: EntryId, now_m
         name = cut.name if cut is not None and str(entry_id) in cut.ids else ""
         args: list[Argument] = [str(entry_id), letter.samples, str(entry_id.epoch)]
         args += [raw or b"", name, now_ms, KEPT_MS, *first_offsets(letters)]
-        match await script("discard").run(bus.client, names, args):
+        # What is told to be deleted must not come back with a failover.
+        match await script("discard").run(bus.client, names, args, wait_replicas=bus.wait_replicas):
             case [b"ok"]:
                 return letter.samples
             case [b"gone"]:
@@ -172,7 +173,8 @@ async def unstore(bus: Bus, conversation: Conversation, objects: Mapping[str, in
     args: list[Argument] = [now_ms, KEPT_MS]
     for name, samples in objects.items():
         args += [name, samples]
-    return int(await script("unstore").run(bus.client, keys, args))
+    # The objects are deleted on the strength of this note.
+    return int(await script("unstore").run(bus.client, keys, args, wait_replicas=bus.wait_replicas))
 
 
 async def gone(bus: Bus, conversation: Conversation) -> dict[str, int]:
