@@ -4,11 +4,16 @@ import asyncio
 
 import pytest
 
-from audiobus.census import exact
+from audiobus import Bus
+from audiobus.census import exact, exact_totals
 from audiobus.deletions import gone, set_tombstone, set_user_tombstone, unstore
 from audiobus.errors import BusUnavailableError
 from audiostore.errors import TransientStoreError
+from pusher.books import Books
+from pusher.census import Census
 from pusher.sweeper import UNTIL_MS
+from pusher.unstored import Unstored
+from servicekit.metrics import Metrics
 
 
 async def names(store) -> list[str]:
@@ -216,3 +221,38 @@ async def test_a_tombstone_that_nobody_can_read_is_no_reason_to_put(
     with pytest.raises(BusUnavailableError):
         await new_worker(memory_store).drain(conversation)
     assert await names(memory_store) == []
+
+
+async def test_on_a_cluster(
+    redis_cluster_url, prefix, new_device, memory_store, new_worker, clock, packets_of
+):
+    """Where the tombstones of users and of conversations lie in different slots, and conversations on different servers."""
+    async with Bus(redis_cluster_url, prefix=prefix) as bus:
+        devices = [new_device(bus=bus, conversation=f"c{number}") for number in range(6)]
+        for device in devices:
+            await device.open()
+            await device.say(2)
+        before_ms = clock() + 1
+        for device in devices:
+            await device.say(2)
+            await bus.ask(device.conversation, "flush")
+        await set_user_tombstone(bus, "alice", before_ms)
+        metrics = Metrics("pusher", "0")
+        await Census(bus, Books(metrics), Unstored(), "one").tick()
+        worker = new_worker(memory_store, bus=bus)
+        for device in devices:
+            await worker.drain(device.conversation)
+        await set_tombstone(bus, devices[0].conversation, clock())
+        await worker.drain(devices[0].conversation)
+        total, wrong = await exact_totals(bus)
+        assert not wrong
+        kept = {
+            device.conversation: await packets_of(memory_store, device.conversation) for device in devices
+        }
+        assert kept.pop(devices[0].conversation) == []
+        # Each spoke after the one before it: of the first ones nothing is left, of the last one the second half.
+        assert kept[devices[-1].conversation] == devices[-1].sent[100:]
+        assert total.stored == sum(960 * len(packets) for packets in kept.values()) > 0
+        assert total.received == total.stored + total.deleted
+        shown = metrics.registry.get_sample_value("tapedeck_audio_balance_seconds", {"part": "received"})
+        assert shown == total.received / 48_000
