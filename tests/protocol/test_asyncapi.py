@@ -14,9 +14,8 @@ from jsonschema import Draft7Validator
 from jsonschema.validators import SPECIFICATIONS
 
 from audiobus import bus
-from listen.errors import _CLOSE_CODES
+from listen.close_codes import ALL, OF_STATUS
 from listen.messages import ErrorCode
-from listen.metrics import CLOSE_CODES
 from listen.settings import ListenSettings
 from servicekit import ids
 from tapedeck_testing.protocol import code_facts
@@ -196,13 +195,13 @@ def test_close_codes():
     said = {int(code) for code in document().at("x-close-codes")}
     # 1001 comes from proxies and from clients; no line of ours says it
     assert said - {1001} == code_facts.close_codes()
-    assert set(CLOSE_CODES) <= said
+    assert set(ALL) <= said
     for row in document().at("x-close-codes").values():
         assert row.keys() == {"meaning", "client"}
 
 
 def test_refusals():
-    assert {int(status): code for status, code in document().at("x-refusals").items()} == _CLOSE_CODES
+    assert {int(status): code for status, code in document().at("x-refusals").items()} == OF_STATUS
 
 
 def test_paths():

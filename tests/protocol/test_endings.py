@@ -11,6 +11,7 @@ from tapedeck_testing.protocol.endings import REASONS, check_announced
 from tapedeck_testing.protocol.listen_process import ORIGIN
 
 NO_PACKET = b"\xff\xff\xff"
+NO_TEXT = b"\xc3\x28"
 
 
 async def nothing(listen):
@@ -36,6 +37,7 @@ async def storing_off(listen):
     [
         (1003, {"codec": "mp3"}, nothing, ()),
         (1007, {"codec": "opus"}, nothing, [NO_PACKET] * 50),
+        (1007, {}, nothing, [NO_TEXT]),
         (1009, {}, nothing, [bytes(65_537)]),
         (4400, {"session": "x"}, nothing, ()),
         (4401, {"token": "nonsense"}, nothing, ()),
@@ -50,7 +52,8 @@ async def test_an_error_comes_before(listen, code, options, arrange, messages):
     async with listen.connect(conversation_id=f"end-{code}", headers={"Origin": ORIGIN}, **options) as client:
         if messages:
             await client.ready()
-            await client.send(*messages)
+            for message in messages:
+                await client.socket.send(message, text=message is NO_TEXT)
         assert await client.closed() == code
     last = client.heard("error")[-1]
     assert last["code"] in REASONS[code]

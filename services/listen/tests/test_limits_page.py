@@ -96,9 +96,9 @@ NO_LIMITS = {
     ),
     "a piece in which something is read": "http_side.READ_BYTES",
     "part of a format": (
-        "audio_format.FRAME_SAMPLES handshake.KEY_BYTES session.KEEPALIVE_BYTES wire.CODES_LEAST wire.CODES_MOST"
+        "audio_format.FRAME_SAMPLES handshake.KEY_BYTES messages.KEEPALIVE_BYTES wire.CODES_LEAST wire.CODES_MOST"
     ),
-    "on the page under its other name": "outbox.TAIL_BYTES wire.MESSAGE_BYTES_LIMIT",
+    "on the page under its other name": "session_rate.SESSIONS_MOST outbox.TAIL_BYTES wire.MESSAGE_BYTES_LIMIT",
 }
 """Constants that are called as limits are, by why they are none of their own."""
 

@@ -195,3 +195,20 @@ def test_a_deleted_conversation_closes(desk):
     table = desk()
     table.do(table.session.refused("conversation_deleted", 4404, "it is deleted"))
     assert (table.texts[-1]["code"], table.codes) == ("conversation_deleted", [4404])
+
+
+@pytest.mark.parametrize("dialect", ["v1", "plain"])
+def test_the_conversation_that_is_open_and_empty_goes_on(desk, packets, dialect):
+    table = desk(dialect, codec="opus")
+    (first,) = table.of("ready")
+    table.say(type="mark", at_ms=table.now_ms - 60_000)
+    for _ in range(3):
+        table.say(type="conversation", conversation_id="conv-1")
+    assert len(table.opens) == 1
+    assert table.of("ready") == [first] * 4
+    for packet in packets[:50]:
+        table.send(packet)
+    # The mark stood in what would have been another session.
+    assert table.spans()[0].start_ms > table.now_ms - 10_000
+    table.say(type="conversation", conversation_id="conv-1")
+    assert len(table.opens) == 2

@@ -1,7 +1,7 @@
 """What all sockets of a process share, and their clock. Must not decide anything."""
 
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from audiobus import Bus, Hints, Writer
 from listen.budget import Budget
@@ -10,6 +10,7 @@ from listen.handover import Handover
 from listen.high_water import HighWater
 from listen.late_usage import LateUsage
 from listen.metrics import ListenMetrics
+from listen.session_rate import SessionRate
 
 _clock = SteadyClock()
 """One for the process: its sockets measure against each other."""
@@ -33,3 +34,4 @@ class Backend:
     high_water: HighWater
     late_usage: LateUsage
     handover: Handover
+    session_rate: SessionRate = field(default_factory=SessionRate)

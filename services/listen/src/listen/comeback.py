@@ -17,6 +17,8 @@ GUESSING_S: Final = (3, 10)
 """Too many tokens from their address were not valid."""
 TICKETS_S: Final = (3, 10)
 """A user has asked for too many tickets."""
+SESSIONS_S: Final = (3, 10)
+"""A user has begun too many sessions."""
 ELSEWHERE_S: Final = (1, 3)
 """This process is about to end: another one takes them."""
 AT_ONCE_S: Final = (0, 1)

@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
-from listen import close_codes
+from listen import close_codes, messages
 from listen.actions import Action, Close, Count, SendText, WriteUsage
 from listen.backend import Backend, now_ms
 from listen.counts import count
@@ -126,7 +126,7 @@ class Connection:
         """Closes with 1012, though not everything is safe: there is no more time."""
         if not self._closed:
             self._backend.metrics.audio_left.inc(self.waiting_samples / 48_000)
-        self.feed(self._session.give_up)
+        self.feed(lambda: self._session.refused("unavailable", close_codes.RESTART, messages.NOT_SAFE))
 
     def supersede(self) -> None:
         """A newer socket has come for the conversation: what came here is made safe first."""

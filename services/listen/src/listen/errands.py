@@ -25,6 +25,7 @@ from listen.actions import Action, Append, AskToStore, Due, Encode, LookStored, 
 from listen.backend import Backend, now_ms
 from listen.commit import append_then_acknowledge
 from listen.encoding import SocketEncoder
+from listen.errors import RefusedError
 from listen.session import Session
 from listen.terms import Terms
 
@@ -140,6 +141,8 @@ class Errands:
         if self._socket.over:
             return
         try:
+            if not action.own:
+                self._backend.session_rate.check(self._terms.uid, time.monotonic())
             arrived_ms = await self._arrival(conversation, action.arrived_ms)
             answer = await self._backend.bus.open(
                 conversation,
@@ -150,9 +153,13 @@ class Errands:
                 own=action.own,
                 arrived_ms=arrived_ms,
             )
+        except RefusedError as error:
+            self._refused(error)
         except BusError as error:
             self._failed("open", error)
         else:
+            if not answer.resumed:
+                self._backend.session_rate.began(self._terms.uid, time.monotonic())
             self._socket.feed(lambda: self._session.opened(answer, now_ms()))
             handover.opened(conversation, self._socket, arrived_ms)
 
@@ -208,6 +215,13 @@ class Errands:
             self._socket.feed(lambda: self._session.unavailable("user", now_ms()))
         else:
             self._socket.feed(lambda: self._session.looked_up(user, now_ms()))
+
+    def _refused(self, error: RefusedError) -> None:
+        """Not another session for this user now."""
+        self._backend.metrics.refused[error.reason].inc()
+        again_ms = None if error.retry_after_s is None else 1_000 * error.retry_after_s
+        session = self._session
+        self._socket.feed(lambda: session.refused(error.code, error.close_code, error.message, again_ms))
 
     def _failed(self, what: str, error: BusError) -> None:
         """A command to Redis failed: translated into the session's events."""

@@ -21,12 +21,13 @@ Reason = Literal[
     "handshakes",
     "failed_auth",
     "tickets_of_user",
+    "sessions_of_user",
     "draining",
     "redis_full",
     "bad_request",
     "too_slow",
 ]
-"""Why a handshake, or a request for a ticket, is refused, where the public code does not say it."""
+"""Why a handshake, a request for a ticket, or a session is refused, where the public code does not say it."""
 
 
 class ListenError(Exception):

@@ -69,6 +69,10 @@ class Intake:
             )
         return self.current
 
+    def begin_again(self) -> None:
+        """The session is as if it had just been opened: nothing was taken of it, and no mark counts."""
+        self.current = Recording(self._format, dialect=self._dialect, chunk_ms=self._chunk_ms)
+
     def switch(self) -> None:
         """What comes from now on belongs to another conversation."""
         self._next = self._early()

@@ -28,8 +28,12 @@ ErrorCode = Literal[
 ]
 UsageState = Literal["near", "exceeded"]
 AWAY: Final = "the buffer is away: try again later"
+NOT_SAFE: Final = "not everything could be made safe in time: resume"
+REPLACED: Final = "a newer session has taken this conversation over"
 BAD_CONVERSATION_ID: Final = "`conversation_id` must be an id: [A-Za-z0-9][A-Za-z0-9._@-]{0,127}"
 KEEPALIVE_S: Final = 20
+KEEPALIVE_BYTES: Final = 2
+"""In the plain dialect a binary message of at most this is no audio."""
 MAX_ID_LENGTH: Final = 128
 """What is longer is no id, and is not kept."""
 MAX_MESSAGE_BYTES: Final = 64 * 1024

@@ -30,7 +30,7 @@ class ListenMetrics:
         )
         self.refused = metrics.counters(
             "refused_total",
-            "Handshakes and requests for tickets that were refused, by reason",
+            "Handshakes, requests for tickets, and sessions in a socket that was open, that were refused, by reason",
             reason=[*codes, *get_args(Reason), OTHER],
         )
         self.resumes = metrics.counters(

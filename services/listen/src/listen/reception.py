@@ -5,6 +5,7 @@ nothing behind. The rules are elsewhere.
 """
 
 import asyncio
+import time
 import uuid
 from contextlib import ExitStack
 from typing import Final
@@ -77,6 +78,7 @@ class Reception:
         admitted = await self._admission.admit(handshake, first_token)
         uid, cid = admitted.claims.uid, admitted.opening.conversation_id
         replaces = cid is not None and self._backend.handover.holds(Conversation(uid, cid))
+        self._backend.session_rate.check(uid, time.monotonic())
         places.enter_context(self._sockets.place_of(uid, replaces=replaces))
         if (mismatch := admitted.opening.mismatch) is not None:
             visit.accept()  # whoever it is: this is told after the handshake

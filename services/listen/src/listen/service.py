@@ -22,6 +22,7 @@ from listen.metrics import ListenMetrics
 from listen.places import Limits
 from listen.reception import Reception
 from listen.server import serving
+from listen.session_rate import SessionRate
 from listen.settings import ListenSettings
 from listen.sockets import Sockets
 from listen.tickets import Tickets
@@ -76,8 +77,9 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
         writer = Writer(bus)
         late_usage = LateUsage(writer, families)
         with encoder_pool() as encoders:
+            rate = SessionRate(settings.max_sessions_per_user)
             backend = Backend(
-                bus, Hints(bus), writer, encoders, families, budget, high_water, late_usage, Handover()
+                bus, Hints(bus), writer, encoders, families, budget, high_water, late_usage, Handover(), rate
             )
             reception = Reception(settings, backend, admission, sockets)
             http = HttpSide(

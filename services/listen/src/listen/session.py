@@ -5,7 +5,6 @@ Owns the protocol page: states, messages, errors and close codes. What is taken 
 """
 
 from collections.abc import Sequence
-from typing import Final
 
 from audiobus import Appended, Misplaced, Opened, Replaced, Standing, UserState
 from listen import close_codes, messages
@@ -25,10 +24,6 @@ from listen.replies import Replies
 from listen.safekeeping import Course, Safekeeping
 from listen.terms import Terms
 from servicekit.ids import valid_id
-
-REPLACED: Final = "a newer session has taken this conversation over"
-KEEPALIVE_BYTES: Final = 2
-"""In the plain dialect a binary message of at most this is no audio."""
 
 
 class Session:
@@ -80,7 +75,7 @@ class Session:
             return []
         if len(data) > messages.MAX_MESSAGE_BYTES + self._terms.audio_format.tag_bytes:
             return self._end(now_ms, self._faults.too_big())
-        if self._terms.dialect == "plain" and len(data) <= KEEPALIVE_BYTES:
+        if self._terms.dialect == "plain" and len(data) <= messages.KEEPALIVE_BYTES:
             return []
         recording = self._intake.target
         if recording is None:
@@ -163,16 +158,10 @@ class Session:
         """This server shuts down: everything is made safe, and the socket closed with 1012."""
         return self._end(now_ms, close_codes.RESTART)
 
-    def give_up(self) -> list[Action]:
-        """This server cannot wait any longer: what is not acked is the client's to send again."""
-        return self.refused(
-            "unavailable", close_codes.RESTART, "not everything could be made safe in time: resume"
-        )
-
     def superseded(self, now_ms: int) -> list[Action]:
         """A newer socket of this process has come for the conversation, and waits until what came here is safe."""
         if not self._parting.ending:
-            self._out.say(messages.error("replaced", REPLACED))
+            self._out.say(messages.error("replaced", messages.REPLACED))
         return self._end(now_ms, close_codes.REPLACED)
 
     def broke(self, incident: str) -> list[Action]:
@@ -232,14 +221,16 @@ class Session:
     def stale(self) -> list[Action]:
         """The answer to `Open`: a socket that came later owns the conversation."""
         if self._safe is not None:
-            return self.refused("replaced", close_codes.REPLACED, REPLACED)
+            return self.refused("replaced", close_codes.REPLACED, messages.REPLACED)
         # Whoever is alive comes again, and is the newest then; for a client that gave up there is nobody to tell.
         return self._try_later("another socket has come meanwhile", AT_ONCE_S)
 
-    def refused(self, code: messages.ErrorCode, close_code: int, message: str) -> list[Action]:
-        """The answer to any command: not this conversation, or not like this. The client comes back, or stops."""
+    def refused(
+        self, code: messages.ErrorCode, close_code: int, message: str, again_ms: int | None = None
+    ) -> list[Action]:
+        """The answer to any command: not this conversation, not like this, or not now. What is not acked is the client's."""
         self._opening = False
-        self._out.say(messages.error(code, message))
+        self._out.say(messages.error(code, message, again_ms))
         return self._close(close_code)
 
     def unavailable(self, what: str, now_ms: int) -> list[Action]:
@@ -338,7 +329,12 @@ class Session:
         if cid is None or not valid_id(cid):
             self._out.reject("bad_parameter", messages.BAD_CONVERSATION_ID)
             return
-        self._opened_parts()[0].flush(now_ms, "nothing")
+        recording, safe = self._opened_parts()
+        if cid == self._cid and recording.taken == 0:
+            self._intake.begin_again()
+            self._out.ready(messages.ready(cid, safe.epoch, 0, self._terms.chunk_ms, None))
+            return
+        recording.flush(now_ms, "nothing")
         self._parting.next_cid = cid
         self._parting.next_arrived_ms = now_ms  # for what it has until then it came before
         self._intake.switch()
@@ -384,9 +380,8 @@ class Session:
         return self._advance(now_ms)
 
     def _try_later(self, message: str, span_s: tuple[int, int]) -> list[Action]:
-        self._opening = False
-        self._out.say(messages.error("unavailable", message, retry_after_ms(span_s, self._terms.owner)))
-        return self._close(close_codes.TRY_LATER)
+        again_ms = retry_after_ms(span_s, self._terms.owner)
+        return self.refused("unavailable", close_codes.TRY_LATER, message, again_ms)
 
     def _opened_parts(self) -> tuple[Recording, Safekeeping]:
         """What an open session consists of. Only events that come while it is open ask for it."""

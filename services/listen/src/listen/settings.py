@@ -6,6 +6,7 @@ import msgspec
 
 from listen.allowance import Allowance, Policy
 from listen.proxies import TrustedProxies
+from listen.session_rate import SESSIONS_MOST
 from servicekit.bind import Bind
 from servicekit.groups import AdminSettings, AuthSettings, ProcessSettings, RedisSettings
 from servicekit.parsers import number, one_of, whole, words
@@ -74,6 +75,14 @@ class ListenSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_sockets_per_user: Annotated[
         int, Setting("TAPEDECK_MAX_SOCKETS_PER_USER", whole(1), "sockets of a user, in a process")
     ] = 20
+    max_sessions_per_user: Annotated[
+        int,
+        Setting(
+            "TAPEDECK_MAX_SESSIONS_PER_USER",
+            whole(1),
+            "fresh sessions that a user may begin at once, and again within two minutes, in a process",
+        ),
+    ] = SESSIONS_MOST
     max_sockets_per_address: Annotated[
         int,
         Setting(

@@ -11,7 +11,7 @@ from typing import Any, Final
 GOING_AWAY: Final = 1012
 REASONS: Final[dict[int, frozenset[str]]] = {
     1003: frozenset({"bad_parameter"}),
-    1007: frozenset({"bad_audio"}),
+    1007: frozenset({"bad_audio", "bad_parameter"}),
     1009: frozenset({"too_big"}),
     1011: frozenset({"internal"}),
     1013: frozenset({"unavailable"}),

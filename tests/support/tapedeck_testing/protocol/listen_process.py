@@ -50,6 +50,7 @@ class ListenProcess:
             "TAPEDECK_ADMIN_BIND": f"127.0.0.1:{self.admin_port}",
             "TAPEDECK_ALLOWED_ORIGINS": ORIGIN,
             "TAPEDECK_OPUS_COMPLEXITY": "0",
+            "TAPEDECK_MAX_SESSIONS_PER_USER": "10000",  # all tests of a run are one user
             **environ,
         }
         self._process: subprocess.Popen[bytes] | None = None
