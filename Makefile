@@ -13,10 +13,14 @@ FUZZ_TARGETS ?=
 SECONDS ?= 300
 SOCKETS ?= 500
 SEED ?=
+SEEDS ?= 20000
+JOBS ?= 2
 SOAK_OPTIONS ?=
+CHAOS_SECONDS ?= 60
+CHAOS_OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test fuzz soak lint fmt types tools bench clean
+.PHONY: help setup run test fuzz soak chaos lint fmt types tools bench clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-8s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +47,10 @@ fuzz: setup ## Fuzz the parsers: FUZZ_SECONDS for each, FUZZ_TARGETS for some of
 
 soak: setup ## Stream under random faults and account for every byte: SECONDS, SOCKETS, SEED, SOAK_OPTIONS (--lose, --frame-ms)
 	@PYTHONPATH=tests/support $(BIN)/python -m tapedeck_testing.faults --seconds $(SECONDS) --sockets $(SOCKETS) $(if $(SEED),--seed $(SEED)) $(SOAK_OPTIONS)
+
+chaos: setup ## Simulate SEEDS histories under faults in JOBS processes (or replay one: SEED), then CHAOS_SECONDS of it for real: CHAOS_OPTIONS
+	@PYTHONPATH=tests/support $(BIN)/python -m tapedeck_testing.simulation $(if $(SEED),--seed $(SEED) --trace,--seeds $(SEEDS) --jobs $(JOBS))
+	$(if $(SEED),,@PYTHONPATH=tests/support $(BIN)/python -m tapedeck_testing.faults --chaos --seconds $(CHAOS_SECONDS) --sockets 40 --faults-every 1-2 --batch-seconds 8 $(CHAOS_OPTIONS))
 
 lint: setup ## ruff and import-linter
 	@$(BIN)/ruff check .

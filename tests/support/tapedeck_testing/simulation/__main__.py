@@ -5,6 +5,7 @@ Prints every failing seed with its reason, and how often each fault hit; exits w
 
 import argparse
 import sys
+from contextlib import suppress
 
 from tapedeck_testing.simulation.chance import RATES
 from tapedeck_testing.simulation.many import Tally, clock, many
@@ -12,6 +13,8 @@ from tapedeck_testing.simulation.world import run
 
 SHOWN = 20
 """Failing seeds whose reasons are printed."""
+PROGRESS = 1_000
+"""After so many it says how far it is."""
 ENOUGH = 2_000
 """From so many seeds on each kind of fault must have hit."""
 
@@ -42,11 +45,14 @@ def main(arguments: list[str]) -> int:
         return replay(chosen.seed, tracing=chosen.trace)
     began = clock()
     tally = Tally()
-    for part in many(range(chosen.first, chosen.first + chosen.seeds), chosen.jobs, chosen.seconds):
-        for seed, reason in part.failed:
-            if len(tally.failed) < SHOWN:
-                print(f"seed {seed} FAILED: {reason}", flush=True)
-        tally.add(part)
+    with suppress(KeyboardInterrupt):
+        for part in many(range(chosen.first, chosen.first + chosen.seeds), chosen.jobs, chosen.seconds):
+            for seed, reason in part.failed:
+                if len(tally.failed) < SHOWN:
+                    print(f"seed {seed} FAILED: {reason}", flush=True)
+            tally.add(part)
+            if tally.seeds % PROGRESS == 0:
+                print(f"{tally.seeds} histories, {len(tally.failed)} failed", file=sys.stderr, flush=True)
     report(tally, clock() - began)
     missed = [kind for kind in RATES if not tally.hits[kind]] if tally.seeds >= ENOUGH else []
     if missed:

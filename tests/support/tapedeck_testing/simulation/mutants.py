@@ -127,7 +127,7 @@ MUTANTS: Final = (
     Mutant(
         "append looks at the id before the chunk",
         (1, 2, 3),
-        (*_LINES, *_STOPS, "redis: executed late", "redis: full", "redis: pipeline torn"),
+        {"redis: pipeline torn": 0.5, "redis: executed late": 0.15},
         ("append", "if h[2] ~= ARGV[2] then return {'newest', h[2] or ''} end", ""),
     ),
     Mutant(
@@ -152,7 +152,7 @@ MUTANTS: Final = (
     Mutant(
         "a cut needs the settled id that was read",
         (4,),
-        (*_STOPS, "redis: slow", "redis: executed late", "bucket: slow"),
+        {"process: stopped": 0.1, "bucket: slow": 0.4},
         ("cut", "if (h[2] or '') ~= ARGV[1] then return {'settled', h[2] or ''} end", ""),
     ),
     Mutant(
@@ -164,7 +164,7 @@ MUTANTS: Final = (
     Mutant(
         "finish looks for its own cut",
         (5,),
-        (*_STOPS, "redis: slow", "redis: executed late", "redis: executed twice"),
+        {"redis: executed twice": 0.3, "bucket: reply lost": 0.5},
         ("finish", "if h[1] ~= ARGV[1] then return {'other', h[1] or '', h[2] or ''} end", ""),
     ),
     Mutant(
@@ -180,7 +180,7 @@ MUTANTS: Final = (
     Mutant(
         "where a session ended is kept",
         (7,),
-        (*_LINES, *_STOPS, "redis: executed twice", "redis: executed late"),
+        {"redis: executed twice": 0.3, "line: cut": 0.3},
         ("open", "if epoch then redis.call('HSET', conv, 'end:' .. epoch, offset .. ':' .. ARGV[2]) end", ""),
     ),
     Mutant(
@@ -204,13 +204,13 @@ MUTANTS: Final = (
     Mutant(
         "what lies in the bucket already is looked for after a failover",
         (3,),
-        (LOSSY,),
+        {LOSSY: 0.4},
         patch=lambda: replaced(pusher.already_stored.AlreadyStored, "known", lambda *_args: True),
     ),
     Mutant(
         "the client sends again what Redis lost and no process has",
         (3,),
-        (LOSSY, *_LINES),
+        {LOSSY: 0.4, "line: cut": 0.4},
         patch=lambda: replaced(listen.outbox.Outbox, "misplaced", _misplaced_with_gaps),
     ),
     Mutant(

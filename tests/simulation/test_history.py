@@ -1,0 +1,103 @@
+"""The model of a correct history, held against histories that are none."""
+
+from dataclasses import replace
+
+import pytest
+
+from audiobus.census import Balance
+from audiocodec.span import Span
+from tapedeck_testing.simulation.chance import Chance
+from tapedeck_testing.simulation.history import Books, readable, wrong
+from tapedeck_testing.simulation.recorder import Spell, Story
+from tapedeck_testing.simulation.tape import LEAD, PACKET_MS, record
+
+EPOCH = 1_764_000_000_000
+
+
+@pytest.fixture
+def story():
+    tape = record(1, "u", "c", EPOCH, Chance(7, []))
+    while len(tape.packets) < 20 or len(tape.run_starts) > 1:
+        tape = record(1, "u", "c", EPOCH, Chance(tape.number + len(tape.packets), []))
+    whole = Spell(EPOCH, 0, tape.total, tape.total)
+    return Story(tape, [whole], stored=tape.total, done=True)
+
+
+def span(story, first, after, epoch=EPOCH, base=0):
+    tape = story.tape
+    lead = LEAD if first == 0 else 0
+    samples = (after - first) * PACKET_MS * 48 - lead
+    start = tape.captured_ms[first] * 48 - (0 if lead else LEAD)
+    return Span(
+        "c",
+        epoch,
+        tape.begins[first] - base,
+        tape.begins[after] - base,
+        tape.captured_ms[0],
+        start - tape.captured_ms[0] * 48,
+        samples,
+        lead,
+        0,
+        first == 0,
+        tape.packets[first:after],
+    )
+
+
+def judged(story, spans, **balance):
+    stored = sum(one.samples for one in spans)
+    balance = {"received": stored, "stored": stored, **balance}
+    return wrong(story, spans, Books(waits=False, balance=Balance(**balance)), lossy=False)
+
+
+def test_a_whole_recording_in_any_number_of_batches_is_right(story):
+    count = len(story.tape.packets)
+    assert judged(story, [span(story, 0, count)]) == []
+    assert judged(story, [span(story, 7, count), span(story, 0, 3), span(story, 3, 7)]) == []
+
+
+def test_a_session_that_was_superseded_goes_on_where_it_ended(story):
+    tape, count = story.tape, len(story.tape.packets)
+    end = tape.begins[9]
+    later = EPOCH + 5
+    story.spells[:] = [Spell(EPOCH, 0, end, tape.total, end), Spell(later, end, tape.total, tape.total)]
+    spans = [span(story, 0, 9), span(story, 9, count, later, end)]
+    assert judged(story, spans) == []
+    assert any("the next one begins" in text for text in judged(story, [span(story, 0, 10), spans[1]]))
+
+
+def test_what_is_missing_or_twice_or_misplaced_is_found(story):
+    tape, count = story.tape, len(story.tape.packets)
+    first, rest = span(story, 0, 5), span(story, 5, count)
+    found = {
+        "missing": [first, span(story, 6, count)],
+        "at the end": [first],
+        "twice": [first, rest, span(story, 3, 7)],
+        "nobody's": [first, rest, replace(first, epoch=9)],
+        "packets of others": [
+            replace(first, packets=record(2, "u", "d", EPOCH, Chance(1, [])).packets[:5]),
+            rest,
+        ],
+        "has changed": [replace(first, packets=(tape.packets[0] + b"x", *tape.packets[1:5])), rest],
+        "ms off": [first, replace(rest, first_sample=rest.first_sample + 480)],
+        "lasts": [first, replace(rest, samples=rest.samples - 48)],
+    }
+    for reason, spans in found.items():
+        assert any(reason in text for text in judged(story, spans)), reason
+
+
+def test_books_that_do_not_balance_and_audio_that_waits_are_found(story):
+    spans = [span(story, 0, len(story.tape.packets))]
+    assert any("balance by" in text for text in judged(story, spans, received=7))
+    assert any("counted as stored" in text for text in judged(story, spans, stored=7, received=7))
+    assert any("come to rest" in text for text in judged(story, spans, dead=7))
+    story.done = False
+    assert any("never ended" in text for text in judged(story, spans))
+
+
+def test_what_was_acked_must_be_readable_without_a_hole(story):
+    tape = story.tape
+    spans = [span(story, 0, 5), span(story, 4, 9)]
+    assert readable([(EPOCH, tape.begins[9])], spans) == []
+    assert readable([(EPOCH, tape.begins[10])], spans) != []
+    assert readable([(EPOCH, tape.begins[9])], [spans[0], span(story, 6, 9)]) != []
+    assert readable([(EPOCH + 1, 1)], spans) != []
