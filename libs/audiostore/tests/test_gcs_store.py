@@ -4,6 +4,7 @@ import os
 import pytest
 
 from audiostore import gcs_client, open_store
+from audiostore.attempts import Patience
 from audiostore.errors import (
     AlreadyExistsError,
     ChecksumError,
@@ -30,14 +31,37 @@ async def test_a_put_is_one_request_create_only_with_its_checksum(remote):
     assert "ifGenerationMatch=0" in remote.line.requests[0]
 
 
-async def test_a_wrong_checksum_in_the_answer_takes_the_object_away_again(remote):
+async def test_a_wrong_checksum_in_the_answer_is_not_believed(remote):
+    """Somebody else may have found the object by now, and rely on it: it must not be taken away for a word."""
     remote.line.faults.append(("POST", "crc"))
+    info = await put(remote.store, "a")
+    assert not remote.line.faults
+    assert remote.line.counted("DELETE") == 0
+    assert await remote.store.head("a") == info
+    remote.line.faults.append(("rewriteTo", "crc"))
+    copied = await remote.store.copy("a", "b")
+    assert await remote.store.head("b") == copied
+    assert remote.line.counted("DELETE") == 0
+
+
+async def test_what_lies_there_and_differs_is_taken_away_again(remote):
+    remote.line.faults.extend([("POST", "crc"), ("GET", "bytes")])
     with pytest.raises(ChecksumError) as caught:
         await put(remote.store, "a")
     assert caught.value.retryable
     with pytest.raises(NotFoundError):
         await remote.store.head("a")
     await put(remote.store, "a")
+
+
+async def test_what_cannot_be_looked_at_after_a_wrong_checksum_is_tried_again(remote, monkeypatch):
+    monkeypatch.setattr(remote.store, "_patience", Patience(0.01, 0.02, 0.05))
+    remote.line.faults.append(("POST", "crc"))
+    remote.line.faults.extend([("GET", "lose")] * 20)
+    with pytest.raises(TransientStoreError):
+        await put(remote.store, "a")
+    remote.line.faults.clear()
+    assert (await remote.store.head("a")).size > 0
 
 
 async def test_ones_own_copy_is_no_conflict_after_a_lost_reply(remote):

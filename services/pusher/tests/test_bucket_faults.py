@@ -177,7 +177,6 @@ SPOILED = {
     "the reply of each put is lost": ("POST", "lose", Phase.OPEN),
     "every reply is lost": ("", "lose", Phase.OPEN),
     "replies break off": ("", "cut", Phase.OPEN),
-    "the answer names another checksum": ("POST", "crc", Phase.OPEN),
     "no reply comes": ("", "stall", Phase.OPEN),
     "connections are closed": ("", "refuse", Phase.OPEN),
     "403": ("", Answer(403), Phase.PAUSED),
@@ -265,6 +264,19 @@ async def test_a_bucket_that_answers_late_is_not_away(
         assert await packets_of(straight, device.conversation) == device.sent
     assert metrics._circuit["first", "closed"]._value.get() == 1
     assert metrics.puts["failed"]._value.get() == 0
+
+
+async def test_answers_that_name_other_checksums_are_not_believed(
+    *, spoiled, straight, line, serving, record, drained, packets_of, metrics
+):
+    line.faults = deque([("POST", "crc")] * 10_000)
+    devices = await record(CONVERSATIONS)
+    async with serving(spoiled):
+        await drained(devices, "everything is stored")
+    for device in devices:
+        assert await packets_of(straight, device.conversation) == device.sent
+    assert line.counted("DELETE") == 0
+    assert metrics._circuit["first", "closed"]._value.get() == 1
 
 
 async def test_single_faults_of_every_kind_are_no_outage(

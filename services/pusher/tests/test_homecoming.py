@@ -8,7 +8,7 @@ import pytest
 from audiobus.conversation import Conversation
 from audiobus.deletions import set_tombstone, set_user_tombstone
 from audiostore import open_store
-from audiostore.errors import ChecksumError, TransientStoreError
+from audiostore.errors import AlreadyExistsError, ChecksumError, TransientStoreError
 from audiostore.names import CONTENT_TYPE, BatchName
 from audiostore.paired_store import PairedStore
 from audiostore.sealing import seal
@@ -297,6 +297,39 @@ async def test_what_the_first_bucket_does_not_confirm_stays(bus, store, second, 
     with pytest.raises(TransientStoreError):
         await Homecoming(bus, Away(), second, keys).move(info)
     assert await second.get(name.path) == data
+
+
+async def test_a_name_that_is_taken_by_nothing_to_be_seen_is_tried_again(bus, store, second, keys, batch):
+    """Whoever put it there is just taking it away, or the bucket cannot be seen: under another name it could lie there twice."""
+    name, data, metadata = batch()
+    await put(second, name, data, metadata)
+    [info] = await infos(second)
+
+    class Vanishes:
+        def __getattr__(self, attribute):
+            return getattr(store, attribute)
+
+        async def put(self, *_args, **_kwargs):
+            raise AlreadyExistsError("taken")
+
+    with pytest.raises(TransientStoreError):
+        await Homecoming(bus, Vanishes(), second, keys).move(info)
+    assert await names(second) == [name.path]
+    assert await names(store) == []
+
+
+async def test_audio_at_home_that_is_about_to_be_deleted_does_not_count(
+    bus, home, store, second, batch, packets_of, conversation, clock
+):
+    name, data, metadata = batch()
+    doomed = BatchName(name.uid, name.conversation_id, name.start_ms, name.end_ms + 7)
+    await put(store, doomed, data, metadata)
+    await put(second, name, data, metadata)
+    await bus.command("HSET", bus.keys.gone(conversation), doomed.path, clock())
+    [info] = await infos(second)
+    assert await home.move(info) == MOVED
+    await store.delete(doomed.path)
+    assert await packets_of(store) == batch.session.sent
 
 
 async def test_without_the_key_it_waits(bus, second, batch, new_keys, tmp_path):

@@ -1,7 +1,7 @@
 """`gs://`: Google Cloud Storage through google-cloud-storage, in a thread pool of its own.
 
 Owns the calls. Every put and copy is create-only (`if_generation_match=0`), sends or knows a CRC32C and compares it with the
-answer's; a "taken" that follows one's own lost reply is compared before it is called a conflict. How the library connects,
+answer's, and where they differ with the bytes that lie there; a "taken" that follows one's own lost reply is compared before it is called a conflict. How the library connects,
 retries and fails stands in `gcs_client`.
 """
 
@@ -16,7 +16,7 @@ import google_crc32c
 from google.api_core.exceptions import NotFound, RequestRangeNotSatisfiable
 
 from audiostore.attempts import PATIENCE
-from audiostore.errors import AlreadyExistsError, ChecksumError, NotFoundError
+from audiostore.errors import AlreadyExistsError, ChecksumError, NotFoundError, TransientStoreError
 from audiostore.gcs_client import CONNECTIONS, TIMEOUT, Attempts, connect, translated
 from audiostore.store import (
     PAGE_OBJECTS,
@@ -175,13 +175,26 @@ class GcsStore:
             raise
 
     def _confirmed(self, doing: str, blob: Blob, wanted: ObjectInfo) -> ObjectInfo:
-        """`wanted`, if the answer says that just this lies in the bucket now; else what lies there is taken away again."""
+        """`wanted`, if just this lies in the bucket now; else what lies there is taken away again.
+
+        An answer that says otherwise is not believed, in either direction: the bytes themselves are fetched. Somebody else may have found the object
+        by now, and rely on it.
+        """
         if blob.size == wanted.size and _crc32c(blob) == wanted.crc32c:
+            return wanted
+        try:
+            with translated(doing, missing="object"):
+                there = blob.download_as_bytes(
+                    raw_download=True, checksum=None, timeout=TIMEOUT, retry=self._attempts()
+                )
+        except NotFoundError as error:
+            raise TransientStoreError(f"{doing}: it was there, and is gone again") from error
+        if (len(there), google_crc32c.value(there)) == (wanted.size, wanted.crc32c):
             return wanted
         with translated(doing, missing="object"):
             blob.delete(if_generation_match=blob.generation, timeout=TIMEOUT, retry=self._attempts())
         raise ChecksumError(
-            f"{doing}: the bucket's size or CRC32C differs from what was sent; the object was removed again"
+            f"{doing}: what lies there differs from what was sent; the object was removed again"
         )
 
     def _get(self, name: str) -> bytes:

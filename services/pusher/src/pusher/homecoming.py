@@ -7,7 +7,7 @@ and deletes the rest. Tombstones are looked at on both sides of the put, as in `
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -26,6 +26,7 @@ from audiostore.errors import (
     ChecksumError,
     NotFoundError,
     SealError,
+    TransientStoreError,
 )
 from audiostore.key_ring import KeySource
 from audiostore.names import BatchName, parse_name
@@ -69,8 +70,9 @@ class Homecoming:
         if await self._is_deleted(conversation, name):
             await self.second.delete(info.name)
             return DELETED
+        forbidden = await gone(self.bus, conversation)
         facts = await object_facts(self.second, info, self.keys.ring())
-        if facts is not None and await self._is_at_home(conversation, facts):
+        if facts is not None and await self._is_at_home(conversation, facts, forbidden):
             await self.second.delete(info.name)
             return FOUND
         try:
@@ -115,18 +117,25 @@ class Homecoming:
         try:
             there = await self.first.head(path)
             found = await object_facts(self.first, there, self.keys.ring())
-        except NotFoundError:
-            return False
+        except NotFoundError as error:
+            # Being removed, or not to be seen for now. Under another name the same audio could come to lie there twice.
+            raise TransientStoreError(
+                "the name was taken at home, and then nothing was to be seen there: tried again"
+            ) from error
         if facts is not None:
             return found is not None and _runs(found) == _runs(facts)
         return there.crc32c is not None and (there.size, there.crc32c) == (info.size, info.crc32c)
 
-    async def _is_at_home(self, conversation: Conversation, facts: BatchFacts) -> bool:
-        """Whether the first bucket has all of this audio, in whichever objects."""
+    async def _is_at_home(
+        self, conversation: Conversation, facts: BatchFacts, forbidden: Container[str]
+    ) -> bool:
+        """Whether the first bucket has all of this audio, in whichever objects but those that are about to be deleted."""
         if facts.conversation_id != conversation.cid:
             return False  # recorded into another one, and copied: its bytes say nothing here
         start_ms, end_ms = facts.spans[0].start_ms, facts.spans[-1].end_ms
-        found = await stored_between(self.first, self.keys.ring(), conversation, start_ms, end_ms)
+        found = await stored_between(
+            self.first, self.keys.ring(), conversation, start_ms, end_ms, without=forbidden
+        )
         return all(covers(found.ranges, span) for span in facts.spans)
 
     async def _is_deleted(self, conversation: Conversation, name: BatchName) -> bool:
