@@ -12,9 +12,10 @@ from tapedeck_testing.redis_binary import newest_on_path, version_of
 from tapedeck_testing.redis_fixtures import missing
 from tapedeck_testing.redis_process import RedisProcess
 from tapedeck_testing.simulation.redis_command import COMMANDS
+from tapedeck_testing.simulation.redis_likeness import alike
 from tapedeck_testing.simulation.redis_model import RedisModel
 from tapedeck_testing.simulation.redis_script_calls import ScriptCalls
-from tapedeck_testing.simulation.redis_sequences import Command, Draw, alike
+from tapedeck_testing.simulation.redis_sequences import Command, Draw
 
 NOW_MS = 1_700_000_000_000
 VERSION = (7, 0)
