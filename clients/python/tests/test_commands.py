@@ -53,7 +53,10 @@ async def test_help_lists_what_is_built(tapedeck):
     code, out, _ = await tapedeck("--help")
     assert code == 0
     text = out.decode()
-    assert all(f" {name} " in text for name in ("up", "send", "ls", "get", "token", "buffers", "dead", "where", "doctor"))
+    assert all(
+        f" {name} " in text
+        for name in ("up", "send", "ls", "get", "token", "buffers", "dead", "where", "doctor")
+    )
     assert not any(f" {name} " in text for name in ("rm", "merge", "demo"))
 
 

@@ -141,12 +141,12 @@ async def _flush(
 
 async def _watch_for_pushers(bus: "Bus", flush: "Flush") -> None:
     """Says once that nobody stores, where that is so."""
-    from tapedeck.operators.waiting import pushers_at_work  # noqa: PLC0415 - not needed for --help
+    from tapedeck.operators.pushers import readers  # noqa: PLC0415 - not needed for --help
 
     while True:
         stored = flush.stored_samples
         await asyncio.sleep(NOBODY_AFTER_S)
-        if flush.stored_samples == stored and flush.left and not await pushers_at_work(bus):
+        if flush.stored_samples == stored and flush.left and await readers(bus) == 0:
             ERR.print("No pusher is at work: it is stored when one is started.", markup=False)
             return
 

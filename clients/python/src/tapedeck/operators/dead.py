@@ -1,6 +1,7 @@
 """`tapedeck dead`: what could not be stored, and what becomes of it."""
 
 import asyncio
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -174,6 +175,8 @@ def drop(
             f"{conversation} has no dead letter {', '.join(missing)}".rstrip(), hint=NO_SUCH_HINT
         )
     seconds = sum(there[one].seconds for one in wanted)
+    if not yes and not sys.stdin.isatty():
+        raise OperatorError("nobody has confirmed that", hint="add --yes")
     if not yes:
         typer.confirm(
             f"Delete {several(len(wanted), 'dead letter', 'dead letters')} of {conversation}, {length(seconds)} of audio, for good?",

@@ -12,8 +12,9 @@ from audiobus.redis_settings import complaints
 from audiobus.servers import Server, servers
 from servicekit.groups import RedisSettings
 from tapedeck.operators.findings import Books, Finding, Unbalanced, clocks, fine, note, wrong
+from tapedeck.operators.pushers import readers
 from tapedeck.operators.spans import length, several, times
-from tapedeck.operators.waiting import Waiting, buffers, pushers_at_work
+from tapedeck.operators.waiting import Waiting, buffers
 
 OLDEST_VERSION: Final = (6, 2)
 TESTED_VERSION: Final = (7, 0)
@@ -112,9 +113,11 @@ async def _keeping(server: Server, settings: RedisSettings) -> AsyncIterator[Fin
 async def examine_work(bus: Bus, now_ms: int) -> AsyncIterator[Finding]:
     """What pushers do, and what waits for them."""
     rows = await buffers(bus, now_ms)
-    at_work = await pushers_at_work(bus)
-    if at_work:
-        yield fine("pushers", f"{at_work} at work")
+    at_work = await readers(bus)
+    if at_work is None:
+        yield note("pushers", "whether any is at work cannot be seen: this user may not do CLIENT LIST")
+    elif at_work:
+        yield fine("pushers", f"{several(at_work, 'connection waits', 'connections wait')} for hints")
     else:
         say = wrong if rows else note
         yield say("pushers", "none is at work: nothing is stored", START_PUSHER)
@@ -132,7 +135,7 @@ async def examine_work(bus: Bus, now_ms: int) -> AsyncIterator[Finding]:
         )
 
 
-async def _lists(bus: Bus, now_ms: int, at_work: int) -> AsyncIterator[Finding]:
+async def _lists(bus: Bus, now_ms: int, at_work: int | None) -> AsyncIterator[Finding]:
     pending = Hints(bus)
     hints = late = 0
     latest_s = 0.0
@@ -152,7 +155,7 @@ async def _lists(bus: Bus, now_ms: int, at_work: int) -> AsyncIterator[Finding]:
         yield wrong("due", f"what should have been looked at waits since {length(latest_s)}", START_PUSHER)
     else:
         yield fine("due", "nothing is overdue")
-    say = note if hints > MANY_HINTS and at_work else fine
+    say = note if hints > MANY_HINTS and at_work != 0 else fine
     yield say("hints", f"{hints} that nobody has followed to the end")
     if again:
         yield wrong(

@@ -9,8 +9,6 @@ import msgspec
 
 from audiobus import Asked, Bus, Conversation, EntryId, Hints
 from audiobus.connection import translated
-from audiobus.errors import BusError
-from audiobus.keys import GROUP
 from audiobus.look import Look, look
 from audiobus.pipeline import execute
 from audiobus.routed import Routed
@@ -20,8 +18,6 @@ REASON: Final = "flush"
 PAGE: Final = 200
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 1.0
-IDLE_PUSHER_MS: Final = 45_000
-"""A pusher looks for what others left each 15 seconds (half a lease); one that has not for so long is gone, or hangs."""
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -191,21 +187,3 @@ class Flush:
                 # What came since it was asked for waits too, so this is no more than an upper bound.
                 known = self._left[seen.conversation]
                 self._left[seen.conversation] = min(known, max(0, seen.balance.waiting))
-
-
-async def pushers_at_work(bus: Bus) -> int:
-    """How many consumers have looked for hints lately. One that was killed counts for 45 seconds more."""
-    found = set()
-    for partition in range(bus.keys.partitions):
-        try:
-            rows = await bus.command("XINFO CONSUMERS", bus.keys.ready(partition), GROUP)
-        except BusError as error:
-            if "no such key" in str(error) or "NOGROUP" in str(error):
-                continue  # nothing was ever recorded here
-            raise
-        for row in rows:
-            fields = row if isinstance(row, dict) else dict(zip(row[::2], row[1::2], strict=True))
-            names = {key.decode() if isinstance(key, bytes) else key: value for key, value in fields.items()}
-            if int(names["idle"]) < IDLE_PUSHER_MS:
-                found.add(names["name"])
-    return len(found)

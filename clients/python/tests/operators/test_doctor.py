@@ -1,0 +1,197 @@
+"""`tapedeck doctor` over a real Redis and real folders."""
+
+import contextlib
+
+import pytest
+import redis
+
+from audiobus import Hints, failures
+from audiobus.keys import GROUP
+from tapedeck.operators.doctor_local import readiness
+from tapedeck.operators.findings import clocks
+
+
+@pytest.fixture
+def own(command, redis_process):
+    """The doctor on a Redis of the test's own, as it should be set up."""
+
+    def run(*arguments, **environ):
+        return command("doctor", *arguments, TAPEDECK_REDIS_URL=redis_process.url, **environ)
+
+    return run
+
+
+def levels(answer):
+    """Check to (level, text) of everything that is not well."""
+    return {
+        one["check"]: (one["level"], one["text"]) for one in answer.json["findings"] if one["level"] != "ok"
+    }
+
+
+@pytest.fixture
+def pusher(redis_url, prefix):
+    """Somebody who waits for hints, as a pusher does."""
+    with redis.Redis.from_url(redis_url, single_connection_client=True) as client:
+        with contextlib.suppress(redis.ResponseError):
+            client.execute_command("XREADGROUP", "GROUP", "none", "x", "STREAMS", f"{prefix}no", ">")
+        yield
+
+
+def test_all_is_well(command, record, pusher, tmp_path):
+    record("talk", 3)
+    found = command("doctor", "--json")
+    wrong = {check: told for check, told in levels(found).items() if told[0] == "wrong"}
+    # What the Redis at hand is set up like is not this test's business.
+    assert set(wrong) <= {"redis settings"}
+    checks = {one["check"] for one in found.json["findings"]}
+    assert {
+        "libopus",
+        "bucket",
+        "bucket clock",
+        "redis",
+        "redis clock",
+        "pushers",
+        "due",
+        "keys",
+        "books",
+    } <= checks
+    assert found.json["conversations"] == 1
+    assert found.json["books"]["received"] == found.json["books"]["waiting"]
+    assert found.json["unbalanced"] == []
+    assert list((tmp_path / "bucket").rglob("*.probe")) == []
+
+
+def test_what_pushers_leave_undone(command, record, bury, on_redis):
+    old = record("old", 3, age_s=900)
+    bury(old, 1)
+    on_redis(lambda bus: failures.note(bus, old.conversation, "the bucket is away", 0))
+    on_redis(lambda bus: Hints(bus).push_due(old.conversation, 1))
+
+    async def poison(bus):
+        hints = Hints(bus)
+        await hints.make_group(0)
+        await hints.ready(old.conversation, "x")
+        await bus.command("XREADGROUP", "GROUP", GROUP, "one", "STREAMS", bus.keys.ready(0), ">")
+        for _ in range(5):
+            await hints.claim(0, "one", idle_ms=0, count=9)
+
+    on_redis(poison)
+    found = command("doctor", "--json")
+    assert found.code == 1
+    told = levels(found)
+    assert "alice/old (once): the bucket is away" in told["failures"][1]
+    assert told["dead letters"] == ("wrong", "1 in 1 conversation")
+    assert told["due"][0] == told["oldest audio"][0] == told["hints"][0] == "wrong"
+    assert all(one["hint"] for one in found.json["findings"] if one["level"] == "wrong")
+    table = command("doctor")
+    assert "WRONG  dead letters" in table.out
+    assert "dead letters: `tapedeck dead list` says why" in table.err
+
+
+def test_books_that_do_not_close_are_named(command, record, on_redis):
+    off, broken = record("off", 2), record("broken", 2)
+    record("fine", 2)
+    on_redis(lambda bus: bus.command("HINCRBY", bus.keys.conv(off.conversation), "out", 48_000))
+    on_redis(lambda bus: bus.command("HSET", bus.keys.dead(broken.conversation), "x", "y"))
+    found = command("doctor", "--json")
+    assert found.code == 1
+    rows = {one["conversation"]: one for one in found.json["unbalanced"]}
+    assert set(rows) == {off.tag, broken.tag}
+    assert rows[off.tag]["difference"] == -1
+    assert "dead letter" in rows[broken.tag]["why"]
+    assert "off: alice/off by -1.000000 s" in command("doctor").err
+    assert "unbalanced" not in {
+        one["check"] for one in command("doctor", "--no-books", "--json").json["findings"]
+    }
+
+
+def test_a_redis_that_is_set_up_wrong(own, redis_process):
+    def config(*words):
+        with redis.Redis.from_url(redis_process.url) as client:
+            client.config_set(*words)
+
+    config("maxmemory-policy", "allkeys-lru")
+    config("appendonly", "no")
+    found = own("--json", TAPEDECK_REDIS_WAIT_REPLICAS="1")
+    told = [one["text"] for one in found.json["findings"] if one["level"] == "wrong"]
+    assert any("allkeys-lru" in text for text in told)
+    assert any("appendonly is no" in text for text in told)
+    assert any("0 replicas are connected" in text for text in told)
+    config("maxmemory-policy", "noeviction")
+    config("appendonly", "yes")
+    config("maxmemory", "1mb")
+    assert "of maxmemory is taken" in levels(own("--json"))["redis memory"][1]
+
+
+class TestOnACluster:
+    """Each command at least once where keys lie on three masters."""
+
+    @pytest.fixture
+    def redis_url(self, redis_cluster_url):
+        return redis_cluster_url
+
+    def test_every_command_finds_its_way(self, command, record, bury, on_redis):
+        for number in range(6):
+            recorded = record(f"talk{number}", 3)
+        bury(recorded, 1)
+        assert len(command("buffers", "list", "--json").json["buffers"]) == 6
+        assert len(command("buffers", "export-all", "out", "--json").json["conversations"]) == 6
+        assert len(command("dead", "list", "--json").json["dead_letters"]) == 1
+        assert command("dead", "retry", "--all", "--timeout", "0.2", "--json").json["waiting"] == 1
+        assert command("buffers", "flush-all", "--timeout", "0.2", "--json").json["conversations"] == 6
+        states = [row["state"] for row in command("where", recorded.tag, "--json").json["stretches"]]
+        assert states == ["waiting", "dead", "waiting"]
+        found = command("doctor", "--json")
+        assert found.json["conversations"] == 6
+        told = levels(found)
+        assert told["pushers"] == ("wrong", "none is at work: nothing is stored")
+        assert "redis clock" not in told
+        assert command("dead", "drop", recorded.tag, "--yes").code == 0
+
+
+def test_redis_is_away_and_the_rest_is_looked_at(command):
+    found = command("doctor", "--json", TAPEDECK_REDIS_URL="redis://127.0.0.1:1/0")
+    assert found.code == 1
+    told = levels(found)
+    assert "does not answer" in told["redis"][1]
+    assert "bucket" not in told
+
+
+def test_buckets_that_cannot_be_used(command, tmp_path):
+    found = command("doctor", "--json", TAPEDECK_STORE_URL="ftp://x")
+    assert "not known" in levels(found)["bucket"][1]
+    same = f"file://{tmp_path}/bucket"
+    found = command("doctor", "--json", TAPEDECK_FALLBACK_STORE_URL=same)
+    assert "the first one" in levels(found)["second bucket"][1]
+    found = command("doctor", "--json", TAPEDECK_FALLBACK_STORE_URL=f"file://{tmp_path}/second")
+    assert "second bucket" not in levels(found)
+    found = command("doctor", "--json", TAPEDECK_STORE_URL="memory:")
+    assert "seen from outside" in levels(found)["bucket"][1]
+
+
+def test_a_missing_key(command, on_redis):
+    on_redis(lambda bus: bus.command("HSET", bus.keys.user("alice"), "protection", "enhanced"))
+    assert "no key is at hand" in levels(command("doctor", "--json"))["keys"][1]
+    key = "k1:MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE="
+    assert "keys" not in levels(command("doctor", "--json", TAPEDECK_ENCRYPTION_KEYS=key))
+    assert "cannot be read" in levels(command("doctor", "--json", TAPEDECK_ENCRYPTION_KEYS="k1:x"))["keys"][1]
+
+
+def test_what_services_say_of_themselves():
+    assert readiness("pusher", 200, "[+]redis ok\nready\n").level == "ok"
+    warns = readiness("pusher", 200, "[+]redis ok\n[!]keys warning: none\nready\n")
+    assert (warns.level, warns.text) == ("wrong", "ready, but warns: keys warning: none")
+    assert (
+        readiness("pusher", 503, "[-]store failed: away\nnot ready\n").text == "not ready: store failed: away"
+    )
+
+
+def test_clocks():
+    assert [clocks("x", ms, "it").level for ms in (0, 1_000, -2_000, 6_000, -6_000)] == [
+        "ok",
+        "ok",
+        "note",
+        "wrong",
+        "wrong",
+    ]
+    assert clocks("x", -2_500, "it").text == "it stands 2.500 s behind this machine"

@@ -1,0 +1,120 @@
+"""`tapedeck where` over a real Redis and a bucket, while no service runs."""
+
+import asyncio
+
+import pytest
+
+from audiobus import Cut, CutStands, failures
+from audiobus.deletions import set_tombstone, set_user_tombstone, unstore
+from audiostore import open_store
+from tapedeck.operators.spans import moment
+
+
+@pytest.fixture
+def put(tmp_path):
+    """Puts an object into a bucket."""
+
+    def run(name, data=b"?", folder="bucket"):
+        async def work():
+            store = open_store(f"file://{tmp_path}/{folder}")
+            await store.put(name, data, content_type="x", metadata={})
+            await store.close()
+
+        asyncio.run(work())
+
+    return run
+
+
+def test_stored_waiting_dead_and_missing(command, record, bury, on_redis, tmp_path):
+    recorded = record("talk", 8, spoilt=(5,))
+    # The first three seconds are in the bucket, as an export makes them, and two more in the second one.
+    command("buffers", "export", recorded.tag, "bucket")
+    [whole] = tmp_path.glob("bucket/chunks/alice/talk/*")
+    whole.unlink()
+
+    async def settle(bus):
+        conversation = recorded.conversation
+        entries = await bus.read(conversation, count=99)
+        cut = Cut(1, str(entries[0].id), str(recorded.ids[2]), "", "standard", "size")
+        assert await bus.cut(conversation, cut, settled=None) == CutStands()
+        samples = sum(one.counted_samples for one in entries[:4])
+        await bus.finish(
+            conversation, cut.encode(), last=cut.last_id, preroll=None, samples=samples, ends={}, now_ms=0
+        )
+
+    on_redis(settle)
+    bury(recorded, 4)
+    bury(recorded, 5)
+    on_redis(lambda bus: failures.note(bus, recorded.conversation, "the bucket is away", 0))
+    found = command("where", recorded.tag, "--json")
+    assert found.code == 0
+    rows = [(row["state"], row["seconds"]) for row in found.json["stretches"]]
+    assert rows == [("waiting", 1.0), ("dead", 1.0), ("dead", 1.0), ("waiting", 2.0)]
+    waits, dead, spoilt, _ = found.json["stretches"]
+    assert "failed once" in waits["why"]
+    assert "the bucket is away" in waits["why"]
+    assert dead["why"] == f"unknown to this build; letter {recorded.ids[4]}"
+    # One whose time cannot be read lies where its bytes do.
+    assert spoilt["start_ms"] == dead["end_ms"]
+    assert found.json["books"]["difference"] == 0
+    table = command("where", recorded.tag)
+    assert table.out.splitlines()[0].split() == ["start", "seconds", "state", "object", "why"]
+    assert "received =" in table.err
+    at = command("where", recorded.tag, "--at", moment(dead["start_ms"] + 500), "--json")
+    assert [row["state"] for row in at.json["stretches"]] == ["dead"]
+    assert command("where", recorded.tag, "--at", "never").code == 1
+    assert "nothing is known" in command("where", recorded.tag, "--at", "0").err
+
+
+def test_objects_of_both_buckets(command, record, tmp_path, put):
+    recorded = record("talk", 70)
+    command("buffers", "export", recorded.tag, "bucket")
+    first, second = sorted(tmp_path.glob("bucket/chunks/alice/talk/*"))
+    put(f"chunks/alice/talk/{second.name}", second.read_bytes(), folder="second")
+    second.unlink()
+    put("chunks/alice/talk/1600000000.000.bin", bytes(32_000))
+    found = command("where", recorded.tag, "--json", TAPEDECK_FALLBACK_STORE_URL=f"file://{tmp_path}/second")
+    rows = [(row["state"], row["bucket"]) for row in found.json["stretches"]]
+    assert rows == [("stored", "first"), ("gap", None), ("stored", "first"), ("stored", "second")]
+    older = found.json["stretches"][0]
+    assert (older["seconds"], older["why"]) == (1.0, "an older format")
+    assert found.json["stretches"][2]["object"] == f"chunks/alice/talk/{first.name}"
+    # What is stored and still waits is stored.
+    assert sum(row["seconds"] for row in found.json["stretches"][2:]) == pytest.approx(70, abs=0.02)
+    table = command("where", recorded.tag, TAPEDECK_FALLBACK_STORE_URL=f"file://{tmp_path}/second")
+    assert f"{second.name} (second bucket)" in table.out
+    alone = command("where", recorded.tag, "--json").json["stretches"]
+    assert [row["state"] for row in alone[2:]] == ["stored", "waiting"]
+
+
+def test_what_was_deleted(command, record, on_redis, put):
+    recorded = record("talk", 2)
+    start_s = recorded.start_ms // 1000
+    for at, to in ((60, 50), (40, 30)):
+        put(f"chunks/alice/talk/{start_s - at}.000-{start_s - to}.000.batch.bin")
+    name = f"chunks/alice/talk/{start_s - 50}.000-{start_s - 40}.000.batch.bin"
+    on_redis(lambda bus: unstore(bus, recorded.conversation, {name: 0}, 1_700_000_000_000))
+    on_redis(lambda bus: set_user_tombstone(bus, "alice", 1_700_000_000_000))
+    found = command("where", recorded.tag, "--json")
+    states = [row["state"] for row in found.json["stretches"]]
+    assert states == ["stored", "deleted", "stored", "gap", "waiting"]
+    assert "2023-11-14" in found.json["stretches"][1]["why"]
+    assert "2023-11-14" in command("where", recorded.tag).err
+    on_redis(lambda bus: set_tombstone(bus, recorded.conversation, 1))
+    found = command("where", recorded.tag)
+    assert "it is deleted" in found.err
+    assert command("where", recorded.tag, "--json").json["deleted"] is True
+
+
+def test_a_bucket_that_cannot_be_read_is_a_problem_and_not_a_hole(command, record):
+    recorded = record("talk", 1)
+    found = command("where", recorded.tag, "--json", TAPEDECK_FALLBACK_STORE_URL="s3://x")
+    assert found.code == 1
+    assert "the second bucket cannot be read" in found.json["problems"][0]
+    assert [row["state"] for row in found.json["stretches"]] == ["waiting"]
+
+
+def test_nobody_has_recorded_into_it(command):
+    found = command("where", "alice/nothing")
+    assert found.code == 4
+    assert "nobody has recorded" in found.err
