@@ -42,6 +42,16 @@ def test_who_replaces_a_socket_is_let_in_where_all_are_taken_but_for_no_more_tha
     assert not places.full("a")
 
 
+def test_who_stands_apart_is_counted_elsewhere():
+    places = Places(Limits(sockets=1, handshakes=1))
+    with places.place(""):
+        with places.apart():
+            assert (len(places), places.handshakes) == (1, 0)
+            with places.place(""):
+                assert refusal(places.place("")) == (503, "sockets")
+        assert (len(places), places.handshakes) == (1, 1)
+
+
 def test_handshakes_have_a_limit_of_their_own_which_ends_with_admission():
     places = Places(Limits(handshakes=1))
     with places.place(""):

@@ -173,21 +173,21 @@ async def test_an_address_has_only_so_many_sockets(make_service, sign):
             await neighbour.hear("ready")
 
 
-async def test_only_so_many_are_in_their_handshake(make_service):
-    async with make_service(TAPEDECK_MAX_HANDSHAKES="2").here() as service:
-        async with service.connect() as client:
-            await client.hear("ready")
-            async with (
-                service.connect(path="/v4/web/listen", bearer=""),
-                service.connect(path="/v4/web/listen", bearer=""),
-            ):
-                assert (await service.metrics())["tapedeck_handshakes"] == 2
-                assert await refused(service) == (503, "unavailable")
-                assert (await service.metrics())['tapedeck_refused_total{reason="handshakes"}'] == 1
-                await client.say(type="close")
-                assert await client.closed() == 1000
+async def test_only_so_many_are_in_their_handshake(make_service, redis_process, sign):
+    async with make_service(url=redis_process.url, TAPEDECK_MAX_HANDSHAKES="2").here() as service:
+
+        async def comes(uid: str) -> None:
+            async with service.connect(bearer=sign(uid)) as client:
+                await client.hear("ready")
+
+        await service.bus.command("CLIENT", "PAUSE", "1500", "ALL")
+        coming = [asyncio.create_task(comes(uid)) for uid in ("bob", "carol")]
         async with asyncio.timeout(10):
-            while (await service.metrics())["tapedeck_handshakes"]:
-                await asyncio.sleep(0.02)
+            while (await service.metrics())["tapedeck_handshakes"] < 2:
+                await asyncio.sleep(0.01)
+        assert await refused(service) == (503, "unavailable")
+        assert (await service.metrics())['tapedeck_refused_total{reason="handshakes"}'] == 1
+        await asyncio.gather(*coming)
+        assert (await service.metrics())["tapedeck_handshakes"] == 0
         async with service.connect() as client:
             await client.hear("ready")

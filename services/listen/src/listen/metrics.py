@@ -53,7 +53,12 @@ class ListenMetrics:
         self.hints_left_out = metrics.counter(
             "hints_left_out_total", "Hints that were not placed, as too many of their socket's were under way"
         )
-        self.handshakes = metrics.gauge("handshakes", "Sockets whose client is not known yet")
+        self.handshakes = metrics.gauge(
+            "handshakes", "Sockets whose client is not known yet, but for strangers"
+        )
+        self.strangers = metrics.gauge(
+            "strangers", "Sockets without a token, whose first message is waited for"
+        )
         self.waiting_bytes = metrics.gauge(
             "waiting_bytes",
             "About what all sockets hold in memory: for Redis, for writing it again, or for clients to read",

@@ -32,6 +32,8 @@ class Places:
         self._limits = limits
         self._count = 0
         self._admitted = 0
+        self._apart = 0
+        """Of those in their handshake, the ones that are counted elsewhere meanwhile."""
         self._of_user: Counter[str] = Counter()
         self._of_network: Counter[str] = Counter()
 
@@ -46,8 +48,8 @@ class Places:
 
     @property
     def handshakes(self) -> int:
-        """Places whose client is not known yet."""
-        return self._count - self._admitted
+        """Places whose client is not known yet, but for those that stand apart."""
+        return self._count - self._admitted - self._apart
 
     @contextmanager
     def place(self, address: str) -> Iterator[None]:
@@ -57,7 +59,7 @@ class Places:
             RefusedError: 503, this process is full; 429, the address has too many.
         """
         limits = self._limits
-        if self._count >= limits.sockets:
+        if self._count - self._apart >= limits.sockets:
             raise RefusedError(
                 503,
                 "unavailable",
@@ -91,6 +93,15 @@ class Places:
             self._count -= 1
             if network:
                 _give_back(self._of_network, network)
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Whoever holds a place stands in nobody's way for a while: somebody else bounds how many do (`strangers`)."""
+        self._apart += 1
+        try:
+            yield
+        finally:
+            self._apart -= 1
 
     def full(self, uid: str) -> bool:
         """Whether all places of a user are taken."""

@@ -48,7 +48,7 @@ class Reception:
     async def receive(self, door: Door, handshake: Handshake) -> None:
         """One handshake. Cancelled where the client leaves."""
         metrics = self._backend.metrics
-        visit = _Visit(door, handshake)
+        visit = _Visit(door, handshake, self._sockets)
         with identified(handshake.headers.get("x-request-id", "")):
             if handshake.path not in (SOCKET, WEB_SOCKET):
                 metrics.refused[OTHER].inc()
@@ -114,8 +114,9 @@ class Reception:
 class _Visit:
     """One client until its session begins: the receiver of its messages, if it has been accepted by then."""
 
-    def __init__(self, door: Door, handshake: Handshake) -> None:
+    def __init__(self, door: Door, handshake: Handshake, sockets: Sockets) -> None:
         self.handshake = handshake
+        self._sockets = sockets
         self._door = door
         self._wire: Wire | None = None
         self._task = asyncio.current_task()
@@ -141,15 +142,16 @@ class _Visit:
         """Accepts the socket; the token in its first message.
 
         Raises:
-            RefusedError: 401, none came; 400, the message is too big, or no WebSocket message.
+            RefusedError: 401, none came; 400, the message is too big, or no WebSocket message; 503, too many wait, or this process ends.
             _LeftError: there is nobody any more.
         """
         wire = self.accept()
         self._first = asyncio.get_running_loop().create_future()
         wire.resume()
         try:
-            async with asyncio.timeout(FIRST_MESSAGE_S):
-                message = messages.parse_client_text(await self._first)
+            with self._sockets.place_of_stranger(self):
+                async with asyncio.timeout(FIRST_MESSAGE_S):
+                    message = messages.parse_client_text(await self._first)
         except TimeoutError as error:
             raise RefusedError(401, "unauthorized", "no token came within 5 s") from error
         if isinstance(message, messages.AuthFirst):
@@ -157,6 +159,11 @@ class _Visit:
         if isinstance(message, messages.TooBig):
             raise _too_big()
         raise RefusedError(401, "unauthorized", "the first message must be the token")
+
+    def send_away(self, error: RefusedError) -> None:
+        """Its first message is waited for no longer."""
+        if self._first is not None and not self._first.done():
+            self._first.set_exception(error)
 
     def refuse(self, error: RefusedError) -> None:
         """Answers a refusal: over HTTP, or to who sees only WebSockets as an error and a close."""
@@ -206,7 +213,7 @@ class _Visit:
                 if code == close_codes.TOO_BIG
                 else RefusedError(400, "bad_parameter", reason, close_code=code)
             )
-            self._first.set_exception(error)
+            self.send_away(error)
         elif self._wire is not None:
             self._wire.close(code)
 

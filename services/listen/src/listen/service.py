@@ -58,6 +58,7 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
     )
     families.connections.set_function(lambda: sockets.places.admitted)
     families.handshakes.set_function(lambda: sockets.places.handshakes)
+    families.strangers.set_function(lambda: len(sockets.strangers))
     families.waiting_bytes.set_function(lambda: budget.held_bytes)
     families.waiting_limit_bytes.set(budget.limit_bytes)
     families.redis_memory.set_function(lambda: high_water.share)

@@ -15,6 +15,7 @@ from listen.comeback import ELSEWHERE_S, reconnect_after_ms, retry_after_s
 from listen.connection import Connection
 from listen.errors import RefusedError
 from listen.places import Limits, Places
+from listen.strangers import Stranger, Strangers
 from listen.wire import Wire
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class Sockets:
 
     def __init__(self, limits: Limits, gate: Gate = _open) -> None:
         self.places = Places(limits)
+        self.strangers = Strangers(limits.handshakes)
         self._gate = gate
         self._connections: set[Connection] = set()
         self.leaving = False
@@ -61,6 +63,16 @@ class Sockets:
         self._stays()
         self._gate()
         with self.places.place(address):
+            yield
+
+    @contextmanager
+    def place_of_stranger(self, stranger: Stranger) -> Iterator[None]:
+        """Holds a place in which a first message is waited for, within one of this process, which is not counted meanwhile.
+
+        Raises:
+            RefusedError: 503, this process is about to end.
+        """
+        with self.places.apart(), self.strangers.wait(stranger):
             yield
 
     @contextmanager
@@ -116,6 +128,7 @@ class Sockets:
         Those that have nothing to lose go first. What Redis does not take has until the end of the time; then it is told.
         """
         self.leaving = True
+        self.strangers.leave()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within_s
         for connection in list(self._connections):
@@ -147,7 +160,7 @@ class Sockets:
     async def _gone_by(self, deadline_s: float) -> None:
         """Waits until nobody is left, or until a loop time; breaks off those that do not answer their close.
 
-        Handshakes under way are refused when they are through; one that takes longer, as no token comes, is not waited for.
+        Handshakes under way are refused when they are through; one that takes longer is not waited for.
         """
         loop = asyncio.get_running_loop()
         over_since_s: dict[Connection, float] = {}

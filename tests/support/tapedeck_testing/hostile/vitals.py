@@ -13,7 +13,7 @@ import psutil  # type: ignore[import-untyped] # it ships no types
 from tapedeck_testing.hostile.peer import Peer
 
 MIB: Final = 1024 * 1024
-SOCKETS: Final = ("tapedeck_connections", "tapedeck_handshakes")
+SOCKETS: Final = ("tapedeck_connections", "tapedeck_handshakes", "tapedeck_strangers")
 TASKS: Final = "tapedeck_event_loop_tasks"
 
 

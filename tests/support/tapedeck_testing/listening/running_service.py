@@ -23,6 +23,7 @@ from servicekit.stop import Stop
 from tapedeck_testing.listening.clients import Client
 from tapedeck_testing.redis_process import free_port
 
+OPEN = ("tapedeck_connections", "tapedeck_handshakes", "tapedeck_strangers")
 SECRET = "a secret that is long enough to sign with"
 
 
@@ -98,7 +99,7 @@ class Service:
     async def until_empty(self) -> None:
         """Until no socket is open, nor a handshake under way."""
         async with asyncio.timeout(10):
-            while any([(said := await self.metrics())["tapedeck_connections"], said["tapedeck_handshakes"]]):
+            while any(map((await self.metrics()).get, OPEN)):
                 await asyncio.sleep(0.02)
 
     async def metrics(self) -> dict[str, float]:
