@@ -62,3 +62,14 @@ def test_a_script_whose_reply_was_lost_counts_no_audio_twice_when_it_is_run_agai
             assert twice == once, (name, command)
             counted += once != before
     assert counted
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_script_gives_the_buffer_or_the_dead_letters_a_time_limit(seed):
+    held = 0
+    for model, name, command in played(seed):
+        ask(model, command)
+        for key in (b"audio:{x}", b"dead:{x}"):
+            assert key not in model.keys.expires, (name, command)
+            held += model.keys.get(key) is not None
+    assert held
