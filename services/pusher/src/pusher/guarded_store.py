@@ -22,7 +22,8 @@ from pusher.circuit import Circuit, Phase
 
 _ANSWERS: Final = (AlreadyExistsError, NotFoundError, BadNameError, TooLargeError)
 """What a store that works says of one object."""
-_OBJECT: Final = re.compile(r"chunks/\S*")
+_OBJECT: Final = re.compile(r"chunks(?:/|%2F)\S*", re.IGNORECASE)
+"""Google's texts quote addresses, with the name encoded."""
 
 
 class GuardedStore:

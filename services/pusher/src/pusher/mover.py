@@ -79,7 +79,9 @@ class Mover:
                     return 0
                 return await (self.sweep(second) if self.buckets.well else self.try_one(second))
         except StoreConfigurationError as error:
-            log.critical("nothing is moved home until somebody acts", extra={"error": without_names(error)})
+            # Of a first bucket that refuses us the circuit tells.
+            level = logging.CRITICAL if self.buckets.well else logging.INFO
+            log.log(level, "nothing is moved home until somebody acts", extra={"error": without_names(error)})
         except (BusError, AudiostoreError) as error:
             log.warning("nothing is moved home at the moment", extra={"error": without_names(error)})
         except Exception:

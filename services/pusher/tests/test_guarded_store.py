@@ -1,0 +1,137 @@
+"""What a circuit hears of a store's operations."""
+
+import pytest
+
+from audiostore.errors import (
+    AlreadyExistsError,
+    BadNameError,
+    ChecksumError,
+    NotFoundError,
+    StoreConfigurationError,
+    StoreError,
+    TooLargeError,
+    TransientStoreError,
+)
+from pusher.circuit import OPENS_AFTER, PAUSES_AFTER, Phase
+from pusher.errors import CannotTellError
+from pusher.guarded_store import GuardedStore, is_the_stores, without_names
+
+OPERATIONS = {
+    "put": lambda store: store.put("a", b"", content_type="x", metadata={}),
+    "get": lambda store: store.get("a"),
+    "get_range": lambda store: store.get_range("a", 0, 1),
+    "head": lambda store: store.head("a"),
+    "copy": lambda store: store.copy("a", "b"),
+    "delete": lambda store: store.delete("a"),
+    "list": lambda store: _all(store.list("")),
+    "list_folders": lambda store: _all(store.list_folders("")),
+}
+
+
+async def _all(found):
+    return [one async for one in found]
+
+
+class Fails:
+    def __init__(self, error) -> None:
+        self.error = error
+
+    def __getattr__(self, name):
+        async def fails(*_args, **_kwargs):
+            raise self.error
+
+        async def fails_to_list(*_args, **_kwargs):
+            raise self.error
+            yield
+
+        return fails_to_list if name.startswith("list") else fails
+
+
+@pytest.fixture
+def guarded(clock):
+    def make(store):
+        return GuardedStore("first", store, clock)
+
+    return make
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+async def test_every_operation_that_fails_is_told(guarded, operation):
+    store = guarded(Fails(TransientStoreError("away")))
+    for _ in range(OPENS_AFTER):
+        assert store.circuit.closed
+        with pytest.raises(TransientStoreError):
+            await OPERATIONS[operation](store)
+    assert store.circuit.phase is Phase.OPEN
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("error", [NotFoundError, BadNameError, TooLargeError, AlreadyExistsError])
+async def test_what_a_store_says_of_one_object_is_no_failure(guarded, operation, error):
+    store = guarded(Fails(error("this object")))
+    for _ in range(20):
+        with pytest.raises(error):
+            await OPERATIONS[operation](store)
+    assert store.circuit.closed
+    assert not is_the_stores(error("x"))
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+async def test_only_an_object_that_is_stored_closes_the_circuit(guarded, memory_store, operation):
+    """A full disk still lists, and who may read may not write."""
+    await memory_store.put("a", b"1", content_type="x", metadata={})
+    if operation == "put":
+        await memory_store.delete("a")
+    store = guarded(memory_store)
+    for _ in range(OPENS_AFTER):
+        store.circuit.failed(0, 0, "away", operators=False)
+    await OPERATIONS[operation](store)
+    assert store.circuit.closed == (operation == "put")
+
+
+async def test_a_name_that_is_taken_is_an_answer_too(guarded, memory_store):
+    await memory_store.put("a", b"1", content_type="x", metadata={})
+    store = guarded(memory_store)
+    for _ in range(OPENS_AFTER):
+        store.circuit.failed(0, 0, "away", operators=False)
+    with pytest.raises(AlreadyExistsError):
+        await OPERATIONS["put"](store)
+    assert store.circuit.closed
+
+
+async def test_changes_are_told_once(guarded):
+    store = guarded(Fails(StoreConfigurationError("403")))
+    changes = []
+    store.on_change = lambda bucket, before: changes.append((before, bucket.circuit.phase))
+    for _ in range(PAUSES_AFTER + 3):
+        with pytest.raises(StoreConfigurationError):
+            await store.head("a")
+    assert changes == [(Phase.CLOSED, Phase.PAUSED)]
+
+
+@pytest.mark.parametrize(
+    ("error", "stores"),
+    [
+        (TransientStoreError("x"), True),
+        (StoreConfigurationError("x"), True),
+        (ChecksumError("x"), True),
+        (StoreError("418"), True),
+        (AlreadyExistsError("x"), False),
+        (CannotTellError("x"), False),
+    ],
+)
+def test_whose_trouble_it_is(error, stores):
+    assert is_the_stores(error) == stores
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "put gs://bucket/pre/chunks/alice/c1/1.000-2.000.batch.bin: away",
+        "look at gs://b/chunks/alice/c: 403 GET https://host/storage/v1/b/b/o/chunks%2Falice%2Fc1?x=1: denied",
+    ],
+)
+def test_no_text_names_a_user(text):
+    told = without_names(TransientStoreError(text))
+    assert "alice" not in told
+    assert "chunks/…" in told
