@@ -6,6 +6,7 @@ import pytest
 from audiobus import AppendRequest, Chunk, Conversation, EntryId, Hints
 from audiobus.census import Balance, exact
 from audiobus.chunk import HEAD_BYTES, VERSION, made_ms
+from audiobus.deletions import set_tombstone, sweep
 from audiobus.look import SCAN_COUNT, look, on_due
 
 CHUNK = Chunk(VERSION, 1_732_147_200_123, "opus", 16_000, 1, 0, 0, 960, 0, 0, False, 0, ())
@@ -60,8 +61,23 @@ async def test_a_look_says_what_the_books_say_and_since_when_audio_waits(bus, re
     assert [one.oldest_ms for one in found] == [None, None, now_ms, CHUNK.at_ms]
     assert [(one.entries, one.letters) for one in found] == [(0, 0), (1, 0), (2, 1), (12, 0)]
     assert [one.balance for one in found] == [await exact(bus, one.conversation) for one in found]
-    assert not any(one.suspicious for one in found)
+    assert not any(one.suspicious or one.deleted for one in found)
     assert await look(bus, []) == []
+
+
+async def test_what_is_deleted_and_not_swept(bus, recorder_for, now_ms):
+    one = recorder_for(Conversation("user", "deleted"))
+    await one.open(now_ms=now_ms)
+    await append(one, CHUNK.encode())
+    await set_tombstone(bus, one.conversation, now_ms)
+    [found] = await look(bus, [one.conversation])
+    assert (found.deleted, found.unswept) == (True, True)
+    await sweep(bus, one.conversation, now_ms)
+    [found] = await look(bus, [one.conversation])
+    assert (found.deleted, found.unswept, found.suspicious) == (True, False, False)
+    await bus.command("HSET", bus.keys.conv(one.conversation), "in", 1_920, "out", 960)
+    [found] = await look(bus, [one.conversation])
+    assert found.unswept
 
 
 @pytest.mark.parametrize(

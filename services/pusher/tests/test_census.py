@@ -6,6 +6,7 @@ import pytest
 
 from audiobus.census import Balance
 from audiobus.conversation import Conversation
+from audiobus.deletions import set_tombstone
 from audiobus.errors import BusUnavailableError
 from pusher.books import PARTS, Books
 from pusher.census import LEASE_MS, OLDEST, Census, Period
@@ -125,6 +126,23 @@ async def test_books_that_do_not_add_up_are_told(recorded, new_shown, bus, caplo
         "the books of a conversation do not add up",
         "the books of a conversation do not add up",
     ]
+
+
+async def test_what_is_deleted_and_not_swept_comes_back_on_due(
+    recorded, new_shown, bus, memory_store, new_worker, clock
+):
+    """A failover lost that it was there; the tombstone was confirmed by a replica."""
+    stored = Conversation("alice", "stored")
+    await set_tombstone(bus, stored, clock())
+    due = bus.keys.due(0)
+    await bus.command("DEL", due)
+    await new_shown().census.count_all()
+    assert await bus.command("ZRANGE", due, 0, -1) == [stored.tag.encode()]
+    await new_worker(memory_store).drain(stored)
+    assert [info async for info in memory_store.list(f"chunks/{stored.tag}/")] == []
+    await bus.command("ZADD", due, 7, stored.tag)
+    await new_shown().census.count_all()
+    assert await bus.command("ZSCORE", due, stored.tag) == 7
 
 
 async def test_what_was_counted_stays_shown_while_redis_is_away(recorded, new_shown, clock, monkeypatch):

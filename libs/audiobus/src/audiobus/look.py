@@ -28,10 +28,17 @@ class Look:
     entries: int
     letters: int
     """Dead letters."""
+    deleted: bool
+    """Whether a tombstone stands."""
     oldest_ms: int | None
     """When the oldest chunk in the buffer was made, unix ms; where it does not say, when its session began. None without audio."""
     legible: bool = True
     """Whether its numbers are some; else they are shown as 0."""
+
+    @property
+    def unswept(self) -> bool:
+        """Whether it is deleted, and something of it is left, here or, by the numbers, in the bucket."""
+        return self.deleted and bool(self.entries or self.letters or self.balance.stored)
 
     @property
     def suspicious(self) -> bool:
@@ -50,7 +57,7 @@ async def look(bus: Bus, conversations: Sequence[Conversation]) -> list[Look]:
     if not conversations:
         return []
     run, keys = script("look"), bus.keys
-    names = [[keys.conv(one), keys.audio(one), keys.dead(one)] for one in conversations]
+    names = [[keys.conv(one), keys.audio(one), keys.dead(one), keys.tomb(one)] for one in conversations]
     with translated("look"):
         answers = await execute(bus.client, [Routed(of[0], run.by_digest(of, [HEAD_BYTES])) for of in names])
         unknown = [
@@ -86,12 +93,12 @@ async def on_due(bus: Bus, partition: int) -> AsyncIterator[list[Conversation]]:
 def _read(conversation: Conversation, answer: Any) -> Look:
     if isinstance(answer, Exception):
         raise translate_response("look", answer)
-    *numbers, entries, letters, epoch, heads = answer
+    *numbers, entries, letters, tomb, epoch, heads = answer
     made = [at_ms for head in heads if (at_ms := made_ms(head)) is not None]
     oldest_ms = made[0] if made else int(epoch) if epoch else None
     try:
         received, stored, dead, deleted = (int(number or 0) for number in numbers)
     except ValueError:
-        return Look(conversation, Balance(), int(entries), int(letters), oldest_ms, legible=False)
+        return Look(conversation, Balance(), int(entries), int(letters), bool(tomb), oldest_ms, legible=False)
     balance = Balance(received, stored, received - stored - dead - deleted, dead, deleted)
-    return Look(conversation, balance, int(entries), int(letters), oldest_ms)
+    return Look(conversation, balance, int(entries), int(letters), bool(tomb), oldest_ms)

@@ -2,7 +2,7 @@
 
 Owns the lease for that, and how often it is done. What waits, and since when, is looked up for the conversations with a buffer, every few
 seconds; the books of everything that Redis knows are added up more seldom. Both leave most of the time to draining, however much there is.
-It only reads: a census that fails costs a gauge that is behind.
+It changes nothing but `due`, for what was deleted and is not swept: a census that fails costs a gauge that is behind.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from audiobus.bus import Bus
 from audiobus.census import Balance, exact, pages_of_known
 from audiobus.conversation import Conversation
 from audiobus.errors import BadEntryError, BusError, MovingError
+from audiobus.hints import Hints
 from audiobus.look import look, on_due
 from audiobus.script import script
 from pusher.books import Books
@@ -133,10 +134,13 @@ class Census:
         """
         total, count = Balance(), 0
         doubtful: list[Conversation] = []
+        unswept: list[tuple[Conversation, int]] = []
         probes: list[tuple[float, Conversation]] = []
         async for page in pages_of_known(self.bus):
             for one in await look(self.bus, page):
                 total += one.balance
+                if one.unswept:
+                    unswept.append((one.conversation, 0))
                 count += 1
                 if one.suspicious:
                     doubtful.append(one.conversation)
@@ -144,6 +148,8 @@ class Census:
                     probes.append((self.rng.random(), one.conversation))
             probes = heapq.nsmallest(PROBES, probes)
             await self._hold()
+        # Redis may have lost that they are on `due`, in a failover, and nothing else would bring them there.
+        await Hints(self.bus).put_on_due(unswept)
         unbalanced = 0
         for conversation in [*doubtful, *(one for _, one in probes)]:
             unbalanced += await self._is_unbalanced(conversation)

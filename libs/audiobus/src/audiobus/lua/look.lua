@@ -1,8 +1,8 @@
 -- What the books say of a conversation, and how its buffer begins. Changes nothing.
--- KEYS conv, audio, dead
+-- KEYS conv, audio, dead, tomb
 -- ARGV bytes of each chunk that say when it was made
--- Answers {in, out, dead, deleted (each '' where missing), entries, letters, epoch of the first entry with audio or '',
---          beginnings of the first chunks}
+-- Answers {in, out, dead, deleted (each '' where missing), entries, letters, 1 under a tombstone,
+--          epoch of the first entry with audio or '', beginnings of the first chunks}
 local h = redis.call('HMGET', KEYS[1], 'in', 'out', 'dead', 'deleted')
 local entries = redis.call('XLEN', KEYS[2])
 local epoch, heads = '', {}
@@ -19,4 +19,4 @@ for _, count in ipairs({3, 64}) do
     end
   end
 end
-return {h[1] or '', h[2] or '', h[3] or '', h[4] or '', entries, redis.call('HLEN', KEYS[3]), epoch, heads}
+return {h[1] or '', h[2] or '', h[3] or '', h[4] or '', entries, redis.call('HLEN', KEYS[3]), redis.call('EXISTS', KEYS[4]), epoch, heads}
