@@ -202,6 +202,7 @@ def _show_exported(exported: list[Exported], directory: Path, *, json: bool) -> 
                 one.problem or ("deleted: nothing written" if one.deleted else ""),
             ]
             for one in exported
+            if one.objects or one.unreadable or one.problem or one.deleted
         ]
         print_table(["conversation", "seconds", "objects", "unreadable", ""], rows, empty="nothing waits")
     if any(one.problem for one in exported):
