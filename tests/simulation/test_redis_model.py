@@ -253,6 +253,28 @@ def test_converts_between_lua_and_replies_as_redis_does(real):
     both(real, RedisModel(lambda: NOW_MS), commands)
 
 
+def test_carries_large_answers_and_many_arguments(real):
+    pairs = [word for n in range(600) for word in (f"f{n}", "v")]
+    commands: list[Command] = [["HSET", "h", *pairs], ["SET", "big", b"\x00\xff" * 500_000]]
+    commands += [["XADD", "s", f"5-{n + 1}", "c", str(n)] for n in range(300)]
+    commands += [
+        ["EVAL", script, "0", *pairs]
+        for script in (
+            "local x = redis.call('HVALS', 'h') return x",
+            "local x = redis.call('HGETALL', 'h') return #x",
+            "local x = redis.call('XRANGE', 's', '-', '+') return x",
+            "local x = redis.call('XRANGE', 's', '-', '+') return {#x, x[300][2][2], x[301] == nil}",
+            "local t = {} for i = 1, 20000 do t[i] = i end return t",
+            "local t = {} for i = 1, 20000 do t[i] = 'x' end return {1, t}",
+            "return ARGV",
+            "return {#ARGV, ARGV[1200]}",
+            "local x = redis.call('HDEL', 'h', unpack(ARGV)) return x",
+            "local x = redis.call('GET', 'big') return {#x, x}",
+        )
+    ]
+    both(real, RedisModel(lambda: NOW_MS), commands)
+
+
 def test_knows_a_script_by_its_digest_from_its_first_run_on_until_it_restarts():
     model = RedisModel(lambda: NOW_MS)
     digest = hashlib.sha1(b"return 1", usedforsecurity=False).hexdigest()

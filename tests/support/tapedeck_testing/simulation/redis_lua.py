@@ -32,7 +32,7 @@ class ScriptEngine:
         runtime = lua51.LuaRuntime(encoding=None, unpack_returned_tuples=True, register_eval=False)
         host = Path(__file__).with_name("redis_scripts.lua").read_bytes()
         self._table = runtime.table_from
-        self._compile, self._run = runtime.execute(host, self._command, _list_of, Status, _error_of, _sha1)
+        self._compile, self._run = runtime.execute(host, self._command, list, _more, Status, _error_of, _sha1)
         self._compiled: dict[bytes, Any] = {}
         self._call: Call = _nowhere
 
@@ -119,8 +119,8 @@ def _sha1(text: bytes) -> bytes:
     return hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
 
 
-def _list_of(*items: Any) -> list[Any]:
-    return [*items]
+def _more(items: list[Any], *more: Any) -> None:
+    items.extend(more)
 
 
 def _error_of(text: bytes) -> Exception:

@@ -1,9 +1,11 @@
 -- What Redis puts around a script: its globals, `redis.call`, the KEYS and ARGV of a run, and what an answer becomes.
--- Given a function that runs a command (it answers what to do with its other results), one that makes a list of its arguments,
+-- Given a function that runs a command (it answers what to do with its other results), one that makes a list, one that adds to it,
 -- two that make a status and an error, and one that gives a SHA-1. Gives back two functions: one that compiles a script, one that runs it.
-local run_command, list_of, status_of, error_of, sha1 = ...
+local run_command, list_of, more, status_of, error_of, sha1 = ...
 local unpack, type, error, rawset, getinfo = unpack, type, error, rawset, debug.getinfo
 local VALUE, TABLE, STATUS = 1, 2, 3
+-- So many results of a function surely fit on Lua's stack.
+local MOST = 200
 
 local function result(raises, kind, ...)
   if kind == VALUE then return (...) end
@@ -80,7 +82,9 @@ local function array(value)
     end
     items[count] = item
   end
-  return list_of(unpack(items, 1, count))
+  local list = list_of()
+  for first = 1, count, MOST do more(list, unpack(items, first, math.min(first + MOST - 1, count))) end
+  return list
 end
 
 local function answer(fine, value)
@@ -92,7 +96,7 @@ local function answer(fine, value)
   while true do
     local item = value[count + 1]
     if item == nil then break end
-    if type(item) == 'table' then return -4, array(value) end
+    if type(item) == 'table' or count == MOST then return -4, array(value) end
     count = count + 1
   end
   if count == 0 then return -4, list_of() end
