@@ -318,6 +318,48 @@ async def test_a_bucket_that_is_killed_comes_back(
         server.stop()
 
 
+async def test_the_second_bucket_takes_what_the_first_does_not_and_gives_it_back(
+    *,
+    spoiled,
+    straight,
+    line,
+    serving,
+    record,
+    is_in,
+    drained,
+    packets_of,
+    folder,
+    eventually,
+    monkeypatch,
+    metrics,
+):
+    monkeypatch.setattr("pusher.buckets.AWAY_MS", 1_000)
+    monkeypatch.setattr("pusher.buckets.SPREAD_MS", 100)
+    monkeypatch.setattr("pusher.mover.TICK_S", 0.1)
+    monkeypatch.setattr("pusher.mover.AGAIN_S", 0.5)
+    before = await record(3, "before")
+    async with serving(spoiled, folder):
+        await drained(before, "the first are stored")
+        line.upstream = urlsplit("http://127.0.0.1:1")
+        meanwhile = await record(CONVERSATIONS, "meanwhile")
+        await drained(meanwhile, "the others are stored, in the second bucket")
+        for device in meanwhile:
+            assert await packets_of(folder, device.conversation) == device.sent
+        assert metrics._circuit["first", "open"]._value.get() == 1
+        # Nothing more is recorded: the mover itself sees that the first is back.
+        line.upstream = urlsplit(straight_url(straight))
+
+        async def home():
+            moved = sum(metrics.moved_home[outcome]._value.get() for outcome in ("moved", "found"))
+            return moved == CONVERSATIONS and not [info async for info in folder.list("chunks/")]
+
+        await eventually(home, "everything is home", WITHIN_S)
+        await is_in("closed")
+    for device in [*before, *meanwhile]:
+        assert await packets_of(straight, device.conversation) == device.sent
+    assert metrics.fallback_batches._value.get() == CONVERSATIONS
+
+
 @pytest.fixture
 async def folder(tmp_path):
     store = open_store(f"file://{tmp_path}/store")

@@ -396,3 +396,30 @@ async def test_an_admin_port_that_is_taken_is_an_error(new_pusher):
         await pusher.start()
         assert pusher.process is not None
         assert await pusher.process.wait() == 2
+
+
+async def test_it_moves_home_what_lies_in_the_second_bucket_of_its_settings(
+    new_pusher, bucket, tmp_path, eventually
+):
+    second = open_store(f"file://{tmp_path}/second")
+    await second.put("chunks/u/c/1.000-2.000.batch.bin", b"audio", content_type="audio/ogg", metadata={})
+    pusher = new_pusher(TAPEDECK_FALLBACK_STORE_URL=f"file://{tmp_path}/second")
+    await pusher.start()
+
+    async def home() -> bool:
+        return await objects(bucket) == 1 and await objects(second) == 0
+
+    await eventually(home, "it is home", STARTS_WITHIN_S)
+    await second.close()
+    await pusher.end(signal.SIGTERM)
+    assert "ended" in [line["message"] for line in pusher.lines()]
+
+
+async def test_one_bucket_under_both_names_is_a_mistake(new_pusher, tmp_path):
+    pusher = new_pusher(TAPEDECK_FALLBACK_STORE_URL=f"file://{tmp_path}/bucket/")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "pusher", env=pusher.environ, stderr=asyncio.subprocess.PIPE
+    )
+    _, said = await process.communicate()
+    assert process.returncode == 2
+    assert b"TAPEDECK_FALLBACK_STORE_URL is TAPEDECK_STORE_URL" in said
