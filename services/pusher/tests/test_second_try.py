@@ -13,6 +13,7 @@ from audiostore.errors import TransientStoreError
 from audiostore.names import conversation_prefix
 from pusher.cutter import Limits
 from pusher.maker import Maker
+from pusher.scheduler import Scheduler
 from pusher.second_try import SecondTry
 
 
@@ -289,3 +290,34 @@ async def test_a_cut_of_another_build_is_given_up_and_its_name_with_it(
     assert len(await packets_of(memory_store)) == 350
     assert cut.name in await gone(bus, device.conversation)
     assert "version 2" in dead.last_try(await letter(bus, device.conversation, letters[1]))
+
+
+async def test_a_mark_of_which_nobody_was_told_is_found_by_the_walk(
+    letters, device, bus, hints, memory_store, new_worker, metrics, clock, packets_of
+):
+    """It was marked, and whoever did so died; or all that lists what to look at is older than the mark."""
+    worker = new_worker(memory_store)
+    await worker.drain(device.conversation)
+    await mark(bus, device.conversation, letters)
+    clock.pass_s(2 * 86_400)
+    await bus.forget(device.conversation, clock())
+    await bus.command("DEL", bus.keys.due(0), bus.keys.ready(0))
+    await Scheduler(bus, hints, metrics, worker.unstored, 30_000, 60_000, clock).walk()
+    assert await bus.command("ZRANGE", bus.keys.due(0), 0, -1) == [device.conversation.tag.encode()]
+    assert metrics.dead_letters.value == 3
+    await worker.drain(device.conversation)
+    assert await packets_of(memory_store) == device.sent
+    assert metrics.dead_letters.value == 0
+    assert (await exact(bus, device.conversation)).difference == 0
+
+
+async def test_a_process_that_shall_end_leaves_the_rest_to_others(
+    letters, device, bus, memory_store, new_worker, new_try, clock
+):
+    await new_worker(memory_store).drain(device.conversation)
+    await mark(bus, device.conversation, letters)
+    second = new_try(memory_store)
+    second.stopping = lambda: True
+    await second.run(device.conversation)
+    assert (await exact(bus, device.conversation)).dead == 3 * 48_000
+    assert float(await bus.command("ZSCORE", bus.keys.due(0), device.conversation.tag)) <= clock()

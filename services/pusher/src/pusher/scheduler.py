@@ -132,12 +132,20 @@ class Scheduler:
         return buffers
 
     async def _count_dead(self) -> None:
+        """And puts on `due` what has letters that an operator wants tried again: it may have no buffer."""
         dead = 0
+        marked: list[bytes] = []
         client = cast("Any", self.bus.client)
         with translated("walk"):
-            async for key in client.scan_iter(match=f"{self.bus.keys.prefix}dead:{{*}}", count=SCAN_COUNT):
+            async for key in client.scan_iter(match=self.bus.keys.dead_pattern(), count=SCAN_COUNT):
                 dead += int(await client.hlen(key))
+                conversation = self.bus.keys.conversation_of(key)
+                if conversation is not None and await client.hexists(
+                    self.bus.keys.conv(conversation), "again"
+                ):
+                    marked.append(key)
         self.metrics.dead_letters.value = dead
+        await self._put_on_due(marked)
 
     async def _put_on_due(self, keys: list[bytes]) -> None:
         named = dict.fromkeys(self.bus.keys.conversation_of(key) for key in keys)

@@ -71,6 +71,8 @@ class SecondTry:
     limits: Limits
     metrics: PusherMetrics
     now_ms: Callable[[], int]
+    stopping: Callable[[], bool] = lambda: False
+    """Asked between two objects: whether to leave the rest to others."""
 
     async def run(self, conversation: Conversation) -> None:
         """Stores what is marked, as far as that goes now. When it returns, the conversation is on `due` if something is left.
@@ -78,12 +80,16 @@ class SecondTry:
         Raises:
             BusUnavailableError: Redis went away; nothing was lost by that.
         """
+        again_ms = AGAIN_MS
         try:
             for _ in range(ROUNDS):
                 seen = await dead.asked_for(self.bus, conversation)
                 raw = await standing(self.bus, conversation)
                 if seen is None and raw is None:
                     return
+                if self.stopping():
+                    again_ms = 0
+                    break
                 if not self.buckets.well:
                     break
                 if raw is not None:
@@ -92,12 +98,14 @@ class SecondTry:
                     going_on = await self._next(conversation, seen or b"")
                 if not going_on:
                     return
+            else:
+                again_ms = 0
         except _TROUBLE as error:
             why = f"{type(error).__name__}: {without_names(error)}"
             self.metrics.letters.tries[WAITS].inc()
             log.warning("dead letters could not be stored: they are tried again", extra={"error": why})
             await self._tell(conversation, str(error))
-        await self.hints.due(conversation, self.now_ms() + AGAIN_MS)
+        await self.hints.due(conversation, self.now_ms() + again_ms)
 
     async def _tell(self, conversation: Conversation, why: str) -> None:
         """In each letter that waits for it."""

@@ -113,7 +113,14 @@ class Worker:
             self.bus, already_stored, self.unstored, self.metrics, self.limits, self.maker, self.early
         )
         self._second_try = SecondTry(
-            self.bus, self.hints, self.buckets, self.maker, self.limits, self.metrics, self.now_ms
+            self.bus,
+            self.hints,
+            self.buckets,
+            self.maker,
+            self.limits,
+            self.metrics,
+            self.now_ms,
+            self.stopping,
         )
 
     async def drain(self, conversation: Conversation) -> None:
