@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PAGE: Final = 3
 """Objects in a page of a listing: small, so that something comes between two of them."""
-PATIENCE: Final = Patience(first_pause_s=0.2, longest_pause_s=1.0, begin_for_s=2.0, deadline_s=4.0)
+PATIENCE: Final = Patience(first_pause_s=0.2, longest_pause_s=0.5, begin_for_s=0.8, deadline_s=4.0)
 LATEST_S: Final = 30.0
 """A put lands so much later at most."""
 UNHEARD: Final = ("bucket: 5xx", "bucket: reply lost", "bucket: lands late")
@@ -45,14 +45,19 @@ class Held:
 class Bucket:
     """What lies there, whoever asks."""
 
-    def __init__(self, loop: VirtualLoop, chance: Chance, harm: Callable[[Process, str], None]) -> None:
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        chance: Chance,
+        harm: Callable[[Process, str], None],
+        name: str = "bucket",
+    ) -> None:
+        self.name = name
         self.loop = loop
         self.chance = chance
         self.harm = harm
         self.objects: dict[str, Held] = {}
         self.away_until = 0.0
-        self.broken: list[str] = []
-        """What must never happen to a bucket of ours."""
         self.puts = 0
 
     def create(self, held: Held) -> ObjectInfo:
@@ -62,13 +67,13 @@ class Bucket:
         if name in self.objects:
             raise AlreadyExistsError(f"put {name}: the name is taken")
         self.objects[name] = held
-        self.chance.note(f"bucket: {name} is there")
+        self.chance.note(f"{self.name}: {name} is there")
         return held.info
 
     def delete(self, name: str) -> None:
         """It may be gone already."""
         if self.objects.pop(name, None) is not None:
-            self.chance.note(f"bucket: {name} is gone")
+            self.chance.note(f"{self.name}: {name} is gone")
 
 
 class WorldStore:

@@ -46,6 +46,7 @@ RATES: Final[dict[str, tuple[float, float]]] = {
     "redis: hints gone": (0.01, 0.08),
     "redis: last writes lost": (0.02, 0.10),
     "bucket: away": (0.01, 0.08),
+    "bucket: second away": (0.01, 0.08),
 }
 """Each kind of fault, with the least and the greatest rate that a history may have of it."""
 LOSSY: Final = "redis: last writes lost"

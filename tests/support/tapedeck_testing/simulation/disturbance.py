@@ -23,7 +23,11 @@ def disturb(world: World) -> None:
     _redis(world)
     chance = world.chance
     if chance.strikes("bucket: away"):
-        world.bucket.away_until = world.loop.time() + chance.between(1.0, 20.0)
+        world.bucket.away_until = world.loop.time() + chance.between(
+            1.0, 20.0 if world.second is None else 40.0
+        )
+    if world.second is not None and chance.strikes("bucket: second away"):
+        world.second.away_until = world.loop.time() + chance.between(1.0, 20.0)
     if chance.strikes("user: protection changes"):
         level = chance.dice.choice(("enhanced", "standard"))
         uid = chance.dice.choice(world.recorders).stories[0].tape.uid

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from audiobus import Bus, Hints, Writer
 from audiostore.key_ring import KeySource
+from audiostore.paired_store import PairedStore
 from listen.audio_format import AudioFormat
 from listen.backend import Backend
 from listen.budget import Budget
@@ -28,14 +29,19 @@ from listen.metrics import ListenMetrics
 from listen.places import Limits as PlaceLimits
 from listen.sockets import Sockets
 from listen.terms import Terms
+from pusher import comeback
 from pusher.cutter import Limits
 from pusher.dispatch import Dispatch
 from pusher.maker import Maker
 from pusher.metrics import PusherMetrics
+from pusher.mover import Mover
+from pusher.pressure import Pressure
 from pusher.reader import Reader
+from pusher.relief import Relief
 from pusher.retries import Retries
 from pusher.scheduler import Scheduler
 from pusher.worker import Worker, unix_ms
+from servicekit.health import Health
 from servicekit.metrics import Metrics
 from servicekit.stop import Stop
 from storage_api.bucket import Bucket as ApiBucket
@@ -50,6 +56,7 @@ from tapedeck_testing.simulation.tape import LEAD
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from audiostore.store import Store
     from tapedeck_testing.simulation.chance import Chance
     from tapedeck_testing.simulation.line import Line
     from tapedeck_testing.simulation.server import Server
@@ -204,7 +211,7 @@ class Pusher:
         loop: VirtualLoop,
         process: Process,
         server: Server,
-        bucket: Bucket,
+        buckets: tuple[Bucket, Bucket | None],
         batches: Batches,
         wait_replicas: int,
         chance: Chance,
@@ -212,7 +219,7 @@ class Pusher:
         self.loop = loop
         self.process = process
         self._server = server
-        self._bucket = bucket
+        self._buckets = buckets
         self._batches = batches
         self._wait_replicas = wait_replicas
         self._dice = random.Random(chance.dice.random())
@@ -226,20 +233,28 @@ class Pusher:
         hints = Hints(bus)
         limits = Limits(batch_ms=batches.batch_ms, age_ms=batches.batch_ms, idle_ms=batches.idle_ms)
         consumer = self.process.name
+        first, second = self._buckets
+        relief = Relief(bus, hints, metrics, Health(), Pressure(0.75), consumer, limits.early_ms, unix_ms)
         worker = Worker(
             bus,
             hints,
-            WorldStore(self._bucket),
+            WorldStore(first),
             metrics,
             consumer,
             limits,
+            second=None if second is None else WorldStore(second),
             stopping=stop.is_set,
+            early=relief.early,
             lease_ms=batches.lease_ms,
             maker=Maker(KeySource(KEYS)),
             retries=Retries(self._dice),
         )
         # They draw for themselves where nobody gives them dice, and a seed would not replay.
         worker.buckets._rng = worker.buckets.first.circuit.rng = self._dice
+        cast("Any", worker.buckets)._rng = self._dice
+        for guarded in worker.buckets.all:
+            guarded.circuit.rng = self._dice
+        relief.serving = lambda: worker.buckets.well or worker.buckets.second_serves
         scheduler = Scheduler(
             bus,
             hints,
@@ -249,12 +264,24 @@ class Pusher:
             batches.batch_ms,
             unix_ms,
             rng=self._dice,
+            early=relief.early,
         )
+        mover = Mover(bus, worker.buckets, worker.maker.keys, metrics, consumer)
         async with asyncio.TaskGroup() as work:
             dispatch = Dispatch(work, worker.drain, hints.done, at_once=4)
             work.create_task(scheduler.run(stop))
+            work.create_task(relief.run(stop))
+            work.create_task(comeback.run(worker.buckets, worker.retries, hints, unix_ms, stop))
+            work.create_task(mover.run(stop))
             reader = Reader(
-                hints, cast("Any", Client(self._server)), dispatch, metrics, 0, consumer, batches.lease_ms
+                hints,
+                cast("Any", Client(self._server)),
+                dispatch,
+                metrics,
+                0,
+                consumer,
+                batches.lease_ms,
+                lost=scheduler.lost,
             )
             work.create_task(reader.run(stop))
             await stop.wait()
@@ -275,9 +302,11 @@ class InlineWorkers(Workers):
         """Nothing to close."""
 
 
-def make_recordings(loop: VirtualLoop, server: Server, bucket: Bucket) -> Recordings:
+def make_recordings(loop: VirtualLoop, server: Server, buckets: tuple[Bucket, Bucket | None]) -> Recordings:
     """Storage-api's way to look at conversations."""
-    api = ApiBucket(
-        WorldStore(bucket), storage_metrics(), InlineWorkers(), Keys(KeySource(KEYS)), clock=loop.time
-    )
+    first, second = buckets
+    store: Store = WorldStore(first)
+    if second is not None:
+        store = PairedStore(store, WorldStore(second))
+    api = ApiBucket(store, storage_metrics(), InlineWorkers(), Keys(KeySource(KEYS)), clock=loop.time)
     return Recordings(make_bus(server, 0), api)

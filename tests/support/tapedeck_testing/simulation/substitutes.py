@@ -2,7 +2,8 @@
 
 Everything is put back afterwards. `time` and `random` are changed where they are looked up, so that no line of the product knows. How a
 seam sounds (`pusher.seam`) costs ten times what the rest of a batch costs and has no part in what is proved here: which entry
-a batch ends with is left to chance instead, which meets more places than real speech does.
+a batch ends with is left to chance instead, which meets more places than real speech does. What a pusher waits for the second bucket and
+for what it has moved home is shorter, as all other times of a world are (`services.Batches`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import random
 import secrets
 import time
+import uuid
 import zlib
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -18,7 +20,9 @@ from typing import TYPE_CHECKING, Final
 import audiobus.bus
 import listen.backend
 import pusher.batch_builder
+import pusher.buckets
 import pusher.cutter
+import pusher.mover
 from audiocodec.span import PREROLL_SAMPLES
 from pusher.seam import last_packets
 from tapedeck_testing.simulation.virtual_loop import PROCESS, START_S, VirtualLoop
@@ -67,6 +71,11 @@ def surroundings(loop: VirtualLoop, seed: int) -> Iterator[None]:
         (time, "monotonic_ns", lambda: int(loop.time() * 1e9)),
         (listen.backend, "_clock", WallClock(time_ns)),
         (audiobus.bus, "open_client", _no_client),
+        (uuid, "uuid4", lambda: uuid.UUID(int=random.getrandbits(128), version=4)),
+        (pusher.buckets, "AWAY_MS", 4_000),
+        (pusher.buckets, "SPREAD_MS", 500),
+        (pusher.mover, "AGAIN_S", 4.0),
+        (pusher.mover, "IDLE_S", 20.0),
         (secrets, "token_bytes", token_bytes),
         (secrets, "token_hex", token_hex),
         # A steady clock is one of a process, and here are several.

@@ -15,6 +15,7 @@ from audiobus import Conversation
 from audiobus.census import exact
 from audiobus.keys import Keys
 from audiostore.key_ring import KeySource
+from audiostore.names import ROOT
 from servicekit.problem import ProblemError
 from tapedeck_testing.simulation.bucket import LATEST_S, Bucket
 from tapedeck_testing.simulation.chance import LOSSY, Chance
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 MOST_STEPS: Final = 400_000
 FAULTS_S: Final = (4.0, 30.0)
 """So long faults go on."""
+SECOND: Final = 0.3
+"""Of the worlds, so many have a second bucket."""
 DEVICES_S: Final = 240.0
 """Devices that are not through so long after the last fault never will be."""
 REST_S: Final = 700.0
@@ -130,7 +133,7 @@ def run(
         chance.digest,
         chance.lines,
         world.server.commands,
-        world.bucket.puts,
+        world.bucket.puts + (world.second.puts if world.second is not None else 0),
         world.looks,
         loop.time() - START_S,
     )
@@ -148,6 +151,7 @@ class World:
         self.keys = Keys()
         self.server = Server(loop, chance, self.harm, mutants)
         self.bucket = Bucket(loop, chance, self.harm)
+        self.second = Bucket(loop, chance, self.harm, "second bucket") if dice.random() < SECOND else None
         self.batches = Batches(dice)
         self.wait_replicas = int(chance.has(LOSSY) and dice.random() < 0.4)
         self.lossy = chance.has(LOSSY) and not self.wait_replicas
@@ -259,7 +263,13 @@ class World:
         name = f"pusher{slot}" if self.chance.dice.random() < 0.7 else f"pusher{slot}.{self._born}"
         process = self._process(name)
         pusher = Pusher(
-            self.loop, process, self.server, self.bucket, self.batches, self.wait_replicas, self.chance
+            self.loop,
+            process,
+            self.server,
+            (self.bucket, self.second),
+            self.batches,
+            self.wait_replicas,
+            self.chance,
         )
         self.pushers[slot] = pusher
         self.loop.spawn(process, self._watched(pusher.run(), process), process.name)
@@ -342,6 +352,8 @@ class World:
         self.chance.calm()
         self._calm = True
         self.server.away_until = self.server.full_until = self.bucket.away_until = 0.0
+        if self.second is not None:
+            self.second.away_until = 0.0
         self.server.model.maxmemory = 0
         if self.server.lagging:
             fail_over(self)
@@ -353,7 +365,7 @@ class World:
 
     async def _read(self) -> None:
         """Looks at a conversation now and then, as storage-api does."""
-        recordings = make_recordings(self.loop, self.server, self.bucket)
+        recordings = make_recordings(self.loop, self.server, (self.bucket, self.second))
         while True:
             await asyncio.sleep(self.chance.between(0.3, 4.0))
             stories = [story for recorder in self.recorders for story in recorder.stories if story.spells]
@@ -396,12 +408,16 @@ class World:
         )
 
     def _rests(self) -> bool:
+        if self.second is not None and any(name.startswith(ROOT) for name in self.second.objects):
+            return False  # it is to be moved home
         return not any(self._waits(story) for recorder in self.recorders for story in recorder.stories)
 
     async def _judge(self) -> list[str]:
         found = [*self.problems]
         ring = KeySource(KEYS).ring()
-        objects = by_conversation(self.bucket.objects)
+        # What lies in both under one name is the same audio, and played once.
+        both = {**(self.second.objects if self.second is not None else {}), **self.bucket.objects}
+        objects = by_conversation({name: held for name, held in both.items() if name.startswith(ROOT)})
         for recorder in self.recorders:
             for story in recorder.stories:
                 where = (story.tape.uid, story.tape.cid)
