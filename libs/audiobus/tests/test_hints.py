@@ -99,8 +99,7 @@ async def test_a_full_redis_makes_groups_and_takes_what_is_due(redis_process, co
         await bus.command("CONFIG", "SET", "maxmemory", "1")
         with pytest.raises(BusFullError):
             await bus.command("SET", "anything", "x")
-        for _ in range(2):
-            await hints.make_group(0)
+        assert [await hints.make_group(0) for _ in range(2)] == [True, False]
         await hints.put_on_due([(conversation, 5)])
         assert await hints.schedule(0, 5, 9) == 1
         assert [

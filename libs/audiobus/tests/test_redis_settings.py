@@ -21,6 +21,12 @@ async def test_a_good_one_and_a_bad_one(redis_process):
             await complaints(bus)
 
 
+async def test_replicas_that_are_waited_for_must_be_there(redis_url):
+    async with Bus(redis_url, wait_replicas=2) as bus:
+        (found,) = await complaints(bus)
+        assert "0 replicas are connected and 2 are waited for" in found
+
+
 async def test_every_master_of_a_cluster_is_asked(redis_cluster_url):
     async with Bus(redis_cluster_url) as bus:
         assert await complaints(bus) == []

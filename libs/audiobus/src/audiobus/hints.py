@@ -84,9 +84,9 @@ class Hints:
                 if isinstance(answer, Exception):
                     raise answer
 
-    async def make_group(self, partition: int) -> None:
-        """Makes the consumer group if it is missing, from the first hint on; also in a Redis that is full."""
-        await script("group").run(self._bus.client, [self._bus.keys.ready(partition)], [GROUP])
+    async def make_group(self, partition: int) -> bool:
+        """Makes the consumer group, from the first hint on, also in a Redis that is full. False if it was there."""
+        return bool(await script("group").run(self._bus.client, [self._bus.keys.ready(partition)], [GROUP]))
 
     async def take(
         self,

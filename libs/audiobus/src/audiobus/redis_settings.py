@@ -1,11 +1,9 @@
 """Whether Redis is set up so that what it confirmed is still there tomorrow: every service warns where it is not."""
 
-from typing import Any, cast
-
-from redis.asyncio import RedisCluster
+from typing import Any
 
 from audiobus.bus import Bus
-from audiobus.connection import translated
+from audiobus.servers import servers
 
 
 async def complaints(bus: Bus) -> list[str]:
@@ -14,25 +12,22 @@ async def complaints(bus: Bus) -> list[str]:
     Raises:
         BusUnavailableError: Redis does not answer.
     """
-    client = cast("Any", bus.client)
     found: set[str] = set()
-    with translated("INFO"):
-        for section in ("memory", "persistence"):
-            if isinstance(bus.client, RedisCluster):
-                nodes = await client.execute_command("INFO", section, target_nodes=RedisCluster.PRIMARIES)
-                servers = list(nodes.values())
-            else:
-                servers = [await client.execute_command("INFO", section)]
-            for fields in servers:
-                found |= _complaints(fields)
+    for server in await servers(bus):
+        for section in ("memory", "persistence", "replication"):
+            found |= _complaints(await server.info(section), bus.wait_replicas)
     return sorted(found)
 
 
-def _complaints(fields: dict[str, Any]) -> set[str]:
+def _complaints(fields: dict[str, Any], wait_replicas: int) -> set[str]:
     found = set()
     policy = fields.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         found.add(f"maxmemory-policy is {policy}: Redis may throw audio away; set noeviction")
     if fields.get("aof_enabled", 1) == 0:
         found.add("appendonly is no: what waits here is lost when Redis ends; set appendonly yes")
+    if (replicas := fields.get("connected_slaves", wait_replicas)) < wait_replicas:
+        found.add(
+            f"{replicas} replicas are connected and {wait_replicas} are waited for: nothing can be acknowledged"
+        )
     return found

@@ -42,7 +42,7 @@ class Reader:
     consumer: str
     lease_ms: int
     lost: Callable[[], None] = lambda: None
-    """Told that the group is gone: then more may be."""
+    """Told that the group was not there: then more may be missing."""
 
     async def run(self, stop: Stop) -> None:
         """Reads and hands over until `stop`; goes on whatever happens to Redis."""
@@ -53,7 +53,9 @@ class Reader:
             try:
                 if fresh or failures != self.dispatch.failures:
                     failures = self.dispatch.failures
-                    await self.hints.make_group(self.partition)
+                    if await self.hints.make_group(self.partition):
+                        # It was not there: this is a new Redis, or one that lost something.
+                        self.lost()
                     await self._take_own()
                     fresh = False
                 if time.monotonic() >= claim_at:
@@ -65,7 +67,6 @@ class Reader:
                 if isinstance(error, BusContractError) and "NOGROUP" in str(error):
                     # Redis lost the group, in a failover or a flush. It is made again from the first hint on.
                     log.warning("the consumer group is gone: making it again")
-                    self.lost()
                     continue
                 log.warning("reading hints failed", extra={"error": str(error)})
                 await self._pause(stop)
