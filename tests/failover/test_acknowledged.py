@@ -1,6 +1,10 @@
 """What was acknowledged, over a failover: with `WAIT` all of it, without it what the replica had."""
 
 import asyncio
+import os
+import signal
+
+import pytest
 
 from audiobus import Bus
 from tapedeck_testing.failing_over import cut_replication
@@ -29,6 +33,23 @@ async def test_with_wait_a_sentinels_failover_loses_nothing(sentinels, witnesses
         await everybody(recording, 40)
     assert [witness.lost for witness in recording] == [[]] * 8
     assert all(witness.refused for witness in recording)  # else the fault hit nobody
+    await all_there(sentinels.url, recording)
+
+
+@pytest.mark.skipif(
+    not os.environ.get("TAPEDECK_TEST_FAILOVER_LONG"), reason="TAPEDECK_TEST_FAILOVER_LONG is not set"
+)
+async def test_a_master_that_hangs_and_wakes_after_its_failover_is_not_believed(sentinels, witnesses):
+    """For seconds there are two masters, and the former one answers what it was asked before."""
+    async with witnesses(sentinels.url, 8, wait_replicas=1) as recording:
+        await everybody(recording, 40)
+        former = sentinels.master.process.pid
+        os.kill(former, signal.SIGSTOP)
+        await asyncio.to_thread(sentinels.wait_for_failover, sentinels.master)
+        os.kill(former, signal.SIGCONT)
+        await everybody(recording, 200)
+    assert [witness.lost for witness in recording] == [[]] * 8
+    assert all(witness.refused for witness in recording)
     await all_there(sentinels.url, recording)
 
 
