@@ -321,3 +321,54 @@ async def test_a_process_that_shall_end_leaves_the_rest_to_others(
     await second.run(device.conversation)
     assert (await exact(bus, device.conversation)).dead == 3 * 48_000
     assert float(await bus.command("ZSCORE", bus.keys.due(0), device.conversation.tag)) <= clock()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_process_that_is_paused_beyond_its_lease_stores_nothing_twice(
+    when, letters, device, bus, memory_store, new_worker, new_try, packets_of
+):
+    """While it stands still around its put, another one does all of it, and more is marked and stored."""
+    await new_worker(memory_store).drain(device.conversation)
+    await mark(bus, device.conversation, letters[:2])
+
+    class Pauses:
+        paused = False
+
+        def __getattr__(self, name):
+            return getattr(memory_store, name)
+
+        async def put(self, *args, **kwargs):
+            if when == "after":
+                await memory_store.put(*args, **kwargs)
+            if not self.paused:
+                self.paused = True
+                await new_try(memory_store).run(device.conversation)
+                await mark(bus, device.conversation, letters[2:])
+                await new_try(memory_store).run(device.conversation)
+            return await memory_store.put(*args, **kwargs)
+
+    await new_try(Pauses()).run(device.conversation)
+    await new_try(memory_store).run(device.conversation)
+    assert await packets_of(memory_store) == device.sent
+    balance = await exact(bus, device.conversation)
+    assert (balance.difference, balance.dead, balance.waiting) == (0, 0, 0)
+
+
+async def test_a_put_that_was_paused_until_its_letter_was_dropped_goes_again(
+    letters, device, bus, memory_store, new_worker, new_try, packets_of, clock
+):
+    await new_worker(memory_store).drain(device.conversation)
+    await mark(bus, device.conversation, letters[:1])
+
+    class Pauses:
+        def __getattr__(self, name):
+            return getattr(memory_store, name)
+
+        async def put(self, *args, **kwargs):
+            await discard(bus, device.conversation, letters[0], clock())
+            return await memory_store.put(*args, **kwargs)
+
+    await new_try(Pauses()).run(device.conversation)
+    assert len(await packets_of(memory_store)) == 250
+    balance = await exact(bus, device.conversation)
+    assert (balance.difference, balance.dead, balance.deleted) == (0, 2 * 48_000, 48_000)
