@@ -14,6 +14,7 @@ from pusher.circuit import (
     PROBE_ALONE_MS,
     PROBE_EVERY_MS,
     PROBES_AT_ONCE,
+    ROW_MS,
     Circuit,
     Phase,
 )
@@ -46,6 +47,16 @@ def test_a_success_between_two_failures_begins_the_row_anew(circuit):
         fail(circuit, NOW + 1000 * second, times=OPENS_AFTER - 1)
         circuit.worked(NOW + 1000 * second + 500)
     assert circuit.closed
+
+
+def test_failures_that_lie_far_apart_are_no_row(circuit):
+    for number in range(100):
+        fail(circuit, NOW + number * (ROW_MS + 1), operators=number % 2 == 0)
+    assert circuit.closed
+    for number in range(OPENS_AFTER):
+        fail(circuit, NOW + 10**9 + number * (ROW_MS - 1))
+    assert not circuit.closed
+    assert circuit.away_ms(NOW + 10**9 + ROW_MS * OPENS_AFTER) == ROW_MS * OPENS_AFTER
 
 
 def test_one_refusal_may_be_about_one_object_two_are_the_operators(circuit):

@@ -18,6 +18,8 @@ OPENS_AFTER: Final = 4
 """Failures in a row, over all conversations."""
 PAUSES_AFTER: Final = 2
 """Of failures that only an operator can mend: one may be about a single object, where rights hang on names."""
+ROW_MS: Final = 60_000
+"""Failures that lie farther apart are no row: a bucket that is asked seldom may fail now and then."""
 PROBE_EVERY_MS: Final = 1_500
 PAUSED_PROBE_EVERY_MS: Final = 10_000
 PROBE_ALONE_MS: Final = 5_000
@@ -92,6 +94,8 @@ class Circuit:
         """An operation that began at `began_ms` failed. `operators`: trying again changes nothing until somebody acts."""
         if self._worked_ms is not None and began_ms < self._worked_ms <= now_ms:
             return  # it began before the store was back: old news
+        if self.closed and now_ms - self._failed_ms > ROW_MS:
+            self._in_a_row = self._for_operators = 0
         if not self._in_a_row:
             self._away_since_ms = began_ms
         self._in_a_row += 1
