@@ -198,7 +198,9 @@ async def test_a_merge_refuses_and_names_the_target(recorder, bus, conversation)
 async def test_ends_older_than_they_are_kept_for_go(another, bus, conversation, now_ms):
     for number in range(140):
         await another().open(now_ms=now_ms + number)
-    await bus.command("HDEL", bus.keys.conv(conversation), "ends_look")  # else only when there are twice as many
+    await bus.command(
+        "HDEL", bus.keys.conv(conversation), "ends_look"
+    )  # else only when there are twice as many
     much_later = now_ms + ENDS_KEPT_MS + 10_000
     await another().open(now_ms=much_later)
     fields = await bus.command("HKEYS", bus.keys.conv(conversation))
