@@ -3,12 +3,12 @@
 import msgspec
 import pytest
 
-from audiobus import ConversationGone, CutStands, EntryId
+from audiobus import Bus, Conversation, ConversationGone, Cut, CutStands, EntryId, failures
 from audiobus import dead_letters as dead
 from audiobus.census import Balance, exact
 from audiobus.dead_letters import Found, OtherCut
-from audiobus.deletions import discard, gone, set_tombstone, sweep
-from audiobus.errors import BadEntryError, NotKnownError
+from audiobus.deletions import discard, drop_cut, gone, set_tombstone, sweep
+from audiobus.errors import BadEntryError, BusFullError, NotKnownError
 from audiobus.letters_cut import LettersCut, decode_letters_cut, standing
 
 NAME = "chunks/user-1/conv-1/1.000-2.000.batch.bin"
@@ -219,3 +219,42 @@ async def test_what_is_no_letter_can_be_neither_marked_nor_passed_over(letters, 
 def test_what_is_no_cut_of_letters(data):
     with pytest.raises(BadEntryError, match="cut of dead letters"):
         decode_letters_cut(data)
+
+
+@pytest.mark.parametrize("server", ["redis_7_url", "redis_62_url"])
+async def test_letters_are_dealt_with_when_memory_is_full(server, request, recorder_on, now_ms):
+    """Storing them is what makes room."""
+    conversation = Conversation("user-1", "conv-1")
+    async with Bus(request.getfixturevalue(server), prefix="t-full-letters:") as bus:
+        for key in await bus.command("KEYS", f"{bus.keys.prefix}*"):
+            await bus.command("DEL", key)
+        recorder = recorder_on(bus)
+        await recorder.open()
+        for end in (100, 200, 300, 400):
+            await recorder.append(end)
+        letters = [await bury(bus, conversation, end) for end in (200, 300)]
+        await bus.command("CONFIG", "SET", "maxmemory", "1")
+        try:
+            with pytest.raises(BusFullError):
+                await recorder.append(500)
+            assert await dead.mark(bus, conversation, letters[0], now_ms)
+            await dead.waits(bus, conversation, letters[:1], "no key")
+            assert await failures.note(bus, conversation, "why", now_ms) == 1
+            raw = await write_cut(bus, conversation, letters[:1])
+            mine = await of(bus, conversation, letters[:1])
+            assert await dead.settle(bus, conversation, raw, mine) == 4_800
+            await dead.failed(bus, conversation, letters[1], "still")
+            seen = await dead.asked_for(bus, conversation)
+            assert await dead.none_left(bus, conversation, seen)
+            raw = await write_cut(bus, conversation, letters[1:])
+            assert (
+                await dead.cut(bus, conversation, None, replaces=raw, gone=NAME, now_ms=now_ms) == CutStands()
+            )
+            state = await bus.state(conversation)
+            cut = Cut(1, str(state.newest), str(state.newest), NAME, "standard", "size")
+            later = Cut(1, cut.first, cut.last, NAME.replace("2.000", "2.001"), "standard", "size")
+            assert await bus.cut(conversation, later, settled=state.settled) == CutStands()
+            assert await drop_cut(bus, conversation, later.encode(), later.name, now_ms)
+            assert await exact(bus, conversation) == balance(400, 100, 200, 100, 0)
+        finally:
+            await bus.command("CONFIG", "SET", "maxmemory", "0")
