@@ -58,6 +58,29 @@ def test_a_flood_of_finals_is_answered_by_a_few(now_ms):
     assert settlement.answers(1_500, now_ms + 15_000) == [(2_000, False)]
 
 
+def test_who_asks_in_a_loop_has_it_asked_once_a_second_unless_more_was_written(now_ms):
+    settlement = Settlement(now_ms)
+    asked = []
+    for ms in range(0, 3_000, 10):
+        settlement.finalize(100, now_ms + ms)
+        if settlement.ask(100, now_ms + ms):
+            asked.append(ms)
+        settlement.answers(100, now_ms + ms)  # stored meanwhile
+    assert asked == [0, 1_000, 2_000]
+    settlement.finalize(200, now_ms + 2_990)
+    assert settlement.ask(200, now_ms + 2_990)
+
+
+def test_a_final_that_was_not_asked_for_by_itself_is_looked_for_and_answered(now_ms):
+    settlement = Settlement(now_ms)
+    settlement.finalize(100, now_ms)
+    assert settlement.ask(100, now_ms)
+    settlement.finalize(100, now_ms + 10)
+    assert not settlement.ask(100, now_ms + 10)
+    assert settlement.look(100, 0, now_ms + 300)
+    assert settlement.answers(100, now_ms + 300) == [(100, True)] * 2
+
+
 def test_what_could_not_be_read_is_read_again_soon_and_not_14_s_later(now_ms):
     settlement = Settlement(now_ms)
     assert settlement.look(100, 0, now_ms + 14_000)

@@ -25,6 +25,16 @@ def test_what_is_written_is_not_written_again_until_there_is_more():
     assert tally.unwritten() == (UsageTotal(9, "a/1", 2_000),)
 
 
+def test_after_redis_lost_everything_the_use_is_written_from_the_first_chunk_on():
+    tally = opened()
+    tally.appended(b"9:4800000")
+    tally.written(tally.unwritten())
+    tally.reopened(b"")
+    assert tally.unwritten() == ()
+    tally.appended(b"9:48000")
+    assert tally.unwritten() == (UsageTotal(9, "a/1", 1_000),)
+
+
 def test_a_failed_write_is_made_good_by_the_next():
     tally = opened()
     tally.appended(b"9:48000")

@@ -61,6 +61,11 @@ class Account:
         if self._tally.has_former:
             self._wait(now_ms, 0)  # a session's end is written at once
 
+    def reopened(self, answer: Opened) -> None:
+        """The session that is open was opened again: Redis had lost something."""
+        if answer.resumed:  # else the socket ends, with what it knew
+            self._tally.reopened(answer.used)
+
     def appended(self, used: bytes) -> None:
         """Redis has counted another chunk."""
         self._tally.appended(used)

@@ -180,6 +180,7 @@ class Session:
         self._opening = False
         self._patience.worked()
         if self._safe is not None:
+            self._account.reopened(answer)
             self._out.do(self._safe.watch(now_ms))  # that it is watched may be lost as well
             return self._go_on(self._safe, self._safe.reopened(answer), now_ms)
         self._safe = Safekeeping.begun(self._terms, self._cid, answer, self._patience, now_ms)

@@ -11,6 +11,8 @@ REFRESH_MS: Final = 14_000
 """A little less than the 15 s that are promised."""
 FIRST_LOOK_MS: Final = 200
 LONGEST_LOOK_MS: Final = 1_000
+ASK_AGAIN_MS: Final = 1_000
+"""What was asked for is asked for again only after this, or when more was written."""
 FINALS_LIMIT: Final = 32
 """Questions that wait for their answer; one more is answered together with the last of them."""
 
@@ -31,6 +33,8 @@ class Settlement:
         """When `stored` was last read."""
         self._failed_ms = now_ms - LONGEST_LOOK_MS
         """When it last could not be."""
+        self._asked: tuple[int, int] | None = None
+        """Up to which byte storing was asked for last, and when; None where that may not stand."""
         self._look_at_ms = 0
         self._pause_ms = FIRST_LOOK_MS
 
@@ -62,17 +66,27 @@ class Settlement:
         return [(final.offset, final.offset <= stored) for final in waiting]
 
     def ask(self, acked: int, now_ms: int) -> bool:
-        """Whether storing must be asked for now: once for each final, when all before it is appended."""
+        """Whether storing must be asked for now: once for each final, when all before it is appended.
+
+        What was asked for a moment ago serves those that came since, if nothing was written meanwhile.
+        """
         asking = [final for final in self._finals if not final.asked and final.offset <= acked]
+        if not asking:
+            return False
         for final in asking:
             final.asked = True
-        if asking:
-            self._pause_ms = FIRST_LOOK_MS
-            self._look_at_ms = now_ms + self._pause_ms
-        return bool(asking)
+        if self._asked is not None:
+            offset, asked_ms = self._asked
+            if acked <= offset and asked_ms <= now_ms < asked_ms + ASK_AGAIN_MS:
+                return False
+        self._asked = (acked, now_ms)
+        self._pause_ms = FIRST_LOOK_MS
+        self._look_at_ms = now_ms + self._pause_ms
+        return True
 
     def unasked(self) -> None:
         """What was asked for may not stand: each final is asked for again."""
+        self._asked = None
         for final in self._finals:
             final.asked = False
 

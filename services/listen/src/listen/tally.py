@@ -36,6 +36,11 @@ class Tally:
         self._written = {}
         self._keep(_read(lambda: former_totals(cid, used_was)))
 
+    def reopened(self, used: bytes) -> None:
+        """Redis was asked for the open session again, and may have lost what it knew: what of it stands written is not known."""
+        self._used = used
+        self._written = {}
+
     def appended(self, used: bytes) -> None:
         """The open session has used more. Cheap: it is read when it is written."""
         self._used = used
