@@ -1,11 +1,13 @@
 """The client of a cluster: whom it asks, what it follows, and that one node that is away is one node that is away."""
 
 import asyncio
+import os
+import signal
 
 import pytest
 import redis
 
-from audiobus import Bus, Writer
+from audiobus import Bus, Conversation, Writer
 from audiobus.answers import Appended
 from audiobus.cluster import REDIRECTS, Cluster
 from audiobus.errors import BusUnavailableError, NotReplicatedError
@@ -125,7 +127,42 @@ async def test_a_node_that_is_away_fails_its_own_commands_alone(own, nodes):
                 break
 
 
-async def test_without_replicas_nothing_is_confirmed(own, recorder_on):
+async def test_a_node_that_hangs_holds_up_no_other_ones_appends(own, nodes, recorder_on):
+    await own.ping()
+    recorders = [recorder_on(own) for _ in range(40)]
+    for number, recorder in enumerate(recorders):
+        recorder.conversation = Conversation("u", f"hanging-{number}")
+    for recorder in recorders:
+        await recorder.open()
+    stuck = [one for one in recorders if port_of(own, one) == nodes[2].port]
+    others = [one for one in recorders if one not in stuck]
+    assert stuck
+    assert others
+    writer = Writer(own)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(writer.run())
+        os.kill(nodes[2].process.pid, signal.SIGSTOP)
+        try:
+            hanging = [tasks.create_task(writer.append(one.request(100))) for one in stuck]
+            for end in (100, 200, 300):
+                for one in others:
+                    request = one.request(end)
+                    assert isinstance(await writer.append(request), Appended)
+                    one.newest = request.id
+            assert not any(task.done() for task in hanging)
+        finally:
+            os.kill(nodes[2].process.pid, signal.SIGCONT)
+        for answer in await asyncio.gather(*hanging):
+            assert isinstance(answer, Appended)
+        writer.close()
+
+
+def port_of(own, recorder) -> int:
+    return own.client.get_node_from_key(own.keys.conv(recorder.conversation)).port
+
+
+async def test_without_replicas_nothing_is_confirmed(own, recorder_on, monkeypatch):
+    monkeypatch.setattr("audiobus.cluster.WAIT_MS", 100)
     async with Bus(own.url, wait_replicas=1) as waiting:
         recorder = recorder_on(own)
         await recorder.open()

@@ -108,6 +108,14 @@ class Cluster(RedisCluster):
                 break
         return answers
 
+    def lane(self, key: str) -> str:
+        """The name of the node that has the key, as far as is known: what need not wait for each other's nodes goes out apart."""
+        try:
+            node = self.get_node_from_key(key)
+        except redis_errors.RedisClusterException:
+            return ""
+        return "" if node is None else str(node.name)
+
     def _node(self, key: str, before: Answer) -> ClusterNode:
         """Who is asked: whoever has the slot, or is about to have it, as the node said that was asked before."""
         if _is_ask(before):

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias, cast
 
 from audiobus.append import AppendAnswer, AppendRequest
 from audiobus.bus import Bus
+from audiobus.cluster import Cluster
 from audiobus.connection import translate_response, translated
 from audiobus.errors import BusContractError, BusError, BusUnavailableError
 from audiobus.script import Call, run_together, script
@@ -18,7 +19,7 @@ from audiobus.usage import UserRequest, UserState
 GROUP_LIMIT: Final = 50
 """So many wait for no more company: a larger group costs no less for each."""
 LARGEST_GROUP: Final = 500
-"""What has come while Redis was slow goes out together: one group is under way at a time, and each costs a round trip."""
+"""What has come while Redis was slow goes out together: one group is under way at a time (of a cluster, to each node), and each costs a round trip."""
 GROUP_BYTES: Final = 1024 * 1024
 """Of chunks in a group, but for a single one that is larger."""
 LINGER_S: Final = 0.020
@@ -40,6 +41,8 @@ class Writer:
         """Wakes `run` for what lingers."""
         self._served: frozenset[str] = frozenset()
         """The owners of what was written last."""
+        self._lanes: dict[str, deque[Waiting]] = {}
+        """On a cluster what waits for each node while a group of its own is under way."""
         self._closing = False
         self.commands = 0
         """Commands sent so far."""
@@ -78,20 +81,38 @@ class Writer:
 
     async def run(self) -> None:
         """Writes groups until `close`. Belongs into a task group."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-            requests, self._queue = self._queue, deque()
-            self._served = frozenset(
-                request.owner for request, _ in requests if isinstance(request, AppendRequest)
-            )
-            while requests:
-                await self._write(_group(requests))
-            if self._closing and not self._queue:
-                return
+        async with asyncio.TaskGroup() as lanes:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                if self._timer is not None:
+                    self._timer.cancel()
+                    self._timer = None
+                requests, self._queue = self._queue, deque()
+                self._served = frozenset(
+                    request.owner for request, _ in requests if isinstance(request, AppendRequest)
+                )
+                if isinstance(self._bus.client, Cluster):
+                    self._distribute(self._bus.client, requests, lanes)
+                else:
+                    while requests:
+                        await self._write(_group(requests))
+                if self._closing and not self._queue:
+                    return
+
+    def _distribute(self, client: Cluster, requests: deque[Waiting], tasks: asyncio.TaskGroup) -> None:
+        """One group for each node at a time: a node that hangs holds up no other's."""
+        for waiting in requests:
+            lane = client.lane(waiting[0].command(self._bus.keys)[0][0])
+            if lane not in self._lanes:
+                self._lanes[lane] = deque()
+                tasks.create_task(self._write_lane(lane))
+            self._lanes[lane].append(waiting)
+
+    async def _write_lane(self, lane: str) -> None:
+        while self._lanes[lane]:
+            await self._write(_group(self._lanes[lane]))
+        del self._lanes[lane]
 
     def close(self) -> None:
         """Lets `run` end once everything queued is written."""
