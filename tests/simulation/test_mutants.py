@@ -12,5 +12,5 @@ SEEDS = 200
 def test_a_broken_rule_is_found(mutant):
     found = mutant.hunt(range(SEEDS))
     assert found is not None
-    whole = run(found.seed, faults=mutant.faults, hurry_s=mutant.hurry_s)
+    whole = run(found.seed, faults=mutant.faults)
     assert whole.wrong == [], "the seed fails without the defect too"

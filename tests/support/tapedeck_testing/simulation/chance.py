@@ -47,6 +47,7 @@ RATES: Final[dict[str, tuple[float, float]]] = {
     "redis: last writes lost": (0.02, 0.10),
     "bucket: away": (0.01, 0.08),
     "bucket: second away": (0.01, 0.08),
+    "conversation: deleted": (0.01, 0.06),
 }
 """Each kind of fault, with the least and the greatest rate that a history may have of it."""
 LOSSY: Final = "redis: last writes lost"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from audiobus.keys import GROUP
 from tapedeck_testing.simulation.chance import LOSSY
+from tapedeck_testing.simulation.deleter import delete
 from tapedeck_testing.simulation.server import REPLICA_S
 from tapedeck_testing.simulation.virtual_loop import PROCESS
 
@@ -21,6 +22,7 @@ def disturb(world: World) -> None:
     """Whatever strikes now."""
     _processes(world)
     _redis(world)
+    _delete(world)
     chance = world.chance
     if chance.strikes("bucket: away"):
         world.bucket.away_until = world.loop.time() + chance.between(
@@ -32,6 +34,20 @@ def disturb(world: World) -> None:
         level = chance.dice.choice(("enhanced", "standard"))
         uid = chance.dice.choice(world.recorders).stories[0].tape.uid
         world.server.meddle("HSET", world.keys.user(uid), "protection", level)
+
+
+def _delete(world: World) -> None:
+    """Somebody deletes a conversation; where a tombstone could be lost with Redis' last writes it would have to be set again."""
+    if world.lossy or not world.chance.strikes("conversation: deleted"):
+        return
+    stories = [story for recorder in world.recorders for story in recorder.stories if not story.deleted]
+    if stories:
+        story = world.chance.dice.choice(stories)
+        story.deleted = True
+        world.chance.note(f"{story.tape.uid}/{story.tape.cid} is to be deleted")
+        world.deleting.append(
+            world.loop.create_task(delete(world.loop, world.server, story, world.wait_replicas))
+        )
 
 
 def _processes(world: World) -> None:

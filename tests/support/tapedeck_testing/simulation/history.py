@@ -9,7 +9,7 @@ At rest, when all faults have ended:
 2. no byte lies in two objects (`_doubled`), and no packet is stored twice (`_packets`);
 3. each run begins when its first packet was captured, by the sample clock (`_times`), and an object's name, tags and metadata say what
    lies in it (`opened`);
-4. nothing waits, no cut stands, and received = stored + waiting + dead + deleted (`at_rest`).
+4. of what was deleted nothing is left, and everywhere else nothing waits, no cut stands, and received = stored + waiting + dead + deleted (`at_rest`).
 
 While faults go on, whoever reads the live tail first and the bucket second finds every byte that was acked before (`readable`).
 """
@@ -83,7 +83,7 @@ def wrong(story: Story, spans: Iterable[Span], books: Books, *, lossy: bool) -> 
     ordered = sorted(spans, key=lambda span: (span.epoch, span.first_offset, span.end_offset))
     found = [*story.violations, *_doubled(ordered), *_times(story, ordered), *at_rest(books)]
     if story.deleted:
-        return found
+        return [*found, *(["it was deleted, and something of it lies in the bucket"] if ordered else [])]
     if not story.done:
         found.append(f"its device never ended: acked {story.acked} of {story.tape.total}")
     if not lossy:

@@ -55,7 +55,9 @@ class Story:
     forgot: bool = False
     """It gave up a session without asking where that stood."""
     deleted: bool = False
-    """Its conversation was deleted."""
+    """Its conversation was deleted, or is about to be."""
+    gone: bool = False
+    """The device was told so."""
 
     @property
     def acked(self) -> int:
@@ -137,6 +139,8 @@ class Recorder:
                 self._on_ack(message)
             case "finalized":
                 self._on_finalized(message)
+            case "error" if message["code"] == "conversation_deleted" and self._meant().deleted:
+                self._meant().gone = True
             case "error" if message["code"] not in ("unavailable", "replaced", "internal", "not_ready"):
                 self.story.violations.append(f"error {message['code']}: {message['message']}")
             case _:
@@ -152,11 +156,23 @@ class Recorder:
             if story.acked < story.tape.total:
                 story.violations.append(f"closed with 1000 at {story.acked} of {story.tape.total}")
             self._next_story()
-        elif code == 4404 and story.deleted:
+        elif code == 4404 and story.gone:
             self._next_story()
+        elif code == 4404 and asked == "switch":
+            pass  # the one that it wanted to change to is gone: it looks once more that what came before is safe
         elif code in FATAL or (code == 4409 and self._strict) or code == 1011:
             story.violations.append(f"closed with {code}")
             self.done = code in FATAL
+
+    def _meant(self) -> Story:
+        """The story that an error is about: the next one, while it changes to that."""
+        following = self._following()
+        return self.stories[following] if self._asked == "switch" and following is not None else self.story
+
+    def _following(self) -> int | None:
+        """The next story that can be told."""
+        later = range(self._at + 1, len(self.stories))
+        return next((at for at in later if not self.stories[at].gone), None)
 
     # -- what follows --------------------------------------------------------------------------------------------------
 
@@ -312,8 +328,8 @@ class Recorder:
             return
         if self._leaves:
             return
-        following = self._at + 1
-        if following < len(self.stories) and self._chance.dice.random() < 0.7:
+        following = self._following()
+        if following is not None and self._chance.dice.random() < 0.7:
             self._asked = "switch"
             cid = self.stories[following].tape.cid
             out.append(json.dumps({"type": "conversation", "conversation_id": cid}))
@@ -327,7 +343,8 @@ class Recorder:
             story.violations.append(f"switched at {story.acked} of {story.tape.total}")
         story.done = True
         self._session, self._cursor, self._asked = None, 0, None
-        if self._at + 1 == len(self.stories):
+        following = self._following()
+        if following is None:
             self.done = True
         else:
-            self._at += 1
+            self._at = following

@@ -23,6 +23,7 @@ import pusher.batch_builder
 import pusher.buckets
 import pusher.cutter
 import pusher.mover
+import pusher.sweeper
 from audiocodec.span import PREROLL_SAMPLES
 from pusher.seam import last_packets
 from tapedeck_testing.simulation.virtual_loop import PROCESS, START_S, VirtualLoop
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 EPOCH_MS: Final = 1_764_000_000_000
 """When the world begins, unix ms."""
+
+UNTIL_MS: Final = 45_000
+"""What was deleted is swept so long: no put of a world lands later."""
 
 
 def unix_ms(loop: VirtualLoop, later_s: float = 0.0) -> int:
@@ -74,6 +78,9 @@ def surroundings(loop: VirtualLoop, seed: int) -> Iterator[None]:
         (uuid, "uuid4", lambda: uuid.UUID(int=random.getrandbits(128), version=4)),
         (pusher.buckets, "AWAY_MS", 4_000),
         (pusher.buckets, "SPREAD_MS", 500),
+        (pusher.sweeper, "UNTIL_MS", UNTIL_MS),
+        (pusher.sweeper, "SOON_MS", 3_000),
+        (pusher.sweeper, "AGAIN_MS", 8_000),
         (pusher.mover, "AGAIN_S", 4.0),
         (pusher.mover, "IDLE_S", 20.0),
         (secrets, "token_bytes", token_bytes),

@@ -198,7 +198,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                     task._log_destroy_pending = False  # type: ignore[attr-defined] # as asyncio's own tests do
                     coroutine: Any = task.get_coro()
                     for _ in range(_CLOSES):
-                        with suppress(RuntimeError, Exception):
+                        with suppress(Exception, BaseExceptionGroup):
                             coroutine.close()
                             break
             process.tasks.clear()

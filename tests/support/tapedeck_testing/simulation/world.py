@@ -25,7 +25,7 @@ from tapedeck_testing.simulation.line import Line
 from tapedeck_testing.simulation.recorder import Recorder, Story
 from tapedeck_testing.simulation.server import Server
 from tapedeck_testing.simulation.services import KEYS, Batches, Listener, Pusher, make_bus, make_recordings
-from tapedeck_testing.simulation.substitutes import EPOCH_MS, surroundings, unix_ms
+from tapedeck_testing.simulation.substitutes import EPOCH_MS, UNTIL_MS, surroundings, unix_ms
 from tapedeck_testing.simulation.tape import record
 from tapedeck_testing.simulation.virtual_loop import (
     OUTSIDE,
@@ -94,12 +94,10 @@ def run(
     faults: Sequence[str] | Mapping[str, float] | None = None,
     mutants: Mapping[str, str] | None = None,
     tracing: bool = False,
-    hurry_s: float | None = None,
 ) -> Outcome:
     """The history of one seed.
 
-    `faults`: only these kinds; None leaves it to the seed. `mutants`: digests of scripts, and what is run in their place. `hurry_s`: audio
-    that waits longer than this after the last fault waits too long, and no pusher is started anew to look for it.
+    `faults`: only these kinds; None leaves it to the seed. `mutants`: digests of scripts, and what is run in their place.
     """
     chance = Chance(seed, faults, tracing=tracing)
     loop = VirtualLoop(most_steps=MOST_STEPS, work_s=lambda: chance.between(0.0002, 0.02))
@@ -112,7 +110,7 @@ def run(
     logging.disable(DEFECTS - 1)
     try:
         with surroundings(loop, seed):
-            world = World(loop, chance, dict(mutants or {}), hurry_s)
+            world = World(loop, chance, dict(mutants or {}))
             try:
                 found = loop.run_until_complete(world.live())
             except StuckError as error:
@@ -142,9 +140,7 @@ def run(
 class World:
     """The whole system."""
 
-    def __init__(
-        self, loop: VirtualLoop, chance: Chance, mutants: dict[str, str], hurry_s: float | None = None
-    ) -> None:
+    def __init__(self, loop: VirtualLoop, chance: Chance, mutants: dict[str, str]) -> None:
         dice = chance.dice
         self.loop = loop
         self.chance = chance
@@ -162,7 +158,8 @@ class World:
         self._born = 0
         self._owners = 0
         self._calm = False
-        self._hurry_s = hurry_s
+        self.deleting: list[asyncio.Task[None]] = []
+        """Deletions under way."""
         self.looks = 0
         self.problems: list[str] = []
         self.recorders = [self._recorder(number) for number in range(dice.choice((1, 1, 2)))]
@@ -203,11 +200,15 @@ class World:
         self._heal()
         if not await self._by(DEVICES_S, self._recorded):
             self.problems.append("the devices do not come to an end")
-        if self._hurry_s is None and self.chance.dice.random() < 0.7:
+        if self.chance.dice.random() < 0.7:
             # Whoever has just started knows of no failures, and tries at once.
             for slot in range(len(self.pushers)):
                 self.start_pusher(slot)
-        if not await self._by(self._hurry_s or REST_S, self._rests):
+        if self.deleting:
+            await asyncio.wait(self.deleting)
+            # Until it is sure that nothing of it can still land.
+            await asyncio.sleep((UNTIL_MS + 20_000) / 1000)
+        if not await self._by(REST_S, self._rests):
             self.problems.append("audio waits for ever")
         await self._end_all(living)
         return await self._judge()
