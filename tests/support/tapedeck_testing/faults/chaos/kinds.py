@@ -145,6 +145,9 @@ _ALL: Final = (
     ),
     Kind("disk full", Lane.BUCKET, "a pusher's file did not fit", (1.0, 5.0), stores=frozenset({"file"})),
 )
+UNDER_WAY_S: Final = 10.0
+"""Before this Redis loses nothing that it confirmed. A session that it has forgotten altogether is answered without `previous_offset`, and the
+protocol has a client then send only what was never acked."""
 KINDS: Final = {kind.name: kind for kind in _ALL}
 
 
@@ -187,6 +190,7 @@ def plan(seed: int, seconds: float, kinds: Iterable[Kind], every_s: tuple[float,
             chance.shuffle(bag)
         kind = bag.pop()
         share = chance.uniform(0.3, 1.0) if kind.lane is Lane.BUCKET else chance.uniform(0.1, 0.6)
-        blows.append(Blow(at_s, kind, chance.uniform(*kind.lasts_s), share, chance.randrange(2**31)))
+        begins_s = max(at_s, UNDER_WAY_S) if kind.needs_lose else at_s
+        blows.append(Blow(begins_s, kind, chance.uniform(*kind.lasts_s), share, chance.randrange(2**31)))
         at_s += chance.uniform(*every_s)
-    return blows
+    return sorted(blows, key=lambda blow: blow.at_s)
