@@ -153,6 +153,27 @@ async def test_a_day_later(listen, second, hours, resumed):
         assert await bus.command("PTTL", key) == -1
 
 
+@pytest.mark.parametrize(("days", "known"), [(29.9, True), (30.1, False)])
+async def test_a_month_later(listen, second, days, known):
+    """previous_offset: the end of a session is known for 30 days, however many came after it; then the field is missing."""
+    cid = f"month-{known}"
+    session, acked = await begun(listen, cid, second)
+    async with listen.connect(conversation_id=cid) as client:  # another session takes its place
+        await client.ready()
+    async with listen.bus() as bus:  # what a month would do, done to Redis
+        key = bus.keys.conv(Conversation("alice", cid))
+        offset, at_ms = (await bus.command("HGET", key, f"end:{session}")).decode().split(":")
+        others = [(f"end:{number}", f"0:{at_ms}") for number in range(200)]
+        await bus.command("HSET", key, *(word for pair in others for word in pair))
+        await bus.command("HSET", key, f"end:{session}", f"{offset}:{int(at_ms) - int(days * 86_400_000)}")
+        async with listen.connect(conversation_id=cid) as client:  # old ends go where there are many
+            await client.ready()
+        async with listen.connect(conversation_id=cid, session=session) as client:
+            ready = await client.ready()
+    assert ready["session"] != session
+    assert ready.get("previous_offset", -1) >= acked if known else "previous_offset" not in ready
+
+
 async def test_audio_before_ready(listen, second):
     """not_ready, ready: what comes together with the handshake is left out, and said so once; what comes after `ready` is taken."""
     audio = masked(0x82, second[:640], b"mask")

@@ -19,10 +19,9 @@ async def test_pings(waits):
     outcome = await waits.outcome("pings")
     assert [first for first, _ in outcome.found] == [0x80 | PING] * 2
     one, two = (at for _, at in outcome.found)
-    assert 18 <= one <= 40
-    # Each may be read late, which would shorten the distance: the second has its own bound from the beginning.
-    assert two >= 2 * 18
-    assert two - one <= 40
+    # Each may be read late, which would shorten the distance: both have their bounds from the beginning.
+    assert 20 - 1 <= one <= 20 + 15
+    assert 40 - 1 <= two <= 40 + 15  # a server that pings each 30 s would be found
 
 
 @long
@@ -72,9 +71,10 @@ async def test_acks_in_real_time(waits, layout):
 
 async def test_plain_audio_that_is_late_for_good(waits):
     """time.plain_run: the smallest lateness over 2 s of arrivals is above 1 s: a new run, that much later."""
-    first, second = (await waits.outcome("late for good")).found
+    (first, second), should = (await waits.outcome("late for good")).found
     assert first == 0
-    assert second > 1_000 + 1_000  # a second of audio, and more than a second of nothing
+    assert should >= 4_000  # a second of audio, and three of nothing
+    assert abs(second - should) < 1_000  # messages may be read late
 
 
 async def test_a_stall_with_a_burst_after_it(waits):
@@ -84,9 +84,9 @@ async def test_a_stall_with_a_burst_after_it(waits):
 
 
 async def test_stored_is_refreshed(waits):
-    """ack.stored: at least every 15 s, though nothing new is sent."""
+    """ack.stored: at least every 15 s, though nothing new is sent: what was stored meanwhile is told."""
     outcome = await waits.outcome("refreshed")
-    assert (outcome.found["offset"], outcome.found["stored"]) == (len(waits.pcm), 0)
+    assert (outcome.found["offset"], outcome.found["stored"]) == (len(waits.pcm), len(waits.pcm))
     assert outcome.seconds < 15 + 5
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from websockets.exceptions import ConnectionClosed
 
+from audiobus import Conversation
 from tapedeck_testing.protocol.listen_process import ListenProcess
 from tapedeck_testing.protocol.raw_socket import RawSocket, handshake, masked
 from tapedeck_testing.recordings import opus_packets
@@ -143,12 +144,16 @@ async def _acks_of(place: Place, cid: str, packets: Sequence[bytes], **query: An
 
 
 async def _late_for_good(place: Place) -> Outcome:
-    """A plain client that pauses three seconds and then goes on in real time: how far its runs lie from the first; in all."""
+    """A plain client that pauses three seconds and then goes on in real time: how far its runs lie from the first, in ms, and where the
+    second one should by when its messages were sent; in all.
+    """
     begun = time.monotonic()
+    sent = []
     async with place.listen.connect(
         plain=True, codec="pcm16", sample_rate=16_000, conversation_id="late"
     ) as client:
         for index in range(8):
+            sent.append(time.monotonic())
             await client.send(place.pcm[: len(place.pcm) // 2])
             await _time_passes(
                 3.5 if index == 1 else 0.5
@@ -156,7 +161,10 @@ async def _late_for_good(place: Place) -> Outcome:
         await client.say(type="close")
         assert await client.closed() == 1000
     starts = sorted({chunk.run_start_ms for chunk in await place.listen.chunks("late")})
-    return Outcome([start - starts[0] for start in starts], time.monotonic() - begun)
+    # Two messages lie before the hole, half a second each: where the earliest of the others, by its own length, says that they begin.
+    after = min(sent[index] - sent[0] - (index - 2) / 2 for index in range(2, 8))
+    found = ([start - starts[0] for start in starts], after * 1_000)
+    return Outcome(found, time.monotonic() - begun)
 
 
 async def _stall_and_burst(place: Place) -> Outcome:
@@ -179,12 +187,15 @@ async def _stall_and_burst(place: Place) -> Outcome:
 
 
 async def _refreshed(place: Place) -> Outcome:
-    """An ack that comes though nothing was sent, for `stored` is looked at again: the ack; since the one before it."""
+    """A session is stored while nothing is sent, and an ack says so: the ack; since the one before it."""
     async with place.listen.connect(conversation_id="refreshed") as client:
-        await client.ready()
+        session = (await client.ready())["session"]
         await client.send(place.pcm)
-        await client.acked(len(place.pcm))  # the line rests
         begun = time.monotonic()
+        await client.acked(len(place.pcm))  # the line rests
+        async with place.listen.bus() as bus:  # what a pusher would do, done to Redis
+            key = bus.keys.conv(Conversation("alice", "refreshed"))
+            await bus.command("HSET", key, "settled", f"{session}-{len(place.pcm)}")
         return Outcome(await client.hear("ack"), time.monotonic() - begun)
 
 
