@@ -18,7 +18,7 @@ OPENS_AFTER: Final = 4
 """Failures in a row, over all conversations."""
 PAUSES_AFTER: Final = 2
 """Of failures that only an operator can mend: one may be about a single object, where rights hang on names."""
-ROW_MS: Final = 60_000
+ROW_MS: Final = 600_000
 """Failures that lie farther apart are no row: a bucket that is asked seldom may fail now and then."""
 PROBE_EVERY_MS: Final = 1_500
 PAUSED_PROBE_EVERY_MS: Final = 10_000
