@@ -186,3 +186,11 @@ async def test_ids_are_made_where_none_is_given(service):
     async with service.connect() as client:
         cid = (await client.hear("ready"))["conversation_id"]
         assert cid[14] == "7"
+
+
+async def test_a_query_that_is_too_much_is_refused_as_everybody_can_see(service):
+    status, problem, _ = await refusal(service, "&".join(f"a{number}=1" for number in range(101)))
+    assert (status, problem["code"]) == (400, "bad_parameter")
+    async with service.connect("ticket=" + "t" * 9_000, bearer="") as browser:
+        assert await browser.closed() == 4400
+        assert browser.codes == ["bad_parameter"]

@@ -72,11 +72,14 @@ def test_a_body_in_chunks_is_not_read():
     assert refused.value.status == 411
 
 
-def test_a_target_has_so_many_bytes():
-    assert isinstance(read_head(head(target="/v4/listen?x=" + "y" * 8_000)), Handshake)
-    with pytest.raises(BadHandshakeError) as refused:
-        read_head(head(target="/v4/listen?x=" + "y" * 9_000))
-    assert refused.value.status == 414
+def test_a_query_that_is_too_long_is_not_looked_at_but_for_a_ticket():
+    wanted = read_head(head(target="/v4/listen?ticket=" + "y" * 8_000))
+    assert isinstance(wanted, Handshake)
+    assert (wanted.crowded, wanted.offers_ticket, len(wanted.query["ticket"])) == (False, True, 8_000)
+    for word, offers in (("ticket=", True), ("x=", False)):
+        wanted = read_head(head(target="/v4/listen?" + word + "y" * 9_000))
+        assert isinstance(wanted, Handshake)
+        assert (wanted.crowded, wanted.offers_ticket, wanted.query) == (True, offers, {})
 
 
 def test_a_query_with_too_many_parameters_is_not_looked_at():

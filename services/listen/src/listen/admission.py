@@ -17,7 +17,7 @@ from listen.allowance import REDIS_S, Allowance, admit_user
 from listen.comeback import REDIS_AWAY_S, retry_after_s
 from listen.errors import NotOursError, RefusedError
 from listen.failed_auth import FailedAuth
-from listen.handshake import PARAMETERS_LIMIT, Handshake
+from listen.handshake import PARAMETERS_LIMIT, QUERY_BYTES_LIMIT, Handshake
 from listen.messages import AWAY
 from listen.opening import Opening, read_opening
 from listen.recording import Dialect
@@ -27,6 +27,8 @@ from servicekit.errors import AuthError
 
 V1: Final = "tapedeck.v1"
 BEARER_PREFIX: Final = "tapedeck.bearer."
+
+TOO_MUCH: Final = f"a query has at most {PARAMETERS_LIMIT} parameters and {QUERY_BYTES_LIMIT} bytes"
 
 FirstToken = Callable[[], Awaitable[str]]
 
@@ -76,7 +78,7 @@ class Admission:
             RefusedError: with what to answer.
         """
         if handshake.crowded:
-            raise RefusedError(400, "bad_parameter", f"a query has at most {PARAMETERS_LIMIT} parameters")
+            raise RefusedError(400, "bad_parameter", TOO_MUCH)
         claims = await self._proved(handshake, first_token)
         offered = dialect(handshake)
         opening = read_opening(handshake.query, offered)
@@ -155,9 +157,7 @@ def dialect(handshake: Handshake) -> Dialect:
 
 def sees_only_sockets(handshake: Handshake) -> bool:
     """Whether the client is a browser, which gets no HTTP answer to see: it is accepted first, and then told."""
-    return (
-        "origin" in handshake.headers or "ticket" in handshake.query or _offered_token(handshake) is not None
-    )
+    return "origin" in handshake.headers or handshake.offers_ticket or _offered_token(handshake) is not None
 
 
 def _offered_token(handshake: Handshake) -> str | None:

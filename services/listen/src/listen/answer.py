@@ -12,7 +12,7 @@ from servicekit.problem import MEDIA_TYPE, REQUEST_ID_HEADER, problem_body, requ
 
 HTTP_2_REFUSED: Final = bytes.fromhex("000000040000000000 000008070000000000000000000000000d")
 """Empty settings, and a GOAWAY that says HTTP_1_1_REQUIRED (RFC 9113 §6.5, §6.8, §7)."""
-_CODES: Final = {404: "not_found", 408: "too_slow", 414: "too_big", 431: "too_big"}
+_CODES: Final = {404: "not_found", 408: "too_slow", 431: "too_big"}
 
 
 def refusal(

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from http import HTTPStatus
 from itertools import takewhile
 from typing import Any, Final
 
@@ -29,8 +30,6 @@ HEAD_S: Final = 10.0
 """How long a client may take to send its head."""
 REST_BYTES_LIMIT: Final = 16 * 1024
 """What may come after the head before it is answered; then the connection is not read until it is."""
-TOO_BIG: Final = (414, 431)
-"""What is answered to a head that is one, but too large."""
 CROWDED: Final = "too many clients are connecting at this moment"
 
 Admit = Callable[["Door", Handshake], Coroutine[Any, Any, None]]
@@ -158,7 +157,9 @@ class Door(asyncio.Protocol):
         try:
             wanted = read_head(head)
         except BadHandshakeError as error:
-            reason = "too_big" if error.status in TOO_BIG else "bad_request"
+            reason = (
+                "too_big" if error.status == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE else "bad_request"
+            )
             self.turn_away(reason, error.status, error.message, error.headers)
             return
         if isinstance(wanted, Http2Preface):

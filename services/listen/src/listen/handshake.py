@@ -21,8 +21,8 @@ HEAD_BYTES_LIMIT: Final = 32 * 1024
 """Request line and headers: a token may have 8 KiB of them."""
 HEAD_LINES_LIMIT: Final = 100
 """The same, in lines: what a head costs goes with them."""
-TARGET_BYTES_LIMIT: Final = 8 * 1024
-"""What a server should understand at least (RFC 9112 §3)."""
+QUERY_BYTES_LIMIT: Final = 8 * 1024
+"""About what a server should understand at least (RFC 9112 §3)."""
 PARAMETERS_LIMIT: Final = 100
 """Of the query. The page has eight."""
 ITEMS_LIMIT: Final = 64
@@ -59,8 +59,13 @@ class Handshake:
 
     @property
     def crowded(self) -> bool:
-        """Whether its query has more parameters than are looked at."""
-        return self.query_string.count("&") >= PARAMETERS_LIMIT
+        """Whether its query is longer, or has more parameters, than is looked at."""
+        return len(self.query_string) > QUERY_BYTES_LIMIT or self.query_string.count("&") >= PARAMETERS_LIMIT
+
+    @property
+    def offers_ticket(self) -> bool:
+        """Whether its query has a ticket; of one that is `crowded` it is enough that it seems so."""
+        return "ticket=" in self.query_string if self.crowded else "ticket" in self.query
 
     @cached_property
     def query(self) -> dict[str, str]:
@@ -91,14 +96,12 @@ def read_head(head: bytes) -> Handshake | HttpHead | Http2Preface:
     """What a whole head asks for.
 
     Raises:
-        BadHandshakeError: no HTTP (400, 501), a request for a WebSocket that is none (400, 426), or one that is too large (411, 414, 431).
+        BadHandshakeError: no HTTP (400, 501), a request for a WebSocket that is none (400, 426), or one that is too large (411, 431).
     """
     if head == HTTP2_PREFACE:
         return Http2Preface()
     if head.count(b"\n") > HEAD_LINES_LIMIT:
         raise BadHandshakeError(431, f"a request's head has at most {HEAD_LINES_LIMIT} lines")
-    if head.find(b"\n") > TARGET_BYTES_LIMIT:
-        raise BadHandshakeError(414, f"a request's target has at most {TARGET_BYTES_LIMIT} bytes")
     if _NEVER.search(head):
         raise BadHandshakeError(400, "no HTTP request: a control character")
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_LIMIT)

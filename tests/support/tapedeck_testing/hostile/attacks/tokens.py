@@ -185,7 +185,12 @@ def _ways() -> list[Attack]:
         way("a bad bearer subprotocol", CLOSED, ((b"Sec-WebSocket-Protocol", offered + bad.encode()),)),
         way("an empty bearer subprotocol", (*CLOSED, *REFUSED), ((b"Sec-WebSocket-Protocol", offered),)),
         way("an unknown ticket", CLOSED, (V1,), b"/v4/listen?ticket=abc"),
-        way("a ticket of 20 KB", CLOSED, (V1,), b"/v4/listen?ticket=" + b"a" * 20_000),
+        way(
+            "a ticket of 20 KB",
+            ("close 4400 bad_parameter", *CLOSED),
+            (V1,),
+            b"/v4/listen?ticket=" + b"a" * 20_000,
+        ),
         way("a ticket with a NUL", CLOSED, (V1,), b"/v4/listen?ticket=%00*%0d%0a"),
         way("a foreign origin", ("HTTP 403",), ((b"Origin", b"https://evil.example"), V1)),
         way("origin null", ("HTTP 403",), ((b"Origin", b"null"), V1)),
