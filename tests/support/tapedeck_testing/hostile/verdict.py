@@ -20,6 +20,9 @@ AT_ONCE: Final = 50
 LET_GO_S: Final = 25.0
 LOOKS: Final = 3
 STEP_S: Final = 0.05
+DISTURBED_S: Final = 1.0
+DISTURBED_TIMES: Final = 20
+"""Neighbours whose middle ack comes so much later than this many times the usual are disturbed: an event loop that stood still, not a busy machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class Bench:
         checks = (
             (missing, f"{missing} neighbours miss acks"),
             (closed, f"neighbours were closed: {closed}"),
+            (_disturbed(self._quiet, loud), f"neighbours' acks came {loud.middle_s} s late"),
             (peak > allowed, f"{peak // MIB} MiB at its peak, not {allowed // MIB}"),
             (kept > may_keep, f"{kept // MIB} MiB kept"),
             *((number, f"{number} {what} left") for what, number in left.items()),
@@ -121,6 +125,10 @@ class Bench:
             quiet=self._quiet,
             loud=loud,
         )
+
+
+def _disturbed(quiet: Window, loud: Window) -> bool:
+    return (loud.middle_s or 0.0) > DISTURBED_S + DISTURBED_TIMES * (quiet.middle_s or 0.0)
 
 
 async def _run(attack: Attack, server: Server, turns: asyncio.Semaphore) -> str:
