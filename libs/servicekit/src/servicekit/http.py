@@ -13,6 +13,7 @@ from socket import socket
 from typing import TYPE_CHECKING, Any, Final
 
 from servicekit.bind import BACKLOG
+from servicekit.header_lines import read_in_linear_time
 from servicekit.stop import Stop
 from servicekit.unread import UnreadBodies
 
@@ -45,6 +46,7 @@ async def serve(
     from hypercorn.asyncio import serve as hypercorn_serve  # noqa: PLC0415 - 0.1 s, which a wrong setting need not wait for
     from hypercorn.config import Config  # noqa: PLC0415 - as above
 
+    read_in_linear_time()
     bound.listen(BACKLOG)
     config = Config()
     config.bind = [f"fd://{bound.detach()}"]
