@@ -165,9 +165,10 @@ class Recorder:
             self.done = code in FATAL
 
     def _meant(self) -> Story:
-        """The story that an error is about: the next one, while it changes to that."""
+        """The story that an error is about: the next one, while it changes to that, unless this one is what was deleted."""
         following = self._following()
-        return self.stories[following] if self._asked == "switch" and following is not None else self.story
+        changes = self._asked == "switch" and following is not None and not self.story.deleted
+        return self.stories[following] if changes and following is not None else self.story
 
     def _following(self) -> int | None:
         """The next story that can be told."""
