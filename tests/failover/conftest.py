@@ -1,6 +1,7 @@
 """Real sentinels and real clusters with replicas, to be failed over."""
 
 import asyncio
+import os
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,6 +11,15 @@ from tapedeck_testing.cluster_group import ClusterGroup
 from tapedeck_testing.redis_binary import any_server
 from tapedeck_testing.sentinel_group import SentinelGroup
 from tapedeck_testing.witness import Witness
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The long ones are chosen, not skipped: TAPEDECK_TEST_FAILOVER_LONG=1."""
+    if os.environ.get("TAPEDECK_TEST_FAILOVER_LONG"):
+        return
+    left_out = [item for item in items if "failover" in item.path.parts and item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in set(left_out)]
 
 
 @pytest.fixture

@@ -36,9 +36,7 @@ async def test_with_wait_a_sentinels_failover_loses_nothing(sentinels, witnesses
     await all_there(sentinels.url, recording)
 
 
-@pytest.mark.skipif(
-    not os.environ.get("TAPEDECK_TEST_FAILOVER_LONG"), reason="TAPEDECK_TEST_FAILOVER_LONG is not set"
-)
+@pytest.mark.long
 async def test_a_master_that_hangs_and_wakes_after_its_failover_is_not_believed(sentinels, witnesses):
     """For seconds there are two masters, and the former one answers what it was asked before."""
     async with witnesses(sentinels.url, 8, wait_replicas=1) as recording:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 
 import httpx
 import pytest
@@ -18,9 +17,7 @@ from tapedeck_testing.redis_binary import any_server
 from tapedeck_testing.redis_process import RedisProcess
 
 pytestmark = [
-    pytest.mark.skipif(
-        not os.environ.get("TAPEDECK_TEST_FAILOVER_LONG"), reason="TAPEDECK_TEST_FAILOVER_LONG is not set"
-    ),
+    pytest.mark.long,
     pytest.mark.timeout(300),
 ]
 UID = "u"

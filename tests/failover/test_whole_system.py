@@ -5,7 +5,6 @@ A minute each: run with TAPEDECK_TEST_FAILOVER_LONG=1.
 
 import asyncio
 import contextlib
-import os
 from itertools import pairwise
 
 import httpx
@@ -20,9 +19,7 @@ from tapedeck_testing.protocol_client import ProtocolClient
 from tapedeck_testing.recordings import in_messages, noisy_pcm, opus_packets
 
 pytestmark = [
-    pytest.mark.skipif(
-        not os.environ.get("TAPEDECK_TEST_FAILOVER_LONG"), reason="TAPEDECK_TEST_FAILOVER_LONG is not set"
-    ),
+    pytest.mark.long,
     pytest.mark.timeout(300),
 ]
 UID = "u"
