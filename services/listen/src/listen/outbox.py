@@ -37,6 +37,7 @@ class Outbox:
         self._again = 0
         """How many of the waiting chunks were acked before."""
         self._acked = newest.offset
+        self._began = newest.offset
 
     @property
     def acked(self) -> int:
@@ -102,8 +103,8 @@ class Outbox:
     def misplaced(self, newest: EntryId | None, *, gaps: bool = True) -> bool:
         """Redis stands at another id than the one before the next chunk. Whether it is known how to go on.
 
-        Below what was acked: Redis lost writes, and the tail is written again. Anything else is a doubt. `gaps`: what was lost and is no
-        longer here may be left out; else that is a doubt too, for the client may still have it.
+        Below what was acked: Redis lost writes, and the tail is written again; what is no longer here is left out. Anything else is a doubt.
+        `gaps`: so is what another socket wrote, and never was here; else that is a doubt too, for the client may still have it.
         """
         if newest is None or newest.epoch != self.newest.epoch or newest.offset >= self.newest.offset:
             return False
@@ -111,10 +112,10 @@ class Outbox:
         if again and again[0].chunk.first_offset < newest.offset:
             return False  # in the middle of a chunk of ours: not written by this socket
         resumes_at = again[0].chunk.first_offset if again else self.newest.offset
-        lost_bytes = max(0, resumes_at - max(newest.offset, self.stored))
-        if lost_bytes and not gaps:
+        lost_from = max(newest.offset, self.stored)
+        if not gaps and lost_from < min(resumes_at, self._began):
             return False
-        self.lost_bytes += lost_bytes
+        self.lost_bytes += max(0, resumes_at - lost_from)
         self.newest = newest
         self._waiting.extendleft(reversed(again))
         self._again += len(again)

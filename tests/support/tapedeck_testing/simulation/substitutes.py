@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import random
 import secrets
+import threading
 import time
 import uuid
 import zlib
 from contextlib import contextmanager
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import audiobus.bus
+import audiobus.connection
 import listen.backend
 import pusher.batch_builder
 import pusher.buckets
@@ -54,6 +55,16 @@ class WallClock:
         return self._time_ns() // 1_000_000
 
 
+def _here(simulated: Callable[..., Any], real: Callable[..., Any]) -> Callable[..., Any]:
+    """The one for this thread, the other for all others: what they do meanwhile is real."""
+    world = threading.get_ident()
+
+    def either(*args: Any, **options: Any) -> Any:
+        return (simulated if threading.get_ident() == world else real)(*args, **options)
+
+    return either
+
+
 @contextmanager
 def surroundings(loop: VirtualLoop, seed: int) -> Iterator[None]:
     """Clocks and chance of a world, for as long as it runs."""
@@ -68,14 +79,14 @@ def surroundings(loop: VirtualLoop, seed: int) -> Iterator[None]:
         return random.randbytes(count).hex()
 
     changes = [
-        (time, "time", lambda: time_ns() / 1e9),
-        (time, "time_ns", time_ns),
-        (time, "monotonic", loop.time),
-        (time, "perf_counter", loop.time),
-        (time, "monotonic_ns", lambda: int(loop.time() * 1e9)),
+        (time, "time", _here(lambda: time_ns() / 1e9, time.time)),
+        (time, "time_ns", _here(time_ns, time.time_ns)),
+        (time, "monotonic", _here(loop.time, time.monotonic)),
+        (time, "perf_counter", _here(loop.time, time.perf_counter)),
+        (time, "monotonic_ns", _here(lambda: int(loop.time() * 1e9), time.monotonic_ns)),
         (listen.backend, "_clock", WallClock(time_ns)),
-        (audiobus.bus, "open_client", _no_client),
-        (uuid, "uuid4", lambda: uuid.UUID(int=random.getrandbits(128), version=4)),
+        (audiobus.bus, "open_client", _here(_no_client, audiobus.connection.open_client)),
+        (uuid, "uuid4", _here(lambda: uuid.UUID(int=random.getrandbits(128), version=4), uuid.uuid4)),
         (pusher.buckets, "AWAY_MS", 4_000),
         (pusher.buckets, "SPREAD_MS", 500),
         (pusher.sweeper, "UNTIL_MS", UNTIL_MS),
@@ -83,10 +94,8 @@ def surroundings(loop: VirtualLoop, seed: int) -> Iterator[None]:
         (pusher.sweeper, "AGAIN_MS", 8_000),
         (pusher.mover, "AGAIN_S", 4.0),
         (pusher.mover, "IDLE_S", 20.0),
-        (secrets, "token_bytes", token_bytes),
-        (secrets, "token_hex", token_hex),
-        # A steady clock is one of a process, and here are several.
-        (listen.backend, "_clock", SimpleNamespace(now_ms=lambda: time_ns() // 1_000_000)),
+        (secrets, "token_bytes", _here(token_bytes, secrets.token_bytes)),
+        (secrets, "token_hex", _here(token_hex, secrets.token_hex)),
         (pusher.cutter, "unrest", _unrest),
         (pusher.batch_builder, "preroll_for", _preroll_for),
     ]
