@@ -58,6 +58,14 @@ async def test_who_has_ended_the_session_keeps_nobody_away(recorder, another, bu
     assert (await another().open(now_ms=now_ms + 900, arrived_ms=now_ms + 100)).epoch > opened.epoch
 
 
+async def test_nobody_came_after_now(recorder, another, bus, conversation):
+    """The clock of Redis was set back, or it is another server's now."""
+    ahead_ms = await bus.clock.ms(conversation) + 300_000
+    await recorder.open(now_ms=ahead_ms, arrived_ms=ahead_ms)
+    now_ms = await bus.clock.ms(conversation)
+    assert (await another().open(now_ms=now_ms, arrived_ms=now_ms)).epoch > ahead_ms
+
+
 async def test_a_socket_opens_its_own_session_again_before_who_came_earlier_and_no_one_else(
     recorder, another, now_ms
 ):

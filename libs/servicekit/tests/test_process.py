@@ -85,6 +85,16 @@ async def test_it_serves_until_it_is_asked_to_end(program, number):
         assert await process.stderr.read() == b""
 
 
+async def test_that_a_terminal_is_gone_may_be_told_by_several(program):
+    """A shell, the kernel, and whoever supervises it with SIGTERM."""
+    async with program("await stop.wait(); await asyncio.sleep(2)") as process:
+        await line(process, "serving")
+        for number in (signal.SIGHUP, signal.SIGHUP, signal.SIGTERM):
+            process.send_signal(number)
+        assert await line(process, "ended")
+        assert await process.wait() == 0
+
+
 async def test_a_second_signal_ends_it_at_once(program):
     async with program("await asyncio.Event().wait()") as process:
         await line(process, "serving")

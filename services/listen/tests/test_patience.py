@@ -1,4 +1,4 @@
-from listen.patience import Patience
+from listen.patience import WITHOUT_PROGRESS_MS, Patience
 
 
 def test_pauses_grow_to_a_second(now_ms):
@@ -24,3 +24,13 @@ def test_thirty_seconds_count_from_the_first_try_without_an_answer(now_ms):
     patience.worked()
     assert not patience.exhausted(now_ms + 30_000)
     assert patience.may_try(now_ms)
+
+
+def test_a_clock_that_is_set_back_puts_nothing_off():
+    patience = Patience()
+    patience.trying(10_000_000)
+    patience.failed(10_000_000)
+    assert patience.may_try(6_400_000)
+    patience.failed(6_400_000)
+    assert not patience.exhausted(6_400_000 + WITHOUT_PROGRESS_MS - 1)
+    assert patience.exhausted(6_400_000 + WITHOUT_PROGRESS_MS)

@@ -27,6 +27,15 @@ def test_places_are_counted_and_given_back():
         assert len(places) == 1
 
 
+def test_who_stood_apart_finds_no_room_where_others_came_meanwhile():
+    places = Places(Limits(sockets=2))
+    with places.place(""):
+        with places.apart(), places.place(""), places.place_of("a"), places.place(""), places.place_of("b"):
+            assert refusal(places.place_of("c")) == (503, "sockets")
+        with places.place_of("c"):
+            assert places.admitted == 1
+
+
 def test_who_replaces_a_socket_is_let_in_where_all_are_taken_but_for_no_more_than_there_are():
     places = Places(Limits(of_user=2))
     with ExitStack() as stack:

@@ -77,3 +77,8 @@ async def test_sessions_that_are_resumed_do_not_count(make_service, packets):
                 await service.until_empty()
         async with service.connect("conversation_id=another") as client:
             await client.hear("ready")
+        with pytest.raises(InvalidStatus):  # that was the last
+            async with service.connect("conversation_id=one-too-many"):
+                pass
+        async with service.connect(f"codec=opus&conversation_id=kept{resume}") as client:
+            assert (await client.hear("ready"))["session"] == session

@@ -90,11 +90,15 @@ async def _supervised(body: Callable[[Stop], Awaitable[None]], drain_s: float) -
     stop = Stop(drain_s)
     loop = asyncio.get_running_loop()
 
+    asked: list[signal.Signals] = []
+
     def on_signal(number: signal.Signals) -> None:
-        if stop.is_set():
-            if number == signal.SIGHUP:
-                return  # a shell and the kernel both tell that a terminal is gone
+        if number != signal.SIGHUP:
+            asked.append(number)
+        if len(asked) > 1:
             os._exit(128 + number)
+        if stop.is_set():
+            return  # that a terminal is gone is told by several, and says nothing of haste
         log.info("asked to end", extra={"signal": number.name, "drain_s": drain_s})
         stop.set()
         _end_overtime(drain_s + OVERTIME_S)

@@ -17,7 +17,7 @@ _clock = SteadyClock()
 
 
 def now_ms() -> int:
-    """Unix time, which never stands still and never goes back."""
+    """Unix time, which never stands still."""
     return _clock.now_ms()
 
 

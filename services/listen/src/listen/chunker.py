@@ -175,7 +175,9 @@ class Chunker:
     def tick(self, now_ms: int) -> None:
         """Closes the open chunk if it has waited long enough. Before the first audio there is no time to give it."""
         due = self.due_at_ms
-        if due is not None and now_ms >= due:
+        if (
+            due is not None and not due - self._chunk_ms <= now_ms < due
+        ):  # a clock that was set back puts nothing off
             self.close(now_ms)
 
     def close(self, now_ms: int, *, trim: int = 0) -> None:

@@ -21,7 +21,7 @@ SESSIONS_S: Final = (3, 10)
 """A user has begun too many sessions."""
 ELSEWHERE_S: Final = (1, 3)
 """This process is about to end: another one takes them."""
-AT_ONCE_S: Final = (0, 1)
+SOON_S: Final = (1, 4)
 """Nothing is amiss: only this socket cannot go on."""
 GOING_AWAY_MS: Final = (500, 5_000)
 

@@ -77,7 +77,9 @@ class Connection:
         self._unweighed = 0
         """Bytes that came since the budget heard of this socket."""
         self._rests_until_ms = 0
-        """A calm session need not be told the time before."""
+        """A calm session need not be told the time before,"""
+        self._rested_ms = 0
+        """and from then on, should the clock be set back."""
         self._several: list[bytes] = []
         """Messages that the session does not have yet: for no longer than from one tick to the next."""
         self._several_since_ms = 0
@@ -97,8 +99,9 @@ class Connection:
 
     def pulse(self, at_ms: int) -> None:
         """Time has passed. Ten times a second: a session that is calm looks at it only now and then."""
-        if at_ms >= self._rests_until_ms or not self._session.calm:
+        if not self._rested_ms <= at_ms < self._rests_until_ms or not self._session.calm:
             self.tick(at_ms)
+            self._rested_ms = at_ms
             self._rests_until_ms = self._session.load.calm_until_ms(at_ms)
 
     def tick(self, at_ms: int) -> None:

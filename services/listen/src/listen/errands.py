@@ -141,7 +141,7 @@ class Errands:
         if self._socket.over:
             return
         try:
-            if not action.own:
+            if action.resume is None:
                 self._backend.session_rate.check(self._terms.uid, time.monotonic())
             arrived_ms = await self._arrival(conversation, action.arrived_ms)
             answer = await self._backend.bus.open(

@@ -34,10 +34,14 @@ class Patience:
         """Redis did not answer: not again before the pause is over."""
         self.pause_ms = min(LONGEST_PAUSE_MS, max(FIRST_PAUSE_MS, 2 * self.pause_ms))
         self.again_at_ms = now_ms + self.pause_ms
+        if self.since_ms is not None:
+            self.since_ms = min(self.since_ms, now_ms)
 
     def may_try(self, now_ms: int) -> bool:
         """Whether the pause is over."""
-        return now_ms >= self.again_at_ms
+        return (
+            not self.again_at_ms - self.pause_ms <= now_ms < self.again_at_ms
+        )  # a clock that was set back puts nothing off
 
     def exhausted(self, now_ms: int) -> bool:
         """Whether it is time to send the client elsewhere."""

@@ -60,13 +60,7 @@ class Places:
         """
         limits = self._limits
         if self._count - self._apart >= limits.sockets:
-            raise RefusedError(
-                503,
-                "unavailable",
-                "this server has no room for more sockets",
-                retry_after_s=retry_after_s(FULL_S),
-                reason="sockets",
-            )
+            raise _full()
         if self.handshakes >= limits.handshakes:
             raise RefusedError(
                 503,
@@ -116,7 +110,7 @@ class Places:
         many as the limit.
 
         Raises:
-            RefusedError: 429, the user has too many sockets.
+            RefusedError: 429, the user has too many sockets; 503, this process is full by now (who stood apart comes in here).
         """
         limit = self._limits.of_user
         if self._of_user[uid] >= (2 * limit if replaces else limit):
@@ -127,6 +121,8 @@ class Places:
                 retry_after_s=retry_after_s(FULL_S),
                 reason="sockets_of_user",
             )
+        if self._admitted >= self._limits.sockets:
+            raise _full()
         self._of_user[uid] += 1
         self._admitted += 1
         try:
@@ -134,6 +130,16 @@ class Places:
         finally:
             self._admitted -= 1
             _give_back(self._of_user, uid)
+
+
+def _full() -> RefusedError:
+    return RefusedError(
+        503,
+        "unavailable",
+        "this server has no room for more sockets",
+        retry_after_s=retry_after_s(FULL_S),
+        reason="sockets",
+    )
 
 
 def _give_back(counter: Counter[str], key: str) -> None:

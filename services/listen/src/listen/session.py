@@ -10,7 +10,7 @@ from audiobus import Appended, Misplaced, Opened, Replaced, Standing, UserState
 from listen import close_codes, messages
 from listen.account import Account
 from listen.actions import Action, AskReason, Close, Encode, Open
-from listen.comeback import AT_ONCE_S, REDIS_AWAY_S, retry_after_ms
+from listen.comeback import REDIS_AWAY_S, SOON_S, retry_after_ms
 from listen.early_messages import EarlyMessages
 from listen.encoding_job import Encoded
 from listen.errors import BadAudioError, WrongRateError
@@ -224,7 +224,7 @@ class Session:
         if self._safe is not None:
             return self.refused("replaced", close_codes.REPLACED, messages.REPLACED)
         # Whoever is alive comes again, and is the newest then; for a client that gave up there is nobody to tell.
-        return self._try_later("another socket has come meanwhile", AT_ONCE_S)
+        return self._try_later("another socket has come meanwhile", SOON_S)
 
     def refused(
         self, code: messages.ErrorCode, close_code: int, message: str, again_ms: int | None = None
@@ -377,7 +377,7 @@ class Session:
             safe.outbox.lost_bytes = 0
             self._out.count("lost_samples", self._opened_parts()[0].about_samples(lost))
         if course == "back":
-            return self._try_later("the buffer has changed under this socket: resume", AT_ONCE_S)
+            return self._try_later("the buffer has changed under this socket: resume", SOON_S)
         return self._advance(now_ms)
 
     def _try_later(self, message: str, span_s: tuple[int, int]) -> list[Action]:

@@ -16,6 +16,8 @@ local over = h[3] and h[1] and h[3] == string.match(h[1], '^(%d+)')
 if h[9] and h[9] ~= owner and not over then
   local arrived, own = tonumber(ARGV[8]), ARGV[5] == '1'
   local came = tonumber(h[10] or (own and ARGV[8] or '0'))
+  -- Nobody came after now: it was another server's clock, or this one's before it was set.
+  if came > tonumber(redis.call('TIME')[1]) * 1000 + 2000 then came = 0 end
   if came > arrived or own and came == arrived then return {'stale', h[9]} end
 end
 
