@@ -34,15 +34,15 @@ def record(address, handshake, source):
                     kind, size = take(line, 2)
                     data = take(line, struct.unpack(">H", take(line, 2))[0] if size == 126 else size)
                     code = struct.unpack(">H", data[:2] or b"\x03\xee")[0] if kind == 0x88 else code  # close
-                    if kind == 0x89:  # ping
-                        send(line, 10, data)
+                    _ = kind == 0x89 and send(line, 10, data)  # a ping is answered
                     said = json.loads(data) if kind == 0x81 else {}
                     safe = max(said.get(key, 0) for key in ("offset", "resume_offset", "previous_offset"))
                     while kept and base < safe:  # what is safe need not be kept
-                        safe_ms, packet = kept.pop(0)
-                        base, sent, pause_ms = base + len(packet), sent - 1, 1000
+                        base, sent, pause_ms, safe_ms = base + len(kept[0][1]), sent - 1, 1000, kept.pop(0)[0]
                     if "session" in said:  # ready: go on from there; in a new session that is 0
-                        session, base, sent, last_ms = said["session"], said["resume_offset"], 0, safe_ms
+                        lost = said["session"] == session and said["resume_offset"] < base  # and not kept
+                        session, code = ("", 1013) if lost else (said["session"], code)
+                        base, sent, last_ms = said["resume_offset"], 0, safe_ms
                     pause_ms = said.get("reconnect_after_ms") or said.get("retry_after_ms") or pause_ms
                 elif sends and sent == len(kept):
                     send(line, 1, b'{"type":"close"}')
