@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 import h11
 
 from listen.errors import BadHandshakeError
+from servicekit.header_lines import read_in_linear_time
 
 HEAD_BYTES_LIMIT: Final = 32 * 1024
 """Request line and headers: a token may have 8 KiB of them."""
@@ -33,9 +34,11 @@ KEY_BYTES: Final = 16
 
 _UPGRADE: Final = re.compile(rb"^upgrade[ \t]*:[^\n]*\n", re.IGNORECASE | re.MULTILINE)
 _NEVER: Final = re.compile(rb"[\x00\x0b\x0c\x7f]|\r(?!\n)")
-"""What no line of a head holds. h11 says so too, but tries for seconds where many spaces stand before it."""
+"""What no line of a head holds (RFC 9110 section 5.5)."""
 _END: Final = re.compile(rb"\n\r?\n")
 """As h11 reads it: a line may end without its CR."""
+
+read_in_linear_time()  # here, and what stands behind a chunked body on the HTTP side
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def read_head(head: bytes) -> Handshake | HttpHead | Http2Preface:
     """What a whole head asks for.
 
     Raises:
-        BadHandshakeError: no HTTP (400, 501), a request for a WebSocket that is none (400, 426), or one that is too large (411, 431).
+        BadHandshakeError: no HTTP (400, 501), a request for a WebSocket that is none (400, 426), or one that is too large (431).
     """
     if head == HTTP2_PREFACE:
         return Http2Preface()
@@ -114,9 +117,6 @@ def read_head(head: bytes) -> Handshake | HttpHead | Http2Preface:
         raise BadHandshakeError(400, "no HTTP request")
     headers = _joined(request.headers)
     if request.method != b"GET" or "websocket" not in _tokens(headers.get("upgrade", "")):
-        if "transfer-encoding" in headers:
-            # Behind the chunks come lines that h11 reads as headers: seconds, see above. Nothing here wants a body.
-            raise BadHandshakeError(411, "a body must say its length")
         return HttpHead(_UPGRADE.sub(b"", head))
     key = _checked_key(request, headers)
     try:
