@@ -23,7 +23,6 @@ from tapedeck_testing.simulation.disturbance import disturb, fail_over
 from tapedeck_testing.simulation.history import Books, by_conversation, opened, readable, wrong
 from tapedeck_testing.simulation.line import Line
 from tapedeck_testing.simulation.recorder import Recorder, Story
-from tapedeck_testing.simulation.server import LATEST_S as REQUEST_LATEST_S
 from tapedeck_testing.simulation.server import Server
 from tapedeck_testing.simulation.services import KEYS, Batches, Listener, Pusher, make_bus, make_recordings
 from tapedeck_testing.simulation.substitutes import EPOCH_MS, UNTIL_MS, surroundings, unix_ms
@@ -211,10 +210,6 @@ class World:
             await asyncio.sleep((UNTIL_MS + 20_000) / 1000)
         if not await self._by(REST_S, self._rests):
             self.problems.append("audio waits for ever")
-        # What was sent to Redis before may still be executed, and then there is something to do once more.
-        await asyncio.sleep(REQUEST_LATEST_S)
-        if not await self._by(REST_S, self._rests):
-            self.problems.append("audio waits for ever, after a late request")
         await self._end_all(living)
         return await self._judge()
 
