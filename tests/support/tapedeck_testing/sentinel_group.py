@@ -1,5 +1,6 @@
 """A master, its replicas and the sentinels that watch them: real processes on loopback."""
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -138,13 +139,21 @@ def role(server: RedisProcess, password: str = "") -> str:
 
 
 def in_step(replica: RedisProcess, password: str = "") -> bool:
-    """Whether the replica has its master's data and follows."""
+    """Whether the replica has its master's data and follows, and the master has heard so: only then it counts for `WAIT`."""
     try:
         with _client(replica.port, password) as client:
             answer = client.execute_command("ROLE")
+            if _text(answer[0]) != "slave" or _text(answer[3]) != "connected":
+                return False
+        with _client(int(answer[2]), password) as client:
+            followers = client.info("replication")
     except redis.RedisError:
         return False
-    return _text(answer[0]) == "slave" and _text(answer[3]) == "connected"
+    return any(
+        follower["port"] == replica.port and follower["state"] == "online"
+        for name, follower in followers.items()
+        if re.fullmatch(r"slave\d+", name)
+    )
 
 
 def _client(port: int, password: str) -> "redis.Redis":
