@@ -12,7 +12,6 @@ from audiobus.keys import GROUP
 from tapedeck_testing.simulation.chance import LOSSY
 from tapedeck_testing.simulation.deleter import delete
 from tapedeck_testing.simulation.server import REPLICA_S
-from tapedeck_testing.simulation.virtual_loop import PROCESS
 
 if TYPE_CHECKING:
     from tapedeck_testing.simulation.world import World
@@ -59,11 +58,7 @@ def _processes(world: World) -> None:
         if chance.strikes(kind):
             world.harm(chance.dice.choice(services).process, kind)
     if chance.strikes("process: asked to end"):
-        service = chance.dice.choice(services)
-        if service.stop is not None and not service.process.dead and not service.process.paused:
-            context = Context()
-            context.run(PROCESS.set, service.process)
-            world.loop.call_soon(service.stop.set, context=context)
+        world.ask_to_end(chance.dice.choice(services))
 
 
 def _redis(world: World) -> None:

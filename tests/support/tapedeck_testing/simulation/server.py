@@ -23,6 +23,7 @@ from tapedeck_testing.simulation.redis_model import RedisModel
 from tapedeck_testing.simulation.redis_values import Stream
 from tapedeck_testing.simulation.substitutes import unix_ms
 from tapedeck_testing.simulation.virtual_loop import PROCESS, Process, VirtualLoop
+from tapedeck_testing.simulation.watch import Watch
 
 if TYPE_CHECKING:
     from tapedeck_testing.simulation.chance import Chance
@@ -71,10 +72,13 @@ class Server:
         self._harm = harm
         self._mutants = mutants or {}
         self.model = RedisModel(lambda: unix_ms(loop))
+        self.watch = Watch(self.model, chance.note)
         self.replicas = True
         """Whether a replica confirms what `WAIT` asks for."""
         self.away_until = 0.0
         self.full_until = 0.0
+        self.late_until = 0.0
+        """When the last request that is on its way now will have been executed."""
         self.commands = 0
         self._kept: Any = None
         """What is left if the newest writes are lost now."""
@@ -97,6 +101,7 @@ class Server:
         if self._kept is not None:
             self.model.restore(self._kept)
             self._kept = None
+            self.watch.forget()
         self.model.restart()
         for _process, _args, future in self._blocked:
             if not future.done():
@@ -148,6 +153,7 @@ class Server:
             reply = self.model.execute(args)
         except redis_errors.ResponseError as error:
             reply = error
+        self.watch.look(args)
         if self._blocked and self._hints() != self._served:
             self._serve_blocked()
         return reply
@@ -206,19 +212,13 @@ class Server:
         there_s = chance.between(0.0001, 0.003)
         if fate == "redis: slow":
             there_s = chance.between(0.05, TIMEOUT_S - 0.1)
-        outside = Context()
         if fate == "redis: executed late":
-            late_s = chance.between(TIMEOUT_S, LATEST_S)
-            self.loop.call_later(late_s, self._run, commands, None, context=outside)
+            self._later(chance.between(TIMEOUT_S, LATEST_S), self._run, commands, None)
         elif fate != "redis: request lost":
             answer = None if fate == "redis: reply lost" else reply
-            self.loop.call_later(
-                there_s, self._arrive, process, commands, answer, block_s, harm, context=outside
-            )
+            self._later(there_s, self._arrive, process, commands, answer, block_s, harm)
             if fate == "redis: executed twice":
-                self.loop.call_later(
-                    there_s + chance.between(0.001, LATEST_S), self._run, commands, None, context=outside
-                )
+                self._later(there_s + chance.between(0.001, LATEST_S), self._run, commands, None)
         if fate in UNHEARD:
             await self._hear_nothing(fate, there_s, block_s or 0.0)
         answers = await reply
@@ -226,6 +226,11 @@ class Server:
             self._harm(process, harm)
             await asyncio.sleep(0)
         return answers
+
+    def _later(self, after_s: float, work: Callable[..., None], *args: Any) -> None:
+        """Whatever becomes of its sender."""
+        self.late_until = max(self.late_until, self.loop.time() + after_s)
+        self.loop.call_later(after_s, work, *args, context=Context())
 
     async def _nobody_there(self) -> NoReturn:
         if self.chance.dice.random() < 0.5:

@@ -24,7 +24,15 @@ from tapedeck_testing.simulation.history import Books, by_conversation, opened, 
 from tapedeck_testing.simulation.line import Line
 from tapedeck_testing.simulation.recorder import Recorder, Story
 from tapedeck_testing.simulation.server import Server
-from tapedeck_testing.simulation.services import KEYS, Batches, Listener, Pusher, make_bus, make_recordings
+from tapedeck_testing.simulation.services import (
+    DRAIN_S,
+    KEYS,
+    Batches,
+    Listener,
+    Pusher,
+    make_bus,
+    make_recordings,
+)
 from tapedeck_testing.simulation.substitutes import EPOCH_MS, UNTIL_MS, surroundings, unix_ms
 from tapedeck_testing.simulation.tape import record
 from tapedeck_testing.simulation.virtual_loop import (
@@ -157,7 +165,7 @@ class World:
         self.pushers: list[Pusher | None] = [None] * dice.choice((1, 2, 2, 3))
         self._born = 0
         self._owners = 0
-        self._calm = False
+        self._calm = self._ending = False
         self.deleting: list[asyncio.Task[None]] = []
         """Deletions under way."""
         self.looks = 0
@@ -196,7 +204,7 @@ class World:
         while self.loop.time() < ending and not self._recorded():
             await asyncio.sleep(1.0)
             disturb(self)
-            self._always()
+            self.server.watch.limits()
         self._heal()
         if not await self._by(DEVICES_S, self._recorded):
             self.problems.append("the devices do not come to an end")
@@ -223,11 +231,23 @@ class World:
         for task in living:
             if not task.cancelled() and (error := task.exception()):
                 raise error
-        for one in (*self.listeners, *self.pushers):
+        await self._stop_pushers()
+        for one in self.listeners:
             if one is not None:
                 self._end(one.process, [])
         # What was on its way to the bucket may still land.
         await asyncio.sleep(LATEST_S + 1.0)
+
+    async def _stop_pushers(self) -> None:
+        """They are asked to: one that is killed may just have written a cut down, over no more than the opening of a session."""
+        self._ending = True
+        pushers = [one for one in self.pushers if one is not None]
+        for pusher in pushers:
+            self.ask_to_end(pusher)
+        if not await self._by(DRAIN_S + 2.0, lambda: all(one.process.dead for one in pushers)):
+            self.problems.append("a pusher does not end when it is asked to")
+            for pusher in pushers:
+                self._end(pusher.process, [])
 
     async def _by(self, within_s: float, there: Any) -> bool:
         deadline = self.loop.time() + within_s
@@ -235,7 +255,7 @@ class World:
             if self.loop.time() > deadline:
                 return False
             await asyncio.sleep(0.5)
-            self._always()
+            self.server.watch.limits()
         return True
 
     # -- processes -----------------------------------------------------------------------------------------------------
@@ -283,7 +303,8 @@ class World:
             self.problems.append(f"{process.name} died of {type(error).__name__}: {error}")
         self.chance.note(f"{process.name} has ended")
         process.dead = True
-        self.loop.call_later(self.chance.between(0.1, 3.0), self._restart, process, context=Context())
+        if not self._ending:
+            self.loop.call_later(self.chance.between(0.1, 3.0), self._restart, process, context=Context())
 
     def _end(self, process: Process, lines: list[Line]) -> None:
         self.loop.kill(process)
@@ -298,6 +319,13 @@ class World:
         for at, pusher in enumerate(self.pushers):
             if pusher is not None and pusher.process is process:
                 self.start_pusher(at)
+
+    def ask_to_end(self, service: Listener | Pusher) -> None:
+        """As SIGTERM does."""
+        if service.stop is not None and not service.process.dead and not service.process.paused:
+            context = Context()
+            context.run(PROCESS.set, service.process)
+            self.loop.call_soon(service.stop.set, context=context)
 
     def harm(self, process: Process, kind: str) -> None:
         """Kills or stops it, for a while."""
@@ -386,12 +414,6 @@ class World:
                 found = readable(acked, spans)
                 self.problems += [f"{story.tape.cid} at {self.loop.time():.3f}: {text}" for text in found]
 
-    def _always(self) -> None:
-        """What holds at every moment."""
-        for key in self.server.model.keys.expires:
-            if key.startswith(b"td:audio:"):
-                self.problems.append(f"{key.decode()} has a time limit")
-
     async def _books(self, story: Story) -> Books:
         conversation = Conversation(story.tape.uid, story.tape.cid)
         balance = await exact(make_bus(self.server, 0), conversation)
@@ -409,12 +431,14 @@ class World:
         )
 
     def _rests(self) -> bool:
+        if self.loop.time() <= self.server.late_until:
+            return False  # what is on its way may still write something down
         if self.second is not None and any(name.startswith(ROOT) for name in self.second.objects):
             return False  # it is to be moved home
         return not any(self._waits(story) for recorder in self.recorders for story in recorder.stories)
 
     async def _judge(self) -> list[str]:
-        found = [*self.problems]
+        found = [*self.problems, *self.server.watch.problems]
         ring = KeySource(KEYS).ring()
         # What lies in both under one name is the same audio, and played once.
         both = {**(self.second.objects if self.second is not None else {}), **self.bucket.objects}

@@ -1,0 +1,56 @@
+"""The watch over what holds at every moment."""
+
+import pytest
+
+from tapedeck_testing.simulation.redis_model import RedisModel
+from tapedeck_testing.simulation.watch import Watch
+
+CONV = "td:conv:{u/c}"
+SETTLE = "redis.call('HSET', KEYS[1], 'newest', '7-90', 'settled', ARGV[1])"
+
+
+@pytest.fixture
+def model():
+    return RedisModel(lambda: 1_764_000_000_000)
+
+
+@pytest.fixture
+def settle(model):
+    """Settles up to an id."""
+
+    def run(watch, up_to):
+        args = ("EVAL", SETTLE, 1, CONV, up_to)
+        model.execute(args)
+        watch.look(args)
+
+    return run
+
+
+def test_what_goes_back_is_found_once_and_told(model, settle):
+    told = []
+    watch = Watch(model, told.append)
+    settle(watch, "7-20")
+    settle(watch, "7-50")
+    assert watch.problems == []
+    settle(watch, "7-20")
+    assert watch.problems == told == [f"{CONV}: settled went back from 7-50 to 7-20"]
+
+
+def test_a_redis_that_lost_its_last_writes_may_go_back(model, settle):
+    watch = Watch(model, lambda _text: None)
+    settle(watch, "7-50")
+    watch.forget()
+    settle(watch, "7-20")
+    assert watch.problems == []
+
+
+def test_a_time_limit_on_audio_is_found(model):
+    watch = Watch(model, lambda _text: None)
+    model.execute(["SET", "td:lease:{u/c}", "me", "PX", 1000])
+    watch.limits()
+    assert watch.problems == []
+    model.execute(["XADD", "td:audio:{u/c}", "7-0", "o", "opus"])
+    model.execute(["PEXPIRE", "td:audio:{u/c}", 1000])
+    watch.limits()
+    watch.limits()
+    assert watch.problems == ["td:audio:{u/c} has a time limit"]
