@@ -47,27 +47,6 @@ async def test_it_asks_once_a_minute(bus, conversation):
     assert await clock.ms(conversation) - await server_ms(bus) < 1_000
 
 
-@pytest.mark.parametrize(("beside_ms", "kept"), [(80, True), (-80, True), (300, False), (-300, False)])
-async def test_a_new_look_keeps_what_it_cannot_tell_better(bus, conversation, monkeypatch, beside_ms, kept):
-    """Of two sockets the later one must not seem to be the earlier, because Redis was asked in between and answered less quickly."""
-    clock, real = bus.clock, bus.client.execute_command
-    await clock.ms(conversation)
-    [(name, look)] = clock._looks.items()
-    was_ms = look.ahead_ms + beside_ms
-    clock._looks[name] = replace(look, ahead_ms=was_ms, at_s=look.at_s - KEPT_S)
-
-    async def less_quick(*args, **named):
-        await asyncio.sleep(0.1)
-        answer = await real(*args, **named)
-        await asyncio.sleep(0.1)
-        return answer
-
-    monkeypatch.setattr(bus.client, "execute_command", less_quick)
-    await clock.ms(conversation)
-    assert clock._looks[name].at_s > look.at_s
-    assert (clock._looks[name].ahead_ms == was_ms) is kept
-
-
 async def test_what_a_slow_answer_told_does_not_serve_for_long(bus, conversation):
     clock = bus.clock
     await clock.ms(conversation)

@@ -6,9 +6,8 @@ time of the one server that all of them ask. Own clocks may be seconds apart, an
 
 from __future__ import annotations
 
-import math
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from redis.asyncio import RedisCluster
@@ -33,21 +32,9 @@ class _Look:
     at_s: float
     """When, on the monotonic clock."""
     quick: bool
-    slack_ms: int = 0
-    """By how much `ahead_ms` may be wrong, to either side."""
 
     def serves(self, now_s: float) -> bool:
         return now_s - self.at_s < (KEPT_S if self.quick else SLOW_KEPT_S)
-
-    def after(self, former: _Look) -> _Look:
-        """This look, telling what `former` told as far as it allows that.
-
-        A new estimate may lie some ms beside the one before. Two sockets of which one came before it and one after must not change
-        places for that: the later one would be refused.
-        """
-        if not former.quick or abs(former.ahead_ms - self.ahead_ms) > self.slack_ms:
-            return self
-        return replace(self, ahead_ms=former.ahead_ms)
 
 
 class RedisClock:
@@ -74,7 +61,7 @@ class RedisClock:
                 again = await self._look(node)
                 new = again if again.quick else max(new, again, key=lambda one: one.ahead_ms)
             if look is None or new.quick or not look.quick:
-                look = self._looks[name] = new if look is None else new.after(look)
+                look = self._looks[name] = new
         return asked_ms + look.ahead_ms
 
     async def _node(self, conversation: Conversation) -> Any:
@@ -98,5 +85,4 @@ class RedisClock:
         # A slow answer may have been given at any time since it was asked for. The earliest moment that it allows is safe: whoever seems
         # to have come too early is refused and comes again; who seems to have come later than he did ends the one that came after him.
         read_s = (began_s + ended_s) / 2 if quick else ended_s
-        slack_ms = math.ceil((ended_s - began_s) * 500) + 1  # and what is cut off to whole ms
-        return _Look(redis_ms - round(read_s * 1000), ended_s, quick, slack_ms if quick else 0)
+        return _Look(redis_ms - round(read_s * 1000), ended_s, quick)
