@@ -10,10 +10,12 @@ from typing import Any, Final
 
 LAST_DATA_RECV: Final = struct.Struct("=52xI")
 """`tcpi_last_data_recv` of `struct tcp_info` (linux/tcp.h): ms since data came last."""
+TICK_MS: Final = 10
+"""The kernel counts in its own ticks, 1 to 10 ms long. What came a moment ago may seem to have come a tick ago."""
 
 
 def lain_ms(raw: Any) -> int:
-    """Milliseconds since the peer's last bytes came in on a TCP socket; 0 where the system does not say so."""
+    """Milliseconds that the peer's last bytes have lain in a TCP socket at least; 0 where the system does not say so."""
     option = getattr(socket, "TCP_INFO", None)
     if raw is None or option is None:
         return 0
@@ -21,4 +23,6 @@ def lain_ms(raw: Any) -> int:
         info = raw.getsockopt(socket.IPPROTO_TCP, option, LAST_DATA_RECV.size)
     except OSError:
         return 0  # no TCP socket, or none any more: whoever came over it came now
-    return int(LAST_DATA_RECV.unpack(info)[0]) if len(info) == LAST_DATA_RECV.size else 0
+    if len(info) != LAST_DATA_RECV.size:
+        return 0
+    return max(0, int(LAST_DATA_RECV.unpack(info)[0]) - TICK_MS)

@@ -4,6 +4,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 from audiobus import Bus, Hints, Writer
+from listen.arrivals import Arrivals
 from listen.budget import Budget
 from listen.clock import SteadyClock
 from listen.handover import Handover
@@ -35,3 +36,4 @@ class Backend:
     late_usage: LateUsage
     handover: Handover
     session_rate: SessionRate = field(default_factory=SessionRate)
+    arrivals: Arrivals = field(default_factory=Arrivals)

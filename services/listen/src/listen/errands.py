@@ -168,7 +168,8 @@ class Errands:
         asked = (conversation, arrived_ms)
         if self._arrived is None or self._arrived[0] != asked:
             ago_ms = now_ms() - arrived_ms
-            self._arrived = (asked, await self._backend.bus.clock.ms(conversation, ago_ms))
+            told_ms = await self._backend.bus.clock.ms(conversation, ago_ms)
+            self._arrived = (asked, self._backend.arrivals.in_order(conversation, arrived_ms, told_ms))
         return self._arrived[1]
 
     async def _ask(self, action: AskToStore) -> None:
