@@ -3,7 +3,7 @@
 import pytest
 
 from tapedeck_testing.simulation.mutants import MUTANTS
-from tapedeck_testing.simulation.world import run
+from tapedeck_testing.simulation.outcome import run
 
 SEEDS = 200
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from tapedeck_testing.simulation.chance import RATES
 from tapedeck_testing.simulation.many import Tally, clock, many
-from tapedeck_testing.simulation.world import run
+from tapedeck_testing.simulation.outcome import run
 
 SHOWN = 20
 """Failing seeds whose reasons are printed."""

@@ -39,7 +39,7 @@ def _delete(world: World) -> None:
     """Somebody deletes a conversation; where a tombstone could be lost with Redis' last writes it would have to be set again."""
     if world.lossy or not world.chance.strikes("conversation: deleted"):
         return
-    stories = [story for recorder in world.recorders for story in recorder.stories if not story.deleted]
+    stories = [story for story in world.stories if not story.deleted]
     if stories:
         story = world.chance.dice.choice(stories)
         story.deleted = True
@@ -51,14 +51,14 @@ def _delete(world: World) -> None:
 
 def _processes(world: World) -> None:
     chance = world.chance
-    services = [one for one in (*world.listeners, *world.pushers) if one is not None and not one.process.dead]
+    services = world.processes.living
     if not services:
         return
     for kind in ("process: killed", "process: stopped for long"):
         if chance.strikes(kind):
-            world.harm(chance.dice.choice(services).process, kind)
+            world.processes.harm(chance.dice.choice(services).process, kind)
     if chance.strikes("process: asked to end"):
-        world.ask_to_end(chance.dice.choice(services))
+        world.processes.ask_to_end(chance.dice.choice(services))
 
 
 def _redis(world: World) -> None:

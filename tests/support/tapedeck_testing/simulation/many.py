@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-from tapedeck_testing.simulation.world import run
+from tapedeck_testing.simulation.outcome import run
 
 CHUNK: Final = 50
 """Seeds that a job takes at once."""

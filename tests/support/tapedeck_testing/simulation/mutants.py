@@ -25,7 +25,7 @@ from audiobus.cut import decode_cut
 from audiobus.script import script
 from storage_api.recording import Recording, Recordings
 from tapedeck_testing.simulation.chance import LOSSY
-from tapedeck_testing.simulation.world import Outcome, run
+from tapedeck_testing.simulation.outcome import Outcome, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,7 +15,7 @@ from redis import exceptions as redis_errors
 
 from tapedeck_testing.simulation.redis_model import RedisModel
 from tapedeck_testing.simulation.redis_script_calls import project_scripts
-from tapedeck_testing.simulation.world import run
+from tapedeck_testing.simulation.outcome import run
 
 Noted: TypeAlias = list[tuple[int, Sequence[Any]]]
 """Unix ms and the words of each command."""

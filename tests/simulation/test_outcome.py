@@ -4,7 +4,7 @@ import pytest
 
 from tapedeck_testing.simulation.chance import RATES
 from tapedeck_testing.simulation.many import some
-from tapedeck_testing.simulation.world import run
+from tapedeck_testing.simulation.outcome import run
 
 PARTS = 6
 SEEDS = 80
