@@ -13,9 +13,9 @@ from typing import Any, TypeAlias
 
 from redis import exceptions as redis_errors
 
+from tapedeck_testing.simulation.outcome import run
 from tapedeck_testing.simulation.redis_model import RedisModel
 from tapedeck_testing.simulation.redis_script_calls import project_scripts
-from tapedeck_testing.simulation.outcome import run
 
 Noted: TypeAlias = list[tuple[int, Sequence[Any]]]
 """Unix ms and the words of each command."""
