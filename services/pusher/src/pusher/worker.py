@@ -323,6 +323,9 @@ class Worker:
         elif until_ms is None and await self._has_no_buffer(conversation, state, now_ms):
             if await self.hints.leave(conversation, at_ms):
                 await self.bus.note_not_live(conversation)
+                if (await self.bus.marks(conversation)).deleted:
+                    # Deleted, and swept by another, since the state was read: it stays on `due` until no put can be under way.
+                    return await self._deleted(conversation)
                 if await self.bus.buffered(conversation):
                     # Opened again just now; its own note may have come before ours.
                     await self.bus.note_live(conversation, now_ms)

@@ -1,0 +1,1 @@
+"""What tests of the draining side need: a process that can be met at any of its steps."""
