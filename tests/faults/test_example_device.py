@@ -1,37 +1,19 @@
 """The example client for devices, where Redis and the process lose what the device keeps no more."""
 
 import asyncio
-import importlib.util
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
+from tapedeck_testing.example_device import Microphone, load
 from tapedeck_testing.faults.story import UID, conv, settle
 from tapedeck_testing.faults.verdict import stored_spans
 from tapedeck_testing.recordings import opus_packets
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-EXAMPLE = Path(__file__).parents[2] / "docs/examples/device_client.py"
 CID = "example"
-
-
-class Microphone:
-    """Gives packets up to a limit that the test moves."""
-
-    def __init__(self, packets, start_ms):
-        self.packets, self.start_ms = packets, start_ms
-        self.given = self.limit = 0
-
-    def __call__(self):
-        if self.given == len(self.packets):
-            return None
-        if self.given == self.limit:
-            return ()
-        self.given += 1
-        return self.start_ms + 20 * (self.given - 1), self.packets[self.given - 1]
 
 
 async def appended(rig, offset: int) -> None:
@@ -41,9 +23,7 @@ async def appended(rig, offset: int) -> None:
 
 
 async def test_it_begins_anew_with_a_mark(rig):
-    spec = importlib.util.spec_from_file_location("device_client", EXAMPLE)
-    device = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(device)
+    device = load()
     packets = opus_packets(12, seed=11)
     ends = [0]
     for packet in packets:

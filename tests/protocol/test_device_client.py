@@ -1,7 +1,6 @@
 """The example client for devices: short, and right through kills."""
 
 import asyncio
-import importlib.util
 import json
 import time
 from urllib.parse import urlsplit
@@ -9,34 +8,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from tapedeck_testing.account import assert_stored_once, flush, objects, packets_back
-from tapedeck_testing.protocol.rows import ROOT
+from tapedeck_testing.example_device import EXAMPLE, Microphone, load
 from tapedeck_testing.recordings import opus_packets
-
-EXAMPLE = ROOT / "docs/examples/device_client.py"
 
 
 @pytest.fixture(scope="module")
 def device():
-    spec = importlib.util.spec_from_file_location("device_client", EXAMPLE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-class Microphone:
-    """Gives packets without ever waiting, as far as the test lets it."""
-
-    def __init__(self, packets, start_ms):
-        self.packets, self.start_ms = packets, start_ms
-        self.given = self.limit = 0
-
-    def __call__(self):
-        if self.given == len(self.packets):
-            return None
-        if self.given == self.limit:
-            return ()
-        self.given += 1
-        return self.start_ms + 20 * (self.given - 1), self.packets[self.given - 1]
+    return load()
 
 
 class Handshakes:
