@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from audiobus.census import exact
 from audiostore import open_store
 from pusher.maker import Maker
 
@@ -163,6 +164,11 @@ async def test_it_may_die_while_it_buries(after, bus, new_device, new_worker, di
         assert await packets_of(store, device.conversation) == device.sent
         assert await bus.client.hlen(bus.keys.dead(device.conversation)) == 1
         assert (await state_of(device.conversation)).settled == device.session.newest
+        # Dead once, and `stored` stops before it.
+        balance = await exact(bus, device.conversation)
+        assert (balance.difference, balance.waiting, balance.dead) == (0, 0, poison.chunk.samples)
+        standing = await bus.stored(device.conversation, poison.id.epoch)
+        assert standing.dead_offset == poison.chunk.first_offset
         await store.close()
         if not died:
             break

@@ -8,41 +8,7 @@ import pytest
 from audiobus import Hints, decode_cut
 from audiostore.errors import TransientStoreError
 from pusher.cutter import Limits
-
-
-class Gated:
-    """A bus or a store whose method waits, when it is called for the n-th time, until it is let through."""
-
-    def __init__(self, real, method: str, *, call: int = 1, after: bool = False) -> None:
-        self._real = real
-        self._method = method
-        self._call = call
-        self._after = after
-        self.reached = asyncio.Event()
-        self.go = asyncio.Event()
-
-    def __getattr__(self, name):
-        found = getattr(self._real, name)
-        if name != self._method:
-            return found
-
-        async def gated(*args, **kwargs):
-            self._call -= 1
-            if self._call:
-                return await found(*args, **kwargs)
-            if not self._after:
-                await self._wait()
-                return await found(*args, **kwargs)
-            answer = await found(*args, **kwargs)
-            await self._wait()
-            return answer
-
-        return gated
-
-    async def _wait(self) -> None:
-        self.reached.set()
-        await self.go.wait()
-
+from tapedeck_testing.draining.gated import Gated
 
 GATES = [
     *((name, on_store, after) for name, on_store in [("put", True)] for after in (False, True)),
@@ -89,6 +55,39 @@ async def test_4_and_5_a_pusher_that_slept_past_its_lease(
     assert (await state_of()).waiting_samples == 0
 
 
+@pytest.mark.parametrize("put", [False, True], ids=["cut", "put"])
+async def test_4_two_pushers_have_read_and_cut_one_after_the_other(
+    *, put, bus, device, memory_store, new_worker, packets_of, state_of
+):
+    """B has read more than A and pauses before its cut; A cuts, and perhaps puts; B goes on, then A."""
+    await device.open()
+    await device.say(10)
+    await bus.ask(device.conversation, "flush")
+    # Its looks for deletions: first of all, before the put, and after it.
+    standing = Gated(bus, "marks", call=3 if put else 2)
+    gate_a = Gated(standing, "cut")
+    a = asyncio.create_task(new_worker(memory_store, bus=gate_a, holder="a").drain(device.conversation))
+    await gate_a.reached.wait()
+    await bus.release_lease(device.conversation, "a")
+    await device.say(5)
+    await bus.ask(device.conversation, "flush")
+    gate_b = Gated(bus, "cut")
+    b = asyncio.create_task(new_worker(memory_store, bus=gate_b, holder="b").drain(device.conversation))
+    await gate_b.reached.wait()
+    # A goes on to just before its put, or just after it: its own cut stands.
+    gate_a.go.set()
+    await standing.reached.wait()
+    cut = (await state_of()).cut
+    assert cut is not None
+    gate_b.go.set()
+    await b
+    standing.go.set()
+    await a
+    assert decode_cut(cut).name in [info.name async for info in memory_store.list("chunks/")]
+    assert await packets_of(memory_store) == device.sent
+    assert (await state_of()).waiting_samples == 0
+
+
 async def test_5_a_zombie_that_finishes_does_not_clear_anothers_cut(
     bus, device, memory_store, new_worker, packets_of, state_of
 ):
@@ -107,7 +106,9 @@ async def test_5_a_zombie_that_finishes_does_not_clear_anothers_cut(
     working = asyncio.create_task(new_worker(other, holder="b").drain(device.conversation))
     await other.reached.wait()
     standing = (await state_of()).cut
-    # A wakes: its finish is not B's, and it makes B's cut whole with the same object.
+    await device.say(5)
+    await bus.ask(device.conversation, "flush")
+    # A wakes: its finish is not B's, it makes B's cut whole with the same object, and goes on with what came after.
     gate.go.set()
     await paused
     assert decode_cut(standing).name in [info.name async for info in memory_store.list("chunks/")]
@@ -249,6 +250,30 @@ async def test_8_opened_again_while_it_is_forgotten(
     assert await packets_of(memory_store) == device.sent
 
 
+@pytest.mark.parametrize("method", ["command", "buffered"])
+@pytest.mark.parametrize("after", [False, True])
+async def test_8_opened_between_any_two_steps_of_leaving(
+    *, method, after, bus, device, hints, conversation, clock
+):
+    """Off first, look second, back third: whichever comes first, the look or the opening, it is on `due` at the end."""
+    for call in itertools.count(1):
+        gate = Gated(bus, method, call=call, after=after)
+        task = asyncio.create_task(Hints(gate).leave(conversation, clock()))
+        reached = asyncio.create_task(gate.reached.wait())
+        await asyncio.wait({task, reached}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            reached.cancel()
+            await task
+            break
+        await device.open()
+        await hints.due(conversation, clock() + 60_000)
+        gate.go.set()
+        await task
+        assert await bus.command("ZSCORE", bus.keys.due(0), conversation.tag) is not None
+        await bus.command("DEL", bus.keys.audio(conversation))
+    assert call > 1
+
+
 async def test_9_a_busy_lease_puts_it_on_due_before_the_hint_goes(
     bus, device, hints, memory_store, new_worker, clock
 ):
@@ -276,6 +301,33 @@ async def test_9_storing_is_asked_for_while_another_pusher_is_about_to_leave(
     gate.go.set()
     await working
     assert await packets_of(memory_store) == device.sent
+
+
+@pytest.mark.parametrize("changed", [{"channels": 2}, {"source": "pcm16"}], ids=["channel count", "format"])
+async def test_19_the_retry_has_the_entries_that_were_written_down(
+    *, changed, bus, device, new_device, memory_store, new_worker, packets_of, batches, state_of, clock
+):
+    """The put's reply is lost; then the device comes back with another format; the retry makes the very same object."""
+    await device.open()
+    await device.say(5)
+    await bus.ask(device.conversation, "flush")
+    worker = new_worker(LostReply(memory_store))
+    await worker.drain(device.conversation)
+    first = decode_cut((await state_of()).cut)
+    data = await memory_store.get(first.name)
+    other = new_device(owner="socket-2", **changed)
+    await other.open()
+    await other.say(5)
+    await bus.ask(device.conversation, "end")
+    clock.pass_s(10)
+    await worker.drain(device.conversation)
+    assert await memory_store.get(first.name) == data
+    assert await packets_of(memory_store) == device.sent + other.sent
+    assert [(batch.source, batch.channels) for batch in await batches(memory_store)] == [
+        ("opus", 1),
+        (changed.get("source", "opus"), changed.get("channels", 1)),
+    ]
+    assert (await state_of()).waiting_samples == 0
 
 
 async def test_20_two_sessions_want_the_same_name(
