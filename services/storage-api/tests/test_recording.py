@@ -1,6 +1,7 @@
 """What a reader sees while the world moves: flushes, copies, deletions, and Redis or the bucket away."""
 
 import asyncio
+import itertools
 import time
 
 import pytest
@@ -11,6 +12,7 @@ from audiostore import open_store
 from audiostore.names import CONTENT_TYPE
 from storage_api.passage import passages
 from storage_api.timeline import Live, Stored
+from tapedeck_testing.draining.steps import Meanwhile, Stepping
 
 
 class Interposed:
@@ -62,6 +64,34 @@ async def test_a_flush_between_tail_and_listing_shows_neither_hole_nor_echo(
                 assert len(answer.content) == 640_000
             else:
                 assert read_ogg_opus(answer.content).packets == sent
+
+
+async def test_17_a_flush_at_any_step_of_a_reader_shows_neither_hole_nor_echo(
+    serve, redis_url, one_bus, store, tmp_path, tape_for, pcm_tone
+):
+    """Between the live tail and the bucket, and before every other request that a reader makes (docs/interleavings.md)."""
+    current = [Meanwhile(1, lambda: asyncio.sleep(0))]
+
+    async def step(name: str) -> None:
+        if name != "PING":  # the service's own look whether Redis is there
+            await current[0].step(name)
+
+    async with Bus(redis_url, prefix=one_bus.keys.prefix) as bus:
+        client, bus.client = bus.client, Stepping(bus.client, step)
+        async with serve(bus, Stepping(store, step), tmp_path) as api:
+            for at in itertools.count(1):
+                tape = tape_for(Conversation("user-1", f"conv-{at}"))
+                await tape.record(pcm_tone(8))
+                await tape.drain(0, 3)
+                sent = [packet for chunk, _ in tape.chunks for packet in chunk.packets]
+                current[0] = Meanwhile(at, lambda tape=tape: tape.drain(3, len(tape.chunks)))
+                answer = await api.get(tape.conversation, "/audio")
+                assert read_ogg_opus(answer.content).packets == sent, f"at step {at}"
+                assert answer.headers["tapedeck-missing"] == "0"
+                if not current[0].happened:
+                    break
+        bus.client = client
+    assert at > 6
 
 
 async def test_a_finish_while_the_tail_is_read_keeps_the_pre_roll(
