@@ -31,12 +31,13 @@ RATES: Final[dict[str, tuple[float, float]]] = {
     "process: killed after a request": (0.001, 0.02),
     "process: killed after an answer": (0.001, 0.02),
     "process: stopped": (0.001, 0.02),
-    # In a second.
+    # At each ack, and in a second.
     "line: cut": (0.02, 0.25),
     "line: half-open": (0.02, 0.25),
     "socket: taken over": (0.01, 0.12),
     "device: forgets its session": (0.05, 0.40),
     "user: protection changes": (0.02, 0.10),
+    "process: killed after an ack": (0.01, 0.10),
     "process: killed": (0.01, 0.06),
     "process: stopped for long": (0.01, 0.06),
     "process: asked to end": (0.01, 0.06),

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from tapedeck_testing.simulation.virtual_loop import PROCESS, Process, VirtualLoop
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tapedeck_testing.simulation.chance import Chance
 
 LATENCY_S: Final = (0.001, 0.03)
@@ -39,10 +41,18 @@ class Client(Protocol):
 class Line:
     """Both ends."""
 
-    def __init__(self, loop: VirtualLoop, chance: Chance, client: Client, process: Process) -> None:
+    def __init__(
+        self,
+        loop: VirtualLoop,
+        chance: Chance,
+        client: Client,
+        process: Process,
+        harm: Callable[[Process, str], None],
+    ) -> None:
         self._loop = loop
         self._chance = chance
         self._client = client
+        self._harm = harm
         self.process = process
         self.receiver: Far | None = None
         self._there_at = self._back_at = 0.0
@@ -86,6 +96,9 @@ class Line:
     def send(self, text: str) -> None:
         self._back_at = max(self._back_at, self._loop.time() + self._chance.between(*LATENCY_S))
         self._loop.call_at(self._back_at, self._deliver, text, context=Context())
+        if text.startswith('{"type":"ack"') and self._chance.strikes("process: killed after an ack"):
+            # What the ack promises is in Redis; what else was to be said there is not.
+            self._harm(self.process, "process: killed after an ack")
 
     def close(self, code: int) -> None:
         if not self._over:

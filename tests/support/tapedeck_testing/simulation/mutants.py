@@ -22,6 +22,7 @@ import pusher.sweeper
 import pusher.worker
 from audiobus import Appended
 from audiobus.cut import decode_cut
+from audiobus.hints import Hints
 from audiobus.script import script
 from storage_api.recording import Recording, Recordings
 from tapedeck_testing.simulation.chance import LOSSY
@@ -96,6 +97,27 @@ async def _acknowledge_then_append(writer: Any, request: Any, acknowledge: Any) 
 async def _bucket_first(self: Any, conversation: Any) -> Recording:
     objects = await self.bucket.objects(*conversation)
     return Recording(conversation, await self._tail(conversation), tuple(objects))
+
+
+_push_due = Hints.push_due
+
+
+async def _push_due_with_audio(self: Any, conversation: Any, at_ms: int) -> None:
+    """An empty buffer is taken off `due`, although its session goes on."""
+    keys = self._bus.keys
+    if await self._bus.command("XLEN", keys.audio(conversation)):
+        await _push_due(self, conversation, at_ms)
+    else:
+        await self._bus.command("ZREM", keys.due(keys.partition(conversation)), conversation.tag)
+
+
+async def _pop_then_hint(self: Any, partition: int, now_ms: int, _next_ms: int) -> int:
+    due, ready = self._bus.keys.due(partition), self._bus.keys.ready(partition)
+    tags = await self._bus.command("ZRANGEBYSCORE", due, "-inf", now_ms)
+    for tag in tags:
+        await self._bus.command("ZREM", due, tag)
+        await self._bus.command("XADD", ready, "*", "c", tag, "r", "due")
+    return len(tags)
 
 
 _misplaced = listen.outbox.Outbox.misplaced
@@ -228,6 +250,18 @@ MUTANTS: Final = (
         (6, 19),
         ("bucket: lands late", "bucket: reply lost", "bucket: 5xx", *_KILLS),
         patch=_levels_of_the_moment,
+    ),
+    Mutant(
+        "a conversation stays on `due` as long as it has a buffer",
+        (8,),
+        {"process: killed after an ack": 0.3},
+        patch=lambda: replaced(Hints, "push_due", _push_due_with_audio),
+    ),
+    Mutant(
+        "the next due time first, then the hint",
+        (18,),
+        dict.fromkeys(_KILLS, 0.03),
+        patch=lambda: replaced(Hints, "schedule", _pop_then_hint),
     ),
     Mutant(
         "what was deleted is swept until nothing of it can be under way",

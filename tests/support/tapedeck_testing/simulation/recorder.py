@@ -160,6 +160,8 @@ class Recorder:
             self._next_story()
         elif code == 4404 and asked == "switch":
             pass  # the one that it wanted to change to is gone: it looks once more that what came before is safe
+        elif code == 1006 and self._leaves and self._keep == "acked" and story.acked == story.tape.total:
+            self._next_story()  # it has no more to say, and knows that all is safe
         elif code in FATAL or (code == 4409 and self._strict) or code == 1011:
             story.violations.append(f"closed with {code}")
             self.done = code in FATAL

@@ -2,8 +2,8 @@
 
 Everything is put back afterwards. `time` and `random` are changed where they are looked up, so that no line of the product knows. How a
 seam sounds (`pusher.seam`) costs ten times what the rest of a batch costs and has no part in what is proved here: which entry
-a batch ends with is left to chance instead, which meets more places than real speech does. What a pusher waits for the second bucket and
-for what it has moved home is shorter, as all other times of a world are (`services.Batches`).
+a batch ends with is left to chance instead, which meets more places than real speech does. What a pusher waits for between two
+looks, two tries and two moves is shorter, as all other times of a world are (`services.Batches`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,11 @@ import pusher.batch_builder
 import pusher.buckets
 import pusher.cutter
 import pusher.mover
+import pusher.next_look
+import pusher.retries
+import pusher.scheduler
 import pusher.sweeper
+import pusher.worker
 from audiocodec.span import PREROLL_SAMPLES
 from pusher.seam import last_packets
 from tapedeck_testing.simulation.virtual_loop import PROCESS, START_S, VirtualLoop
@@ -35,6 +39,10 @@ if TYPE_CHECKING:
 EPOCH_MS: Final = 1_764_000_000_000
 """When the world begins, unix ms."""
 
+ACTIVE_MS: Final = 6_000
+"""A conversation with a buffer is looked at so often."""
+MOST_RETRY_MS: Final = 20_000
+"""The longest pause between two tries to store."""
 UNTIL_MS: Final = 45_000
 """What was deleted is swept so long: no put of a world lands later."""
 
@@ -66,8 +74,8 @@ def _here(simulated: Callable[..., Any], real: Callable[..., Any]) -> Callable[.
 
 
 @contextmanager
-def surroundings(loop: VirtualLoop, seed: int) -> Iterator[None]:
-    """Clocks and chance of a world, for as long as it runs."""
+def surroundings(loop: VirtualLoop, seed: int, first_walk_s: float = 30.0) -> Iterator[None]:
+    """Clocks and chance of a world, for as long as it runs. `first_walk_s`: within so long a pusher walks over all buffers."""
 
     def time_ns() -> int:
         return (unix_ms(loop) + PROCESS.get().skew_ms) * 1_000_000
@@ -92,6 +100,11 @@ def surroundings(loop: VirtualLoop, seed: int) -> Iterator[None]:
         (pusher.sweeper, "UNTIL_MS", UNTIL_MS),
         (pusher.sweeper, "SOON_MS", 3_000),
         (pusher.sweeper, "AGAIN_MS", 8_000),
+        (pusher.next_look, "ACTIVE_MS", ACTIVE_MS),
+        (pusher.worker, "ACTIVE_MS", ACTIVE_MS),
+        (pusher.next_look, "LONGEST_MS", 4 * ACTIVE_MS),
+        (pusher.retries, "MOST_MS", MOST_RETRY_MS),
+        (pusher.scheduler, "FIRST_WALK_S", first_walk_s),
         (pusher.mover, "AGAIN_S", 4.0),
         (pusher.mover, "IDLE_S", 20.0),
         (secrets, "token_bytes", _here(token_bytes, secrets.token_bytes)),

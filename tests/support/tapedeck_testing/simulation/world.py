@@ -35,8 +35,9 @@ SECOND: Final = 0.3
 """Of the worlds, so many have a second bucket."""
 DEVICES_S: Final = 240.0
 """Devices that are not through so long after the last fault never will be."""
-REST_S: Final = 700.0
-"""Audio that waits so long after that waits for ever: no pause between two tries is longer than five minutes."""
+REST_S: Final = 60.0
+"""Audio that waits so long after that waits for something that was lost: no lease, no pause between two tries, no look at what is on `due` and
+no walk after a Redis that lost something takes half of it (`substitutes`); most worlds need two seconds, and none of thousands more than 12."""
 
 
 class World:
@@ -151,7 +152,7 @@ class World:
         self._owners += 1
         owner = f"socket{self._owners}"
         self.chance.note(f"{owner} of device {tape.number} comes to {listener.process.name}")
-        line = Line(self.loop, self.chance, recorder, listener.process)
+        line = Line(self.loop, self.chance, recorder, listener.process, self._harm)
         context = Context()
         context.run(PROCESS.set, listener.process)
         there_s = self.chance.between(0.002, 0.05)
