@@ -63,10 +63,8 @@ async def test_4_two_pushers_have_read_and_cut_one_after_the_other(
     await device.open()
     await device.say(10)
     await bus.ask(device.conversation, "flush")
-    # Its looks for deletions: first of all, before the put, and after it.
-    standing = Gated(bus, "marks", call=3 if put else 2)
-    gate_a = Gated(standing, "cut")
-    a = asyncio.create_task(new_worker(memory_store, bus=gate_a, holder="a").drain(device.conversation))
+    standing, gate_a = Gated(memory_store, "put", after=put), Gated(bus, "cut")
+    a = asyncio.create_task(new_worker(standing, bus=gate_a, holder="a").drain(device.conversation))
     await gate_a.reached.wait()
     await bus.release_lease(device.conversation, "a")
     await device.say(5)

@@ -44,6 +44,8 @@ class Stepping:
         found = getattr(self._real, name)
         if name == "list":
             return self._listed
+        if name == "pipeline":
+            return lambda *args, **kwargs: _Pipeline(found(*args, **kwargs), self._before, self._after)
         if name not in CALLS:
             return found
 
@@ -65,6 +67,31 @@ class Stepping:
             yield one
         if self._after:
             await self._after("list")
+
+
+class _Pipeline:
+    """Commands that go out together: one step."""
+
+    def __init__(self, real: Any, before: Step | None, after: Step | None) -> None:
+        self._real = real
+        self._before = before
+        self._after = after
+        self._names: list[str] = []
+
+    def execute_command(self, *args: Any) -> None:
+        """One of them."""
+        self._names.append(step_name("execute_command", args))
+        self._real.execute_command(*args)
+
+    async def execute(self, **kwargs: Any) -> Any:
+        """Sends them."""
+        told = "+".join(self._names)
+        if self._before:
+            await self._before(told)
+        answers = await self._real.execute(**kwargs)
+        if self._after:
+            await self._after(told)
+        return answers
 
 
 class Meanwhile:

@@ -1,0 +1,115 @@
+"""`python -m tapedeck_testing.draining.stopping_pusher`: the pusher as it is, which stops itself (SIGSTOP) where it is told to.
+
+A conversation named `stop-<n>-…` stops the whole process, with all its threads, when the n-th step of following a hint at it is done; step 0
+comes before it is followed at all. Steps are each request to Redis, each call of the bucket, the making of a batch, and the file that appears
+under its name. Each step's name is appended to the file of the conversation's name in TAPEDECK_TEST_STEPS, and `over` when the hint was followed to
+its end. Without that variable it stops nowhere. Its lease, and how long it waits for hints, are shorter than settings allow.
+"""
+
+import asyncio
+import os
+import signal
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import audiobus.bus
+import pusher.reader
+import pusher.service
+from audiobus.connection import open_client
+from audiobus.conversation import Conversation
+from audiostore import open_store
+from pusher.dispatch import Dispatch
+from pusher.maker import Maker
+from pusher.settings import PusherSettings
+from servicekit.process import main
+from servicekit.stop import Stop
+from tapedeck_testing.draining.steps import Stepping
+
+LEASE_S = 0.3
+BLOCK_MS = 20
+STEPS = "TAPEDECK_TEST_STEPS"
+LEASE_KEEPER = "lease"
+"""The task that renews a lease: when it does so is chance."""
+
+_followed: ContextVar["Followed | None"] = ContextVar("_followed", default=None)
+
+
+class Followed:
+    """A conversation that a hint speaks of, and how far it is followed."""
+
+    def __init__(self, conversation: Conversation, folder: Path) -> None:
+        self._file = folder / conversation.cid
+        word, _, rest = conversation.cid.partition("-")
+        self._stops_at = int(rest.partition("-")[0]) if word == "stop" else -1
+        self._taken = -1
+
+    def step(self, name: str) -> None:
+        """Notes it, and stops the process if it is the one."""
+        self._taken += 1
+        with self._file.open("a") as file:
+            file.write(f"{name}\n")
+        if self._taken == self._stops_at:
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+
+async def _done(name: str) -> None:
+    task = asyncio.current_task()
+    if (followed := _followed.get()) is not None and task is not None and task.get_name() != LEASE_KEEPER:
+        followed.step(name)
+
+
+def _watch(folder: Path) -> None:
+    """Has every step told that is taken for a conversation."""
+    follow, make, link = Dispatch._follow, Maker.make, os.link
+    seen: dict[Conversation, Followed] = {}
+
+    async def following(self: Dispatch, conversation: Conversation) -> None:
+        followed = seen.setdefault(conversation, Followed(conversation, folder))
+        _followed.set(followed)
+        followed.step("claim")
+        await follow(self, conversation)
+        with (folder / conversation.cid).open("a") as file:
+            file.write("over\n")
+
+    async def making(self: Maker, *args: Any, **kwargs: Any) -> Any:
+        built = await make(self, *args, **kwargs)
+        await _done("build")
+        return built
+
+    def linking(source: Any, target: Any, **kwargs: Any) -> None:
+        link(source, target, **kwargs)
+        for conversation, followed in seen.items():
+            if f"/{conversation.cid}/" in str(target):
+                followed.step("link")
+
+    _substitute(
+        (Dispatch, "_follow", following),
+        (Maker, "make", making),
+        (os, "link", linking),
+        (
+            audiobus.bus,
+            "open_client",
+            lambda *args, **kwargs: Stepping(open_client(*args, **kwargs), after=_done),
+        ),
+        (pusher.service, "open_store", lambda *args: Stepping(open_store(*args), after=_done)),
+    )
+
+
+def _substitute(*places: tuple[Any, str, Any]) -> None:
+    """The product knows nothing of being watched: what it calls is put in the place of what it would call."""
+    for place, name, other in places:
+        setattr(place, name, other)
+
+
+async def _start(settings: PusherSettings, stop: Stop) -> None:
+    _substitute((pusher.reader, "BLOCK_MS", BLOCK_MS))
+    if folder := os.environ.get(STEPS):
+        _watch(Path(folder))
+    await pusher.service.start(msgspec.structs.replace(settings, lease_seconds=LEASE_S), stop)
+
+
+if __name__ == "__main__":
+    main("pusher", PusherSettings, _start)
