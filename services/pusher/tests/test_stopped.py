@@ -8,13 +8,11 @@ import asyncio
 import itertools
 import os
 import signal
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
 
 from audiobus import Bus, Hints
@@ -22,50 +20,12 @@ from audiobus.census import exact
 from audiobus.conversation import Conversation
 from audiostore import open_store
 from audiostore.errors import TransientStoreError
+from tapedeck_testing.draining import stopping_pusher
+from tapedeck_testing.draining.pusher_process import Pusher
 from tapedeck_testing.draining.stopping_pusher import STEPS
 
 SUPPORT = Path(__file__).parents[3] / "tests" / "support"
 WITHIN_S = 30.0
-
-
-class Pusher:
-    """One process, which can be stopped and continued."""
-
-    def __init__(self, name: str, environ: dict[str, str], log: Path) -> None:
-        self.name = name
-        self._environ = {**environ, "TAPEDECK_PUSHER_NAME": name}
-        self.log = log
-        self.process: asyncio.subprocess.Process
-
-    async def start(self) -> None:
-        with self.log.open("ab") as out:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-m", "tapedeck_testing.draining.stopping_pusher"),
-                env=self._environ,
-                stdout=out,
-                stderr=out,
-            )
-
-    @property
-    def stopped(self) -> bool:
-        return psutil.Process(self.process.pid).status() == psutil.STATUS_STOPPED
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        self.process.send_signal(signal.SIGCONT)
-
-    @property
-    def ports(self) -> set[int]:
-        return {
-            connection.laddr.port for connection in psutil.Process(self.process.pid).net_connections("tcp")
-        }
-
-    async def end(self) -> None:
-        self.process.kill()
-        await self.process.wait()
 
 
 @dataclass
@@ -147,12 +107,16 @@ async def scene(redis_url, prefix, bus, hints, tmp_path, eventually):
     }
     folder = tmp_path / "steps"
     folder.mkdir()
-    a = Pusher("a", {**environ, STEPS: str(folder)}, tmp_path / "a.log")
-    b = Pusher("b", environ, tmp_path / "b.log")
+    a = Pusher(
+        {**environ, "TAPEDECK_PUSHER_NAME": "a", STEPS: str(folder)},
+        tmp_path / "a.log",
+        stopping_pusher.__name__,
+    )
+    b = Pusher({**environ, "TAPEDECK_PUSHER_NAME": "b"}, tmp_path / "b.log", stopping_pusher.__name__)
     await hints.make_group(0)
     await asyncio.gather(a.start(), b.start())
     yield Scene(a, b, bus, hints, folder, eventually)
-    await asyncio.gather(a.end(), b.end())
+    await asyncio.gather(a.end(signal.SIGKILL), b.end(signal.SIGKILL))
 
 
 @pytest.fixture
