@@ -55,7 +55,7 @@ class Stepped:
 
 BUS = (
     "state read cut finish bury forget take_lease release_lease marks user_settings buffered "
-    "note_live note_not_live used look_up_user command"
+    "note_live note_not_live used look_up_user command run"
 )
 STORE = "put get get_range head delete"
 MOST_STEPS = 200

@@ -3,7 +3,7 @@
 Every method is one command or one script, on one slot, and safe to repeat. Nothing here retries, and nothing sleeps.
 """
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final, Self, cast
 
 from redis.asyncio import RedisCluster
@@ -94,6 +94,10 @@ class Bus:
                     "Awaitable[Any]", self.client.execute_command(*args, target_nodes=RedisCluster.PRIMARIES)
                 )
             return await cast("Awaitable[Any]", self.client.execute_command(*args))
+
+    async def run(self, name: str, keys: Sequence[str], args: Sequence[Argument]) -> Any:
+        """The answer of one script that this class has no method for, with this package's errors."""
+        return await script(name).run(self.client, keys, args)
 
     # -- recording -----------------------------------------------------------------------------------------------
 
@@ -220,10 +224,11 @@ class Bus:
     ) -> list[Entry]:
         """The buffer's entries in order, at most `count`, from the start or after `after`, up to and with `last`."""
         start = str(after.next()) if after else "-"
-        rows = await self.command(
-            "XRANGE", self.keys.audio(conversation), start, str(last) if last else "+", "COUNT", count
+        return entries_of(
+            await self.command(
+                "XRANGE", self.keys.audio(conversation), start, str(last) if last else "+", "COUNT", count
+            )
         )
-        return [Entry(EntryId.parse(row[0]), _fields(row[1])) for row in rows]
 
     async def buffered(self, conversation: Conversation) -> bool:
         """Whether the conversation has a buffer, be it empty."""
@@ -373,6 +378,11 @@ class Bus:
     async def release_lease(self, conversation: Conversation, holder: str) -> None:
         """Gives it back, if it is still the holder's."""
         await script("release").run(self.client, [self.keys.lease(conversation)], [holder])
+
+
+def entries_of(rows: Any) -> list[Entry]:
+    """The entries that `XRANGE` answered."""
+    return [Entry(EntryId.parse(row[0]), _fields(row[1])) for row in rows]
 
 
 def _fields(row: Any) -> dict[bytes, bytes]:

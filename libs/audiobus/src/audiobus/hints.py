@@ -145,9 +145,7 @@ class Hints:
 
     async def done(self, hint: Hint) -> None:
         """The hint was followed: it leaves the stream."""
-        key = self._bus.keys.ready(hint.partition)
-        await self._bus.command("XACK", key, GROUP, hint.id)
-        await self._bus.command("XDEL", key, hint.id)
+        await script("done").run(self._bus.client, [self._bus.keys.ready(hint.partition)], [GROUP, hint.id])
 
 
 def _streams(answer: Any) -> list[tuple[bytes, Any]]:

@@ -4,7 +4,7 @@ Owns reading in pages, so that memory stays bounded however much waits. It decid
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
@@ -23,10 +23,18 @@ PAGE = 96
 class Buffer:
     """One look at the buffer, from the first entry on."""
 
-    def __init__(self, bus: Bus, conversation: Conversation, state: ConversationState) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        conversation: Conversation,
+        state: ConversationState,
+        page: Sequence[Entry] | None = None,
+    ) -> None:
+        """`page`: its first PAGE entries, where they were read with the state."""
         self._bus = bus
         self._conversation = conversation
         self._settled = state.settled
+        self._page = page
         self._reached: EntryId | None = None
         self.arrived: list[Arrived] = []
         """What was read so far, in order, without what was buried."""
@@ -48,7 +56,9 @@ class Buffer:
         Raises:
             BadEntryError: an entry up to `last` does not parse in this build.
         """
-        page = await self._bus.read(self._conversation, count=PAGE, after=self._reached, last=last)
+        page, self._page = self._page, None
+        if page is None or last is not None:
+            page = await self._bus.read(self._conversation, count=PAGE, after=self._reached, last=last)
         self.more = len(page) == PAGE
         for entry in page:
             try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
 
+from audiobus.answers import Marks
 from audiobus.bus import Bus
 from audiobus.chunk import HEAD_BYTES, made_ms
 from audiobus.conversation import Conversation
@@ -82,14 +83,18 @@ class Clearing:
         """Has its buffer looked through again."""
         self._seen.pop(conversation, None)
 
-    async def clear(self, conversation: Conversation, state: ConversationState, now_ms: int) -> Cleared:
+    async def clear(
+        self, conversation: Conversation, state: ConversationState, now_ms: int, marks: Marks | None = None
+    ) -> Cleared:
         """Looks for tombstones, and drops what they delete, but for the rest of a conversation under one of its own (`sweep`).
+
+        `marks`: the tombstones, where they were read with the state.
 
         Raises:
             BadEntryError: a cut, or a tombstone, that is none.
             BusUnavailableError: Redis does not answer.
         """
-        found = await self.bus.marks(conversation)
+        found = marks or await self.bus.marks(conversation)
         if found.deleted:
             return Cleared.ALL
         if not found.before_ms:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from audiobus.answers import Marks
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
 from audiobus.errors import BadEntryError, BusContractError
@@ -32,14 +33,18 @@ class Deleting:
     sweeper: Sweeper
     now_ms: Callable[[], int]
 
-    async def look(self, conversation: Conversation, state: ConversationState) -> Cleared:
+    async def look(
+        self, conversation: Conversation, state: ConversationState, marks: Marks | None = None
+    ) -> Cleared:
         """Drops what was deleted since it was looked at last, from Redis, and objects that must not stay, from the buckets.
+
+        `marks`: what is deleted, where that was read with the state.
 
         Raises:
             BadEntryError: a cut, or a tombstone, that is none.
             BusUnavailableError: Redis does not answer.
         """
-        cleared = await self.clearing.clear(conversation, state, self.now_ms())
+        cleared = await self.clearing.clear(conversation, state, self.now_ms(), marks)
         if cleared is Cleared.NOTHING and state.gone:
             await self.sweeper.sweep_names(self.stores, conversation, self.now_ms())
         return cleared

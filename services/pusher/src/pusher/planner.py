@@ -12,6 +12,7 @@ from audiobus.bus import Bus
 from audiobus.conversation import Conversation
 from audiobus.cut import VERSION, Cut, Stored
 from audiobus.deletions import gone
+from audiobus.entry import Entry
 from audiobus.state import ConversationState
 from audiostore.names import BatchName
 from pusher.already_stored import AlreadyStored
@@ -65,16 +66,29 @@ class Planner:
         self._maker = maker
 
     async def plan(
-        self, conversation: Conversation, state: ConversationState, now_ms: int
+        self,
+        conversation: Conversation,
+        state: ConversationState,
+        now_ms: int,
+        *,
+        page: Sequence[Entry] | None = None,
+        protection: str | None = None,
     ) -> Planned | Wait | LookAgain:
         """What to do with the buffer of a conversation that has no standing cut.
+
+        Args:
+            conversation: which.
+            state: as it stands.
+            now_ms: unix ms.
+            page: the first entries of the buffer (`buffer.PAGE`), where they were read with the state.
+            protection: the user's level, where it was read just now. Where the bucket is asked first, it is read again after that.
 
         Raises:
             KeptBackError: there is something to cut, and a key is missing: to seal it, or to see whether it is stored already.
             StoreError: the bucket could not be asked what it has.
             BusUnavailableError: Redis does not answer.
         """
-        buffer = Buffer(self._bus, conversation, state)
+        buffer = Buffer(self._bus, conversation, state, page)
         if not await self._read_page(buffer, now_ms):
             return LookAgain()
         limits = replace(self._limits, early=self._early())
@@ -82,8 +96,9 @@ class Planner:
             decided = await self._decide(conversation, state, buffer, limits, now_ms)
             if not isinstance(decided, tuple):
                 return decided
-            take, exclude = decided
-            protection = await self._protection(conversation)
+            take, exclude, asked = decided
+            if protection is None or asked:
+                protection = await self._protection(conversation)
             sealed = must_seal(protection)
             entries = buffer.arrived[: take.count]
             try:
@@ -113,8 +128,8 @@ class Planner:
         buffer: Buffer,
         limits: Limits,
         now_ms: int,
-    ) -> tuple[Take, tuple[Stored, ...]] | Wait | LookAgain:
-        """The cutter's answer, with what must be left out because it is stored already."""
+    ) -> tuple[Take, tuple[Stored, ...], bool] | Wait | LookAgain:
+        """The cutter's answer, with what must be left out because it is stored already, and whether a bucket was asked for that."""
         exclude: tuple[Stored, ...] = ()
         asked: tuple[int, int] | None = None
         while True:
@@ -137,13 +152,14 @@ class Planner:
                     return decision
             self._unstored.saw(conversation, oldest_ms(buffer.arrived))
             start_ms, end_ms = decision.start_ms, decision.end_ms
+            needed = _needed(exclude, buffer.arrived[: decision.count])
             if start_ms is None or end_ms is None:
-                return decision, _needed(exclude, buffer.arrived[: decision.count])
+                return decision, needed, asked is not None
             # After the state was read: a failover before this shows in the id, one after it in the settled id that `bus.cut` compares.
             history = await replication_id(self._bus, conversation)
             known = self._already_stored.known(conversation, history, start_ms)
             if known or (asked and asked[0] <= start_ms and end_ms <= asked[1]):
-                return decision, _needed(exclude, buffer.arrived[: decision.count])
+                return decision, needed, asked is not None
             asked = (min(asked[0], start_ms), max(asked[1], end_ms)) if asked else (start_ms, end_ms)
             # What lies under these names is about to be deleted.
             without = await gone(self._bus, conversation) if state.gone else {}

@@ -57,6 +57,8 @@ class Prepared:
     """Opens an object that has the name already."""
     before_ms: int = 0
     """The user's tombstone by which the buffer was cleared before, unix ms; 0 for none."""
+    just_cut: bool = False
+    """It was written down a moment ago, by a script that found no tombstone: that was the look before the put."""
     look_first: bool = False
     """Nobody could look, before the cut, what lies in this bucket: it may hold the same audio, perhaps under other names."""
 
@@ -92,7 +94,8 @@ async def _store(bus: Bus, store: Store, prepared: Prepared) -> Outcome:
         return Outcome.NOTHING_TO_PUT
     if sealed_by(prepared.cut) and not prepared.built.data.startswith(MAGIC):
         raise UnsealedError(f"the object {name.rpartition('/')[2]} must be sealed and is not")
-    if (deleted := await _deleted(bus, prepared)) is not None:
+    # A user's tombstone since then is met after the put: the buffer is cleared, and the object is one of those that must not stay.
+    if not prepared.just_cut and (deleted := await _deleted(bus, prepared)) is not None:
         return deleted
     if prepared.look_first and await _lies_there(bus, store, prepared, batch):
         return Outcome.FOUND

@@ -9,35 +9,39 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from typing import Final
 
 from audiobus import failures
-from audiobus.answers import ConversationGone, CutStands, OtherCutStands, SettledMoved
-from audiobus.bus import QUIET_MS, Bus
+from audiobus.answers import ConversationGone, CutStands, Marks, OtherCutStands, SettledMoved
+from audiobus.bus import Bus
 from audiobus.conversation import Conversation
 from audiobus.cut import decode_cut
 from audiobus.errors import BadEntryError, BusContractError
 from audiobus.hints import Hints
 from audiobus.standing_cut import still_stands
 from audiobus.state import ConversationState
+from audiobus.turn import Taken, UserRules, take, user_rules
 from audiostore.errors import AudiostoreError
 from audiostore.store import Store
 from pusher.already_stored import AlreadyStored
 from pusher.buckets import Buckets, Turn
+from pusher.buffer import PAGE
 from pusher.circuit import Phase
 from pusher.circuit_report import tell_change
 from pusher.clearing import Cleared, Clearing
 from pusher.cutter import Limits, Wait
 from pusher.deleting import Deleting
+from pusher.departure import Departure
 from pusher.errors import BucketAwayError, KeptBackError, PusherError
 from pusher.free_name import later, write_down
 from pusher.guarded_store import GuardedStore, is_the_stores, without_names
 from pusher.kept_back import KeptBack
-from pusher.lease import LEASE_MS, holding
+from pusher.lease import LEASE_MS, Held, holding
 from pusher.maker import Maker
 from pusher.metrics import FAILED, PUT_OUTCOMES, PusherMetrics
-from pusher.next_look import ACTIVE_MS, moved, next_look_ms
 from pusher.planner import Planned, Planner
+from pusher.protection import STANDARD
 from pusher.reason import Reason
 from pusher.retries import Retries
 from pusher.second_try import SecondTry
@@ -55,6 +59,17 @@ BUSY_MS: Final = 2_000
 TROUBLED_AT_ONCE: Final = 16
 
 _TROUBLE = (AudiostoreError, PusherError, BadEntryError, BusContractError)
+
+
+class After(Enum):
+    """What follows a look at a conversation."""
+
+    DONE = auto()
+    """Nothing: it is on `due`, or off it."""
+    STORED = auto()
+    """Another look: a batch was stored, and its user's tombstone looked at after the put."""
+    MORE = auto()
+    """Another look: something moved."""
 
 
 def unix_ms() -> int:
@@ -91,6 +106,7 @@ class Worker:
     buckets: Buckets = field(init=False)
     _planner: Planner = field(init=False)
     _deleting: Deleting = field(init=False)
+    _departure: Departure = field(init=False)
     _second_try: SecondTry = field(init=False)
     _troubled: int = 0
 
@@ -111,6 +127,9 @@ class Worker:
         already_stored = AlreadyStored(self.buckets, self.maker.keys)
         self._planner = Planner(
             self.bus, already_stored, self.unstored, self.metrics, self.limits, self.maker, self.early
+        )
+        self._departure = Departure(
+            self.bus, self.hints, self.usage, self.limits.batch_ms, self.now_ms, self._deleted
         )
         self._second_try = SecondTry(
             self.bus,
@@ -157,17 +176,24 @@ class Worker:
                 await self.hints.due(conversation, turn.until_ms)
 
     async def _under_lease(self, conversation: Conversation, turn: Turn) -> None:
-        if not await self.bus.take_lease(conversation, self.holder, self.lease_ms):
+        taken = await self._take(conversation)
+        if taken is None:
+            return
+        async with holding(self.bus, conversation, self.holder, self.lease_ms) as held:
+            with log_context(conversation_id=conversation.cid):
+                await self._work(conversation, turn, taken, held)
+
+    async def _take(self, conversation: Conversation) -> Taken | None:
+        """The lease, and what there is to know; None where somebody else holds it."""
+        taken = await take(self.bus, conversation, self.holder, self.lease_ms, entries=PAGE)
+        if taken is None:
             # On `due` before the hint is acknowledged: else, if the other one dies, nobody would look.
             await self.hints.due(conversation, self.now_ms() + BUSY_MS)
-            return
-        async with holding(self.bus, conversation, self.holder, self.lease_ms):
-            with log_context(conversation_id=conversation.cid):
-                await self._work(conversation, turn)
+        return taken
 
-    async def _work(self, conversation: Conversation, turn: Turn) -> None:
+    async def _work(self, conversation: Conversation, turn: Turn, taken: Taken, held: Held) -> None:
         try:
-            await self._drain(conversation, turn)
+            await self._drain(conversation, turn, taken, held)
         except BucketAwayError:
             await self.hints.push_due(conversation, self.buckets.give_back(conversation).until_ms)
         except _TROUBLE as error:
@@ -195,63 +221,79 @@ class Worker:
             self.kept_back.goes_on(conversation)
         self.metrics.retrying.set(len(self.retries))
 
-    async def _drain(self, conversation: Conversation, turn: Turn) -> None:
-        while True:
+    async def _drain(self, conversation: Conversation, turn: Turn, taken: Taken, held: Held) -> None:
+        after = After.MORE
+        seen: Taken | None = taken
+        while after is not After.DONE:
             if self.stopping():
                 await self.hints.due(conversation, self.now_ms())
                 return
-            state = await self.bus.state(conversation)
-            cleared = await self._deleting.look(conversation, state)
-            if cleared is Cleared.ALL:
-                await self._deleted(conversation)
+            if seen is None and (seen := await self._take(conversation)) is None:
                 return
-            if cleared is Cleared.SOME:
-                continue
-            if state.cut is not None:
-                again = await self._carry_out(conversation, state, state.cut, turn)
-            else:
-                again = await self._next(conversation, state, turn)
-            if not again:
-                return
+            # What a user deleted was looked at after the last put; how they are protected is read for each cut.
+            rules = None if after is After.STORED else await user_rules(self.bus, conversation.uid)
+            after = await self._look(conversation, seen, rules, turn, held)
+            seen = None
 
-    async def _next(self, conversation: Conversation, state: ConversationState, turn: Turn) -> bool:
-        """Cuts and stores the next batch. False where there is none: the conversation is on `due`, or off it."""
-        planned = await self._planner.plan(conversation, state, self.now_ms())
+    async def _look(
+        self, conversation: Conversation, taken: Taken, rules: UserRules | None, turn: Turn, held: Held
+    ) -> After:
+        """One look at the conversation: what is deleted of it goes, or else what is to be stored next is stored."""
+        state = taken.state()
+        before_ms = rules.before_ms if rules else self._deleting.clearing.before_ms(conversation)
+        cleared = await self._deleting.look(conversation, state, Marks(taken.deleted, before_ms))
+        if cleared is Cleared.ALL:
+            return await self._deleted(conversation)
+        if cleared is Cleared.SOME:
+            return After.MORE
+        if state.cut is not None:
+            return await self._carry_out(conversation, state, state.cut, turn)
+        protection = rules.settings.get("protection", STANDARD) if rules else None
+        planned = await self._planner.plan(
+            conversation, state, self.now_ms(), page=taken.entries, protection=protection
+        )
         if isinstance(planned, Wait):
-            going_on = await self._put_off(conversation, state, planned.until_ms)
+            going_on = await self._departure.leave(
+                conversation, state, planned.until_ms, held, buffered=taken.buffered
+            )
             if state.again is not None and not going_on:
                 await self._second_try.run(conversation)
-            return going_on
-        if not isinstance(planned, Planned):
-            return True
-        if self._deleting.is_deleted(conversation, planned.made_ms):
-            return True
+            return After.MORE if going_on else After.DONE
+        if not isinstance(planned, Planned) or self._deleting.is_deleted(conversation, planned.made_ms):
+            return After.MORE
+        return await self._cut(conversation, state, planned, turn)
+
+    async def _cut(
+        self, conversation: Conversation, state: ConversationState, planned: Planned, turn: Turn
+    ) -> After:
+        """Writes the next batch down, and stores it."""
         answer, cut = await write_down(self.bus, conversation, planned.cut, settled=state.settled)
         match answer:
             case CutStands():
                 prepared = Prepared(conversation, cut, cut.encode(), planned.built, self.maker.keys.ring())
-                return await self._store(replace(prepared, look_first=turn.unlisted), state, turn)
+                prepared = replace(prepared, just_cut=True, look_first=turn.unlisted)
+                return await self._store(prepared, state, turn)
             case ConversationGone():
                 return await self._deleted(conversation)
             case OtherCutStands() | SettledMoved():
-                return True
+                return After.MORE
 
     async def _carry_out(
         self, conversation: Conversation, state: ConversationState, raw: bytes, turn: Turn
-    ) -> bool:
+    ) -> After:
         """Makes the object of a cut that stands already, exactly as whoever wrote it down would have."""
         if not await still_stands(self.bus, conversation, raw):
-            return True
+            return After.MORE
         built = await remake(self.bus, self.maker, conversation, state, raw, self.now_ms())
         if built is None:
-            return True
+            return After.MORE
         prepared = Prepared(conversation, decode_cut(raw), raw, built, self.maker.keys.ring())
         # Whoever wrote it down may have been unable to look into the first bucket.
         look_first = self.buckets.second is not None
         return await self._store(replace(prepared, look_first=look_first), state, turn)
 
-    async def _store(self, prepared: Prepared, state: ConversationState, turn: Turn) -> bool:
-        """Stores and settles. False where the conversation is deleted."""
+    async def _store(self, prepared: Prepared, state: ConversationState, turn: Turn) -> After:
+        """Stores and settles."""
         conversation = prepared.conversation
         outcome, bucket = await self._store_somewhere(prepared, turn)
         match outcome:
@@ -260,13 +302,13 @@ class Worker:
             case Outcome.DELETED:
                 return await self._deleted(conversation)
             case Outcome.OVERTAKEN | Outcome.MARKED:
-                return True
+                return After.MORE
         self.retries.worked(conversation)
         self.kept_back.goes_on(conversation)
         self._count_batch(prepared)
         if bucket is not self.buckets.first and outcome is not Outcome.NOTHING_TO_PUT:
             self.metrics.fallback_batches.inc()
-        return True
+        return After.STORED
 
     async def _store_somewhere(self, prepared: Prepared, turn: Turn) -> tuple[Outcome, GuardedStore]:
         """Stores in the first bucket that takes it, and settles.
@@ -280,11 +322,14 @@ class Worker:
         before_ms = self._deleting.clearing.before_ms(prepared.conversation)
         for bucket in places:
             begun = time.perf_counter()
-            look = prepared.look_first and bucket is self.buckets.first
+            tried = replace(
+                prepared,
+                before_ms=before_ms,
+                just_cut=prepared.just_cut and bucket is places[0],
+                look_first=prepared.look_first and bucket is self.buckets.first,
+            )
             try:
-                outcome = await store_then_finish(
-                    self.bus, bucket, replace(prepared, look_first=look, before_ms=before_ms), self.now_ms()
-                )
+                outcome = await store_then_finish(self.bus, bucket, tried, self.now_ms())
             except (AudiostoreError, PusherError) as error:
                 self._count_put(FAILED, begun)
                 if bucket is places[-1] or not is_the_stores(error):
@@ -296,7 +341,7 @@ class Worker:
             return outcome, bucket
         raise BucketAwayError("no bucket may be asked at the moment")
 
-    async def _rename(self, prepared: Prepared, state: ConversationState) -> bool:
+    async def _rename(self, prepared: Prepared, state: ConversationState) -> After:
         """Other runs have the name: the same cut, ending a millisecond later, takes the place of this one."""
         log.info("the name is taken by other runs", extra={"object": prepared.cut.name})
         answer, _ = await write_down(
@@ -308,54 +353,13 @@ class Worker:
         )
         if isinstance(answer, ConversationGone):
             return await self._deleted(prepared.conversation)
-        return True
+        return After.MORE
 
-    async def _put_off(
-        self, conversation: Conversation, state: ConversationState, until_ms: int | None
-    ) -> bool:
-        """Sees to `due` when there is nothing to cut. True where more came meanwhile."""
-        if until_ms is None:
-            await self.usage.note(self.bus, conversation, state.newest)
-        now_ms = self.now_ms()
-        at_ms = next_look_ms(state, until_ms, now_ms)
-        if state.gone:
-            at_ms = min(at_ms, now_ms + ACTIVE_MS)  # objects that must not stay are looked for
-        elif until_ms is None and await self._has_no_buffer(conversation, state, now_ms):
-            if await self.hints.leave(conversation, at_ms):
-                await self.bus.note_not_live(conversation)
-                if (await self.bus.marks(conversation)).deleted:
-                    # Deleted, and swept by another, since the state was read: it stays on `due` until no put can be under way.
-                    return await self._deleted(conversation)
-                if await self.bus.buffered(conversation):
-                    # Opened again just now; its own note may have come before ours.
-                    await self.bus.note_live(conversation, now_ms)
-                    await self.hints.due(conversation, at_ms)
-                return False
-            return True
-        await self.hints.push_due(conversation, at_ms)
-        # `ask` and appends go on meanwhile. Their hints may already have met our lease, so what they want is looked for here,
-        # after the last write to `due` and before the lease is given back.
-        after = await self.bus.state(conversation)
-        if moved(state, after, self.limits.batch_ms):
-            return True
-        if after.newest != state.newest and at_ms > now_ms + ACTIVE_MS:
-            await self.hints.due(conversation, now_ms + ACTIVE_MS)
-        return False
-
-    async def _has_no_buffer(self, conversation: Conversation, state: ConversationState, now_ms: int) -> bool:
-        if (
-            state.cut is None
-            and now_ms - state.last_ms >= QUIET_MS
-            and await self.bus.forget(conversation, now_ms)
-        ):
-            return True
-        return not await self.bus.buffered(conversation)
-
-    async def _deleted(self, conversation: Conversation) -> bool:
+    async def _deleted(self, conversation: Conversation) -> After:
         """Under a tombstone nothing is stored, and what was goes."""
         self.unstored.saw(conversation, None)
         await self._deleting.sweep(conversation)
-        return False
+        return After.DONE
 
     def _circuit_changed(self, bucket: GuardedStore, before: Phase) -> None:
         self.metrics.circuit_is(bucket.name, bucket.circuit.phase)

@@ -23,12 +23,12 @@ import listen.backend
 import pusher.batch_builder
 import pusher.buckets
 import pusher.cutter
+import pusher.departure
 import pusher.mover
 import pusher.next_look
 import pusher.retries
 import pusher.scheduler
 import pusher.sweeper
-import pusher.worker
 from audiocodec.span import PREROLL_SAMPLES
 from pusher.seam import last_packets
 from tapedeck_testing.simulation.virtual_loop import PROCESS, START_S, VirtualLoop
@@ -101,7 +101,7 @@ def surroundings(loop: VirtualLoop, seed: int, first_walk_s: float = 30.0) -> It
         (pusher.sweeper, "SOON_MS", 3_000),
         (pusher.sweeper, "AGAIN_MS", 8_000),
         (pusher.next_look, "ACTIVE_MS", ACTIVE_MS),
-        (pusher.worker, "ACTIVE_MS", ACTIVE_MS),
+        (pusher.departure, "ACTIVE_MS", ACTIVE_MS),
         (pusher.next_look, "LONGEST_MS", 4 * ACTIVE_MS),
         (pusher.retries, "MOST_MS", MOST_RETRY_MS),
         (pusher.scheduler, "FIRST_WALK_S", first_walk_s),
