@@ -24,6 +24,9 @@ redis.call('HINCRBY', conv, 'dead', string.format('%.0f', 0 - ARGV[2]))
 redis.call('HINCRBY', conv, 'deleted', ARGV[2])
 local field = 'dead:' .. ARGV[3]
 if first then redis.call('HSET', conv, field, string.format('%.0f', first)) else redis.call('HDEL', conv, field) end
+-- Where the last thing that was recorded was a dead letter, nothing else moves the settled id over it.
+local h = redis.call('HMGET', conv, 'newest', 'cut')
+if h[1] and not h[2] and redis.call('XLEN', KEYS[3]) == 0 then redis.call('HSET', conv, 'settled', h[1]) end
 if ARGV[5] ~= '' then
   -- Its object may be on its way: whoever is about to put it deletes it again, and so does everybody who looks here.
   redis.call('HDEL', conv, 'again_cut')

@@ -6,7 +6,7 @@
 local conv, audio = KEYS[1], KEYS[2]
 -- Deleting must go on when memory is full, for it frees some: after a write that needs none, Redis lets those pass that do.
 redis.call('HDEL', conv, '')
-local h = redis.call('HMGET', conv, 'cut', 'settled')
+local h = redis.call('HMGET', conv, 'cut', 'settled', 'newest')
 if (h[1] or '') ~= ARGV[1] then return {'other', h[1] or ''} end
 local deleted = 0
 for i = 6, #ARGV, 2 do
@@ -36,5 +36,7 @@ for i = 6, #ARGV, 2 do
   if first and above(ARGV[i], first[1]) then break end
   if not settled or above(ARGV[i], settled) then settled = ARGV[i] end
 end
+-- Behind them may have been a dead letter that was dealt with before.
+if settled and not first and h[3] then settled = h[3] end
 if settled and settled ~= h[2] then redis.call('HSET', conv, 'settled', settled) end
 return {'ok', string.format('%.0f', deleted)}

@@ -19,11 +19,14 @@ for _, entry in ipairs(redis.call('XRANGE', audio, '-', ARGV[2])) do
 end
 redis.call('XTRIM', audio, 'MINID', '=', ARGV[3])
 redis.call('HDEL', conv, 'cut', 'fails', 'fails_why', 'fails_ms')
-redis.call('HSET', conv, 'settled', ARGV[2])
+-- Where the last thing that was recorded was a dead letter, nothing else moves the settled id over it: with the buffer empty, all is dealt with.
+local settled = ARGV[2]
+if h[4] and redis.call('XLEN', audio) == 0 then settled = h[4] end
+redis.call('HSET', conv, 'settled', settled)
 if ARGV[4] == '' then redis.call('HDEL', conv, 'preroll') else redis.call('HSET', conv, 'preroll', ARGV[4]) end
 redis.call('HINCRBY', conv, 'out', out and string.format('%.0f', out) or ARGV[5])
 
-local epoch, offset = string.match(ARGV[2], '^(%d+)-(%d+)$')
+local epoch, offset = string.match(settled, '^(%d+)-(%d+)$')
 epoch, offset = tonumber(epoch), tonumber(offset)
 if h[3] then
   local e, o = string.match(h[3], '^(%d+)-(%d+)$')
@@ -40,4 +43,4 @@ for i = 7, #ARGV, 2 do
     end
   end
 end
-return {'ok', ARGV[2]}
+return {'ok', settled}
