@@ -1,20 +1,17 @@
 """Buffers full of audio in Redis, written as `listen` writes them, without `listen`: what a pusher finds after an outage.
 
-Owns the way from a batch's packets back to the chunks of one second that it will be made of.
+Owns how many are written at once. Their chunks are `recording`'s.
 """
 
 import asyncio
 import time
 
-from audiobus import AppendRequest, Bus, Conversation, EntryId, Hints, Position, Writer
+from audiobus import Bus, Conversation, Hints, Writer
 from audiobus.answers import Appended
-from audiobus.chunk import VERSION, Chunk
-from bench import speech
 from bench.process import BenchError
+from bench.recording import CHUNKS, FORMAT, OWNER, Recording
 
-FORMAT = f"opus:{speech.SAMPLE_RATE}:1:{speech.LOOKAHEAD}"
-CHUNK_PACKETS = 50
-OWNER = "bench"
+AT_ONCE = 500
 
 
 async def fill(url: str, conversations: list[Conversation]) -> None:
@@ -22,9 +19,10 @@ async def fill(url: str, conversations: list[Conversation]) -> None:
     async with Bus(url) as bus, asyncio.TaskGroup() as tasks:
         writer, hints = Writer(bus), Hints(bus)
         writing = tasks.create_task(writer.run())
-        async with asyncio.TaskGroup() as recording:
-            for conversation in conversations:
-                recording.create_task(_record(bus, writer, conversation))
+        for at in range(0, len(conversations), AT_ONCE):
+            async with asyncio.TaskGroup() as recording:
+                for conversation in conversations[at : at + AT_ONCE]:
+                    recording.create_task(_record(bus, writer, conversation))
         writer.close()
         await writing
         for conversation in conversations:
@@ -42,44 +40,10 @@ async def left(url: str) -> int:
 async def _record(bus: Bus, writer: Writer, conversation: Conversation) -> None:
     start_ms = _now_ms() - 60_000
     opened = await bus.open(conversation, owner=OWNER, format=FORMAT, now_ms=start_ms)
-    before = EntryId(opened.epoch, 0)
-    packets = speech.packets(speech.BATCH_PACKETS)
-    sample = offset = 0
-    for at in range(0, len(packets), CHUNK_PACKETS):
-        own = tuple(packets[at : at + CHUNK_PACKETS])
-        lead = 0 if at else speech.LOOKAHEAD
-        samples = len(own) * speech.FRAME_SAMPLES - lead
-        chunk = Chunk(
-            version=VERSION,
-            at_ms=start_ms + (at + CHUNK_PACKETS) * 20,
-            source="opus",
-            sample_rate=speech.SAMPLE_RATE,
-            channels=1,
-            run_start_ms=start_ms,
-            first_sample=sample,
-            samples=samples,
-            lead=lead,
-            trim=0,
-            starts=not at,
-            first_offset=offset,
-            packets=own,
-        )
-        sample += samples
-        offset += sum(map(len, own))
-        entry = EntryId(opened.epoch, offset)
-        request = AppendRequest(
-            conversation=conversation,
-            owner=OWNER,
-            before=before,
-            id=entry,
-            chunk=chunk.encode(),
-            samples=samples,
-            position=Position(start_ms, sample),
-            now_ms=chunk.at_ms,
-        )
-        if not isinstance(answer := await writer.append(request), Appended):
+    recording = Recording(conversation, opened.epoch, start_ms)
+    for _ in range(CHUNKS):
+        if not isinstance(answer := await writer.append(recording.chunk()), Appended):
             raise BenchError(f"a chunk of {conversation.tag} was not appended: {answer}")
-        before = entry
 
 
 def _now_ms() -> int:

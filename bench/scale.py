@@ -29,6 +29,16 @@ class Scale:
     """Full buffers that a round drains."""
     hour_batches: int
     """Batches of 60 s in the recording that is downloaded."""
+    live: int
+    """Conversations of the part `pusher-live`."""
+    live_batch_seconds: float
+    """Of its batches."""
+    waiting: int
+    """Conversations of the part `pusher-memory`."""
+    outage: int
+    """Conversations of the part `pusher-outage`."""
+    outage_seconds: int
+    """What each of them has waiting."""
 
 
 FULL = Scale(
@@ -44,6 +54,11 @@ FULL = Scale(
     redis_seconds=120.0,
     batches=100,
     hour_batches=60,
+    live=1_000,
+    live_batch_seconds=60.0,
+    waiting=10_000,
+    outage=200,
+    outage_seconds=600,
 )
 QUICK = Scale(
     rounds=2,
@@ -58,4 +73,9 @@ QUICK = Scale(
     redis_seconds=15.0,
     batches=20,
     hour_batches=6,
+    live=50,
+    live_batch_seconds=5.0,
+    waiting=100,
+    outage=10,
+    outage_seconds=120,
 )
