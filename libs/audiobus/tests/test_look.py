@@ -5,7 +5,7 @@ import pytest
 
 from audiobus import AppendRequest, Chunk, Conversation, EntryId, Hints
 from audiobus.census import Balance, exact
-from audiobus.chunk import HEAD_BYTES, VERSION, made_ms
+from audiobus.chunk import HEAD_BYTES, VERSION, decode_chunk, made_ms
 from audiobus.deletions import set_tombstone, sweep
 from audiobus.look import SCAN_COUNT, look, on_due
 
@@ -20,9 +20,29 @@ def test_a_chunk_says_at_its_beginning_when_it_was_made(at_ms):
 
 
 @pytest.mark.parametrize(
+    "integer",
+    [
+        b"\xd0\x05",
+        b"\xd1\x00\x05",
+        b"\xd2\x00\x00\x00\x05",
+        b"\xd3\x00\x00\x00\x00\x00\x00\x00\x05",
+        b"\xcf" + bytes(7) + b"\x05",
+        b"\xce" + bytes(3) + b"\x05",
+    ],
+)
+def test_it_is_read_as_the_whole_chunk_is(integer):
+    """Whoever decides by the beginning and whoever decides by the chunk must agree, or they undo each other's work for ever."""
+    data = msgspec.structs.replace(CHUNK, at_ms=5, samples=0).encode()
+    data = data[:2] + integer + data[3:]
+    assert made_ms(data[:HEAD_BYTES]) == decode_chunk(data).at_ms == 5
+
+
+@pytest.mark.parametrize(
     "head",
     [
         b"",
+        b"\x9d\x01\xd0\xff",
+        b"\x9d\x01\xd2\x00",
         b"\x9d\x01",
         b"\x9d\x02\x05",
         b"\xc1\x01\x05",

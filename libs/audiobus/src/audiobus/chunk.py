@@ -100,16 +100,24 @@ def decode_chunk(data: bytes) -> Chunk:
 
 
 def made_ms(head: bytes) -> int | None:
-    """When a chunk was made (`at_ms`), from its first HEAD_BYTES; None where a chunk of this version does not begin so."""
+    """When a chunk was made (`at_ms`), from its first HEAD_BYTES: what `decode_chunk` says where it is one.
+
+    None where a chunk of this version does not begin so.
+    """
     if len(head) < 3 or head[0] & 0xF0 != 0x90 or head[1] != VERSION:
         return None
-    if head[2] == 0xCF and len(head) >= HEAD_BYTES:
-        return int.from_bytes(head[3:HEAD_BYTES], "big")
-    # A clock before February 1970 fits into fewer bytes.
-    widths = {0xCC: 1, 0xCD: 2, 0xCE: 4}
-    if head[2] in widths and len(head) >= 3 + widths[head[2]]:
-        return int.from_bytes(head[3 : 3 + widths[head[2]]], "big")
-    return head[2] if head[2] < 0x80 else None
+    # All ways in which msgpack writes an integer: a clock before February 1970 fits into fewer bytes than ours.
+    width = _INTEGERS.get(head[2])
+    if width is None:
+        return head[2] if head[2] < 0x80 else None
+    if len(head) < 3 + width:
+        return None
+    at_ms = int.from_bytes(head[3 : 3 + width], "big", signed=head[2] >= 0xD0)
+    return at_ms if at_ms >= 0 else None
+
+
+_INTEGERS: Final = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
+"""The first byte of an integer in msgpack, unsigned and signed, and how many follow."""
 
 
 def _check(chunk: Chunk) -> None:
