@@ -28,6 +28,7 @@ from requests.adapters import HTTPAdapter
 
 from audiostore.errors import (
     AlreadyExistsError,
+    AudiostoreError,
     ChecksumError,
     NotFoundError,
     StoreConfigurationError,
@@ -96,9 +97,14 @@ def connect() -> Client:
 
 @contextmanager
 def translated(doing: str, *, missing: str) -> Iterator[None]:
-    """The library's errors in, StoreErrors out; `missing` says what a 404 means here: "object" or "bucket"."""
+    """The library's errors in, StoreErrors out; `missing` says what a 404 means here: "object" or "bucket".
+
+    What is made of an answer belongs inside too: a number that is none is the answer's fault.
+    """
     try:
         yield
+    except AudiostoreError:
+        raise  # ours already, from the reading of an answer
     except PreconditionFailed as error:
         raise AlreadyExistsError(f"{doing}: the name is taken") from error
     except NotFound as error:
@@ -116,6 +122,10 @@ def translated(doing: str, *, missing: str) -> Iterator[None]:
     except (RetryError, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         raise TransientStoreError(
             f"{doing}: the bucket cannot be reached ({type(error).__name__})"
+        ) from error
+    except Exception as error:  # the library's boundary: it trusts each answer, and breaks on odd ones with whatever its own code meets then
+        raise TransientStoreError(
+            f"{doing}: the bucket's answer makes no sense ({type(error).__name__})"
         ) from error
 
 

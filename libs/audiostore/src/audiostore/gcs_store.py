@@ -32,6 +32,7 @@ from audiostore.threads import Threads
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
 
+    from google.api_core.page_iterator import HTTPIterator
     from google.cloud.storage import Blob
 
     from audiostore.attempts import Patience
@@ -87,7 +88,7 @@ class GcsStore:
             self._bucket, prefix=self._prefix + prefix, page_size=PAGE_OBJECTS, fields=_ITEM_FIELDS, timeout=TIMEOUT,
             retry=self._attempts(), **start,
         )  # fmt: skip
-        pages = blobs.pages
+        pages = _pages(blobs, f"list {self._url}{prefix}")
         while (page := await self._threads.run(f"list {prefix}", self._next_page, pages, prefix)) is not None:
             for info in page:
                 if info.name > after:
@@ -100,7 +101,7 @@ class GcsStore:
             self._bucket, prefix=self._prefix + prefix, delimiter="/", page_size=PAGE_OBJECTS,
             fields="prefixes,nextPageToken", timeout=TIMEOUT, retry=self._attempts(),
         )  # fmt: skip
-        pages = blobs.pages
+        pages = _pages(blobs, f"list {self._url}{prefix}")
         while (
             folders := await self._threads.run(f"list {prefix}", self._next_folders, pages, prefix)
         ) is not None:
@@ -180,10 +181,10 @@ class GcsStore:
         An answer that says otherwise is not believed, in either direction: the bytes themselves are fetched. Somebody else may have found the object
         by now, and rely on it.
         """
-        if blob.size == wanted.size and _crc32c(blob) == wanted.crc32c:
-            return wanted
         try:
             with translated(doing, missing="object"):
+                if blob.size == wanted.size and _crc32c(blob) == wanted.crc32c:
+                    return wanted
                 there = blob.download_as_bytes(
                     raw_download=True, checksum=None, timeout=TIMEOUT, retry=self._attempts()
                 )
@@ -224,7 +225,7 @@ class GcsStore:
         blob = self._blob(name)
         with translated(f"look at {self._url}{name}", missing="object"):
             blob.reload(timeout=TIMEOUT, retry=self._attempts())
-        return self._info(blob)
+            return self._info(blob)
 
     def _delete(self, name: str) -> None:
         with translated(f"delete {self._url}{name}", missing="object"), suppress(NotFound):
@@ -249,9 +250,24 @@ class GcsStore:
         return self._bucket.blob(self._prefix + name)
 
     def _info(self, blob: Blob) -> ObjectInfo:
+        if blob.size is None:
+            raise TransientStoreError(f"look at {blob.name}: the bucket's answer names no size")
         return ObjectInfo(
             blob.name.removeprefix(self._prefix), blob.size, _crc32c(blob), dict(blob.metadata or {})
         )
+
+
+def _pages(blobs: HTTPIterator, doing: str) -> Iterator[Any]:
+    """The pages of a listing. One that leads to a page that was there before would never end: TransientStoreError."""
+    seen: set[str] = set()
+    for page in blobs.pages:
+        yield page
+        if blobs.next_page_token in seen:
+            raise TransientStoreError(
+                f"{doing}: the bucket names a page that was read before as the next one"
+            )
+        if blobs.next_page_token is not None:
+            seen.add(blobs.next_page_token)
 
 
 class _Limited(BytesIO):

@@ -17,7 +17,7 @@ from audiobus.answers import ConversationGone, CutStands, Marks, OtherCutStands,
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
 from audiobus.cut import decode_cut
-from audiobus.errors import BadEntryError, BusContractError
+from audiobus.errors import BadEntryError, BusContractError, BusError
 from audiobus.hints import Hints
 from audiobus.standing_cut import still_stands
 from audiobus.state import ConversationState
@@ -197,29 +197,37 @@ class Worker:
         except BucketAwayError:
             await self.hints.push_due(conversation, self.buckets.give_back(conversation).until_ms)
         except _TROUBLE as error:
-            # Everything stays where it is, for as long as it takes.
-            if isinstance(error, KeptBackError):
-                self.metrics.unsealed.inc()
-                self.kept_back.waits(conversation, str(error), self.now_ms())
-            of_store = is_the_stores(error)
-            at_ms = self.retries.failed(conversation, self.now_ms(), of_store=of_store)
-            if of_store and not self.buckets.well:
-                at_ms = self.buckets.give_back(conversation).until_ms
-            why = f"{type(error).__name__}: {without_names(error)}"
-            await failures.note(self.bus, conversation, why, self.now_ms())
-            level = logging.WARNING if getattr(error, "retryable", False) else logging.CRITICAL
-            if of_store and not self.buckets.well:
-                level = logging.INFO  # what every conversation meets is told once, by the circuit
-            log.log(
-                level,
-                "a batch could not be stored: it stays in Redis and is tried again",
-                extra={"error": why, "retry_in_ms": at_ms - self.now_ms()},
-            )
-            await self.hints.push_due(conversation, at_ms)
+            await self._book(conversation, error)
+        except BusError:
+            raise  # nothing can be booked: the hint stays, and whoever reads it tries again
+        except Exception as error:  # noqa: BLE001 - the top of one conversation's work: what nobody foresaw is tried again as any failure is, told and with growing pauses
+            await self._book(conversation, error, foreseen=False)
         else:
             self.retries.worked(conversation)
             self.kept_back.goes_on(conversation)
         self.metrics.retrying.set(len(self.retries))
+
+    async def _book(self, conversation: Conversation, error: Exception, *, foreseen: bool = True) -> None:
+        """Notes a failure and says when to come again. Everything stays where it is, for as long as it takes."""
+        if isinstance(error, KeptBackError):
+            self.metrics.unsealed.inc()
+            self.kept_back.waits(conversation, str(error), self.now_ms())
+        of_store = is_the_stores(error)
+        at_ms = self.retries.failed(conversation, self.now_ms(), of_store=of_store)
+        if of_store and not self.buckets.well:
+            at_ms = self.buckets.give_back(conversation).until_ms
+        why = f"{type(error).__name__}: {without_names(error)}"
+        await failures.note(self.bus, conversation, why, self.now_ms())
+        level = logging.WARNING if getattr(error, "retryable", False) else logging.CRITICAL
+        if of_store and not self.buckets.well:
+            level = logging.INFO  # what every conversation meets is told once, by the circuit
+        log.log(
+            level,
+            "a batch could not be stored: it stays in Redis and is tried again",
+            extra={"error": why, "retry_in_ms": at_ms - self.now_ms()},
+            exc_info=None if foreseen else error,
+        )
+        await self.hints.push_due(conversation, at_ms)
 
     async def _drain(self, conversation: Conversation, turn: Turn, taken: Taken, held: Held) -> None:
         after = After.MORE
