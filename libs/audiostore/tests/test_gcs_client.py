@@ -108,3 +108,17 @@ def test_all_tries_fit_into_the_deadline():
     assert (
         PATIENCE.begin_for_s + gcs_client.CONNECT_TIMEOUT_S + gcs_client.READ_TIMEOUT_S <= PATIENCE.deadline_s
     )
+
+
+def test_the_environment_is_looked_at_once(monkeypatch):
+    """requests would look through all of it with each request."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "https://bucket.example")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/a/bundle.pem")
+    session = gcs_client.connect()._http
+    assert not session.trust_env
+    assert session.proxies["https"] == "http://proxy.example:3128"
+    assert session.verify == "/a/bundle.pem"
+    monkeypatch.setenv("NO_PROXY", "bucket.example")
+    assert not gcs_client.connect()._http.proxies

@@ -10,7 +10,7 @@ import msgspec
 
 from audiobus.errors import BadEntryError
 from audiocodec.errors import CodecError
-from audiocodec.packet import packet_facts
+from audiocodec.packet import packet_durations
 from audiocodec.span import Span
 
 VERSION: Final = 1
@@ -137,7 +137,7 @@ def _check(chunk: Chunk) -> None:
     if chunk.channels not in (1, 2) or not 8_000 <= chunk.sample_rate <= 48_000:
         raise BadEntryError(f"chunk entry: {chunk.channels} channels at {chunk.sample_rate} Hz")
     try:
-        decoded = sum(packet_facts(packet).samples for packet in chunk.packets)
+        decoded = sum(packet_durations(chunk.packets))
     except CodecError as error:
         raise BadEntryError(f"chunk entry: {error}") from error
     if decoded != chunk.samples + chunk.lead + chunk.trim:

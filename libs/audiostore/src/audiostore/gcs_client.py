@@ -92,7 +92,15 @@ def connect() -> Client:
     adapter = HTTPAdapter(pool_connections=2, pool_maxsize=CONNECTIONS, pool_block=True)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
+    _settle(session, client._connection.API_BASE_URL)  # noqa: SLF001 — the same
     return client
+
+
+def _settle(session: requests.Session, url: str) -> None:
+    """Has the session look for proxies and certificates in the environment now, once, and not with each request: a third of what a put costs."""
+    found = session.merge_environment_settings(url, {}, None, None, None)
+    session.proxies, session.verify, session.cert = found["proxies"], found["verify"], found["cert"]
+    session.trust_env = False
 
 
 @contextmanager
