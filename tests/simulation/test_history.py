@@ -9,7 +9,7 @@ from audiobus.cut import Cut
 from audiobus.entry_id import EntryId
 from audiocodec.span import Span
 from tapedeck_testing.simulation.chance import Chance
-from tapedeck_testing.simulation.history import Books, Standing, readable, stepped_back, wrong
+from tapedeck_testing.simulation.history import Books, Given, Standing, readable, stepped_back, wrong
 from tapedeck_testing.simulation.recorder import Spell, Story
 from tapedeck_testing.simulation.tape import LEAD, PACKET_MS, record
 
@@ -94,6 +94,19 @@ def test_books_that_do_not_balance_and_audio_that_waits_are_found(story):
     assert any("come to rest" in text for text in judged(story, spans, dead=7))
     story.done = False
     assert any("never ended" in text for text in judged(story, spans))
+
+
+def test_only_what_was_given_up_may_be_missing(story):
+    tape, count = story.tape, len(story.tape.packets)
+    spans = [span(story, 0, 5), span(story, 6, count)]
+    stored = sum(one.samples for one in spans)
+    lacking = PACKET_MS * 48
+    books = Books(waits=False, balance=Balance(stored + lacking, stored, 0, 0, lacking))
+    given = [Given(EPOCH, tape.begins[5], tape.begins[6])]
+    assert wrong(story, spans, books, lossy=False, given=given) == []
+    assert any("nobody did" in text for text in wrong(story, spans, books, lossy=False))
+    for other in (replace(given[0], epoch=1), replace(given[0], end_offset=tape.begins[6] - 1)):
+        assert any("missing" in text for text in wrong(story, spans, books, lossy=False, given=[other]))
 
 
 def test_what_was_acked_must_be_readable_without_a_hole(story):

@@ -12,5 +12,5 @@ SEEDS = 200
 def test_a_broken_rule_is_found(mutant):
     found = mutant.hunt(range(SEEDS))
     assert found is not None
-    whole = run(found.seed, faults=mutant.faults)
+    whole = run(found.seed, faults=mutant.faults, walks=mutant.walks)
     assert whole.wrong == [], "the seed fails without the defect too"

@@ -47,10 +47,31 @@ def test_a_redis_that_lost_its_last_writes_may_go_back(model, settle):
 def test_a_time_limit_on_audio_is_found(model):
     watch = Watch(model, lambda _text: None)
     model.execute(["SET", "td:lease:{u/c}", "me", "PX", 1000])
-    watch.limits()
+    watch.once_a_second()
     assert watch.problems == []
     model.execute(["XADD", "td:audio:{u/c}", "7-0", "o", "opus"])
     model.execute(["PEXPIRE", "td:audio:{u/c}", 1000])
-    watch.limits()
-    watch.limits()
+    watch.once_a_second()
+    watch.once_a_second()
     assert watch.problems == ["td:audio:{u/c} has a time limit"]
+
+
+def test_books_that_do_not_balance_are_found(model):
+    watch = Watch(model, lambda _text: None)
+    model.execute(["XADD", "td:audio:{u/c}", "7-90", "c", "chunk", "s", "480"])
+    model.execute(["HSET", CONV, "in", "960", "out", "480"])
+    watch.once_a_second()
+    assert watch.problems == []
+    model.execute(["HSET", CONV, "deleted", "480"])
+    watch.once_a_second()
+    assert len(watch.problems) == 1
+    assert "by -480" in watch.problems[0]
+
+
+def test_it_remembers_what_was_dead_once(model, settle):
+    watch = Watch(model, lambda _text: None)
+    settle(watch, "7-20")
+    assert watch.buried == set()
+    model.execute(["HSET", CONV, "dead", "0"])
+    settle(watch, "7-20")
+    assert watch.buried == {"u/c"}

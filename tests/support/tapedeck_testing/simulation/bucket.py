@@ -59,6 +59,8 @@ class Bucket:
         self.objects: dict[str, Held] = {}
         self.away_until = 0.0
         self.puts = 0
+        self.since_s: dict[str, float] = {}
+        """When each object came to lie there first, by the loop's clock, also of those that are gone."""
 
     def create(self, held: Held) -> ObjectInfo:
         """Whole, or not at all."""
@@ -67,6 +69,7 @@ class Bucket:
         if name in self.objects:
             raise AlreadyExistsError(f"put {name}: the name is taken")
         self.objects[name] = held
+        self.since_s.setdefault(name, self.loop.time())
         self.chance.note(f"{self.name}: {name} is there")
         return held.info
 

@@ -23,6 +23,7 @@ RATES: Final[dict[str, tuple[float, float]]] = {
     "redis: executed twice": (0.005, 0.06),
     "redis: slow": (0.01, 0.10),
     "redis: pipeline torn": (0.01, 0.15),
+    "chunk: damaged": (0.02, 0.25),
     "bucket: 5xx": (0.02, 0.40),
     "bucket: reply lost": (0.02, 0.40),
     "bucket: lands late": (0.02, 0.30),
@@ -49,9 +50,25 @@ RATES: Final[dict[str, tuple[float, float]]] = {
     "bucket: away": (0.01, 0.08),
     "bucket: second away": (0.01, 0.08),
     "conversation: deleted": (0.01, 0.06),
+    "user: deleted": (0.02, 0.10),
+    # Of all chunks, so many for each process.
+    "chunk: unreadable to a build": (0.03, 0.40),
 }
 """Each kind of fault, with the least and the greatest rate that a history may have of it."""
+SELDOM: Final = {"chunk: damaged": 0.12, "chunk: unreadable to a build": 0.15, "user: deleted": 0.2}
+"""Of the histories so many have these: where audio may be missing less is seen."""
 LOSSY: Final = "redis: last writes lost"
+UNHINTED: Final = (
+    LOSSY,
+    "redis: away",
+    "process: killed before a request",
+    "process: killed after a request",
+    "process: killed after an answer",
+    "process: killed after an ack",
+    "process: killed",
+    "process: asked to end",
+)
+"""With these, what a listener was about to put on `due` may be lost with it, or not be put there in time: a walk finds the buffer."""
 PART: Final = 0.4
 """Of the kinds a history has so many, about."""
 
@@ -76,7 +93,11 @@ class Chance:
         self.now: Callable[[], float] = lambda: 0.0
         self.tracing = tracing
         self._calm = False
-        chosen = [kind for kind in RATES if self.dice.random() < PART] if faults is None else faults
+        chosen = (
+            [kind for kind in RATES if self.dice.random() < SELDOM.get(kind, PART)]
+            if faults is None
+            else faults
+        )
         self._rates = (
             {**chosen}
             if isinstance(chosen, Mapping)
@@ -91,6 +112,18 @@ class Chance:
         """Whether a fault of the kind happens here."""
         rate = self._rates.get(kind)
         if rate is None or self._calm or self.dice.random() >= rate * share:
+            return False
+        self.hit(kind)
+        return True
+
+    def singles_out(self, kind: str, what: str) -> bool:
+        """Whether a fault of the kind hits that one thing, each time that it is asked."""
+        rate = self._rates.get(kind)
+        if (
+            rate is None
+            or self._calm
+            or zlib.crc32(what.encode(), self.seed & 0xFFFFFFFF) >= rate * (1 << 32)
+        ):
             return False
         self.hit(kind)
         return True

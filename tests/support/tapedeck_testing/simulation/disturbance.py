@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from audiobus.keys import GROUP
 from tapedeck_testing.simulation.chance import LOSSY
-from tapedeck_testing.simulation.deleter import delete
+from tapedeck_testing.simulation.deleter import Forgetting, delete, delete_user
 from tapedeck_testing.simulation.server import REPLICA_S
+from tapedeck_testing.simulation.substitutes import unix_ms
 
 if TYPE_CHECKING:
     from tapedeck_testing.simulation.world import World
@@ -22,6 +23,7 @@ def disturb(world: World) -> None:
     _processes(world)
     _redis(world)
     _delete(world)
+    _delete_user(world)
     chance = world.chance
     if chance.strikes("bucket: away"):
         world.bucket.away_until = world.loop.time() + chance.between(
@@ -47,6 +49,19 @@ def _delete(world: World) -> None:
         world.deleting.append(
             world.loop.create_task(delete(world.loop, world.server, story, world.wait_replicas))
         )
+
+
+def _delete_user(world: World) -> None:
+    """Somebody has all deleted that a user recorded so far."""
+    if world.lossy or not world.chance.strikes("user: deleted"):
+        return
+    uid = world.chance.dice.choice(world.recorders).stories[0].tape.uid
+    if uid in world.forgetting:
+        return
+    forgetting = world.forgetting[uid] = Forgetting(unix_ms(world.loop))
+    world.chance.note(f"{uid}: what was recorded before {forgetting.before_ms} is to be deleted")
+    work = delete_user(world.loop, world.server, uid, forgetting, world.wait_replicas)
+    world.deleting.append(world.loop.create_task(work))
 
 
 def _processes(world: World) -> None:

@@ -11,6 +11,8 @@ At rest, when all faults have ended:
    lies in it (`opened`);
 4. of what was deleted nothing is left, and everywhere else nothing waits, no cut stands, and received = stored + waiting + dead + deleted (`at_rest`).
 
+Only what was given up may be missing: chunks that nobody can read, what an operator dropped, what its user deleted (`Given`).
+
 At every moment, from script to script, what is settled never goes back and is never cut again, and no id or count goes back (`stepped_back`):
 only a Redis that loses its last writes goes back, with everything at once. And whoever reads the live tail first and the bucket second
 finds every byte that was acked before (`readable`).
@@ -93,6 +95,15 @@ def stepped_back(before: Standing, after: Standing) -> list[str]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Bytes of a session that somebody gave up, or may have: they need not be there."""
+
+    epoch: int
+    first_offset: int
+    end_offset: int
+
+
 def opened(held: Held, uid: str, cid: str, ring: KeyRing) -> tuple[list[Span], list[str]]:
     """The spans of an object, and what its name, tags and metadata say wrongly."""
     name = parse_name(held.info.name)
@@ -118,7 +129,9 @@ def opened(held: Held, uid: str, cid: str, ring: KeyRing) -> tuple[list[Span], l
     return list(batch.spans), found
 
 
-def wrong(story: Story, spans: Iterable[Span], books: Books, *, lossy: bool) -> list[str]:
+def wrong(
+    story: Story, spans: Iterable[Span], books: Books, *, lossy: bool, given: Sequence[Given] = ()
+) -> list[str]:
     """What is wrong with one recording at rest.
 
     `lossy`: Redis lost what it had confirmed, and the device kept what was not stored: then it may send again what lies in the bucket
@@ -130,12 +143,14 @@ def wrong(story: Story, spans: Iterable[Span], books: Books, *, lossy: bool) -> 
         return [*found, *(["it was deleted, and something of it lies in the bucket"] if ordered else [])]
     if not story.done:
         found.append(f"its device never ended: acked {story.acked} of {story.tape.total}")
+    if books.balance.deleted and not given:
+        found.append(f"{books.balance.deleted} samples were deleted, and nobody did")
     if not lossy:
-        found += _complete(story, ordered)
+        found += _complete(story, ordered, given)
         there = sum(span.samples for span in ordered)
         if books.balance.stored != there:
             found.append(f"{books.balance.stored} samples are counted as stored, {there} are")
-    return found + _packets(story, ordered, lossy=lossy)
+    return found + _packets(story, ordered, given, lossy=lossy)
 
 
 def at_rest(books: Books) -> list[str]:
@@ -170,7 +185,7 @@ def _doubled(spans: Sequence[Span]) -> list[str]:
     ]
 
 
-def _complete(story: Story, spans: Sequence[Span]) -> list[str]:
+def _complete(story: Story, spans: Sequence[Span], given: Sequence[Given]) -> list[str]:
     """Every acked byte of every session is there, without a hole, up to where the next session went on."""
     known = {spell.epoch for spell in story.spells}
     found = [
@@ -178,17 +193,38 @@ def _complete(story: Story, spans: Sequence[Span]) -> list[str]:
         for epoch in sorted({span.epoch for span in spans if span.packets} - known)
     ]
     for spell in story.spells:
-        found += _session(story, spell, [span for span in spans if span.epoch == spell.epoch])
+        pieces = [span for span in spans if span.epoch == spell.epoch]
+        found += _session(story, spell, pieces, _given_in(spell, given))
     return found
 
 
-def _session(story: Story, spell: Spell, pieces: Sequence[Span]) -> list[str]:
+def _given_in(spell: Spell, given: Sequence[Given]) -> list[tuple[int, int]]:
+    """What was given up of a session, counted from the start of its tape, in order."""
+    return sorted(
+        (spell.base + one.first_offset, spell.base + one.end_offset)
+        for one in given
+        if one.epoch == spell.epoch
+    )
+
+
+def _session(
+    story: Story, spell: Spell, pieces: Sequence[Span], given: Sequence[tuple[int, int]]
+) -> list[str]:
+    def passed(at: int, until: int) -> int:
+        """How far one gets from there over what was given up."""
+        for first, end in given:
+            if first <= at < min(end, until):
+                at = min(end, until)
+        return at
+
     at, found = spell.base, []
     for piece in pieces:
+        at = passed(at, spell.base + piece.first_offset)
         if spell.base + piece.first_offset > at:
             found.append(f"missing: {at}-{spell.base + piece.first_offset} of {story.tape.total}")
         at = spell.base + piece.end_offset
     promised = spell.acked if story.forgot or spell.end is None else max(spell.acked, spell.end)
+    at = passed(at, promised)
     if at < promised:
         found.append(f"missing: {at}-{promised} of {story.tape.total}, at the end of session {spell.epoch}")
     most = spell.furthest if spell.end is None else spell.end
@@ -197,7 +233,7 @@ def _session(story: Story, spell: Spell, pieces: Sequence[Span]) -> list[str]:
     return found
 
 
-def _packets(story: Story, spans: Sequence[Span], *, lossy: bool) -> list[str]:
+def _packets(story: Story, spans: Sequence[Span], given: Sequence[Given], *, lossy: bool) -> list[str]:
     """The packets are those that were sent, in order, and each is there once."""
     tape = story.tape
     packets = [packet for span in spans for packet in span.packets]
@@ -208,6 +244,8 @@ def _packets(story: Story, spans: Sequence[Span], *, lossy: bool) -> list[str]:
     if any(tape.packets[index] != packet for index, packet in zip(indices, packets, strict=True)):
         return ["a packet has changed"]
     missing = sorted(set(range(len(tape.packets))) - set(indices))
+    gone = [one for spell in story.spells for one in _given_in(spell, given)]
+    missing = [at for at in missing if not any(first <= tape.begins[at] < end for first, end in gone)]
     if story.forgot:
         missing = []
     found = [f"{len(missing)} packets are missing: {missing[:5]}"] if missing else []

@@ -45,6 +45,8 @@ class Mutant:
     """The kinds that it is hunted with, or their rates."""
     script: tuple[str, str, str] | None = None
     """A script, a piece of its text, and what takes its place."""
+    walks: bool | None = None
+    """False: no walk over the buffers makes good what it costs."""
     patch: Callable[[], AbstractContextManager[None]] = field(default=nullcontext)
 
     def hunt(self, seeds: range) -> Outcome | None:
@@ -57,7 +59,7 @@ class Mutant:
             mutants[whole.digest] = whole.source.replace(text, instead)
         with self.patch():
             for seed in seeds:
-                outcome = run(seed, faults=self.faults, mutants=mutants)
+                outcome = run(seed, faults=self.faults, mutants=mutants, walks=self.walks)
                 if outcome.wrong:
                     return outcome
         return None
@@ -255,13 +257,33 @@ MUTANTS: Final = (
         "a conversation stays on `due` as long as it has a buffer",
         (8,),
         {"process: killed after an ack": 0.3},
+        walks=False,
         patch=lambda: replaced(Hints, "push_due", _push_due_with_audio),
     ),
     Mutant(
         "the next due time first, then the hint",
         (18,),
         dict.fromkeys(_KILLS, 0.03),
+        walks=False,
         patch=lambda: replaced(Hints, "schedule", _pop_then_hint),
+    ),
+    Mutant(
+        "an entry is dead once, however often it is buried",
+        (16,),
+        {"chunk: unreadable to a build": 0.4, "redis: executed twice": 0.3},
+        ("bury", "if #redis.call('XRANGE', KEYS[2], ARGV[1], ARGV[1]) == 0 then return {'gone'} end", ""),
+    ),
+    Mutant(
+        "a dead letter is dropped once",
+        (16,),
+        {"chunk: damaged": 0.3, "redis: executed twice": 0.3},
+        ("discard", "if redis.call('HEXISTS', dead, ARGV[1]) == 0 then return {'gone'} end", ""),
+    ),
+    Mutant(
+        "a cut over what its user has deleted is given up with its name",
+        (12, 13),
+        {"user: deleted": 0.3, "bucket: lands late": 0.4, "bucket: slow": 0.4, "process: killed": 0.06},
+        ("expunge", "redis.call('HSET', KEYS[3], ARGV[2], ARGV[3])", ""),
     ),
     Mutant(
         "what was deleted is swept until nothing of it can be under way",

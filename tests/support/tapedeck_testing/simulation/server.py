@@ -19,11 +19,12 @@ from redis import exceptions as redis_errors
 from audiobus import keys
 from audiobus.keys import Keys
 from audiobus.script import script
+from tapedeck_testing.simulation.ledger import Ledger
 from tapedeck_testing.simulation.redis_model import RedisModel
 from tapedeck_testing.simulation.redis_values import Stream
 from tapedeck_testing.simulation.substitutes import unix_ms
 from tapedeck_testing.simulation.virtual_loop import PROCESS, Process, VirtualLoop
-from tapedeck_testing.simulation.watch import Watch
+from tapedeck_testing.simulation.watch import SCRIPTS, Watch
 
 if TYPE_CHECKING:
     from tapedeck_testing.simulation.chance import Chance
@@ -73,6 +74,7 @@ class Server:
         self._mutants = mutants or {}
         self.model = RedisModel(lambda: unix_ms(loop))
         self.watch = Watch(self.model, chance.note)
+        self.ledger = Ledger(self.model, chance)
         self.replicas = True
         """Whether a replica confirms what `WAIT` asks for."""
         self.away_until = 0.0
@@ -147,15 +149,27 @@ class Server:
                 "maxmemory_policy": "noeviction",
                 "aof_enabled": 1,
             }
-        if name == "EVALSHA" and args[1] in self._mutants:
-            args = ("EVAL", self._mutants[args[1]], *args[2:])
-        try:
-            reply = self.model.execute(args)
-        except redis_errors.ResponseError as error:
-            reply = error
-        self.watch.look(args)
+        reply = self._script(args) if name in SCRIPTS else self._do(args)
         if self._blocked and self._hints() != self._served:
             self._serve_blocked()
+        return reply
+
+    def _do(self, args: Args) -> Any:
+        try:
+            return self.model.execute(args)
+        except redis_errors.ResponseError as error:
+            return error
+
+    def _script(self, args: Args) -> Any:
+        """A script is executed: what it came to is looked at, and what was appended is noted."""
+        appends = self.ledger.appends(args)
+        if appends:
+            args = self.ledger.spoil(args)
+        mutant = self._mutants.get(args[1]) if args[0] == "EVALSHA" else None
+        reply = self._do(args if mutant is None else ("EVAL", mutant, *args[2:]))
+        if appends:
+            self.ledger.note(args)
+        self.watch.look(args)
         return reply
 
     def _hints(self) -> tuple[int, bool]:

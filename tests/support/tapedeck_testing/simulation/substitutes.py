@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import secrets
+import sys
 import threading
 import time
 import uuid
@@ -20,25 +21,34 @@ from typing import TYPE_CHECKING, Any, Final
 import audiobus.bus
 import audiobus.connection
 import listen.backend
+import pusher.arrived
 import pusher.batch_builder
 import pusher.buckets
+import pusher.buffer
 import pusher.cutter
-import pusher.departure
 import pusher.mover
 import pusher.next_look
 import pusher.retries
 import pusher.scheduler
+import pusher.second_try
 import pusher.sweeper
+from audiobus.errors import BadEntryError
 from audiocodec.span import PREROLL_SAMPLES
 from pusher.seam import last_packets
 from tapedeck_testing.simulation.virtual_loop import PROCESS, START_S, VirtualLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from types import ModuleType
+
+    from audiobus.entry import Entry
+    from pusher.arrived import Arrived
+    from tapedeck_testing.simulation.chance import Chance
 
 EPOCH_MS: Final = 1_764_000_000_000
 """When the world begins, unix ms."""
 
+UNREADABLE: Final = "chunk: unreadable to a build"
 ACTIVE_MS: Final = 6_000
 """A conversation with a buffer is looked at so often."""
 MOST_RETRY_MS: Final = 20_000
@@ -74,7 +84,7 @@ def _here(simulated: Callable[..., Any], real: Callable[..., Any]) -> Callable[.
 
 
 @contextmanager
-def surroundings(loop: VirtualLoop, seed: int, first_walk_s: float = 30.0) -> Iterator[None]:
+def surroundings(loop: VirtualLoop, chance: Chance, first_walk_s: float = 30.0) -> Iterator[None]:
     """Clocks and chance of a world, for as long as it runs. `first_walk_s`: within so long a pusher walks over all buffers."""
 
     def time_ns() -> int:
@@ -85,6 +95,12 @@ def surroundings(loop: VirtualLoop, seed: int, first_walk_s: float = 30.0) -> It
 
     def token_hex(count: int = 32) -> str:
         return random.randbytes(count).hex()
+
+    def read_entry(conversation_id: str, entry: Entry) -> Arrived:
+        build = PROCESS.get().name.partition(".")[0]
+        if entry.chunk is not None and chance.singles_out(UNREADABLE, f"{build} {entry.id}"):
+            raise BadEntryError("chunk entry: this build does not know what a later one wrote")
+        return pusher.arrived.read_entry(conversation_id, entry)
 
     changes = [
         (time, "time", _here(lambda: time_ns() / 1e9, time.time)),
@@ -97,24 +113,26 @@ def surroundings(loop: VirtualLoop, seed: int, first_walk_s: float = 30.0) -> It
         (uuid, "uuid4", _here(lambda: uuid.UUID(int=random.getrandbits(128), version=4), uuid.uuid4)),
         (pusher.buckets, "AWAY_MS", 4_000),
         (pusher.buckets, "SPREAD_MS", 500),
+        (pusher.second_try, "AGAIN_MS", 5_000),
         (pusher.sweeper, "UNTIL_MS", UNTIL_MS),
         (pusher.sweeper, "SOON_MS", 3_000),
         (pusher.sweeper, "AGAIN_MS", 8_000),
-        (pusher.next_look, "ACTIVE_MS", ACTIVE_MS),
-        (pusher.departure, "ACTIVE_MS", ACTIVE_MS),
+        *((place, "ACTIVE_MS", ACTIVE_MS) for place in _all_that_know("ACTIVE_MS")),
         (pusher.next_look, "LONGEST_MS", 4 * ACTIVE_MS),
         (pusher.retries, "MOST_MS", MOST_RETRY_MS),
         (pusher.scheduler, "FIRST_WALK_S", first_walk_s),
+        (pusher.mover, "LEASE_MS", 8_000),
         (pusher.mover, "AGAIN_S", 4.0),
         (pusher.mover, "IDLE_S", 20.0),
         (secrets, "token_bytes", _here(token_bytes, secrets.token_bytes)),
         (secrets, "token_hex", _here(token_hex, secrets.token_hex)),
+        (pusher.buffer, "read_entry", read_entry),
         (pusher.cutter, "unrest", _unrest),
         (pusher.batch_builder, "preroll_for", _preroll_for),
     ]
     kept = [(place, name, getattr(place, name)) for place, name, _ in changes]
     dice = random.getstate()
-    random.seed(seed)
+    random.seed(chance.seed)
     try:
         for place, name, value in changes:
             setattr(place, name, value)
@@ -123,6 +141,12 @@ def surroundings(loop: VirtualLoop, seed: int, first_walk_s: float = 30.0) -> It
         for place, name, value in kept:
             setattr(place, name, value)
         random.setstate(dice)
+
+
+def _all_that_know(name: str) -> list[ModuleType]:
+    """The pusher's modules that have a constant of that name, their own or another's."""
+    modules = [module for path, module in sorted(sys.modules.items()) if path.startswith("pusher.")]
+    return [module for module in modules if hasattr(module, name)]
 
 
 def _no_client(_url: str) -> None:

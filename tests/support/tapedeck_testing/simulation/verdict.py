@@ -11,12 +11,21 @@ from audiobus import Conversation
 from audiobus.census import exact
 from audiostore.key_ring import KeySource
 from audiostore.names import ROOT
-from tapedeck_testing.simulation.history import Books, by_conversation, opened, wrong
+from tapedeck_testing.simulation.history import Books, Given, by_conversation, opened, wrong
 from tapedeck_testing.simulation.services import KEYS, make_bus
 
 if TYPE_CHECKING:
+    from audiocodec.span import Span
     from tapedeck_testing.simulation.recorder import Story
     from tapedeck_testing.simulation.world import World
+
+
+def swept(world: World) -> bool:
+    """Whether no object is looked for any more that must not stay."""
+    execute = world.server.model.execute
+    return not any(
+        execute(["HEXISTS", _key(world, story), "gone"]) for story in world.stories if not story.deleted
+    )
 
 
 def rests(world: World) -> bool:
@@ -37,15 +46,54 @@ async def judge(world: World) -> list[str]:
     objects = by_conversation({name: held for name, held in both.items() if name.startswith(ROOT)})
     for story in world.stories:
         where = (story.tape.uid, story.tape.cid)
-        spans = []
+        spans, said = [], []
         for held in objects.pop(where, []):
-            inside, said = opened(held, *where, ring)
+            inside, misnamed = opened(held, *where, ring)
             spans += inside
-            found += said
-        said = wrong(story, spans, await _books(world, story), lossy=world.lossy)
+            said += misnamed
+            said += _forgotten(world, story, held.info.name, inside)
+        said += wrong(story, spans, await _books(world, story), lossy=world.lossy, given=_given(world, story))
         found += [f"{'/'.join(where)}: {text}" for text in said]
     found += [f"objects of nobody: {where}" for where in objects]
     return found
+
+
+def _given(world: World, story: Story) -> list[Given]:
+    """What may be missing of it."""
+    tag = f"{story.tape.uid}/{story.tape.cid}"
+    forgetting = world.forgetting.get(story.tape.uid)
+    before_ms = forgetting.before_ms if forgetting is not None else 0
+    return [
+        *world.operator.dropped.get(tag, []),
+        *(
+            Given(held.id.epoch, held.first_offset, held.id.offset)
+            for held in world.server.ledger.of(tag)
+            if held.damaged or (held.made_ms or 0) < before_ms
+        ),
+    ]
+
+
+def _forgotten(world: World, story: Story, name: str, spans: list[Span]) -> list[str]:
+    """What its user had deleted before it was put there."""
+    forgetting = world.forgetting.get(story.tape.uid)
+    if forgetting is None or forgetting.stands_s is None:
+        return []
+    buckets = [world.bucket] if world.second is None else [world.bucket, world.second]
+    if min(bucket.since_s[name] for bucket in buckets if name in bucket.since_s) <= forgetting.stands_s:
+        return []
+    old = [
+        held
+        for held in world.server.ledger.of(f"{story.tape.uid}/{story.tape.cid}")
+        if held.made_ms is not None and held.made_ms < forgetting.before_ms
+    ]
+    return [
+        f"{name} was put after its user had deleted what {held.id} holds"
+        for span in spans
+        for held in old
+        if span.epoch == held.id.epoch
+        and span.first_offset < held.id.offset
+        and held.first_offset < span.end_offset
+    ]
 
 
 async def _books(world: World, story: Story) -> Books:
@@ -54,7 +102,7 @@ async def _books(world: World, story: Story) -> Books:
 
 
 def _waits(world: World, story: Story) -> bool:
-    """Whether anything of it is still to be stored."""
+    """Whether anything of it is still to be stored, or to be dealt with by an operator."""
     conversation = Conversation(story.tape.uid, story.tape.cid)
     execute = world.server.model.execute
     # The opening of a session alone is no audio: an open that was executed late may leave one.
@@ -62,4 +110,9 @@ def _waits(world: World, story: Story) -> bool:
     return (
         any(row[1][0] == b"c" for row in rows)
         or execute(["HEXISTS", world.keys.conv(conversation), "cut"]) == 1
+        or execute(["EXISTS", world.keys.dead(conversation)]) == 1
     )
+
+
+def _key(world: World, story: Story) -> str:
+    return world.keys.conv(Conversation(story.tape.uid, story.tape.cid))

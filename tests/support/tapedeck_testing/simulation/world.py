@@ -16,17 +16,20 @@ from tapedeck_testing.simulation.bucket import LATEST_S, Bucket
 from tapedeck_testing.simulation.chance import LOSSY, Chance
 from tapedeck_testing.simulation.disturbance import disturb, fail_over
 from tapedeck_testing.simulation.history import readable
+from tapedeck_testing.simulation.ledger import DAMAGED
 from tapedeck_testing.simulation.line import Line
+from tapedeck_testing.simulation.operator import Operator
 from tapedeck_testing.simulation.processes import Processes
 from tapedeck_testing.simulation.recorder import Recorder, Story
 from tapedeck_testing.simulation.server import Server
 from tapedeck_testing.simulation.services import DRAIN_S, Batches, make_recordings
-from tapedeck_testing.simulation.substitutes import EPOCH_MS, UNTIL_MS, unix_ms
+from tapedeck_testing.simulation.substitutes import EPOCH_MS, UNREADABLE, UNTIL_MS, unix_ms
 from tapedeck_testing.simulation.tape import record
-from tapedeck_testing.simulation.verdict import judge, rests
+from tapedeck_testing.simulation.verdict import judge, rests, swept
 from tapedeck_testing.simulation.virtual_loop import PROCESS, Process, VirtualLoop
 
 if TYPE_CHECKING:
+    from tapedeck_testing.simulation.deleter import Forgetting
     from tapedeck_testing.simulation.tape import Tape
 
 FAULTS_S: Final = (4.0, 30.0)
@@ -59,6 +62,9 @@ class World:
         self._owners = 0
         self.deleting: list[asyncio.Task[None]] = []
         """Deletions under way."""
+        self.forgetting: dict[str, Forgetting] = {}
+        """Users whose recordings are deleted up to a moment."""
+        self.operator = Operator(self)
         self.looks = 0
         self.problems: list[str] = []
         self.recorders = [self._recorder(number) for number in range(dice.choice((1, 1, 2)))]
@@ -96,11 +102,13 @@ class World:
         self.processes.start()
         living = [asyncio.create_task(recorder.run()) for recorder in self.recorders]
         living.append(asyncio.create_task(self._read()))
+        if any(self.chance.has(kind) for kind in (DAMAGED, UNREADABLE)):
+            living.append(asyncio.create_task(self.operator.run()))
         ending = self.loop.time() + self.chance.between(*FAULTS_S)
         while self.loop.time() < ending and not self._recorded():
             await asyncio.sleep(1.0)
             disturb(self)
-            self.server.watch.limits()
+            self.server.watch.once_a_second()
         self._heal()
         if not await self._by(DEVICES_S, self._recorded):
             self.problems.append("the devices do not come to an end")
@@ -111,6 +119,8 @@ class World:
             await asyncio.wait(self.deleting)
             # Until it is sure that nothing of it can still land.
             await asyncio.sleep((UNTIL_MS + 20_000) / 1000)
+        if not await self._by((UNTIL_MS + 30_000) / 1000, lambda: swept(self)):
+            self.problems.append("objects that must not stay are looked for for ever")
         if not await self._by(REST_S, lambda: rests(self)):
             self.problems.append("audio waits for ever")
         await self._end_all(living)
@@ -139,7 +149,7 @@ class World:
             if self.loop.time() > deadline:
                 return False
             await asyncio.sleep(0.5)
-            self.server.watch.limits()
+            self.server.watch.once_a_second()
         return True
 
     # -- devices -------------------------------------------------------------------------------------------------------
@@ -202,6 +212,16 @@ class World:
                 continue
             self.looks += 1
             spans = [piece.span for piece in recording.pieces]
-            if not self.lossy and not story.deleted:
+            if not self.lossy and not self._gave_up(story):
                 found = readable(acked, spans)
                 self.problems += [f"{story.tape.cid} at {self.loop.time():.3f}: {text}" for text in found]
+
+    def _gave_up(self, story: Story) -> bool:
+        """Whether something of it may be out of a reader's sight: deleted, in the dead letters, or about to be buried."""
+        tag = f"{story.tape.uid}/{story.tape.cid}"
+        return (
+            story.deleted
+            or story.tape.uid in self.forgetting
+            or tag in self.server.watch.buried
+            or any(held.damaged for held in self.server.ledger.of(tag))
+        )
