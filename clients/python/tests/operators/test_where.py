@@ -49,8 +49,10 @@ def test_stored_waiting_dead_and_missing(command, record, bury, on_redis, tmp_pa
     found = command("where", recorded.tag, "--json")
     assert found.code == 0
     rows = [(row["state"], row["seconds"]) for row in found.json["stretches"]]
-    assert rows == [("waiting", 1.0), ("dead", 1.0), ("dead", 1.0), ("waiting", 2.0)]
-    waits, dead, spoilt, _ = found.json["stretches"]
+    assert rows == [("missing", 2.993), ("waiting", 1.0), ("dead", 1.0), ("dead", 1.0), ("waiting", 2.0)]
+    missing, waits, dead, spoilt, _ = found.json["stretches"]
+    assert "the first 1500 bytes" in missing["why"]
+    assert "the bucket holds 0.000 s" in found.json["notes"][0]
     assert "failed once" in waits["why"]
     assert "the bucket is away" in waits["why"]
     assert dead["why"] == f"unknown to this build; letter {recorded.ids[4]}"
@@ -112,6 +114,63 @@ def test_a_bucket_that_cannot_be_read_is_a_problem_and_not_a_hole(command, recor
     assert found.code == 1
     assert "the second bucket cannot be read" in found.json["problems"][0]
     assert [row["state"] for row in found.json["stretches"]] == ["waiting"]
+
+
+@pytest.fixture
+def store(command, on_redis):
+    """Puts all that waits of a recording into the bucket, as objects of a minute at most, and settles it."""
+
+    def run(recorded):
+        command("buffers", "export", recorded.tag, "bucket")
+
+        async def settle(bus):
+            conversation = recorded.conversation
+            entries = await bus.read(conversation, count=999)
+            cut = Cut(1, str(entries[0].id), str(entries[-1].id), "", "standard", "size")
+            assert await bus.cut(conversation, cut, settled=None) == CutStands()
+            samples = sum(one.counted_samples for one in entries)
+            await bus.finish(
+                conversation, cut.encode(), last=cut.last_id, preroll=None, samples=samples, ends={}, now_ms=0
+            )
+
+        on_redis(settle)
+
+    return run
+
+
+def test_objects_that_are_gone_at_the_beginning_and_at_the_end(command, record, store, on_redis, tmp_path):
+    recorded = record("talk", 130)
+    store(recorded)
+    whole = command("where", recorded.tag, "--json").json
+    assert {row["state"] for row in whole["stretches"]} == {"stored"}
+    assert whole["notes"] == []
+    first, middle, last = sorted(tmp_path.glob("bucket/chunks/alice/talk/*"))
+    last.unlink()
+    found = command("where", recorded.tag, "--json").json
+    assert [row["state"] for row in found["stretches"]] == ["stored", "stored", "missing"]
+    [*_, tail] = found["stretches"]
+    assert tail["end_ms"] == whole["stretches"][-1]["end_ms"]
+    assert "the last" in tail["why"]
+    assert "objects are gone from it" in found["notes"][0]
+    # What was deleted on purpose is told as that.
+    on_redis(lambda bus: unstore(bus, recorded.conversation, {f"chunks/alice/talk/{first.name}": 0}, 1))
+    first.unlink()
+    found = command("where", recorded.tag, "--json").json
+    assert [row["state"] for row in found["stretches"]] == ["deleted", "stored", "missing"]
+    middle.unlink()
+    found = command("where", recorded.tag, "--json").json
+    assert [row["state"] for row in found["stretches"]] == ["deleted"]
+
+
+def test_a_session_of_which_nothing_is_left(command, record, store, tmp_path):
+    recorded = record("talk", 3)
+    store(recorded)
+    for one in tmp_path.glob("bucket/chunks/alice/talk/*"):
+        one.unlink()
+    [row] = command("where", recorded.tag, "--json").json["stretches"]
+    assert (row["state"], row["first_offset"], row["end_offset"]) == ("missing", 0, 1500)
+    assert row["start_ms"] == recorded.start_ms
+    assert row["seconds"] == pytest.approx(3 - 312 / 48_000, abs=0.002)
 
 
 def test_nobody_has_recorded_into_it(command):

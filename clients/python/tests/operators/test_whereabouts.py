@@ -75,3 +75,18 @@ def test_a_gap_that_an_object_lay_in_was_deleted():
 def test_what_overlaps_hides_no_gap():
     pieces = [piece(0, 9000), piece(1000, 2000, epoch=2, first=0), piece(9500, 9900, first=9000)]
     assert told(pieces)[-2:] == [(9000, 9500, "gap"), (9500, 9900, "waiting")]
+
+
+def test_what_was_deleted_before_the_first_and_after_the_last_is_told_once():
+    lay = [
+        Piece(0, 900, "deleted", "gone", "a"),
+        Piece(0, 901, "deleted", "gone", "b"),
+        Piece(1500, 2900, "deleted", "gone", "c"),
+        Piece(2000, 2001, "deleted", "gone", "d"),
+    ]
+    assert told([piece(1000, 2000)], lay) == [
+        (0, 901, "deleted"),
+        (1000, 2000, "waiting"),
+        (2000, 2900, "deleted"),
+    ]
+    assert told([], lay[:1]) == [(0, 900, "deleted")]

@@ -3,7 +3,8 @@
 In that order, so that what is stored meanwhile shows twice rather than not at all. Reads only, and asks no service.
 """
 
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,9 +29,11 @@ from audiobus.letter import Letter
 from audiostore.errors import AudiostoreError
 from audiostore.key_ring import KeyRing
 from audiostore.names import parse_name
-from tapedeck.operators.spans import moment, times
+from tapedeck.operators.spans import length, moment, times
 from tapedeck.operators.where_bucket import stored
-from tapedeck.operators.whereabouts import Piece, Stretch, stretches
+from tapedeck.operators.where_ends import Bytes, missing_ends
+from tapedeck.operators.where_sessions import sessions
+from tapedeck.operators.whereabouts import ROUNDING_MS, Piece, Stretch, stretches
 
 PAGE: Final = 96
 
@@ -88,7 +91,9 @@ async def whereabouts(
     if deleted.deleted:
         notes.append("it is deleted: a tombstone stands, and what is left of it is swept away")
     state = await bus.state(conversation)
-    pieces = [one async for one in _waiting(bus, conversation, state, notes)]
+    known = await sessions(bus, conversation, state, time.time_ns() // 1_000_000)
+    timeless: list[Bytes] = []
+    pieces = [one async for one in _waiting(bus, conversation, state, notes, timeless)]
     unplaced: list[Letter] = []
     pieces += [one async for one in _dead(bus, conversation, unplaced, notes)]
     books = await _books(bus, conversation, state, problems)
@@ -99,13 +104,17 @@ async def whereabouts(
         except AudiostoreError as error:
             problems.append(f"the {name} bucket cannot be read: {error}")
     pieces += _placed(unplaced, pieces, notes)
+    timeless += [Bytes(one.entry.id.epoch, one.first_offset, one.entry.id.offset) for one in unplaced]
     there = {one.object for one in pieces}
     lay = [
-        Piece(lay_as.start_ms, lay_as.end_ms, "deleted", f"its object was deleted at {moment(at_ms)}", path)
+        Piece(lay_as.start_ms, lay_as.end_ms, "deleted", _deleted(at_ms), path)
         for path, at_ms in forbidden.items()
         if path not in there and (lay_as := parse_name(path)) is not None
     ]
     before_ms = deleted.before_ms
+    if not problems and not deleted.deleted:
+        pieces += missing_ends(pieces, known, lay, timeless=timeless, before_ms=before_ms)
+        notes += _held_less(pieces, books)
     return Whereabouts(
         conversation=conversation.tag,
         deleted=deleted.deleted,
@@ -115,6 +124,22 @@ async def whereabouts(
         stretches=tuple(stretches(pieces, lay)),
         problems=tuple(problems),
     )
+
+
+def _deleted(at_ms: int) -> str:
+    """`at_ms`: 0 where that was long enough ago."""
+    return f"its object was deleted at {moment(at_ms)}" if at_ms else "its object was deleted"
+
+
+def _held_less(pieces: Sequence[Piece], books: Seconds | None) -> list[str]:
+    """Says so where the buckets hold less than the books say is stored. What they held before Redis knew the conversation hides that."""
+    held = [one for one in pieces if one.state == "stored"]
+    seconds = sum(one.end_ms - one.start_ms for one in held) / 1000
+    rounding = ROUNDING_MS * (len(held) + 1) / 1000
+    if books is None or seconds >= books.stored - rounding:
+        return []
+    less = f"by the books {length(books.stored)} are stored, and the bucket holds {length(seconds)}"
+    return [f"{less}: objects are gone from it that Tapedeck did not delete"]
 
 
 async def _books(
@@ -132,10 +157,11 @@ async def _books(
 
 
 async def _waiting(
-    bus: Bus, conversation: Conversation, state: ConversationState, notes: list[str]
+    bus: Bus, conversation: Conversation, state: ConversationState, notes: list[str], timeless: list[Bytes]
 ) -> AsyncIterator[Piece]:
     when = await _when(bus, conversation, state, notes)
     after: EntryId | None = None
+    before = state.settled
     while True:
         entries = await bus.read(conversation, count=PAGE, after=after)
         for entry in entries:
@@ -144,6 +170,9 @@ async def _waiting(
                 yield piece
             elif entry.chunk is not None:
                 notes.append(f"entry {entry.id} waits and does not parse: it will become a dead letter")
+                first = before.offset if before is not None and before.epoch == entry.id.epoch else 0
+                timeless.append(Bytes(entry.id.epoch, first, entry.id.offset))
+            before = entry.id
         if len(entries) < PAGE:
             return
         after = entries[-1].id

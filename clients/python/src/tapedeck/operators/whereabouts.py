@@ -4,7 +4,7 @@ Owns what a gap means: nothing was recorded, something was deleted, or bytes tha
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import msgspec
@@ -88,7 +88,26 @@ def stretches(pieces: Iterable[Piece], deleted: Sequence[Piece] = ()) -> list[St
         result.append(one)
         if ends_ms is None or one.end_ms >= ends_ms:
             ends_ms, last = one.end_ms, one
-    return [_stretch(one) for one in result]
+    result += _outside(result, deleted)
+    return [_stretch(one) for one in sorted(result, key=lambda one: (one.start_ms, one.end_ms))]
+
+
+def _outside(pieces: Sequence[Piece], deleted: Sequence[Piece]) -> list[Piece]:
+    """What was deleted before the first piece and after the last one, each time once."""
+    starts_ms = min((one.start_ms for one in pieces), default=None)
+    ends_ms = max((one.end_ms for one in pieces), default=0)
+    found: list[Piece] = []
+    for one in sorted(deleted, key=lambda one: (one.start_ms, -one.end_ms)):
+        if starts_ms is None:
+            parts = [(one.start_ms, one.end_ms)]
+        else:
+            parts = [(one.start_ms, min(one.end_ms, starts_ms)), (max(one.start_ms, ends_ms), one.end_ms)]
+        for start_ms, end_ms in parts:
+            # A cut that was given up and made anew leaves two names for the same time.
+            from_ms = max([start_ms, *(other.end_ms for other in found if other.start_ms <= start_ms)])
+            if end_ms - from_ms > ROUNDING_MS:
+                found.append(replace(one, start_ms=from_ms, end_ms=end_ms))
+    return found
 
 
 def _joined(before: Piece, after: Piece) -> Piece:
