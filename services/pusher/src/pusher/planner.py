@@ -13,6 +13,7 @@ from audiobus.conversation import Conversation
 from audiobus.cut import VERSION, Cut, Stored
 from audiobus.deletions import gone
 from audiobus.entry import Entry
+from audiobus.replication_id import replication_id
 from audiobus.state import ConversationState
 from audiostore.names import BatchName
 from pusher.already_stored import AlreadyStored
@@ -24,7 +25,6 @@ from pusher.errors import BuildError
 from pusher.maker import Maker
 from pusher.metrics import DEAD_UNBUILDABLE, DEAD_UNREADABLE, PusherMetrics
 from pusher.protection import STANDARD, must_seal
-from pusher.replication_id import replication_id
 from pusher.stored_ranges import covers
 from pusher.unstored import Unstored
 

@@ -17,9 +17,9 @@ from audiobus.chunk import decode_chunk
 from audiobus.connection import translated
 from audiobus.errors import BadEntryError, BusError, BusUnavailableError
 from audiobus.hints import SCHEDULE_LIMIT, Hints
+from audiobus.replication_id import histories
 from audiobus.servers import SCAN_COUNT, servers
 from pusher.metrics import PusherMetrics
-from pusher.replication_id import histories
 from pusher.unstored import Unstored
 from servicekit.stop import Stop
 

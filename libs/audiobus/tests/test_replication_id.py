@@ -6,7 +6,7 @@ import pytest
 
 from audiobus import Bus, Conversation
 from audiobus.errors import BusUnavailableError
-from pusher.replication_id import replication_id
+from audiobus.replication_id import replication_id
 
 
 @pytest.mark.parametrize("kind", ["redis_url", "redis_62_url", "redis_cluster_url"])
