@@ -1,10 +1,14 @@
 """`due` and `ready`."""
 
+import asyncio
+import uuid
+
 import pytest
 
 from audiobus import Bus, Conversation, Hints
 from audiobus.connection import open_client
 from audiobus.errors import BusContractError, BusFullError
+from audiobus.keys import GROUP
 
 
 @pytest.fixture
@@ -139,3 +143,98 @@ async def test_how_often_a_hint_was_delivered(bus, conversation):
     assert await hints.deliveries(partition, count=9) == {hint.id: 3}
     await hints.done(hint)
     assert await hints.deliveries(partition, count=9) == {}
+
+
+@pytest.mark.parametrize("kind", ["redis_url", "redis_62_url"])
+async def test_what_was_followed_and_lies_there_is_no_hint_any_more(kind, request, conversation):
+    """As one that stopped between acknowledging and deleting it left it."""
+    async with Bus(request.getfixturevalue(kind), prefix=f"t{uuid.uuid4().hex[:12]}:") as bus:
+        hints, key = Hints(bus), bus.keys.ready(0)
+        assert await hints.unfollowed(0) == 0
+        for _ in range(3):
+            await hints.ready(conversation, "end")
+        assert await hints.unfollowed(0) == 3
+        await hints.make_group(0)
+        assert await hints.unfollowed(0) == 3
+        first, second, third = await hints.take(bus.client, 0, "me", count=3, block_ms=None)
+        await hints.ready(conversation, "new")
+        assert await hints.unfollowed(0) == 4
+        await bus.command("XACK", key, GROUP, first.id, third.id)
+        # The one that stands above what is held goes when that is done: it counts no more even now.
+        assert await hints.unfollowed(0) == 2
+        assert await bus.command("XLEN", key) == 3
+        assert await hints.take(bus.client, 0, "me", count=9, block_ms=None, pending=True) == [second]
+        await bus.command("XACK", key, GROUP, second.id)
+        assert await hints.unfollowed(0) == 1
+        [new] = await hints.take(bus.client, 0, "me", count=9, block_ms=None)
+        assert new.reason == "new"
+        await hints.done(new)
+        assert await hints.unfollowed(0) == 0
+        assert await bus.command("XLEN", key) == 0
+
+
+async def test_a_hint_that_is_done_is_acknowledged_and_gone_in_one_step(
+    hints, bus, conversation, monkeypatch
+):
+    """Between two steps it would be neither held nor new, and lie there for ever."""
+    await hints.ready(conversation, "end")
+    partition = bus.keys.partition(conversation)
+    [hint] = await hints.take(bus.client, partition, "me", count=9, block_ms=None)
+    sent = []
+    execute = bus.client.execute_command
+
+    async def counted(*args, **options):
+        sent.append(args[0])
+        return await execute(*args, **options)
+
+    monkeypatch.setattr(bus.client, "execute_command", counted)
+    await hints.done(hint)
+    await hints.done(hint)  # the reply was lost
+    assert sent in (["EVALSHA", "EVALSHA"], ["EVALSHA", "EVAL", "EVALSHA"])
+
+
+@pytest.mark.parametrize("kind", ["redis_url", "redis_62_url"])
+async def test_consumers_that_never_come_back_are_forgotten(kind, request, conversation, monkeypatch):
+    async with Bus(request.getfixturevalue(kind), prefix=f"t{uuid.uuid4().hex[:12]}:") as bus:
+        hints = Hints(bus)
+        assert await hints.drop_consumers(0) == 0
+        await hints.ready(conversation, "end")
+        await hints.ready(conversation, "end")
+        assert await hints.drop_consumers(0) == 0  # no group yet
+        await hints.make_group(0)
+        [hint] = await hints.take(bus.client, 0, "dead with a hint", count=1, block_ms=None)
+        [other] = await hints.take(bus.client, 0, "asks", count=1, block_ms=None)
+        await hints.done(other)
+        assert await hints.drop_consumers(0) == 0
+        client = open_client(bus.url, blocking_s=5)
+        asking = asyncio.create_task(hints.take(client, 0, "asks", count=9, block_ms=5_000))
+        while not (await bus.client.info("clients"))["blocked_clients"]:
+            await bus.ping()
+        monkeypatch.setattr("audiobus.hints.CONSUMER_KEPT_MS", -1)
+        assert await hints.drop_consumers(0) == 1
+        # One that asks just then, or comes back, is none the worse for it.
+        await hints.ready(conversation, "new")
+        [new] = await asking
+        await client.aclose()
+        assert await hints.take(bus.client, 0, "asks", count=9, block_ms=None, pending=True) == [new]
+        assert await hints.claim(0, "alive", idle_ms=0, count=1) == [hint]
+
+
+async def test_a_full_redis_forgets_consumers_and_counts_hints(redis_process, conversation, monkeypatch):
+    async with Bus(redis_process.url) as bus:
+        hints = Hints(bus)
+        await hints.make_group(0)
+        await hints.ready(conversation, "end")
+        [hint] = await hints.take(bus.client, 0, "me", count=9, block_ms=None)
+        await bus.command("CONFIG", "SET", "maxmemory", "1")
+        assert await hints.unfollowed(0) == 1
+        await hints.done(hint)
+        assert await hints.unfollowed(0) == 0
+        monkeypatch.setattr("audiobus.hints.CONSUMER_KEPT_MS", -1)
+        assert await hints.drop_consumers(0) == 1
+
+
+async def test_consumers_of_what_is_no_stream_are_told(one_bus):
+    await one_bus.command("SET", one_bus.keys.ready(0), "no stream")
+    with pytest.raises(BusContractError, match="WRONGTYPE"):
+        await Hints(one_bus).drop_consumers(0)

@@ -9,6 +9,7 @@ from redis.asyncio import RedisCluster
 
 from audiobus import Bus, Conversation, EntryId, Hints
 from audiobus.errors import BusUnavailableError
+from audiobus.keys import GROUP
 from pusher.scheduler import MOST_READY, SPREAD_MS, Scheduler
 from pusher.unstored import Unstored
 from servicekit.stop import Stop
@@ -62,6 +63,25 @@ async def test_hints_that_nobody_follows_do_not_grow_without_bound(bus, hints, n
     assert await bus.command("XLEN", bus.keys.ready(0)) == MOST_READY
     # It is still due: nothing is forgotten.
     assert await score(bus, Conversation("u", "c")) == clock() - 1
+
+
+async def test_hints_that_were_followed_and_never_went_are_in_nobodys_way(
+    bus, hints, new_scheduler, clock, metrics
+):
+    await hints.make_group(0)
+    pipeline = bus.client.pipeline(transaction=False)
+    for _ in range(MOST_READY):
+        pipeline.execute_command("XADD", bus.keys.ready(0), "*", "c", "u/c")
+    await pipeline.execute()
+    while taken := await hints.take(bus.client, 0, "me", count=1000, block_ms=None):
+        await bus.command("XACK", bus.keys.ready(0), GROUP, *[hint.id for hint in taken])
+    late = Conversation("u", "late")
+    await hints.due(late, clock() - 1)
+    await new_scheduler(bus).tick()
+    taken = await hints.take(bus.client, 0, "me", count=10, block_ms=None)
+    assert [hint.conversation for hint in taken] == [late]
+    assert metrics.ready_lag._value.get() == 0
+    assert await bus.command("XLEN", bus.keys.ready(0)) == 1
 
 
 @pytest.mark.parametrize("kind", ["redis_url", "redis_62_url", "redis_cluster_url"])

@@ -17,6 +17,8 @@ from audiobus.keys import GROUP
 from audiobus.script import Call, run_together, script
 
 SCHEDULE_LIMIT: Final = 256
+CONSUMER_KEPT_MS: Final = 24 * 3_600_000
+"""A consumer that holds nothing is known so long after it got its last hint (to Redis 7.2: after it asked for one)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,17 @@ class Hints:
             for row in rows
         )
         return {one: int(times) for one, times in pairs}
+
+    async def unfollowed(self, partition: int) -> int:
+        """How many hints nobody has followed to the end; takes those off that were, and lie there all the same."""
+        return int(
+            await script("unfollowed").run(self._bus.client, [self._bus.keys.ready(partition)], [GROUP])
+        )
+
+    async def drop_consumers(self, partition: int) -> int:
+        """Takes consumers off the group that hold nothing and got nothing for long; how many. One that asks again is made again."""
+        key = self._bus.keys.ready(partition)
+        return int(await script("consumers").run(self._bus.client, [key], [GROUP, CONSUMER_KEPT_MS]))
 
     async def done(self, hint: Hint) -> None:
         """The hint was followed: it leaves the stream."""

@@ -101,5 +101,5 @@ class Relief:
     async def _unread(self) -> int:
         unread = 0
         for partition in range(self.bus.keys.partitions):
-            unread += int(await self.bus.command("XLEN", self.bus.keys.ready(partition)))
+            unread += await self.hints.unfollowed(partition)
         return unread

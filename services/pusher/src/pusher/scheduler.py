@@ -89,7 +89,7 @@ class Scheduler:
         lag = 0
         most = MOST_READY_EARLY if self.early() else MOST_READY
         for partition in range(self.bus.keys.partitions):
-            ready = int(await self.bus.command("XLEN", self.bus.keys.ready(partition)))
+            ready = await self.hints.unfollowed(partition)
             lag += ready
             hinted = SCHEDULE_LIMIT
             while hinted == SCHEDULE_LIMIT and ready < most:
@@ -129,6 +129,8 @@ class Scheduler:
         if away is not None:
             raise away
         await self._count_dead()
+        for partition in range(self.bus.keys.partitions):
+            await self.hints.drop_consumers(partition)
         return buffers
 
     async def _count_dead(self) -> None:
