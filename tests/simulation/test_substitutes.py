@@ -4,6 +4,7 @@ import threading
 import time
 import uuid
 
+from tapedeck_testing.simulation.chance import Chance
 from tapedeck_testing.simulation.substitutes import surroundings
 from tapedeck_testing.simulation.virtual_loop import VirtualLoop
 
@@ -13,14 +14,14 @@ def test_other_threads_keep_the_real_clock_and_real_chance():
     loop = VirtualLoop(most_steps=10, work_s=lambda: 0.0)
     before_s = time.monotonic()
     try:
-        with surroundings(loop, 1):
+        with surroundings(loop, Chance(1, [])):
             here = (time.monotonic(), uuid.uuid4())
             thread = threading.Thread(
                 target=lambda: seen.append((time.monotonic(), time.time(), uuid.uuid4()))
             )
             thread.start()
             thread.join()
-        with surroundings(loop, 1):
+        with surroundings(loop, Chance(1, [])):
             assert (time.monotonic(), uuid.uuid4()) == here
     finally:
         loop.close()
