@@ -61,8 +61,12 @@ def test_nothing_waits(command):
         "conversations": 0,
         "stored_seconds": 0.0,
         "waiting_seconds": 0.0,
+        "dead_seconds": 0.0,
+        "deleted_seconds": 0.0,
+        "lost_seconds": 0.0,
         "new_dead_letters": 0,
         "done": True,
+        "problem": "",
     }
 
 

@@ -11,6 +11,7 @@ from audiobus.census import Balance
 from audiobus.chunk import HEAD_BYTES, made_ms
 from audiobus.connection import translate_response, translated
 from audiobus.conversation import Conversation
+from audiobus.errors import BusError
 from audiobus.pipeline import execute
 from audiobus.routed import Routed
 from audiobus.script import script
@@ -54,6 +55,20 @@ async def look(bus: Bus, conversations: Sequence[Conversation]) -> list[Look]:
     Raises:
         BusUnavailableError: Redis does not answer.
     """
+    found: list[Look] = []
+    for one in await look_each(bus, conversations):
+        if isinstance(one, BusError):
+            raise one
+        found.append(one)
+    return found
+
+
+async def look_each(bus: Bus, conversations: Sequence[Conversation]) -> list[Look | BusError]:
+    """The same; where a conversation's own server does not answer, its error.
+
+    Raises:
+        BusUnavailableError: no server answers.
+    """
     if not conversations:
         return []
     run, keys = script("look"), bus.keys
@@ -90,9 +105,9 @@ async def on_due(bus: Bus, partition: int) -> AsyncIterator[list[Conversation]]:
         yield page
 
 
-def _read(conversation: Conversation, answer: Any) -> Look:
+def _read(conversation: Conversation, answer: Any) -> Look | BusError:
     if isinstance(answer, Exception):
-        raise translate_response("look", answer)
+        return translate_response("look", answer)
     *numbers, entries, letters, tomb, epoch, heads = answer
     made = [at_ms for head in heads if (at_ms := made_ms(head)) is not None]
     oldest_ms = made[0] if made else int(epoch) if epoch else None

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -18,7 +19,8 @@ from tapedeck.operators.spans import length, several, times
 
 if TYPE_CHECKING:
     from audiobus import Bus, Conversation
-    from tapedeck.operators.waiting import Flush, Flushed, Waiting
+    from tapedeck.operators.flushing import Flush, Flushed
+    from tapedeck.operators.waiting import Waiting
 
 app = typer.Typer(help="What waits in Redis to be stored.", no_args_is_help=True)
 
@@ -122,7 +124,8 @@ async def _buffers(redis_url: str | None) -> "list[Waiting]":
 async def _flush(
     redis_url: str | None, conversation: "Conversation | None", within_s: float | None
 ) -> "Flushed":
-    from tapedeck.operators.waiting import Flush, pages  # noqa: PLC0415 - not needed for --help
+    from tapedeck.operators.flushing import Flush  # noqa: PLC0415 - not needed for --help
+    from tapedeck.operators.waiting import pages  # noqa: PLC0415 - not needed for --help
 
     async with reach.redis(redis_url) as bus:
         flush = Flush(bus)
@@ -131,24 +134,36 @@ async def _flush(
         else:
             async for page in pages(bus):
                 await flush.ask(page)
-        async with asyncio.TaskGroup() as tasks:
-            watch = tasks.create_task(_watch_for_pushers(bus, flush))
-            with _progress(flush) as seen:
-                flushed = await flush.wait(within_s, seen)
-            watch.cancel()
-        return flushed
+        with _progress(flush) as show:
+            nobody = _Nobody(bus)
+
+            async def seen(now: "Flush") -> None:
+                show(now)
+                await nobody.look(now)
+
+            return await flush.wait(within_s, seen)
 
 
-async def _watch_for_pushers(bus: "Bus", flush: "Flush") -> None:
-    """Says once that nobody stores, where that is so."""
-    from tapedeck.operators.pushers import readers  # noqa: PLC0415 - not needed for --help
+@dataclass(slots=True)
+class _Nobody:
+    """Says once that no pusher is at work, where nothing gets stored and that is why."""
 
-    while True:
-        stored = flush.stored_samples
-        await asyncio.sleep(NOBODY_AFTER_S)
-        if flush.stored_samples == stored and flush.left and await readers(bus) == 0:
-            ERR.print("No pusher is at work: it is stored when one is started.", markup=False)
-            return
+    bus: "Bus"
+    settled: int = -1
+    since_s: float = 0.0
+    said: bool = False
+
+    async def look(self, flush: "Flush") -> None:
+        """Raises BusUnavailableError where Redis does not answer."""
+        from tapedeck.operators.pushers import readers  # noqa: PLC0415 - not needed for --help
+
+        if flush.settled_samples != self.settled:
+            self.settled, self.since_s = flush.settled_samples, time.monotonic()
+        elif not self.said and flush.left and time.monotonic() - self.since_s >= NOBODY_AFTER_S:
+            self.since_s = time.monotonic()
+            if await readers(self.bus) == 0:
+                self.said = True
+                ERR.print("No pusher is at work: it is stored when one is started.", markup=False)
 
 
 @contextmanager
@@ -160,7 +175,7 @@ def _progress(flush: "Flush") -> Iterator[Callable[["Flush"], None]]:
 
         def seen(now: "Flush") -> None:
             state = f"{length(now.stored_samples / 48_000)} stored, {len(now.left)} conversations left"
-            progress.update(task, completed=now.stored_samples, state=state)
+            progress.update(task, completed=now.settled_samples, state=state)
 
         yield seen
 
@@ -171,22 +186,27 @@ def _tell(flushed: "Flushed", *, json: bool) -> None:
     elif not flushed.conversations:
         ERR.print("nothing waits: all that was recorded is stored", markup=False)
     else:
-        ERR.print(f"{length(flushed.stored_seconds)} stored", markup=False, highlight=False)
-    if flushed.new_dead_letters and not json:
-        ERR.print(
-            f"{several(flushed.new_dead_letters, 'entry', 'entries')} could not be stored; `tapedeck dead list` says why",
-            style="red",
-            markup=False,
-        )
-    if not flushed.done:
-        if not json:
-            ERR.print(
-                f"{length(flushed.waiting_seconds)} wait still. It goes on without this command; "
-                "`tapedeck buffers list` says what is in the way",
-                style="red",
-                markup=False,
-            )
+        deleted = f", {length(flushed.deleted_seconds)} deleted meanwhile" if flushed.deleted_seconds else ""
+        ERR.print(f"{length(flushed.stored_seconds)} stored{deleted}", markup=False, highlight=False)
+        for line in _in_the_way(flushed):
+            ERR.print(line, style="red", markup=False, highlight=False)
+    if not flushed.done or flushed.lost_seconds:
         raise typer.Exit(FAILED)
+
+
+def _in_the_way(flushed: "Flushed") -> Iterator[str]:
+    if flushed.new_dead_letters:
+        entries = several(flushed.new_dead_letters, "entry", "entries")
+        yield f"{entries} could not be stored; `tapedeck dead list` says why"
+    if flushed.lost_seconds:
+        yield f"{length(flushed.lost_seconds)} are gone and were not stored: Redis lost them"
+    if not flushed.done:
+        yield (
+            f"{length(flushed.waiting_seconds)} wait still. It goes on without this command; "
+            "`tapedeck buffers list` says what is in the way"
+        )
+    if flushed.problem:
+        yield f"Redis does not answer: {flushed.problem}"
 
 
 def _show_exported(exported: list[Exported], directory: Path, *, json: bool) -> None:
