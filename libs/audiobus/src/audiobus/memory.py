@@ -23,7 +23,16 @@ async def memory_shares(bus: Bus) -> list[tuple[Server, float | None]]:
     Raises:
         BusUnavailableError: one of them does not answer.
     """
-    return [(server, _share(await server.info("memory"))) for server in await servers(bus)]
+    return [(server, await share_of(server)) for server in await servers(bus)]
+
+
+async def share_of(server: Server) -> float | None:
+    """The same of one master.
+
+    Raises:
+        BusUnavailableError: it does not answer.
+    """
+    return _share(await server.info("memory"))
 
 
 def _share(fields: dict[str, Any]) -> float | None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from audiobus.bus import Bus
-from audiobus.servers import servers
+from audiobus.servers import Server, servers
 
 
 async def complaints(bus: Bus) -> list[str]:
@@ -14,9 +14,20 @@ async def complaints(bus: Bus) -> list[str]:
     """
     found: set[str] = set()
     for server in await servers(bus):
-        for section in ("memory", "persistence", "replication"):
-            found |= _complaints(await server.info(section), bus.wait_replicas)
+        found |= await complaints_of(server, bus.wait_replicas)
     return sorted(found)
+
+
+async def complaints_of(server: Server, wait_replicas: int) -> set[str]:
+    """The same of one server.
+
+    Raises:
+        BusUnavailableError: it does not answer.
+    """
+    found: set[str] = set()
+    for section in ("memory", "persistence", "replication"):
+        found |= _complaints(await server.info(section), wait_replicas)
+    return found
 
 
 def _complaints(fields: dict[str, Any], wait_replicas: int) -> set[str]:

@@ -33,8 +33,22 @@ class Server:
         inner: dict[str, Any] = answer.get(self.name, answer)
         return inner
 
-    async def streams(self, match: str) -> AsyncIterator[list[bytes]]:
-        """The keys of all streams that match, by some hundreds. One may come twice while Redis grows or moves its tables.
+    async def command(self, *args: str | int) -> Any:
+        """A command that speaks of no key.
+
+        Raises:
+            BusUnavailableError: it does not answer.
+        """
+        with translated(str(args[0])):
+            answer: Any = await self._client.execute_command(*args, **self._target)
+        return answer.get(self.name, answer) if self.name and isinstance(answer, dict) else answer
+
+    def streams(self, match: str) -> AsyncIterator[list[bytes]]:
+        """The keys of all streams that match, as `keys` has it."""
+        return self.keys(match, "stream")
+
+    async def keys(self, match: str, kind: str) -> AsyncIterator[list[bytes]]:
+        """The keys of this type (`stream`, `hash` and so on) that match, by some hundreds. One may come twice while Redis grows or moves its tables.
 
         Raises:
             BusUnavailableError: it does not answer, or answers no more.
@@ -42,7 +56,7 @@ class Server:
         page: list[bytes] = []
         with translated("SCAN"):
             async for key in self._client.scan_iter(
-                match=match, count=SCAN_COUNT, _type="stream", **self._target
+                match=match, count=SCAN_COUNT, _type=kind, **self._target
             ):
                 page.append(key)
                 if len(page) == SCAN_COUNT:
