@@ -9,6 +9,7 @@ from audiostore.errors import StoreConfigurationError
 from audiostore.file_store import FileStore
 from audiostore.gcs_store import GcsStore
 from audiostore.memory_store import MemoryStore
+from audiostore.opening import wrong_addresses
 from audiostore.s3_store import S3Store
 
 
@@ -66,6 +67,22 @@ def test_other_addresses_say_what_to_write(url):
         or "file:///folder" in str(caught.value)
         or "between slashes" in str(caught.value)
     )
+
+
+def test_wrong_addresses_are_told_with_their_setting(tmp_path):
+    """None of them is opened: no folder is made, and no bucket asked."""
+    right = {
+        "A": f"file://{tmp_path}/a",
+        "B": "gs://bucket/prefix",
+        "C": None,
+        "D": "memory:",
+        "E": "az://box",
+    }
+    assert list(wrong_addresses(right)) == []
+    assert not (tmp_path / "a").exists()
+    one, other = wrong_addresses({**right, "F": "s3://UPPER", "G": "file://data"})
+    assert one.startswith("F: store address s3://UPPER: write s3://bucket")
+    assert other.startswith("G: store address file://data: write file:///folder")
 
 
 def test_libraries_of_clouds_are_imported_only_for_their_stores():

@@ -25,6 +25,12 @@ def test_a_batch_is_never_longer_than_a_minute(value):
         load(PusherSettings, {**REQUIRED, "TAPEDECK_BATCH_SECONDS": value})
 
 
+@pytest.mark.parametrize("setting", ["TAPEDECK_STORE_URL", "TAPEDECK_FALLBACK_STORE_URL"])
+def test_an_address_that_no_store_can_have_is_a_mistake(setting):
+    with pytest.raises(SettingsError, match=f"{setting}: store address gs://UPPER: write gs://bucket"):
+        load(PusherSettings, {**REQUIRED, setting: "gs://UPPER"})
+
+
 def test_redis_and_a_store_are_required():
     with pytest.raises(SettingsError) as error:
         load(PusherSettings, {})

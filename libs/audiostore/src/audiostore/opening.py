@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from audiostore.attempts import PATIENCE, Patience
 from audiostore.errors import BadNameError, StoreConfigurationError
 from audiostore.store import Store, check_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", re.ASCII)
 _KNOWN = "file:///folder, file://./folder, memory:, and gs://, s3:// and az://bucket[/prefix] are"
@@ -25,50 +29,63 @@ def open_store(url: str, patience: Patience = PATIENCE) -> Store:
     `s3://bucket[/prefix]` and `az://container[/prefix]` (settings from AWS_… and AZURE_… in the environment: docs/stores.md).
     May block for a second or two. Raises StoreConfigurationError for an address or credentials that cannot work.
     """
-    scheme, _colon, rest = url.partition(":")
-    if url == "memory:":
+    scheme, where, prefix = _parsed(url)
+    if scheme == "memory":
         from audiostore.memory_store import MemoryStore  # noqa: PLC0415 — backends are imported when opened
 
         return MemoryStore()
     if scheme == "file":
         from audiostore.file_store import FileStore  # noqa: PLC0415 — backends are imported when opened
 
-        return FileStore(_folder(url, rest))
+        return FileStore(Path(where).absolute())
     if scheme == "gs":
-        bucket, prefix = _bucket(url, rest)
         from audiostore.gcs_store import GcsStore  # noqa: PLC0415 — this import takes a second
 
-        return GcsStore(bucket, prefix, patience)
+        return GcsStore(where, prefix, patience)
     if scheme == "s3":
-        bucket, prefix = _bucket(url, rest)
         from audiostore.s3_store import S3Store  # noqa: PLC0415 — backends are imported when opened
 
-        return S3Store(bucket, prefix, patience)
-    if scheme == "az":
-        bucket, prefix = _bucket(url, rest)
-        from audiostore.az_store import AzStore  # noqa: PLC0415 — backends are imported when opened
+        return S3Store(where, prefix, patience)
+    from audiostore.az_store import AzStore  # noqa: PLC0415 — backends are imported when opened
 
-        return AzStore(bucket, prefix, patience)
+    return AzStore(where, prefix, patience)
+
+
+def check_address(url: str) -> None:
+    """Raises StoreConfigurationError for an address that can be none. Asks nobody: whether there is a store behind it is not looked at."""
+    _parsed(url)
+
+
+def wrong_addresses(addresses: Mapping[str, str | None]) -> Iterator[str]:
+    """What is wrong with addresses, one line each; by the names of their settings. None is one that is not set."""
+    for setting, url in addresses.items():
+        if url is None:
+            continue
+        try:
+            check_address(url)
+        except StoreConfigurationError as error:
+            yield f"{setting}: {error}"
+
+
+def _parsed(url: str) -> tuple[str, str, str]:
+    """Scheme; folder or bucket; prefix, which is empty or ends with a slash."""
+    scheme, _colon, rest = url.partition(":")
+    if url == "memory:":
+        return scheme, "", ""
+    if scheme == "file":
+        return scheme, _folder(url, rest), ""
+    if scheme in {"gs", "s3", "az"}:
+        return scheme, *_bucket(url, rest)
     raise StoreConfigurationError(f"store address {_shown(url)}: this kind of store is not known; {_KNOWN}")
 
 
-def open_stores(url: str, fallback_url: str | None, patience: Patience = PATIENCE) -> Store:
-    """The store at `url`; with `fallback_url` (TAPEDECK_FALLBACK_STORE_URL) both look like one to readers. As `open_store`."""
-    first = open_store(url, patience)
-    if fallback_url is None:
-        return first
-    from audiostore.paired_store import PairedStore  # noqa: PLC0415 — few need it
-
-    return PairedStore(first, open_store(fallback_url, patience))
-
-
-def _folder(url: str, rest: str) -> Path:
+def _folder(url: str, rest: str) -> str:
     path = unquote(rest.removeprefix("//"))
     if not rest.startswith("//") or not path.startswith(("/", "./", "../")) or "\0" in path:
         raise StoreConfigurationError(
             f"store address {_shown(url)}: write file:///folder, or file://./folder for a relative one"
         )
-    return Path(path).absolute()
+    return path
 
 
 def _bucket(url: str, rest: str) -> tuple[str, str]:

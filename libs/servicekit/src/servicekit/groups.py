@@ -78,6 +78,11 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
 
+    @property
+    def addresses(self) -> dict[str, str | None]:
+        """Both by the variable they come from, for `audiostore.opening.wrong_addresses`."""
+        return {"TAPEDECK_STORE_URL": self.url, "TAPEDECK_FALLBACK_STORE_URL": self.fallback_url}
+
     def mistakes(self, unknown: frozenset[str]) -> Iterator[str]:
         """One bucket under both names: what is moved home would be deleted there."""
         if (

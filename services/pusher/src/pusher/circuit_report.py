@@ -5,6 +5,7 @@ Owns the words and how often they are said. A conversation's own failures are th
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -47,14 +48,21 @@ def tell_operator(bucket: GuardedStore) -> None:
     )
 
 
-async def report(health: Health, buckets: Buckets, stop: Stop) -> None:
-    """Keeps `/readyz` true until `stop`, and reminds the operator. A bucket that is only away leaves the pusher ready: it waits for it."""
+async def report(
+    health: Health, buckets: Buckets, stop: Stop, unopened: Callable[[str], str] = lambda _name: ""
+) -> None:
+    """Keeps `/readyz` true until `stop`, and reminds the operator. A bucket that is only away leaves the pusher ready: it waits for it.
+
+    `unopened`: why the bucket of this name ("first", "second") is not open; empty where it is.
+    """
     clock = asyncio.get_running_loop()
     told_s: dict[str, float] = {}
     while not stop.is_set():
         for bucket in buckets.all:
             name, circuit = CHECKS[bucket.name], bucket.circuit
             match circuit.phase:
+                case Phase.CLOSED if why := unopened(bucket.name):
+                    health.fail(name, why)
                 case Phase.CLOSED:
                     health.ok(name)
                 case Phase.OPEN:

@@ -1,6 +1,6 @@
 """The pusher as a process: what is started, in which order, and how it ends.
 
-Redis and the bucket may be away at the start: it keeps trying. At SIGTERM it stops reading hints, finishes the conversations that
+Redis and the buckets may be away at the start, each by itself: it keeps trying. At SIGTERM it stops reading hints, finishes the conversations that
 it works on within the drain time, gives the leases back, and only then closes its connections.
 """
 
@@ -13,14 +13,13 @@ from audiobus.connection import open_client
 from audiobus.errors import BusError
 from audiobus.hints import Hints
 from audiobus.redis_settings import complaints
-from audiostore import open_store
+from audiostore import OpenedLater
 from audiostore.attempts import Patience
-from audiostore.errors import AudiostoreError, KeyRingError
+from audiostore.errors import KeyRingError, StoreError
 from audiostore.key_ring import KeySource
-from audiostore.store import Store
 from pusher import comeback
 from pusher.census import Census
-from pusher.circuit_report import CHECKS, report
+from pusher.circuit_report import AGAIN_S, CHECKS, report
 from pusher.cutter import Limits
 from pusher.dispatch import Dispatch
 from pusher.kept_back import KeptBack
@@ -43,7 +42,8 @@ from servicekit.stop import Stop
 
 log = logging.getLogger(__name__)
 
-OPEN_AGAIN_S = 5.0
+OPEN_EVERY_S = 1.0
+"""Who looks whether a bucket is open yet; how often that is tried is the store's own rule."""
 PATIENCE = Patience(begin_for_s=5.0)
 """Of one operation on a bucket: what fails longer is the circuit's and the schedule's to try again, and holds no slot meanwhile."""
 KEYS_EVERY_S = 2.0
@@ -55,14 +55,12 @@ LAST_WORDS_S = 1.0
 async def start(settings: PusherSettings, stop: Stop) -> None:
     """Runs until `stop`, and then to an orderly end."""
     keys = _keys(settings.encryption)
+    stores = _stores(settings.store)
     metrics = PusherMetrics()
     health = Health("redis", "store")
     bound = bind_socket(settings.admin.bind)
     async with serve_admin(bound, health, metrics.process):
         log.info("started", extra={"admin": bound_to(bound).url(), "consumer": settings.consumer})
-        opened = await _open_stores(settings.store, health, stop)
-        if opened is None:
-            return
         bus = Bus(
             settings.redis.url,
             prefix=settings.redis.prefix,
@@ -72,19 +70,18 @@ async def start(settings: PusherSettings, stop: Stop) -> None:
         maker = Maker(keys)
         try:
             async with bus:
-                await _serve(settings, stop, bus, opened, maker, metrics, health)
+                await _serve(settings, stop, bus, stores, maker, metrics, health)
         finally:
             await maker.close()
-            for store in opened:
-                if store is not None:
-                    await store.close()
+            for store in stores.values():
+                await store.close()
 
 
 async def _serve(
     settings: PusherSettings,
     stop: Stop,
     bus: Bus,
-    stores: tuple[Store, Store | None],
+    stores: dict[str, OpenedLater],
     maker: Maker,
     metrics: PusherMetrics,
     health: Health,
@@ -106,11 +103,11 @@ async def _serve(
     worker = Worker(
         bus,
         hints,
-        stores[0],
+        stores["first"],
         metrics,
         settings.consumer,
         limits,
-        second=stores[1],
+        second=stores.get("second"),
         troubled_at_once=max(1, settings.at_once // 2),
         stopping=stop.is_set,
         early=relief.early,
@@ -147,7 +144,12 @@ async def _serve(
                 work.create_task(scheduler.run(stop), name="scheduler")
                 work.create_task(relief.run(stop), name="relief")
                 work.create_task(census.run(stop), name="census")
-                work.create_task(report(health, worker.buckets, stop), name="circuit report")
+                for name, store in stores.items():
+                    work.create_task(_keep_opening(store, CHECKS[name], stop), name=f"opening the {name}")
+                work.create_task(
+                    report(health, worker.buckets, stop, lambda name: stores[name].complaint),
+                    name="circuit report",
+                )
                 work.create_task(
                     comeback.run(worker.buckets, worker.retries, hints, unix_ms, stop), name="comeback"
                 )
@@ -188,35 +190,26 @@ async def _about_keys(keys: KeySource, kept_back: KeptBack) -> list[str]:
     return [f"the keys stay as they were: {keys.complaint}", *found] if keys.complaint else found
 
 
-async def _open_stores(
-    settings: StoreSettings, health: Health, stop: Stop
-) -> tuple[Store, Store | None] | None:
-    """The first and the second store; None if the process shall end before they can be opened.
-
-    Without the second nothing is cut: what lies there would not be known.
-    """
-    first = await _open_store(settings.url, CHECKS["first"], health, stop)
-    if first is None or settings.fallback_url is None:
-        return None if first is None else (first, None)
-    second = await _open_store(settings.fallback_url, CHECKS["second"], health, stop)
-    if second is None:
-        await first.close()
-        return None
-    return first, second
+def _stores(settings: StoreSettings) -> dict[str, OpenedLater]:
+    """The first bucket, and the second where there is one, neither of them open yet."""
+    stores = {"first": OpenedLater(settings.url, PATIENCE)}
+    if settings.fallback_url is not None:
+        stores["second"] = OpenedLater(settings.fallback_url, PATIENCE)
+    return stores
 
 
-async def _open_store(url: str, check: str, health: Health, stop: Stop) -> Store | None:
-    """The store; None if the process shall end before it can be opened."""
+async def _keep_opening(store: OpenedLater, check: str, stop: Stop) -> None:
+    """Opens it as soon as that is possible, though nobody may ask it for long; the other one serves meanwhile."""
+    clock = asyncio.get_running_loop()
+    tell_at = clock.time()
     while not stop.is_set():
         try:
-            # Credentials and imports of a backend may block for seconds.
-            store = await asyncio.to_thread(open_store, url, PATIENCE)
-        except AudiostoreError as error:
-            health.fail(check, str(error))
-            log.critical("the %s cannot be opened: trying again", check, extra={"error": str(error)})
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), OPEN_AGAIN_S)
+            await store.open()
+        except StoreError as error:
+            if clock.time() >= tell_at:
+                tell_at = clock.time() + AGAIN_S
+                log.critical("the %s cannot be opened: trying again", check, extra={"error": str(error)})
         else:
-            health.ok(check)
-            return store
-    return None
+            return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), OPEN_EVERY_S)

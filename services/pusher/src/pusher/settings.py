@@ -9,6 +9,7 @@ import msgspec
 
 from audiostore.errors import KeyRingError
 from audiostore.key_ring import KeySource
+from audiostore.opening import wrong_addresses
 from servicekit.groups import (
     AdminSettings,
     EncryptionSettings,
@@ -69,7 +70,9 @@ class PusherSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 30.0
 
     def mistakes(self, unknown: frozenset[str]) -> Iterator[str]:
-        """What is wrong with the key ring itself."""
+        """What is wrong with the key ring itself, and with addresses of stores."""
+        if "store" not in unknown:
+            yield from wrong_addresses(self.store.addresses)
         if "encryption" in unknown:
             return
         try:

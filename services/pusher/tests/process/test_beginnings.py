@@ -47,6 +47,38 @@ async def test_it_starts_while_the_bucket_cannot_be_opened(new_pusher, tmp_path,
     assert await pusher.end(signal.SIGTERM) == 0
 
 
+async def test_a_second_bucket_that_cannot_be_opened_keeps_it_from_nothing(
+    *, device, bus, hints, new_pusher, bucket, packets_of, eventually, tmp_path
+):
+    """It says so meanwhile, opens it when that can be done, and is then as if nothing had been."""
+    (tmp_path / "in the way").write_text("a file where a folder should be")
+    await device.open()
+    await device.say(5)
+    await bus.ask(device.conversation, "end")
+    pusher = new_pusher(TAPEDECK_FALLBACK_STORE_URL=f"file://{tmp_path}/in%20the%20way/store")
+    await pusher.start()
+    await hints.ready(device.conversation, "end")
+
+    async def says_so() -> bool:
+        status, text = await asyncio.to_thread(pusher.get, "/readyz?verbose")
+        return status == 503 and "fallback store failed" in text and "open the store in" in text
+
+    await eventually(says_so, "it says so", STARTS_WITHIN_S)
+    assert any("cannot be opened" in line["message"] for line in pusher.lines())
+    await eventually(drained(bus, device.conversation), "it is stored", STARTS_WITHIN_S)
+    assert await packets_of(bucket) == device.sent
+    (tmp_path / "in the way").unlink()
+    await eventually(pusher.ready, "it is open, and all is well", STARTS_WITHIN_S)
+    assert await pusher.end(signal.SIGTERM) == 0
+
+
+async def test_an_address_that_no_store_can_have_ends_it_at_once(new_pusher):
+    pusher = new_pusher(TAPEDECK_FALLBACK_STORE_URL="gs://UPPER")
+    await pusher.start()
+    assert await pusher.process.wait() == 2
+    assert "TAPEDECK_FALLBACK_STORE_URL: store address gs://UPPER" in pusher.log.read_text()
+
+
 async def test_it_waits_for_a_bucket_that_is_away(
     device, bus, hints, new_pusher, bucket, packets_of, eventually, tmp_path
 ):

@@ -49,7 +49,7 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
     health = Health("store")
     users = UserTokens(settings.auth, metrics)
     tokens = ServiceTokens(settings.auth.service_tokens_file)
-    store = await asyncio.to_thread(open_stores, settings.store.url, settings.store.fallback_url)
+    store = open_stores(settings.store.url, settings.store.fallback_url)
     workers = Workers()
     bus = Bus(settings.redis.url, prefix=settings.redis.prefix, partitions=settings.redis.partitions)
     keys = Keys.of(settings.encryption)

@@ -7,6 +7,7 @@ import msgspec
 
 from audiostore.errors import KeyRingError
 from audiostore.key_ring import KeySource
+from audiostore.opening import wrong_addresses
 from servicekit.bind import Bind
 from servicekit.groups import (
     AdminSettings,
@@ -49,7 +50,9 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 10
 
     def mistakes(self, unknown: frozenset[str]) -> Iterator[str]:
-        """What is wrong with the key ring itself."""
+        """What is wrong with the key ring itself, and with addresses of stores."""
+        if "store" not in unknown:
+            yield from wrong_addresses(self.store.addresses)
         if "encryption" in unknown:
             return
         try:
