@@ -95,3 +95,35 @@ def test_what_is_kept_is_bounded(packets):
 
 def test_where_nothing_of_the_20_ms_is_there_yet_nothing_differs(packets):
     assert seam.unrest(packets[:-1], packets[-1:], 1, lead=10_000) == 0.0
+
+
+def decodes_nothing(monkeypatch) -> None:
+    def heard(*_):
+        raise AssertionError("it is decoded once more")
+
+    monkeypatch.setattr(seam, "_heard", heard)
+
+
+def test_a_seam_that_was_judged_is_not_judged_again(packets, monkeypatch):
+    """The one who cuts looks at it, and a minute later the one who builds what follows."""
+    before, after = packets[300:360], packets[360:]
+    assert seam.unrest(packets[:360], after[:50], 1) <= 1
+    with monkeypatch.context() as patched:
+        decodes_nothing(patched)
+        assert seam.preroll_for(before, after, 1) == tuple(before[-16:])
+        # What would be decoded is another thing with more before it, another packet after it, or another lead.
+        for other in ((packets[299:360], after, 0), (before, packets[361:], 0), (before, after, 312)):
+            with pytest.raises(AssertionError):
+                seam.preroll_for(*other[:2], 1, other[2])
+    assert seam.preroll_for(before, after, 1) == tuple(before[-16:])
+
+
+def test_only_so_many_judgements_are_kept(packets, monkeypatch):
+    monkeypatch.setattr(seam, "_calm", seam._Calm(most=2))
+    for at in (300, 350, 400):
+        assert seam.unrest(packets[:at], packets[at:], 1) <= 1
+    decodes_nothing(monkeypatch)
+    for at in (350, 400):
+        seam.preroll_for(packets[at - 60 : at], packets[at:], 1)
+    with pytest.raises(AssertionError):
+        seam.preroll_for(packets[240:300], packets[300:], 1)
