@@ -16,7 +16,7 @@ import uvloop
 
 from audiobus import AppendRequest, Bus, Conversation, EntryId, Hints, Writer
 from audiobus.answers import Appended
-from bench.recording import FORMAT, OWNER, Recording
+from bench.recording import FORMAT, OWNER, Recording, prepare
 
 NEARLY_EMPTY = 2
 DUE_MS = 60_000
@@ -55,6 +55,7 @@ class Recorders:
 
     async def run(self) -> None:
         """Opens, writes the backlogs, then records until it is told to stop."""
+        prepare()
         asyncio.get_running_loop().add_reader(sys.stdin, self._told)
         async with asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(self._writer.run())

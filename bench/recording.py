@@ -28,6 +28,11 @@ def _ends() -> tuple[int, ...]:
     return tuple(accumulate(sum(map(len, packets)) for packets in _minute()))
 
 
+def prepare() -> None:
+    """Encodes the minute: it takes seconds, which no live conversation shall wait for."""
+    _ends()
+
+
 class Recording:
     """A session that was opened just now: the same minute of speech, over and over."""
 
