@@ -96,6 +96,21 @@ def test_books_that_do_not_balance_and_audio_that_waits_are_found(story):
     assert any("never ended" in text for text in judged(story, spans))
 
 
+def test_where_redis_lost_something_a_chunk_of_which_a_part_is_stored_is_stored_whole(story):
+    tape, count = story.tape, len(story.tape.packets)
+    spans = [span(story, 0, 5), span(story, 3, 7), span(story, 7, count)]
+    stored = sum(one.samples for one in spans)
+    books = Books(waits=False, balance=Balance(stored, stored, 0, 0, 0))
+    chunk = Given(EPOCH, tape.begins[3], tape.begins[7])
+    assert wrong(story, spans, books, lossy=True, chunks=[chunk]) == []
+    for lossy, chunks in ((False, [chunk]), (True, []), (True, [replace(chunk, end_offset=tape.begins[4])])):
+        found = wrong(story, spans, books, lossy=lossy, chunks=chunks)
+        assert any("stored twice" in text for text in found)
+    whole = [spans[0], span(story, 0, 7), spans[2]]
+    chunk = Given(EPOCH, tape.begins[0], tape.begins[5])
+    assert any("stored twice" in text for text in wrong(story, whole, books, lossy=True, chunks=[chunk]))
+
+
 def test_only_what_was_given_up_may_be_missing(story):
     tape, count = story.tape, len(story.tape.packets)
     spans = [span(story, 0, 5), span(story, 6, count)]

@@ -51,6 +51,8 @@ RATES: Final[dict[str, tuple[float, float]]] = {
     "bucket: second away": (0.01, 0.08),
     "conversation: deleted": (0.01, 0.06),
     "user: deleted": (0.02, 0.10),
+    # At each time that Redis loses its last writes.
+    "redis: old master goes on": (0.3, 1.0),
     # Of all chunks, so many for each process.
     "chunk: unreadable to a build": (0.03, 0.40),
 }
@@ -58,6 +60,7 @@ RATES: Final[dict[str, tuple[float, float]]] = {
 SELDOM: Final = {"chunk: damaged": 0.12, "chunk: unreadable to a build": 0.15, "user: deleted": 0.2}
 """Of the histories so many have these: where audio may be missing less is seen."""
 LOSSY: Final = "redis: last writes lost"
+OLD_MASTER: Final = "redis: old master goes on"
 UNHINTED: Final = (
     LOSSY,
     "redis: away",

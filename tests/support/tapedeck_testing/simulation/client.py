@@ -57,6 +57,16 @@ class Client:
             if int(cursor) == 0:
                 return
 
+    async def zscan_iter(self, name: str, **_options: Any) -> AsyncIterator[tuple[bytes, float]]:
+        """All members of a sorted set: so few come in one page."""
+        answer = await self.execute_command("ZRANGE", name, 0, -1, "WITHSCORES")
+        for member, score in zip(answer[::2], answer[1::2], strict=True):
+            yield member, float(score)
+
+    async def hexists(self, name: Any, key: Any) -> bool:
+        """Whether a hash has the field."""
+        return bool(await self.execute_command("HEXISTS", name, key))
+
     async def hlen(self, key: Any) -> int:
         """Fields of a hash."""
         return int(await self.execute_command("HLEN", key))

@@ -9,12 +9,13 @@ from contextvars import Context
 from typing import TYPE_CHECKING
 
 from audiobus.keys import GROUP
-from tapedeck_testing.simulation.chance import LOSSY
+from tapedeck_testing.simulation.chance import LOSSY, OLD_MASTER
 from tapedeck_testing.simulation.deleter import Forgetting, delete, delete_user
 from tapedeck_testing.simulation.server import REPLICA_S
 from tapedeck_testing.simulation.substitutes import unix_ms
 
 if TYPE_CHECKING:
+    from tapedeck_testing.simulation.virtual_loop import Process
     from tapedeck_testing.simulation.world import World
 
 
@@ -95,5 +96,9 @@ def fail_over(world: World) -> None:
     """What was confirmed since Redis began to lag is lost."""
     if not world.server.lagging:
         return
-    world.chance.note("Redis has lost its last writes")
-    world.server.fail_over()
+    chance = world.chance
+    chance.note("Redis has lost its last writes")
+    holdouts: list[Process] = []
+    if chance.strikes(OLD_MASTER):
+        holdouts = [one.process for one in world.processes.living if chance.dice.random() < 0.5]
+    world.server.fail_over(holdouts, chance.between(0.3, 6.0) if holdouts else 0.0)

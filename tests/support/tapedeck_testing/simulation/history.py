@@ -130,15 +130,27 @@ def opened(held: Held, uid: str, cid: str, ring: KeyRing) -> tuple[list[Span], l
 
 
 def wrong(
-    story: Story, spans: Iterable[Span], books: Books, *, lossy: bool, given: Sequence[Given] = ()
+    story: Story,
+    spans: Iterable[Span],
+    books: Books,
+    *,
+    lossy: bool,
+    given: Sequence[Given] = (),
+    chunks: Sequence[Given] = (),
 ) -> list[str]:
     """What is wrong with one recording at rest.
 
     `lossy`: Redis lost what it had confirmed, and the device kept what was not stored: then it may send again what lies in the bucket
-    already, under another session; readers play it once.
+    already, under another session; readers play it once. So they do where the server, after such a loss, makes other `chunks` of the same bytes: one of
+    which only a part lies in the bucket is stored again whole.
     """
     ordered = sorted(spans, key=lambda span: (span.epoch, span.first_offset, span.end_offset))
-    found = [*story.violations, *_doubled(ordered), *_times(story, ordered), *at_rest(books)]
+    found = [
+        *story.violations,
+        *_doubled(ordered, chunks if lossy else ()),
+        *_times(story, ordered),
+        *at_rest(books),
+    ]
     if story.deleted:
         return [*found, *(["it was deleted, and something of it lies in the bucket"] if ordered else [])]
     if not story.done:
@@ -177,12 +189,24 @@ def readable(spells: Sequence[tuple[int, int]], spans: Iterable[Span]) -> list[s
     ]
 
 
-def _doubled(spans: Sequence[Span]) -> list[str]:
+def _doubled(spans: Sequence[Span], chunks: Sequence[Given]) -> list[str]:
     return [
         f"stored twice: session {one.epoch}, {one.first_offset}-{one.end_offset} and {two.first_offset}-{two.end_offset}"
         for one, two in itertools.pairwise(spans)
-        if one.epoch == two.epoch and two.first_offset < one.end_offset
+        if one.epoch == two.epoch
+        and two.first_offset < one.end_offset
+        and not any(_in_part(one, two, chunk) for chunk in chunks)
     ]
+
+
+def _in_part(one: Span, two: Span, chunk: Given) -> bool:
+    """Whether what both hold lies in that chunk, and one of them has only a part of it."""
+    first, end = two.first_offset, min(one.end_offset, two.end_offset)
+    inside = chunk.epoch == one.epoch and chunk.first_offset <= first and end <= chunk.end_offset
+    wholes = [
+        span.first_offset <= chunk.first_offset and chunk.end_offset <= span.end_offset for span in (one, two)
+    ]
+    return inside and not all(wholes)
 
 
 def _complete(story: Story, spans: Sequence[Span], given: Sequence[Given]) -> list[str]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tapedeck_testing.simulation.bucket import Bucket
     from tapedeck_testing.simulation.chance import Chance
+    from tapedeck_testing.simulation.counting import Counting
     from tapedeck_testing.simulation.line import Line
     from tapedeck_testing.simulation.server import Server
     from tapedeck_testing.simulation.services import Batches
@@ -32,6 +33,7 @@ class Processes:
         buckets: tuple[Bucket, Bucket | None],
         batches: Batches,
         wait_replicas: int,
+        counting: Counting | None,
     ) -> None:
         """Decides how many there are; none runs before `start`."""
         dice = chance.dice
@@ -41,6 +43,7 @@ class Processes:
         self._buckets = buckets
         self._batches = batches
         self._wait_replicas = wait_replicas
+        self._counting = counting
         self.skewed = dice.random() < 0.2
         """Whether the clocks of their machines differ."""
         self.listeners: list[Listener | None] = [None] * dice.choice((1, 2, 2))
@@ -116,6 +119,7 @@ class Processes:
             self._batches,
             self._wait_replicas,
             self._chance,
+            self._counting,
         )
         self.pushers[slot] = pusher
         self._loop.spawn(process, self._watched(pusher.run(), process), process.name)

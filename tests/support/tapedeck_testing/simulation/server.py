@@ -20,6 +20,7 @@ from audiobus import keys
 from audiobus.keys import Keys
 from audiobus.script import script
 from tapedeck_testing.simulation.ledger import Ledger
+from tapedeck_testing.simulation.old_master import OldMaster
 from tapedeck_testing.simulation.redis_model import RedisModel
 from tapedeck_testing.simulation.redis_values import Stream
 from tapedeck_testing.simulation.substitutes import unix_ms
@@ -27,6 +28,8 @@ from tapedeck_testing.simulation.virtual_loop import PROCESS, Process, VirtualLo
 from tapedeck_testing.simulation.watch import SCRIPTS, Watch
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from tapedeck_testing.simulation.chance import Chance
 
 Args = Sequence[Any]
@@ -82,6 +85,7 @@ class Server:
         self.late_until = 0.0
         """When the last request that is on its way now will have been executed."""
         self.commands = 0
+        self._old: OldMaster | None = None
         self._kept: Any = None
         """What is left if the newest writes are lost now."""
         self._blocked: list[tuple[Process, Args, asyncio.Future[Any]]] = []
@@ -98,9 +102,14 @@ class Server:
         """From now on writes are confirmed that a replica, or the log, does not have yet."""
         self._kept = self.model.snapshot()
 
-    def fail_over(self) -> None:
-        """They are lost."""
+    def fail_over(self, holdouts: Collection[Process] = (), for_s: float = 0.0) -> None:
+        """They are lost. `holdouts`: processes that talk to the old master for so long still."""
         if self._kept is not None:
+            if holdouts:
+                old = RedisModel(lambda: unix_ms(self.loop))
+                old.restore(self.model.snapshot())
+                old.state.restarts = self.model.state.restarts
+                self._old = OldMaster(old, holdouts, self.loop.time() + for_s)
             self.model.restore(self._kept)
             self._kept = None
             self.watch.forget()
@@ -194,6 +203,13 @@ class Server:
                 left.append((process, args, future))
         self._blocked = left
 
+    def calm(self) -> None:
+        """It is there for everybody."""
+        self.away_until = self.full_until = 0.0
+        self.model.maxmemory = 0
+        if self._old is not None:
+            self._old.until_s = self.loop.time()
+
     def read_blocking(self, process: Process, args: Args, block_s: float) -> asyncio.Future[Any]:
         """A read that waits for something to come."""
         future: asyncio.Future[Any] = self.loop.create_future()
@@ -223,16 +239,17 @@ class Server:
         reply: asyncio.Future[list[Any]] = self.loop.create_future()
         if self.loop.time() < self.away_until:
             await self._nobody_there()
+        old = self._old if self._old and self._old.is_heard_by(process, self.loop.time()) else None
         there_s = chance.between(0.0001, 0.003)
         if fate == "redis: slow":
             there_s = chance.between(0.05, TIMEOUT_S - 0.1)
         if fate == "redis: executed late":
-            self._later(chance.between(TIMEOUT_S, LATEST_S), self._run, commands, None)
+            self._later(chance.between(TIMEOUT_S, LATEST_S), self._run, commands, None, old)
         elif fate != "redis: request lost":
             answer = None if fate == "redis: reply lost" else reply
-            self._later(there_s, self._arrive, process, commands, answer, block_s, harm)
+            self._later(there_s, self._arrive, process, commands, answer, block_s, harm, old)
             if fate == "redis: executed twice":
-                self._later(there_s + chance.between(0.001, LATEST_S), self._run, commands, None)
+                self._later(there_s + chance.between(0.001, LATEST_S), self._run, commands, None, old)
         if fate in UNHEARD:
             await self._hear_nothing(fate, there_s, block_s or 0.0)
         answers = await reply
@@ -267,27 +284,39 @@ class Server:
         reply: asyncio.Future[list[Any]] | None,
         block_s: float | None,
         harm: str | None,
+        old: OldMaster | None,
     ) -> None:
         if harm in ("process: killed after a request", "process: stopped"):
             self._harm(process, harm)
-        if block_s is not None:
+        if block_s is not None and old is None:
             if process.dead:
                 return
             waiting = self.read_blocking(process, commands[0], block_s)
             if reply is not None:
                 waiting.add_done_callback(lambda done: self._answer_blocked(process, done, reply))
             return
-        self._run(commands, None if process.dead else reply)
+        heard = None if process.dead else reply
+        if block_s is not None:
+            self._later(block_s, self._run, commands, heard, old)
+        else:
+            self._run(commands, heard, old)
 
-    def _run(self, commands: list[Args], reply: asyncio.Future[list[Any]] | None) -> None:
+    def _run(
+        self, commands: list[Args], reply: asyncio.Future[list[Any]] | None, old: OldMaster | None
+    ) -> None:
         chance = self.chance
+        if old is not None and self.loop.time() >= old.until_s:
+            if reply is not None:
+                _fail(reply, redis_errors.ConnectionError("Connection closed by server."))
+            return
         torn = len(commands) if len(commands) == 1 or not chance.strikes("redis: pipeline torn") else -1
         if torn < 0:
             torn = chance.dice.randrange(len(commands))
-        answers = [self.execute(args) for args in commands[:torn]]
+        execute = self.execute if old is None else old.execute
+        answers = [execute(args) for args in commands[:torn]]
         if chance.tracing:
             for args, answer in zip(commands, answers, strict=False):
-                chance.tell(f"redis: {told(args)} -> {told(answer)}")
+                chance.tell(f"{'redis' if old is None else 'old master'}: {told(args)} -> {told(answer)}")
         if reply is None:
             return
         back_s = chance.between(0.0001, 0.003)

@@ -30,6 +30,7 @@ from listen.places import Limits as PlaceLimits
 from listen.sockets import Sockets
 from listen.terms import Terms
 from pusher import comeback
+from pusher.census import Census
 from pusher.cutter import Limits
 from pusher.dispatch import Dispatch
 from pusher.maker import Maker
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 
     from audiostore.store import Store
     from tapedeck_testing.simulation.chance import Chance
+    from tapedeck_testing.simulation.counting import Counting
     from tapedeck_testing.simulation.line import Line
     from tapedeck_testing.simulation.server import Server
     from tapedeck_testing.simulation.virtual_loop import Process, VirtualLoop
@@ -215,8 +217,10 @@ class Pusher:
         batches: Batches,
         wait_replicas: int,
         chance: Chance,
+        counting: Counting | None = None,
     ) -> None:
         self.loop = loop
+        self._counting = counting
         self.process = process
         self._server = server
         self._buckets = buckets
@@ -273,6 +277,10 @@ class Pusher:
             work.create_task(relief.run(stop))
             work.create_task(comeback.run(worker.buckets, worker.retries, hints, unix_ms, stop))
             work.create_task(mover.run(stop))
+            if self._counting is not None:
+                books = cast("Any", self._counting)
+                census = Census(bus, books, worker.unstored, consumer, self.loop.time, self._dice)
+                work.create_task(census.run(stop))
             reader = Reader(
                 hints,
                 cast("Any", Client(self._server)),

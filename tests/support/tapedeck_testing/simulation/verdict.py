@@ -11,11 +11,13 @@ from audiobus import Conversation
 from audiobus.census import exact
 from audiostore.key_ring import KeySource
 from audiostore.names import ROOT
+from tapedeck_testing.simulation.counting import at_the_end
 from tapedeck_testing.simulation.history import Books, Given, by_conversation, opened, wrong
 from tapedeck_testing.simulation.services import KEYS, make_bus
 
 if TYPE_CHECKING:
     from audiocodec.span import Span
+    from tapedeck_testing.simulation.ledger import Held
     from tapedeck_testing.simulation.recorder import Story
     from tapedeck_testing.simulation.world import World
 
@@ -52,25 +54,42 @@ async def judge(world: World) -> list[str]:
             spans += inside
             said += misnamed
             said += _forgotten(world, story, held.info.name, inside)
-        said += wrong(story, spans, await _books(world, story), lossy=world.lossy, given=_given(world, story))
+        said += wrong(
+            story,
+            spans,
+            await _books(world, story),
+            lossy=world.lossy,
+            given=_given(world, story),
+            chunks=[_range(held) for held in world.server.ledger.of(_tag(story))],
+        )
         found += [f"{'/'.join(where)}: {text}" for text in said]
+    if world.counting is not None:
+        found += world.counting.problems
+    found += await at_the_end(make_bus(world.server, 0))
     found += [f"objects of nobody: {where}" for where in objects]
     return found
 
 
 def _given(world: World, story: Story) -> list[Given]:
     """What may be missing of it."""
-    tag = f"{story.tape.uid}/{story.tape.cid}"
     forgetting = world.forgetting.get(story.tape.uid)
     before_ms = forgetting.before_ms if forgetting is not None else 0
     return [
-        *world.operator.dropped.get(tag, []),
+        *world.operator.dropped.get(_tag(story), []),
         *(
-            Given(held.id.epoch, held.first_offset, held.id.offset)
-            for held in world.server.ledger.of(tag)
+            _range(held)
+            for held in world.server.ledger.of(_tag(story))
             if held.damaged or (held.made_ms or 0) < before_ms
         ),
     ]
+
+
+def _range(held: Held) -> Given:
+    return Given(held.id.epoch, held.first_offset, held.id.offset)
+
+
+def _tag(story: Story) -> str:
+    return f"{story.tape.uid}/{story.tape.cid}"
 
 
 def _forgotten(world: World, story: Story, name: str, spans: list[Span]) -> list[str]:
@@ -83,7 +102,7 @@ def _forgotten(world: World, story: Story, name: str, spans: list[Span]) -> list
         return []
     old = [
         held
-        for held in world.server.ledger.of(f"{story.tape.uid}/{story.tape.cid}")
+        for held in world.server.ledger.of(_tag(story))
         if held.made_ms is not None and held.made_ms < forgetting.before_ms
     ]
     return [

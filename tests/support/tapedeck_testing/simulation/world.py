@@ -14,6 +14,7 @@ from audiobus.keys import Keys
 from servicekit.problem import ProblemError
 from tapedeck_testing.simulation.bucket import LATEST_S, Bucket
 from tapedeck_testing.simulation.chance import LOSSY, Chance
+from tapedeck_testing.simulation.counting import Counting
 from tapedeck_testing.simulation.disturbance import disturb, fail_over
 from tapedeck_testing.simulation.history import readable
 from tapedeck_testing.simulation.ledger import DAMAGED
@@ -36,6 +37,8 @@ FAULTS_S: Final = (4.0, 30.0)
 """So long faults go on."""
 SECOND: Final = 0.3
 """Of the worlds, so many have a second bucket."""
+COUNTED: Final = 0.25
+"""In so many pushers count all audio (`pusher.census`)."""
 DEVICES_S: Final = 240.0
 """Devices that are not through so long after the last fault never will be."""
 REST_S: Final = 60.0
@@ -57,8 +60,16 @@ class World:
         self.batches = Batches(dice)
         self.wait_replicas = int(chance.has(LOSSY) and dice.random() < 0.4)
         self.lossy = chance.has(LOSSY) and not self.wait_replicas
-        buckets = (self.bucket, self.second)
-        self.processes = Processes(loop, chance, self.server, buckets, self.batches, self.wait_replicas)
+        self.counting = Counting() if dice.random() < COUNTED else None
+        self.processes = Processes(
+            loop,
+            chance,
+            self.server,
+            (self.bucket, self.second),
+            self.batches,
+            self.wait_replicas,
+            self.counting,
+        )
         self._owners = 0
         self.deleting: list[asyncio.Task[None]] = []
         """Deletions under way."""
@@ -184,12 +195,12 @@ class World:
     def _heal(self) -> None:
         """No more faults: what was stopped goes on, what was killed comes back."""
         self.chance.calm()
-        self.server.away_until = self.server.full_until = self.bucket.away_until = 0.0
+        self.bucket.away_until = 0.0
         if self.second is not None:
             self.second.away_until = 0.0
-        self.server.model.maxmemory = 0
         if self.server.lagging:
             fail_over(self)
+        self.server.calm()
         self.processes.heal()
 
     # -- looking -------------------------------------------------------------------------------------------------------
