@@ -38,6 +38,12 @@ async def test_what_was_stored_wrongly_is_taken_away_again(remote):
         await remote.store.head("a")
 
 
+async def test_the_checksum_is_what_the_writer_said(remote):
+    """What arrived was never compared with it where the writer died before it could read it back."""
+    await put(remote.store, "a")
+    assert (await remote.store.head("a")).claimed
+
+
 async def test_metadata_keys_are_identifiers_in_the_container(remote):
     await put(remote.store, "a")
     result = await remote.store._client.get_async("a", options={"head": True})

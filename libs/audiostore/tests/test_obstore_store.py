@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from audiostore import open_store
-from audiostore.errors import NotFoundError
+from audiostore.errors import NotFoundError, TransientStoreError
 from audiostore.obstore_store import UNDER_WAY
 
 SCHEMES = ["s3", "az"]
@@ -70,7 +70,10 @@ async def test_no_more_requests_than_places(remote):
     assert 1 < most <= UNDER_WAY
 
 
-async def test_ones_own_object_that_somebody_removed_meanwhile_is_no_conflict(remote, monkeypatch):
+async def test_ones_own_object_that_somebody_removed_meanwhile_is_no_conflict_and_not_stored(
+    remote, monkeypatch
+):
+    """Whoever removed it may have found it damaged: who hears that it is stored lets the only other copy go."""
     for name, value in remote.server.settings().items():
         monkeypatch.setenv(name, value)
     somebody = open_store(remote.url)  # not over the line
@@ -83,6 +86,8 @@ async def test_ones_own_object_that_somebody_removed_meanwhile_is_no_conflict(re
 
     remote.line.next_fault = removed_before_the_look
     remote.line.faults.append(("PUT", "lose"))
-    assert (await put(remote.store, "a")).size == 5
+    with pytest.raises(TransientStoreError, match="gone again"):
+        await put(remote.store, "a")
     with pytest.raises(NotFoundError):
         await somebody.get("a")
+    assert (await put(remote.store, "a")).size == 5

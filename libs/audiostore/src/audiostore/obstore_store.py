@@ -246,25 +246,29 @@ class ObstoreStore:
         return await tries.read(ask)
 
     async def _is_there(self, tries: Attempts, wanted: ObjectInfo, entries: Entries) -> bool:
-        """Whether what lies there says of itself that it is just this; also where it is gone again by now."""
+        """Whether what lies there says of itself that it is just this. Raises TransientStoreError where it is gone again by now."""
         try:
             found = await self._look(tries, wanted.name)
-        except NotFoundError:
-            return True  # it was made, and somebody removed it: not a conflict
+        except NotFoundError as error:
+            raise _gone_again(wanted.name) from error
         return found.meta["size"] == wanted.size and _entries(found) == entries
 
     async def _compare(self, tries: Attempts, doing: str, wanted: ObjectInfo) -> None:
-        """Nothing, if the bytes that lie there are the ones meant; else they are taken away again. Raises ChecksumError."""
-        with suppress(NotFoundError):  # somebody removed it already: not ours to bring back
-            for _ in range(
-                2
-            ):  # bytes may change on the way here too, and by now somebody else may rely on the object
+        """Nothing, if the bytes that lie there are the ones meant; else they are taken away again.
+
+        Raises ChecksumError, and TransientStoreError where it is gone again by now.
+        """
+        try:
+            # Bytes may change on the way here too, and by now somebody else may rely on the object.
+            for _ in range(2):
                 with suppress(ChecksumError):
                     data = await self._get(tries, wanted.name)
                     if wanted.crc32c in {None, google_crc32c.value(data)}:
                         return
-            await self._take_away(tries, wanted.name)
-            raise ChecksumError(f"{doing}: what lies there differs from what was sent; it was removed again")
+        except NotFoundError as error:
+            raise _gone_again(wanted.name) from error
+        await self._take_away(tries, wanted.name)
+        raise ChecksumError(f"{doing}: what lies there differs from what was sent; it was removed again")
 
     async def _take_away(self, tries: Attempts, name: str) -> None:
         async def ask() -> None:
@@ -276,7 +280,7 @@ class ObstoreStore:
     def _info(self, name: str, result: GetResult) -> ObjectInfo:
         entries = {key.replace(self._traits.hyphen, "-"): value for key, value in _entries(result).items()}
         crc32c, metadata = read_back(entries)
-        return ObjectInfo(name, result.meta["size"], crc32c, metadata)
+        return ObjectInfo(name, result.meta["size"], crc32c, metadata, claimed=self._traits.reads_back)
 
     def _key_out(self, key: str) -> str:
         return key.replace("-", self._traits.hyphen)
@@ -288,6 +292,11 @@ class ObstoreStore:
 
     def _translated(self, doing: str, missing: Missing = "object") -> AbstractContextManager[None]:
         return translated(doing, missing=missing, refused=self._traits.refused)
+
+
+def _gone_again(name: str) -> TransientStoreError:
+    """Somebody removed it, perhaps because it was damaged: whoever is told that it is stored may let the only other copy go."""
+    return TransientStoreError(f"{name}: it was there, and is gone again")
 
 
 def _entries(result: GetResult) -> Entries:

@@ -7,7 +7,7 @@ translate nothing: every method raises only errors of `audiostore.errors` (Store
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from audiostore.errors import BadNameError, TooLargeError
@@ -44,12 +44,14 @@ class ObjectInfo:
     `metadata`: all that `put` was given, or None, never a part of it: None where the backend keeps none (file://), where a listing would
     have to open the object to know it (s3://, az://: `head` knows it), and where it was more than the backend keeps. Who needs it then
     reads the tags in the object.
+    `claimed`: the CRC32C is what its writer said, and nothing has compared it with what lies there (az://).
     """
 
     name: str
     size: int
     crc32c: int | None
     metadata: Mapping[str, str] | None
+    claimed: bool = field(default=False, compare=False)
 
 
 class Store(Protocol):

@@ -1,5 +1,10 @@
-"""Which bytes of a conversation lie in a bucket, by what its objects say of themselves."""
+"""Which bytes of a conversation lie in a bucket.
 
+Owns what counts: what objects say of themselves, and of those that hold audio of the very time that is asked for, whether it is true, for
+the only other copy of that audio goes on the strength of it.
+"""
+
+import logging
 from collections.abc import Container
 from dataclasses import dataclass
 from typing import Final
@@ -7,11 +12,16 @@ from typing import Final
 from audiobus.conversation import Conversation
 from audiobus.cut import Stored
 from audiocodec.span import Span
+from audiostore.batch import BatchFacts
+from audiostore.errors import NotFoundError
 from audiostore.key_ring import KeyRing
 from audiostore.names import conversation_prefix, parse_name, timestamp
-from audiostore.store import Store
-from pusher.object_facts import object_facts
+from audiostore.store import ObjectInfo, Store
+from pusher.object_facts import object_facts, same_runs
 from pusher.stored_ranges import covers, merged
+from pusher.wholeness import whole_batch
+
+log = logging.getLogger(__name__)
 
 LONGEST_OBJECT_MS: Final = 150_000
 """No object of ours lasts longer (audiostore refuses to write it), so none that began before this can reach into a stretch of time."""
@@ -24,6 +34,8 @@ class Found:
     ranges: tuple[Stored, ...]
     last_ms: int
     """End of the last object of the conversation that may reach into it or comes after, unix ms; -1 where there is none."""
+    damaged: tuple[str, ...] = ()
+    """Names of objects that say that they hold audio of that time, and do not."""
 
 
 async def stored_between(
@@ -37,12 +49,15 @@ async def stored_between(
 ) -> Found:
     """The bytes of this conversation that objects of this time hold, those of the names `without` left out.
 
+    Objects that reach into it are fetched and read; those that only touch it, as the one before does, are believed.
+
     Raises:
         StoreError: the bucket cannot be asked.
         CannotTellError: nor without the key of an object of that time that only its content tells of.
     """
     prefix = conversation_prefix(conversation.uid, conversation.cid)
     found: list[Stored] = []
+    damaged: list[str] = []
     last_ms = -1
     after = f"{prefix}{timestamp(max(0, start_ms - LONGEST_OBJECT_MS))}"
     async for info in store.list(prefix, after=after):
@@ -53,9 +68,28 @@ async def stored_between(
         if name.start_ms > end_ms or name.end_ms < start_ms:
             continue
         facts = await object_facts(store, info, ring)
-        if facts is not None and facts.conversation_id == conversation.cid:
-            found += [Stored(span.epoch, span.first_offset, span.end_offset) for span in facts.spans]
-    return Found(merged(found), last_ms)
+        if facts is None or facts.conversation_id != conversation.cid:
+            continue
+        try:
+            if (
+                name.start_ms < end_ms
+                and name.end_ms > start_ms
+                and not await _is_whole(store, info, facts, ring)
+            ):
+                log.error(
+                    "an object is damaged: it does not count", extra={"object": info.name.rpartition("/")[2]}
+                )
+                damaged.append(info.name)
+                continue
+        except NotFoundError:
+            continue  # removed just now
+        found += [Stored(span.epoch, span.first_offset, span.end_offset) for span in facts.spans]
+    return Found(merged(found), last_ms, tuple(damaged))
+
+
+async def _is_whole(store: Store, info: ObjectInfo, facts: BatchFacts, ring: KeyRing) -> bool:
+    batch = await whole_batch(store, info, ring)
+    return batch is not None and same_runs(facts, batch)
 
 
 async def holds(

@@ -1,14 +1,16 @@
 """Moving home: one batch of the second bucket goes to the first, exactly once.
 
 Owns the order. The copy in the second bucket is the only one that is known to be there until the first has confirmed the whole object, so it
-is deleted last, and only where the first has this audio: under this name, or, where nobody could look before it was cut, under any other.
+is deleted last, and only where the first has this audio, whole: under this name, or, where nobody could look before it was cut, under any other.
 A crash anywhere between leaves the object in both buckets under one name, which readers play once; whoever comes next finds it at home
 and deletes the rest. Tombstones are looked at on both sides of the put, as in `store_put`, and for the same reason.
 """
 
 import asyncio
+import logging
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from typing import Final
 
 import google_crc32c
@@ -34,8 +36,11 @@ from audiostore.paired_store import content_type_of
 from audiostore.sealing import open_sealed
 from audiostore.store import ObjectInfo, Store
 from pusher.bucket_search import stored_between
-from pusher.object_facts import object_facts
+from pusher.object_facts import object_facts, same_runs
 from pusher.stored_ranges import covers
+from pusher.wholeness import is_just, whole_batch
+
+log = logging.getLogger(__name__)
 
 MOVED: Final = "moved"
 FOUND: Final = "found"
@@ -44,6 +49,16 @@ FAILED: Final = "failed"
 WAITS: Final = "waits"
 HOMECOMINGS: Final = (MOVED, FOUND, DELETED, FAILED, WAITS)
 """What came of an object: copied; its audio was at home already; under a tombstone; a bucket failed; a key is missing."""
+
+
+class _There(Enum):
+    """What has a name at home."""
+
+    SAME = auto()
+    OTHER = auto()
+    """Other runs of the same instant."""
+    DAMAGED = auto()
+    """The same, by what it says; but it is not what was sent."""
 
 
 @dataclass(slots=True)
@@ -72,7 +87,7 @@ class Homecoming:
             return DELETED
         forbidden = await gone(self.bus, conversation)
         facts = await object_facts(self.second, info, self.keys.ring())
-        if facts is not None and await self._is_at_home(conversation, facts, forbidden):
+        if facts is not None and await self._is_at_home(conversation, info.name, facts, forbidden):
             await self.second.delete(info.name)
             return FOUND
         try:
@@ -95,39 +110,59 @@ class Homecoming:
         metadata = info.metadata
         if metadata is None:
             metadata = await asyncio.to_thread(self._metadata, name, data)
+        damaged: list[str] = []
         while True:
             try:
                 await self.first.put(
                     name.path, data, content_type=content_type_of(name.path), metadata=metadata
                 )
             except AlreadyExistsError:
-                if await self._is_the_same(name.path, info, facts):
-                    return name.path, FOUND
-                name = replace(name, end_ms=name.end_ms + 1)  # other runs of the same instant
-                continue
-            there = await self.first.head(name.path)
-            if there.size != len(data) or there.crc32c not in {None, google_crc32c.value(data)}:
-                raise ChecksumError(
-                    f"move {name.path} home: what lies there is not what was brought; both are kept"
-                )
-            return name.path, MOVED
+                there = await self._at_home(name.path, data, facts)
+                if there is not _There.SAME:
+                    if there is _There.DAMAGED:
+                        damaged.append(name.path)
+                    name = replace(name, end_ms=name.end_ms + 1)
+                    continue
+                outcome = FOUND
+            else:
+                brought = await self.first.head(name.path)
+                if brought.size != len(data) or brought.crc32c not in {None, google_crc32c.value(data)}:
+                    raise ChecksumError(
+                        f"move {name.path} home: what lies there is not what was brought; both are kept"
+                    )
+                outcome = MOVED
+            # Not before its audio lies beside it: whoever was paused here may come back when another has long moved it.
+            for path in damaged:
+                await self.first.delete(path)
+            return name.path, outcome
 
-    async def _is_the_same(self, path: str, info: ObjectInfo, facts: BatchFacts | None) -> bool:
-        """Whether the object at home holds the same runs, or, where these say nothing of runs, the same bytes."""
+    async def _at_home(self, path: str, data: bytes, facts: BatchFacts | None) -> _There:
+        """What has the name at home: the same runs, or, where these say nothing of runs, the same bytes."""
         try:
             there = await self.first.head(path)
+            if is_just(there, data):
+                return _There.SAME
             found = await object_facts(self.first, there, self.keys.ring())
+            if facts is None:
+                same = found is None and there.size == len(data) and await self.first.get(path) == data
+                return _There.SAME if same else _There.OTHER
+            if found is None or not same_runs(found, facts):
+                return _There.OTHER
+            batch = await whole_batch(self.first, there, self.keys.ring())
         except NotFoundError as error:
             # Being removed, or not to be seen for now. Under another name the same audio could come to lie there twice.
             raise TransientStoreError(
                 "the name was taken at home, and then nothing was to be seen there: tried again"
             ) from error
-        if facts is not None:
-            return found is not None and _runs(found) == _runs(facts)
-        return there.crc32c is not None and (there.size, there.crc32c) == (info.size, info.crc32c)
+        if batch is not None and same_runs(batch, facts):
+            return _There.SAME
+        log.error(
+            "an object at home is damaged: it is brought anew", extra={"object": path.rpartition("/")[2]}
+        )
+        return _There.DAMAGED
 
     async def _is_at_home(
-        self, conversation: Conversation, facts: BatchFacts, forbidden: Container[str]
+        self, conversation: Conversation, path: str, facts: BatchFacts, forbidden: Container[str]
     ) -> bool:
         """Whether the first bucket has all of this audio, in whichever objects but those that are about to be deleted."""
         if facts.conversation_id != conversation.cid:
@@ -136,7 +171,11 @@ class Homecoming:
         found = await stored_between(
             self.first, self.keys.ring(), conversation, start_ms, end_ms, without=forbidden
         )
-        return all(covers(found.ranges, span) for span in facts.spans)
+        if not all(covers(found.ranges, span) for span in facts.spans):
+            return False
+        if path in found.damaged:
+            await self.first.delete(path)  # left by a mover that did not come to its end
+        return True
 
     async def _is_deleted(self, conversation: Conversation, name: BatchName) -> bool:
         """The conversation, all that its user had then, or this very object."""
@@ -152,9 +191,3 @@ class Homecoming:
             return facts_of.metadata(batch_facts(read_ogg_headers(plain)), plain)
         except (SealError, BatchFormatError, CodecError):
             return {}  # readers take the tags
-
-
-def _runs(facts: BatchFacts) -> tuple[str, list[tuple[int, ...]]]:
-    return facts.conversation_id, [
-        (span.epoch, span.first_offset, span.end_offset, span.start_48k, span.samples) for span in facts.spans
-    ]

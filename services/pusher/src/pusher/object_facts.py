@@ -1,4 +1,9 @@
-"""What an object in the bucket says of itself: from its metadata, or from its first bytes where the backend keeps none."""
+"""What an object in the bucket says of itself: from its metadata, or from its first bytes where the backend keeps none.
+
+Whether the rest of it is as it says, it does not look (`wholeness`).
+"""
+
+from typing import Final
 
 from audiocodec.errors import CodecError
 from audiocodec.ogg import read_ogg_headers
@@ -11,6 +16,9 @@ from audiostore.sealed_batch import sealed_facts
 from audiostore.store import ObjectInfo, Store
 from pusher.errors import CannotTellError
 
+RUNS: Final = "tapedeck-runs"
+"""The metadata key that an object has which says of itself, without being opened, what it holds."""
+
 
 async def object_facts(store: Store, info: ObjectInfo, ring: KeyRing) -> BatchFacts | None:
     """Its facts; None where there is no such object any more, or one that is no batch of ours.
@@ -20,7 +28,7 @@ async def object_facts(store: Store, info: ObjectInfo, ring: KeyRing) -> BatchFa
         StoreError: it could not be looked at.
     """
     try:
-        if info.metadata and "tapedeck-runs" in info.metadata:
+        if info.metadata and RUNS in info.metadata:
             return batch_facts(info.metadata)
         name = parse_name(info.name)
         if name is not None and name.sealed:
@@ -43,8 +51,8 @@ async def _opened(store: Store, name: BatchName, ring: KeyRing) -> BatchFacts:
         ) from error
 
 
-def same_runs(facts: BatchFacts | None, batch: Batch) -> bool:
-    """Whether an object with these facts holds exactly the runs of this batch."""
+def same_runs(facts: BatchFacts | Batch | None, batch: BatchFacts | Batch) -> bool:
+    """Whether an object with these facts, or this content, holds exactly the runs of this batch."""
     if (
         facts is None
         or facts.conversation_id != batch.conversation_id

@@ -1,18 +1,19 @@
 """Store, then finish: the one place where audio leaves Redis.
 
 The order must hold. `finish` deletes the only other copy, so it comes after the store has confirmed the whole object, or said that an
-object of that name holds the same runs. A crash anywhere between leaves the cut standing, and whoever finds it makes the
+object of that name holds the same runs, and is whole. A crash anywhere between leaves the cut standing, and whoever finds it makes the
 same object again under the same name. The tombstone is looked at on both sides of the put: before it, to put nothing that was
 deleted; after it, because a deletion may have listed the bucket while the put was on its way.
 """
 
+import logging
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
 from audiobus.cut import Cut
-from audiobus.deletions import gone
+from audiobus.deletions import drop_cut, gone
 from audiostore.batch import Batch
 from audiostore.errors import AlreadyExistsError, NotFoundError, TransientStoreError
 from audiostore.key_ring import KeyRing
@@ -23,6 +24,9 @@ from pusher.bucket_search import holds
 from pusher.errors import UnsealedError
 from pusher.object_facts import object_facts, same_runs
 from pusher.protection import sealed_by
+from pusher.wholeness import is_just, whole_batch
+
+log = logging.getLogger(__name__)
 
 
 class Outcome(Enum):
@@ -36,12 +40,14 @@ class Outcome(Enum):
     """The entries are gone; none needed an object."""
     TAKEN = auto()
     """The name holds other runs: the cut needs another name."""
+    DAMAGED = auto()
+    """The name holds an object that says it is ours, and is not what was sent. `store_then_finish` gives the cut up for that, and answers OVERTAKEN."""
     DELETED = auto()
     """A tombstone stands: nothing stays in the bucket."""
     MARKED = auto()
     """Its user has deleted what they recorded up to now: the buffer must be cleared first. The cut stands, its object may be there."""
     OVERTAKEN = auto()
-    """The cut no longer stands: somebody else has finished it."""
+    """The cut no longer stands: somebody else has finished it, or it was given up just now, because its object is damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +77,8 @@ async def store_then_finish(bus: Bus, store: Store, prepared: Prepared, now_ms: 
         CannotTellError: something lies there under that name that only a missing key can open; nothing was settled.
         BusUnavailableError: it may be settled or not; do the same again.
     """
-    outcome = await _store(bus, store, prepared)
-    if outcome in (Outcome.TAKEN, Outcome.DELETED, Outcome.MARKED):
+    outcome = await _store(bus, store, prepared, now_ms)
+    if outcome in (Outcome.TAKEN, Outcome.DELETED, Outcome.MARKED, Outcome.OVERTAKEN):
         return outcome
     built = prepared.built
     finished = await bus.finish(
@@ -87,7 +93,7 @@ async def store_then_finish(bus: Bus, store: Store, prepared: Prepared, now_ms: 
     return outcome if finished else Outcome.OVERTAKEN
 
 
-async def _store(bus: Bus, store: Store, prepared: Prepared) -> Outcome:
+async def _store(bus: Bus, store: Store, prepared: Prepared, now_ms: int) -> Outcome:
     """Sees to it that the object is there. STORED and FOUND mean that it is, whole."""
     batch, name = prepared.built.batch, prepared.cut.name
     if batch is None or not name:
@@ -108,22 +114,44 @@ async def _store(bus: Bus, store: Store, prepared: Prepared) -> Outcome:
             metadata=prepared.built.metadata,
         )
     except AlreadyExistsError:
-        try:
-            lies_there = await object_facts(store, await store.head(name), prepared.ring)
-        except NotFoundError as error:
-            # Being removed, by another pusher whose answer was garbled, or a bucket that cannot be seen for now. Under another name it
-            # could come to lie there twice.
-            raise TransientStoreError(
-                "the name was taken, and then nothing was to be seen there: tried again"
-            ) from error
-        if not same_runs(lies_there, batch):
-            return Outcome.TAKEN
-        outcome = Outcome.FOUND
+        outcome = await what_lies_there(store, name, prepared.built, prepared.ring)
+        if outcome is Outcome.DAMAGED:
+            # It is not taken away here: a pusher that was paused in the middle of that could take away what another has put in its place.
+            # Its name is given up with the cut instead, and what has such a name is removed by all (`sweeper`).
+            await drop_cut(bus, prepared.conversation, prepared.raw, name, now_ms)
+            outcome = Outcome.OVERTAKEN
+        if outcome is not Outcome.FOUND:
+            return outcome
     if (deleted := await _deleted(bus, prepared)) is not None:
         if deleted is Outcome.DELETED:
             await store.delete(name)
         return deleted
     return outcome
+
+
+async def what_lies_there(store: Store, name: str, built: Built, ring: KeyRing) -> Outcome:
+    """FOUND, TAKEN or DAMAGED: what has the name that `built` should have.
+
+    Raises:
+        TransientStoreError: nothing that could be seen.
+        StoreError, CannotTellError: it could not be looked at.
+    """
+    batch = built.batch
+    try:
+        info = await store.head(name)
+        facts = await object_facts(store, info, ring)
+        if batch is None or not same_runs(facts, batch):
+            return Outcome.TAKEN
+        if is_just(info, built.data) or same_runs(await whole_batch(store, info, ring), batch):
+            return Outcome.FOUND
+    except NotFoundError as error:
+        # Being removed, by another pusher whose answer was garbled, or a bucket that cannot be seen for now. Under another name it
+        # could come to lie there twice.
+        raise TransientStoreError(
+            "the name was taken, and then nothing was to be seen there: tried again"
+        ) from error
+    log.error("an object is damaged: its audio is stored anew", extra={"object": name.rpartition("/")[2]})
+    return Outcome.DAMAGED
 
 
 async def _lies_there(bus: Bus, store: Store, prepared: Prepared, batch: Batch) -> bool:

@@ -1,0 +1,69 @@
+"""Whether an object is whole: whether what lies there can be read to its end, and is what it says of itself.
+
+Metadata and tags tell what somebody meant to write. A bucket may have stored other bytes, and whoever put them may have died, or been unable to
+reach it, before they were taken away again. So where the audio is about to lose its other copy because an object was found, the bytes count. It
+removes nothing.
+"""
+
+import asyncio
+import hashlib
+
+import google_crc32c
+
+from audiocodec.errors import CodecError
+from audiostore.batch import Batch, batch_facts, read_batch
+from audiostore.errors import (
+    BatchFormatError,
+    ChecksumError,
+    TamperedError,
+    TooLargeError,
+    UnknownKeyError,
+)
+from audiostore.key_ring import KeyRing
+from audiostore.names import parse_name
+from audiostore.sealed_batch import check_start
+from audiostore.sealing import open_sealed
+from audiostore.store import ObjectInfo, Store
+from pusher.errors import CannotTellError
+from pusher.object_facts import RUNS
+
+
+def is_just(info: ObjectInfo, data: bytes) -> bool:
+    """Whether the store itself says that just these bytes lie there. `info` is what `head` answers."""
+    return not info.claimed and (info.size, info.crc32c) == (len(data), google_crc32c.value(data))
+
+
+async def whole_batch(store: Store, info: ObjectInfo, ring: KeyRing) -> Batch | None:
+    """What the object holds, read to its end; None where it is damaged, or no batch of ours.
+
+    Raises:
+        NotFoundError: there is no such object any more.
+        CannotTellError: only a key that is missing could tell.
+        StoreError: it could not be fetched.
+    """
+    try:
+        data = await store.get(info.name)
+    except (ChecksumError, TooLargeError):
+        return None
+    return await asyncio.to_thread(_read, info, data, ring)
+
+
+def _read(info: ObjectInfo, data: bytes, ring: KeyRing) -> Batch | None:
+    name = parse_name(info.name)
+    if name is None:
+        return None
+    try:
+        plain = open_sealed(data, ring, name.uid) if name.sealed else data
+        batch = read_batch(plain)
+        check_start(batch.spans[0].start_ms, name)
+        says = batch_facts(info.metadata) if info.metadata and RUNS in info.metadata else None
+    except UnknownKeyError as error:
+        raise CannotTellError(
+            f"an object of the same time is sealed with the key {error.key_id!r}, which is not in the key ring: nobody can tell whether it "
+            "is whole, so the other copy of its audio stays where it is; put the key back"
+        ) from error
+    except (BatchFormatError, CodecError, TamperedError):
+        return None
+    if says is not None and says.sha256 not in {None, hashlib.sha256(plain).hexdigest()}:
+        return None
+    return batch
