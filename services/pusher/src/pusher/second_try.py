@@ -14,6 +14,7 @@ import msgspec
 from audiobus import dead_letters as dead
 from audiobus.answers import ConversationGone, CutStands
 from audiobus.bus import Bus
+from audiobus.chunk import HEAD_BYTES, made_ms
 from audiobus.conversation import Conversation
 from audiobus.cut import Stored
 from audiobus.deletions import gone, marks
@@ -250,6 +251,8 @@ class SecondTry:
         if cut.name and batch is not None:
             if (await marks(self.bus, conversation)).deleted:
                 return False
+            if await self._user_deleted(conversation, chosen.letters):
+                return False
             try:
                 await store.put(
                     cut.name,
@@ -261,6 +264,8 @@ class SecondTry:
             except AlreadyExistsError:
                 if not await self._same(store, chosen):
                     return await self._rename(conversation, cut)
+        if await self._user_deleted(conversation, chosen.letters):
+            return False  # whoever drops the letters notes the name: what lies there goes again
         settled = await dead.settle(self.bus, conversation, cut.encode(), chosen.letters)
         if settled is None:
             # Somebody else settled it; or it was deleted while it was put, and must not stay.
@@ -275,6 +280,15 @@ class SecondTry:
             "dead letters are stored",
             extra={"object": cut.name.rpartition("/")[2], "letters": len(chosen.letters)},
         )
+        return True
+
+    async def _user_deleted(self, conversation: Conversation, letters: Sequence[Letter]) -> bool:
+        """Whether their user has deleted one of them: then the conversation is drained anew at once, and begins with dropping it."""
+        before_ms = (await marks(self.bus, conversation)).before_ms
+        made = (made_ms((letter.entry.chunk or b"")[:HEAD_BYTES]) for letter in letters)
+        if not any(at_ms is not None and at_ms < before_ms for at_ms in made):
+            return False
+        await self.hints.due(conversation, self.now_ms())
         return True
 
     async def _same(self, store: Store, chosen: _Chosen) -> bool:
