@@ -130,7 +130,8 @@ async def test_poison_is_buried_tried_again_and_dropped_and_the_books_close(stac
     assert (await bus.stored(conversation, opened.epoch)).dead_offset == 1000
     # Nothing has changed: both stay, and are told why.
     code, retried = await tapedeck(stack, "dead", "retry", conversation.tag, "--timeout", "60")
-    assert (code, retried) == (1, {"asked": 2, "stored": 0, "failed": 2, "waiting": 0})
+    assert code == 1
+    assert (retried["asked"], retried["stored"], retried["failed"], retried["waiting"]) == (2, 0, 2, 0)
     key = bus.keys.dead(conversation)
     letter = msgspec.msgpack.decode(await bus.command("HGET", key, first["id"]))
     letter["fields"][b"c"] = chunk(2, start_ms).encode()

@@ -67,6 +67,8 @@ def test_nothing_waits(command):
         "new_dead_letters": 0,
         "done": True,
         "problem": "",
+        "not_asked": [],
+        "away": [],
     }
 
 

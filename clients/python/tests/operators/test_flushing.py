@@ -10,6 +10,7 @@ import redis
 from audiobus import Cut, CutStands
 from audiobus.deletions import set_tombstone, sweep
 from tapedeck.operators.flushing import Flush
+from tapedeck.operators.masters import Masters
 
 SECOND = 48_000
 FIRST_S = 1 - 312 / SECOND
@@ -35,7 +36,7 @@ def flushed(on_redis, recorded, meanwhile):
     """What a flush says after `meanwhile(bus)` happened to what waited."""
 
     async def work(bus):
-        flush = Flush(bus)
+        flush = Flush(Masters(bus))
         await flush.ask([recorded.conversation])
         await meanwhile(bus)
         return await flush.wait(1, nothing)
@@ -98,7 +99,7 @@ class TestARedisThatGoesAway:
         recorded = record("talk", 3)
 
         async def work(bus):
-            flush = Flush(bus)
+            flush = Flush(Masters(bus))
             await flush.ask([recorded.conversation])
             began = asyncio.Event()
 

@@ -15,10 +15,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from audiobus import dead_letters
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
-from audiobus.errors import BusError
+from audiobus.errors import BusError, BusUnavailableError
 from audiobus.servers import servers
 from audiostore import open_store
 from audiostore.errors import AudiostoreError
@@ -57,6 +56,10 @@ async def export(settings: ExportSettings, options: argparse.Namespace) -> int:
             )
             seen: set[Conversation] = set()
             async for conversation in _conversations(bus, options):
+                if isinstance(conversation, Exported):
+                    failed = True
+                    _tell(conversation)
+                    continue
                 if conversation in seen:
                     continue
                 seen.add(conversation)
@@ -69,27 +72,40 @@ async def export(settings: ExportSettings, options: argparse.Namespace) -> int:
                 except (AudiostoreError, PusherError, BusError) as error:
                     failed = True
                     exported.problem = str(error)
-                sys.stdout.write(msgspec.json.encode(exported).decode() + "\n")
-                sys.stdout.flush()
+                _tell(exported)
     finally:
         await maker.close()
         await folder.close()
     return int(failed)
 
 
-async def _conversations(bus: Bus, options: argparse.Namespace) -> AsyncIterator[Conversation]:
+def _tell(exported: Exported) -> None:
+    sys.stdout.write(msgspec.json.encode(exported).decode() + "\n")
+    sys.stdout.flush()
+
+
+async def _conversations(bus: Bus, options: argparse.Namespace) -> AsyncIterator[Conversation | Exported]:
+    """Whose audio is to be exported; a problem for each master of a cluster that does not answer.
+
+    Raises:
+        BusUnavailableError: Redis does not answer.
+    """
     for tag in options.conversations:
         yield Conversation.from_tag(tag)
-    if options.all and options.dead:
-        async for conversation in dead_letters.conversations(bus):
-            yield conversation
-    elif options.all:
-        for server in await servers(bus):
-            async for keys in server.streams(bus.keys.audio_pattern()):
+    if not options.all:
+        return
+    match, kind = (bus.keys.dead_pattern(), "hash") if options.dead else (bus.keys.audio_pattern(), "stream")
+    for server in await servers(bus):
+        try:
+            async for keys in server.keys(match, kind):
                 for key in keys:
                     found = bus.keys.conversation_of(key)
                     if found is not None:
                         yield found
+        except BusUnavailableError as error:
+            if not server.name:
+                raise
+            yield Exported("", problem=str(error), server=server.name)
 
 
 def main(arguments: Sequence[str]) -> int:

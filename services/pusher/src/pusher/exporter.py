@@ -54,6 +54,8 @@ class Exported(msgspec.Struct):
     """A tombstone stands: nothing was written."""
     problem: str = ""
     """Why not everything was written."""
+    server: str = ""
+    """Of a cluster, host:port: a master that does not answer, instead of a conversation."""
 
 
 @dataclass(slots=True)

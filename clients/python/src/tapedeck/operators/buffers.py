@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +18,14 @@ from tapedeck.operators.reach import ConversationArgument, RedisOption
 from tapedeck.operators.spans import length, several, times
 
 if TYPE_CHECKING:
-    from audiobus import Bus, Conversation
+    from audiobus import Conversation
     from tapedeck.operators.flushing import Flush, Flushed
+    from tapedeck.operators.masters import Away, Masters
     from tapedeck.operators.waiting import Waiting
 
 app = typer.Typer(help="What waits in Redis to be stored.", no_args_is_help=True)
 
+NOTHING = "nothing waits: all that was recorded is stored"
 NOBODY_AFTER_S = 10.0
 """Nothing is stored for so long: it is looked whether any pusher is at work."""
 
@@ -43,11 +45,13 @@ def list_buffers(
     json: JsonOption = False,
 ) -> None:
     """Show what waits, by age and size."""
-    rows = asyncio.run(_buffers(redis_url))
+    rows, away = asyncio.run(_buffers(redis_url))
     if sort == "size":
         rows.sort(key=lambda row: -row.seconds)
     if json:
-        print_json({"buffers": rows, "seconds": sum(row.seconds for row in rows)})
+        print_json({"buffers": rows, "seconds": sum(row.seconds for row in rows), "away": away})
+        if away:
+            raise typer.Exit(FAILED)
         return
     cells = [
         [
@@ -61,7 +65,7 @@ def list_buffers(
         for row in rows
     ]
     columns = ["conversation", "seconds", "entries", "oldest", "dead", "state"]
-    print_table(columns, cells, empty="nothing waits: all that was recorded is stored")
+    print_table(columns, cells, empty="nothing is seen to wait" if away else NOTHING)
     if rows:
         total = sum(row.seconds for row in rows)
         ERR.print(
@@ -69,6 +73,7 @@ def list_buffers(
             markup=False,
             highlight=False,
         )
+    name_away(away, "what it holds is not shown")
 
 
 @app.command()
@@ -114,28 +119,41 @@ def export_all(directory: FolderArgument, *, redis_url: RedisOption = None, json
     _show_exported(export(None, directory, redis_url), directory, json=json)
 
 
-async def _buffers(redis_url: str | None) -> "list[Waiting]":
+def name_away(away: "Sequence[Away]", what: str) -> None:
+    """Names the masters that do not answer, and what that means here; exits with 1 where there is one."""
+    for one in away:
+        ERR.print(
+            f"{one.server} does not answer: {what} ({one.why})", style="red", markup=False, highlight=False
+        )
+    if away:
+        raise typer.Exit(FAILED)
+
+
+async def _buffers(redis_url: str | None) -> "tuple[list[Waiting], tuple[Away, ...]]":
+    from tapedeck.operators.masters import Masters  # noqa: PLC0415 - not needed for --help
     from tapedeck.operators.waiting import buffers  # noqa: PLC0415 - not needed for --help
 
     async with reach.redis(redis_url) as bus:
-        return await buffers(bus, time.time_ns() // 1_000_000)
+        masters = Masters(bus)
+        return await buffers(masters, time.time_ns() // 1_000_000), masters.away
 
 
 async def _flush(
     redis_url: str | None, conversation: "Conversation | None", within_s: float | None
 ) -> "Flushed":
     from tapedeck.operators.flushing import Flush  # noqa: PLC0415 - not needed for --help
-    from tapedeck.operators.waiting import pages  # noqa: PLC0415 - not needed for --help
+    from tapedeck.operators.masters import Masters  # noqa: PLC0415 - not needed for --help
 
     async with reach.redis(redis_url) as bus:
-        flush = Flush(bus)
+        masters = Masters(bus)
+        flush = Flush(masters)
         if conversation is not None:
             await flush.ask([conversation])
         else:
-            async for page in pages(bus):
+            async for page in masters.buffers():
                 await flush.ask(page)
         with _progress(flush) as show:
-            nobody = _Nobody(bus)
+            nobody = _Nobody(masters)
 
             async def seen(now: "Flush") -> None:
                 show(now)
@@ -148,7 +166,7 @@ async def _flush(
 class _Nobody:
     """Says once that no pusher is at work, where nothing gets stored and that is why."""
 
-    bus: "Bus"
+    masters: "Masters"
     settled: int = -1
     since_s: float = 0.0
     said: bool = False
@@ -161,7 +179,7 @@ class _Nobody:
             self.settled, self.since_s = flush.settled_samples, time.monotonic()
         elif not self.said and flush.left and time.monotonic() - self.since_s >= NOBODY_AFTER_S:
             self.since_s = time.monotonic()
-            if await readers(self.bus) == 0:
+            if await readers(self.masters) == 0:
                 self.said = True
                 ERR.print("No pusher is at work: it is stored when one is started.", markup=False)
 
@@ -183,14 +201,14 @@ def _progress(flush: "Flush") -> Iterator[Callable[["Flush"], None]]:
 def _tell(flushed: "Flushed", *, json: bool) -> None:
     if json:
         print_json(flushed)
-    elif not flushed.conversations:
-        ERR.print("nothing waits: all that was recorded is stored", markup=False)
+    elif not flushed.conversations and not flushed.away:
+        ERR.print(NOTHING, markup=False)
     else:
         deleted = f", {length(flushed.deleted_seconds)} deleted meanwhile" if flushed.deleted_seconds else ""
         ERR.print(f"{length(flushed.stored_seconds)} stored{deleted}", markup=False, highlight=False)
         for line in _in_the_way(flushed):
             ERR.print(line, style="red", markup=False, highlight=False)
-    if not flushed.done or flushed.lost_seconds:
+    if not flushed.done or flushed.lost_seconds or flushed.away or flushed.not_asked:
         raise typer.Exit(FAILED)
 
 
@@ -205,13 +223,20 @@ def _in_the_way(flushed: "Flushed") -> Iterator[str]:
             f"{length(flushed.waiting_seconds)} wait still. It goes on without this command; "
             "`tapedeck buffers list` says what is in the way"
         )
-    if flushed.problem:
+    for tag in flushed.not_asked:
+        yield f"{tag}: nobody could be told to store it"
+    for one in flushed.away:
+        yield f"{one.server} does not answer: not all that it holds was asked for ({one.why})"
+    if flushed.problem and not flushed.away:
         yield f"Redis does not answer: {flushed.problem}"
 
 
 def _show_exported(exported: list[Exported], directory: Path, *, json: bool) -> None:
+    away = [one for one in exported if one.server]
+    found = [one for one in exported if not one.server]
     if json:
-        print_json({"directory": str(directory), "conversations": exported})
+        told = [{"server": one.server, "why": one.problem} for one in away]
+        print_json({"directory": str(directory), "conversations": found, "away": told})
     else:
         rows = [
             [
@@ -221,10 +246,14 @@ def _show_exported(exported: list[Exported], directory: Path, *, json: bool) -> 
                 str(one.unreadable or ""),
                 one.problem or ("deleted: nothing written" if one.deleted else ""),
             ]
-            for one in exported
+            for one in found
             if one.objects or one.unreadable or one.problem or one.deleted
         ]
-        print_table(["conversation", "seconds", "objects", "unreadable", ""], rows, empty="nothing waits")
+        columns = ["conversation", "seconds", "objects", "unreadable", ""]
+        print_table(columns, rows, empty="nothing is seen to wait" if away else "nothing waits")
+        for one in away:
+            text = f"{one.server} does not answer: what it holds was not written ({one.problem})"
+            ERR.print(text, style="red", markup=False, highlight=False)
     if any(one.problem for one in exported):
         if not json:
             ERR.print("Not everything was written.", style="red", markup=False)

@@ -10,13 +10,14 @@ import typer
 from tapedeck.commands.terminal import ERR, FAILED, OUT, JsonOption, print_json, print_table
 from tapedeck.errors import OperatorError
 from tapedeck.operators import reach
-from tapedeck.operators.buffers import FolderArgument, TimeoutOption
+from tapedeck.operators.buffers import FolderArgument, TimeoutOption, name_away
 from tapedeck.operators.export_child import export as run_export
 from tapedeck.operators.reach import ConversationArgument, RedisOption
 from tapedeck.operators.spans import length, several
 
 if TYPE_CHECKING:
     from tapedeck.operators.letters import DeadLetter, Retried, Retry
+    from tapedeck.operators.masters import Away
 
 app = typer.Typer(help="Dead letters: entries that cannot be stored, with their audio.", no_args_is_help=True)
 
@@ -36,9 +37,12 @@ def list_letters(
     json: JsonOption = False,
 ) -> None:
     """Show the dead letters, with the reasons."""
-    found = asyncio.run(_letters(redis_url, conversation))
+    found, away = asyncio.run(_letters(redis_url, conversation))
     if json:
-        print_json({"dead_letters": found, "seconds": sum(one.seconds for one in found)})
+        seconds = sum(one.seconds for one in found)
+        print_json({"dead_letters": found, "seconds": seconds, "away": away})
+        if away:
+            raise typer.Exit(FAILED)
         return
     rows = [
         [
@@ -51,7 +55,8 @@ def list_letters(
         for one in found
     ]
     columns = ["conversation", "id", "seconds", "since", "reason"]
-    print_table(columns, rows, empty="there are no dead letters")
+    print_table(columns, rows, empty="no dead letters are seen" if away else "there are no dead letters")
+    name_away(away, "what it holds is not shown")
 
 
 @app.command()
@@ -63,7 +68,7 @@ def show(
     json: JsonOption = False,
 ) -> None:
     """Show all that is known of dead letters of a conversation."""
-    found = asyncio.run(_letters(redis_url, conversation))
+    found, _ = asyncio.run(_letters(redis_url, conversation))
     shown = [one for one in found if id_ in (None, one.id)]
     if not shown:
         raise OperatorError(f"{conversation} has no dead letter {id_ or ''}".rstrip(), hint=NO_SUCH_HINT)
@@ -108,7 +113,7 @@ def retry(
     retried = asyncio.run(_retry(redis_url, conversation, ids or [], timeout or None))
     if json:
         print_json(retried)
-    elif not retried.asked:
+    elif not retried.asked and not retried.not_asked and not retried.away:
         ERR.print("there are no dead letters", markup=False)
     else:
         ERR.print(f"{retried.stored} stored, {retried.failed} failed", markup=False, highlight=False)
@@ -121,7 +126,13 @@ def retry(
             style="red",
             markup=False,
         )
-    if retried.failed or retried.waiting:
+    if not json:
+        for one in retried.not_asked:
+            ERR.print(f"{one}: another try could not be asked for", style="red", markup=False)
+        if retried.problem:
+            ERR.print(f"Redis does not answer: {retried.problem}", style="red", markup=False)
+        name_away(retried.away, "what it holds was not tried")
+    if retried.failed or retried.waiting or retried.not_asked or retried.away:
         raise typer.Exit(FAILED)
 
 
@@ -166,7 +177,7 @@ def drop(
     json: JsonOption = False,
 ) -> None:
     """Delete dead letters, with their audio, for good. `stored` goes on past them."""
-    found = asyncio.run(_letters(redis_url, conversation))
+    found, _ = asyncio.run(_letters(redis_url, conversation))
     there = {one.id: one for one in found}
     wanted = list(dict.fromkeys(ids)) if ids else list(there)
     missing = [one for one in wanted if one not in there]
@@ -190,30 +201,36 @@ def drop(
         ERR.print(f"{dropped} deleted, {length(seconds)}", markup=False, highlight=False)
 
 
-async def _letters(redis_url: str | None, conversation: str | None) -> "list[DeadLetter]":
+async def _letters(
+    redis_url: str | None, conversation: str | None
+) -> "tuple[list[DeadLetter], tuple[Away, ...]]":
     from tapedeck.operators.letters import dead  # noqa: PLC0415 - not needed for --help
+    from tapedeck.operators.masters import Masters  # noqa: PLC0415 - not needed for --help
 
     one = reach.conversation(conversation) if conversation is not None else None
     async with reach.redis(redis_url) as bus:
-        return await dead(bus, one)
+        masters = Masters(bus)
+        return await dead(masters, one), masters.away
 
 
 async def _retry(
     redis_url: str | None, conversation: str | None, ids: list[str], within_s: float | None
 ) -> "Retried":
     from tapedeck.operators.letters import Retry, dead  # noqa: PLC0415 - not needed for --help
+    from tapedeck.operators.masters import Masters  # noqa: PLC0415 - not needed for --help
 
+    one = reach.conversation(conversation) if conversation is not None else None
     async with reach.redis(redis_url) as bus:
-        retry = Retry(bus)
-        one = reach.conversation(conversation) if conversation is not None else None
-        found = await dead(bus, one)
+        masters = Masters(bus)
+        retry = Retry(masters)
+        found = await dead(masters, one)
         known = {(letter.conversation, letter.id) for letter in found}
         missing = [id_ for id_ in ids if (conversation, id_) not in known]
         if missing:
             raise OperatorError(f"{conversation} has no dead letter {', '.join(missing)}", hint=NO_SUCH_HINT)
         for letter in found:
             if not ids or letter.id in ids:
-                await retry.ask(reach.conversation(letter.conversation), [letter.id])
+                await retry.ask(reach.conversation(letter.conversation), letter.id)
         with ERR.status("trying again") as status:
 
             def seen(now: "Retry") -> None:

@@ -16,7 +16,7 @@ from tapedeck.operators.reach import FallbackOption, RedisOption, StoreOption
 from tapedeck.operators.spans import length, several
 
 if TYPE_CHECKING:
-    from audiobus import Bus
+    from tapedeck.operators.masters import Masters
 
 SIGNS = {"ok": "ok", "note": "note", "wrong": "WRONG"}
 NAMED = 20
@@ -48,6 +48,7 @@ async def _examine(
     redis_url: str | None, store: str | None, fallback: str | None, *, books: bool
 ) -> Diagnosis:
     from tapedeck.operators.doctor_local import examine_libopus, examine_services  # noqa: PLC0415 - not needed for --help
+    from tapedeck.operators.masters import Masters  # noqa: PLC0415 - not needed for --help
 
     findings: list[Finding] = [examine_libopus()]
     findings += [one async for one in examine_services()]
@@ -55,9 +56,11 @@ async def _examine(
     count, total, off = 0, Books(), list[Unbalanced]()
     try:
         async with reach.redis(redis_url) as bus:
-            findings += [one async for one in _redis(bus, redis_url)]
+            masters = Masters(bus)
+            async for one in _redis(masters, redis_url):
+                findings.append(one)
             if books:
-                finding, count, total, off = await _books(bus)
+                finding, count, total, off = await _books(masters)
                 findings.append(finding)
     except (OperatorError, SystemNotFoundError) as error:
         findings.append(wrong("redis", str(error), error.hint))
@@ -65,33 +68,37 @@ async def _examine(
     return Diagnosis(ok, tuple(findings), count, total, tuple(off))
 
 
-async def _redis(bus: "Bus", redis_url: str | None) -> AsyncIterator[Finding]:
+async def _redis(masters: "Masters", redis_url: str | None) -> AsyncIterator[Finding]:
     from tapedeck.operators.doctor_local import examine_keys  # noqa: PLC0415 - not needed for --help
     from tapedeck.operators.doctor_redis import examine_redis, examine_work  # noqa: PLC0415 - not needed for --help
     from tapedeck.operators.keys import at_hand  # noqa: PLC0415 - see the package
 
     high_water = float(os.environ.get("TAPEDECK_REDIS_HIGH_WATER") or DEFAULT_HIGH_WATER)
-    async for finding in examine_redis(bus, reach.redis_settings(redis_url), high_water):
+    async for finding in examine_redis(masters, reach.redis_settings(redis_url), high_water):
         yield finding
-    async for finding in examine_work(bus, time.time_ns() // 1_000_000):
+    async for finding in examine_work(masters, time.time_ns() // 1_000_000):
         yield finding
-    yield await _letters(bus)
+    yield await _letters(masters)
     try:
         ring, _ = at_hand(os.environ)
     except KeysError as error:
         yield wrong("keys", str(error), error.hint)
     else:
-        yield await examine_keys(bus, ring)
+        yield await examine_keys(masters, ring)
 
 
-async def _letters(bus: "Bus") -> Finding:
-    from audiobus import dead_letters  # noqa: PLC0415 - see the package
+async def _letters(masters: "Masters") -> Finding:
+    from audiobus.errors import BusUnavailableError  # noqa: PLC0415 - see the package
     from tapedeck.operators.findings import fine  # noqa: PLC0415 - beside the other
 
     count = 0
-    conversations = {one async for one in dead_letters.conversations(bus)}
+    conversations = {one async for page in masters.graves() for one in page}
     for one in conversations:
-        count += int(await bus.command("HLEN", bus.keys.dead(one)))
+        key = masters.bus.keys.dead(one)
+        try:
+            count += int(await masters.bus.command("HLEN", key))
+        except BusUnavailableError as error:
+            masters.lost(key, error)
     if not count:
         return fine("dead letters", "none")
     return wrong(
@@ -121,13 +128,15 @@ async def _buckets(store: str | None, fallback: str | None) -> AsyncIterator[Fin
             yield finding
 
 
-async def _books(bus: "Bus") -> tuple[Finding, int, Books, list[Unbalanced]]:
+async def _books(masters: "Masters") -> tuple[Finding, int, Books, list[Unbalanced]]:
     from tapedeck.operators.doctor_redis import examine_books  # noqa: PLC0415 - not needed for --help
 
     if not ERR.is_terminal:
-        return await examine_books(bus, lambda _count: None)
+        return await examine_books(masters, lambda _count: None)
     with ERR.status("adding up the books") as status:
-        return await examine_books(bus, lambda count: status.update(f"adding up the books: {count} so far"))
+        return await examine_books(
+            masters, lambda count: status.update(f"adding up the books: {count} so far")
+        )
 
 
 def _show(found: Diagnosis) -> None:

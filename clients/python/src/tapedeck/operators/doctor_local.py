@@ -2,12 +2,11 @@
 
 import os
 from collections.abc import AsyncIterator
-from typing import Any, Final, cast
+from typing import Final
 
 import httpx
 
-from audiobus import Bus
-from audiobus.connection import translated
+from audiobus.errors import BusUnavailableError
 from audiocodec import Decoder, Encoder
 from audiocodec.errors import CodecError
 from audiocodec.libopus import load
@@ -15,6 +14,7 @@ from audiostore.key_ring import KeyRing
 from tapedeck import ready_file
 from tapedeck.errors import SystemNotFoundError
 from tapedeck.operators.findings import Finding, fine, note, wrong
+from tapedeck.operators.masters import Masters
 
 RATE: Final = 16_000
 SERVICE_TIMEOUT_S: Final = 3.0
@@ -39,12 +39,17 @@ def examine_libopus() -> Finding:
     return fine("libopus", f"{version} at {found.path} encodes and decodes")
 
 
-async def examine_keys(bus: Bus, ring: KeyRing) -> Finding:
+async def examine_keys(masters: Masters, ring: KeyRing) -> Finding:
     """Whether there is a key where users want their audio sealed."""
+    bus = masters.bus
     sealed = 0
-    with translated("SCAN"):
-        async for key in cast("Any", bus.client).scan_iter(match=f"{bus.keys.prefix}user:{{*}}", count=500):
-            sealed += await bus.command("HGET", key, "protection") == b"enhanced"
+    for server in await masters.there():
+        try:
+            async for keys in server.keys(f"{bus.keys.prefix}user:{{*}}", "hash"):
+                for key in keys:
+                    sealed += await bus.command("HGET", key, "protection") == b"enhanced"
+        except BusUnavailableError as error:
+            masters.missed(server, error)
     if not sealed:
         return fine("keys", f"no user wants sealing; {len(ring.ids)} keys at hand")
     if ring:

@@ -4,14 +4,15 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
-from audiobus import Bus, Hints
-from audiobus.census import Balance, exact, known
-from audiobus.errors import BusError, MovingError
-from audiobus.memory import memory_share
-from audiobus.redis_settings import complaints
-from audiobus.servers import Server, servers
+from audiobus import Conversation, Hints
+from audiobus.census import Balance, exact
+from audiobus.errors import BusError, BusUnavailableError, MovingError
+from audiobus.memory import share_of
+from audiobus.redis_settings import complaints_of
+from audiobus.servers import Server
 from servicekit.groups import RedisSettings
 from tapedeck.operators.findings import Books, Finding, Unbalanced, clocks, fine, note, wrong
+from tapedeck.operators.masters import Masters
 from tapedeck.operators.pushers import readers
 from tapedeck.operators.spans import length, several, times
 from tapedeck.operators.waiting import Waiting, buffers
@@ -26,47 +27,73 @@ OLD_S: Final = 300
 """Audio is stored within about two minutes where all is well."""
 NAMED: Final = 5
 """Conversations that are named in one finding; `--json` and the other commands tell all."""
+AWAY_HINT: Final = "bring it back: what it holds waits there, and is in nothing that is told here"
 START_PUSHER: Final = (
     "start one (`python -m pusher`), or look at why it does not come up: `/readyz?verbose` on its admin port"
 )
 
 
-async def examine_redis(bus: Bus, settings: RedisSettings, high_water: float) -> AsyncIterator[Finding]:
-    """The servers themselves.
+async def examine_redis(
+    masters: Masters, settings: RedisSettings, high_water: float
+) -> AsyncIterator[Finding]:
+    """The servers themselves, each by itself.
 
     Raises:
-        BusUnavailableError: Redis does not answer.
+        BusUnavailableError: none of them answers.
     """
-    await bus.ping()
-    for server in await servers(bus):
-        yield _version(server, await server.info("server"))
-        async for finding in _keeping(server, settings):
-            yield finding
-    found = await complaints(bus)
-    for complaint in found:
+    told: set[str] = set()
+    full: tuple[float, Server] | None = None
+    for server in await masters.there():
+        try:
+            yield _version(server, await server.info("server"))
+            async for finding in _keeping(server, settings):
+                yield finding
+            told |= await complaints_of(server, settings.wait_replicas)
+            share = await share_of(server)
+        except BusUnavailableError as error:
+            masters.missed(server, error)
+            continue
+        if share is not None and (full is None or share > full[0]):
+            full = share, server
+    await masters.there()
+    for one in masters.away:
+        yield wrong("redis", f"{one.server} does not answer ({one.why})", AWAY_HINT)
+    for complaint in sorted(told):
         text, _, hint = complaint.rpartition("; ")
         yield wrong("redis settings", text or complaint, hint or "see docs/redis.md")
-    if not found:
+    if not told:
         yield fine("redis settings", "noeviction and appendonly are set")
-    share = await memory_share(bus)
-    if share is None:
-        yield note(
+    yield _memory(full, high_water)
+    yield await _clock(masters)
+
+
+def _memory(full: tuple[float, Server] | None, high_water: float) -> Finding:
+    """`full`: the fullest master that has a limit."""
+    if full is None:
+        return note(
             "redis memory",
             "there is no maxmemory: Redis grows until the machine has no more",
             "set maxmemory below what the machine has; from TAPEDECK_REDIS_HIGH_WATER of it on, buffers are drained early",
         )
-    elif share >= high_water:
-        yield wrong(
+    share, server = full
+    where = f" at {server.name}" if server.name else ""
+    if share >= high_water:
+        return wrong(
             "redis memory",
-            f"{share:.0%} of maxmemory is taken; buffers are drained early, and from 90 % on sessions are refused",
+            f"{share:.0%} of maxmemory is taken{where}; buffers are drained early, and from 90 % on sessions are refused",
             "look at the bucket first (`tapedeck buffers list`); else give Redis more memory",
         )
-    else:
-        yield fine("redis memory", f"{share:.0%} of maxmemory is taken")
+    return fine("redis memory", f"{share:.0%} of maxmemory is taken{where}")
+
+
+async def _clock(masters: Masters) -> Finding:
+    """Of any one: clocks of masters that stand apart show in each other's replication anyway."""
+    [server, *_] = await masters.there()
     began_s = time.time()
-    seconds, micros = await _time(bus)
+    seconds, micros = await server.command("TIME")
     local_ms = (began_s + time.time()) * 500
-    yield clocks("redis clock", round(seconds * 1000 + micros / 1000 - local_ms), "the clock of Redis")
+    ahead_ms = round(int(seconds) * 1000 + int(micros) / 1000 - local_ms)
+    return clocks("redis clock", ahead_ms, "the clock of Redis")
 
 
 def _version(server: Server, info: dict[str, Any]) -> Finding:
@@ -110,10 +137,10 @@ async def _keeping(server: Server, settings: RedisSettings) -> AsyncIterator[Fin
             )
 
 
-async def examine_work(bus: Bus, now_ms: int) -> AsyncIterator[Finding]:
-    """What pushers do, and what waits for them."""
-    rows = await buffers(bus, now_ms)
-    at_work = await readers(bus)
+async def examine_work(masters: Masters, now_ms: int) -> AsyncIterator[Finding]:
+    """What pushers do, and what waits for them, on those masters that answer."""
+    rows = await buffers(masters, now_ms)
+    at_work = await readers(masters)
     if at_work is None:
         yield note("pushers", "whether any is at work cannot be seen: this user may not do CLIENT LIST")
     elif at_work:
@@ -121,7 +148,7 @@ async def examine_work(bus: Bus, now_ms: int) -> AsyncIterator[Finding]:
     else:
         say = wrong if rows else note
         yield say("pushers", "none is at work: nothing is stored", START_PUSHER)
-    async for finding in _lists(bus, now_ms, at_work):
+    async for finding in _lists(masters, now_ms, at_work):
         yield finding
     yield _oldest(rows)
     failing = [row for row in rows if row.fails]
@@ -135,21 +162,27 @@ async def examine_work(bus: Bus, now_ms: int) -> AsyncIterator[Finding]:
         )
 
 
-async def _lists(bus: Bus, now_ms: int, at_work: int | None) -> AsyncIterator[Finding]:
+async def _lists(masters: Masters, now_ms: int, at_work: int | None) -> AsyncIterator[Finding]:
+    bus = masters.bus
     pending = Hints(bus)
     hints = late = 0
     latest_s = 0.0
     again: list[str] = []
     for partition in range(bus.keys.partitions):
         ready = bus.keys.ready(partition)
-        waiting = int(await bus.command("XLEN", ready))
-        hints += waiting
-        first = await bus.command("ZRANGE", bus.keys.due(partition), 0, 0, "WITHSCORES")
+        if masters.holds_up(ready) or masters.holds_up(bus.keys.due(partition)):
+            continue
+        try:
+            hints += int(await bus.command("XLEN", ready))
+            first = await bus.command("ZRANGE", bus.keys.due(partition), 0, 0, "WITHSCORES")
+            delivered = await pending.deliveries(partition, count=100)
+        except BusUnavailableError as error:
+            masters.lost(ready, error)
+            continue
         if first:
             late_s = (now_ms - float(first[1])) / 1000
             latest_s = max(latest_s, late_s)
             late += late_s > LATE_S
-        delivered = await pending.deliveries(partition, count=100)
         again += [one.decode() for one, times in delivered.items() if times >= MANY_DELIVERIES]
     if late:
         yield wrong("due", f"what should have been looked at waits since {length(latest_s)}", START_PUSHER)
@@ -183,13 +216,16 @@ def _oldest(rows: list[Waiting]) -> Finding:
 
 
 async def examine_books(
-    bus: Bus, seen: Callable[[int], None]
+    masters: Masters, seen: Callable[[int], None]
 ) -> tuple[Finding, int, Books, list[Unbalanced]]:
-    """Adds up every conversation, entry by entry. `seen` is told now and then how many there were so far."""
+    """Adds up every conversation that is seen, entry by entry. `seen` is told now and then how many there were so far."""
+    bus = masters.bus
     total = Balance()
     off: list[Unbalanced] = []
     count = letters = 0
-    async for conversation in known(bus):
+    async for conversation in _known(masters):
+        if masters.holds_up(bus.keys.conv(conversation)):
+            continue
         count += 1
         try:
             balance = await exact(bus, conversation)
@@ -198,9 +234,11 @@ async def examine_books(
                 Unbalanced(conversation.tag, 0.0, "it moved each time that it was looked at; ask again")
             )
             continue
+        except BusUnavailableError as error:
+            masters.lost(bus.keys.conv(conversation), error)
+            count -= 1
+            continue
         except BusError as error:
-            if error.retryable:
-                raise
             off.append(Unbalanced(conversation.tag, 0.0, str(error)))
             continue
         total += balance
@@ -217,20 +255,27 @@ async def examine_books(
             f"{len(off)} of {several(count, 'conversation', 'conversations')} do not close",
             "Redis lost or was given something that it had not confirmed, or its keys were changed by hand; `tapedeck where` shows each",
         )
+    elif masters.away:
+        finding = note(
+            "books",
+            f"all of {several(count, 'conversation', 'conversations')} close that are on masters that answer",
+        )
     else:
         finding = fine("books", f"all of {several(count, 'conversation', 'conversations')} close")
     return finding, count, books, off
 
 
-async def _time(bus: Bus) -> tuple[int, int]:
-    """The clock of (a node of) Redis."""
-    from redis.asyncio import RedisCluster  # noqa: PLC0415 - only here
-
-    if isinstance(bus.client, RedisCluster):
-        # Any of them: clocks of masters that stand apart show in each other's replication anyway.
-        await bus.ping()
-        answer: Any = await bus.client.execute_command("TIME", target_nodes=bus.client.get_random_node())
-        answer = next(iter(answer.values())) if isinstance(answer, dict) else answer
-    else:
-        answer = await bus.command("TIME")
-    return int(answer[0]), int(answer[1])
+async def _known(masters: Masters) -> AsyncIterator[Conversation]:
+    """As `audiobus.census.known`, of those masters that answer."""
+    keys = masters.bus.keys
+    seen: set[Conversation] = set()
+    for match, kind in (
+        (keys.conv_pattern(), "hash"),
+        (keys.audio_pattern(), "stream"),
+        (keys.dead_pattern(), "hash"),
+    ):
+        async for page in masters.conversations(match, kind):
+            for conversation in page:
+                if conversation not in seen:
+                    seen.add(conversation)
+                    yield conversation

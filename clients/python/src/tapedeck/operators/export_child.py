@@ -31,6 +31,8 @@ class Exported(msgspec.Struct, frozen=True):
     """A tombstone stands: nothing was written."""
     problem: str = ""
     """Why not everything was written."""
+    server: str = ""
+    """Of a cluster, host:port: a master that does not answer, instead of a conversation."""
 
 
 def export(

@@ -11,12 +11,13 @@ from typing import Final
 
 import msgspec
 
-from audiobus import Asked, Bus, Conversation, EntryId, Hints
+from audiobus import Asked, Conversation, EntryId, Hints
 from audiobus.connection import translate_response, translated
-from audiobus.errors import BusUnavailableError
-from audiobus.look import Look, look, look_each
+from audiobus.errors import BusError, BusUnavailableError
+from audiobus.look import Look, look_each
 from audiobus.pipeline import execute
 from audiobus.routed import Routed
+from tapedeck.operators.masters import Away, Masters
 
 REASON: Final = "flush"
 PAGE: Final = 200
@@ -43,6 +44,10 @@ class Flushed(msgspec.Struct, frozen=True):
     """Nothing of it waits any more."""
     problem: str = ""
     """Why it is not known how far it is."""
+    not_asked: tuple[str, ...] = ()
+    """Conversations that nobody could be told to store."""
+    away: tuple[Away, ...] = ()
+    """Masters of a cluster that do not answer: what they hold was not asked for."""
 
 
 @dataclass(slots=True)
@@ -78,8 +83,10 @@ class _Asked:
 class Flush:
     """Buffers that shall be stored now, and how far that has come."""
 
-    def __init__(self, bus: Bus) -> None:
-        self._bus = bus
+    def __init__(self, masters: Masters) -> None:
+        self._masters = masters
+        self.not_asked: list[str] = []
+        """Conversations that have something, and nobody could be told to store it."""
         self._asked: dict[Conversation, _Asked] = {}
 
     @property
@@ -105,17 +112,36 @@ class Flush:
     async def ask(self, conversations: Sequence[Conversation]) -> None:
         """Asks for all that they have now; nothing is forgotten if this process ends.
 
+        On a cluster one whose master does not answer is among `not_asked`.
+
         Raises:
-            BusUnavailableError: it is not noted for all of them.
+            BusUnavailableError: it is not noted.
         """
-        hints = Hints(self._bus)
-        for one in await look(self._bus, conversations):
-            asked = await self._bus.ask(one.conversation, REASON)
-            if not isinstance(asked, Asked) or not asked.entries or one.conversation in self._asked:
-                continue
-            await hints.due(one.conversation, time.time_ns() // 1_000_000)
-            await hints.ready(one.conversation, REASON)
-            self._asked[one.conversation] = _Asked(asked.newest, one, max(0, one.balance.waiting))
+        keys = self._masters.bus.keys
+        for conversation, one in zip(
+            conversations, await look_each(self._masters.bus, conversations), strict=True
+        ):
+            try:
+                if isinstance(one, BusError):
+                    raise one
+                await self._ask(conversation, one)
+            except BusUnavailableError as error:
+                if conversation in self._asked:
+                    self._masters.lost(keys.due(keys.partition(conversation)), error)
+                else:
+                    self._masters.lost(keys.audio(conversation), error)
+                    self.not_asked.append(conversation.tag)
+
+    async def _ask(self, conversation: Conversation, now: Look) -> None:
+        bus = self._masters.bus
+        asked = await bus.ask(conversation, REASON)
+        if not isinstance(asked, Asked) or not asked.entries or conversation in self._asked:
+            return
+        self._asked[conversation] = _Asked(asked.newest, now, max(0, now.balance.waiting))
+        # The wish stands from here on; whoever is told of it late finds it all the same.
+        hints = Hints(bus)
+        await hints.due(conversation, time.time_ns() // 1_000_000)
+        await hints.ready(conversation, REASON)
 
     async def wait(self, within_s: float | None, seen: Callable[["Flush"], Awaitable[None]]) -> Flushed:
         """Returns when all of it left the buffers, or the time is over: then it goes on without us.
@@ -146,6 +172,8 @@ class Flush:
             new_dead_letters=sum(one.letters for one in every),
             done=not self.left,
             problem=problem,
+            not_asked=tuple(self.not_asked),
+            away=self._masters.away,
         )
 
     async def _look(self) -> None:
@@ -154,17 +182,18 @@ class Flush:
         problem: BusUnavailableError | None = None
         for start in range(0, len(waiting), PAGE):
             page = waiting[start : start + PAGE]
-            keys = [self._bus.keys.audio(one) for one in page]
+            bus = self._masters.bus
+            keys = [bus.keys.audio(one) for one in page]
             with translated("XRANGE"):
                 answers = await execute(
-                    self._bus.client,
+                    bus.client,
                     [
                         Routed(key, ("XRANGE", key, "-", str(self._asked[one].upto), "COUNT", 1))
                         for one, key in zip(page, keys, strict=True)
                     ],
                 )
             # After the buffers: what has left one is in the books by now.
-            found = await look_each(self._bus, page)
+            found = await look_each(bus, page)
             for conversation, answer, now in zip(page, answers, found, strict=True):
                 if isinstance(answer, Exception):
                     now = translate_response("XRANGE", answer)  # noqa: PLW2901 - this one came first

@@ -2,15 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
-from audiobus import Bus, Conversation, EntryId, dead_letters, decode_chunk
+from audiobus import Conversation, EntryId, dead_letters, decode_chunk
 from audiobus.dead_letters import Found, last_try, marked_ms, tries
-from audiobus.errors import BadEntryError
+from audiobus.errors import BadEntryError, BusUnavailableError
 from audiobus.letter import read_letter
+from tapedeck.operators.masters import Away, Masters
 from tapedeck.operators.spans import moment, times
 
 FIRST_PAUSE_S: Final = 0.05
@@ -84,13 +85,22 @@ def describe(conversation: Conversation, found: Found) -> DeadLetter:
     )
 
 
-async def dead(bus: Bus, conversation: Conversation | None) -> list[DeadLetter]:
-    """Those of one conversation, or of all, in the order of conversations and ids."""
+async def dead(masters: Masters, conversation: Conversation | None) -> list[DeadLetter]:
+    """Those of one conversation, or of all, in the order of conversations and ids.
+
+    Raises:
+        BusUnavailableError: no server answers; of one conversation, its own.
+    """
     if conversation is not None:
-        wanted = [conversation]
-    else:
-        wanted = sorted({one async for one in dead_letters.conversations(bus)}, key=lambda one: one.tag)
-    return [describe(one, found) for one in wanted async for found in dead_letters.look(bus, one)]
+        return [describe(conversation, found) async for found in dead_letters.look(masters.bus, conversation)]
+    wanted = sorted({one async for page in masters.graves() for one in page}, key=lambda one: one.tag)
+    letters: list[DeadLetter] = []
+    for one in wanted:
+        try:
+            letters += [describe(one, found) async for found in dead_letters.look(masters.bus, one)]
+        except BusUnavailableError as error:
+            masters.lost(masters.bus.keys.dead(one), error)
+    return letters
 
 
 class Retried(msgspec.Struct, frozen=True):
@@ -102,14 +112,21 @@ class Retried(msgspec.Struct, frozen=True):
     """Still not storable: told in each letter."""
     waiting: int
     """Not tried to the end in time; it goes on."""
+    not_asked: tuple[str, ...] = ()
+    """Letters that could not be marked, `UID/CID ID`."""
+    away: tuple[Away, ...] = ()
+    """Masters of a cluster that do not answer."""
+    problem: str = ""
+    """Why it is not known how far it is."""
 
 
 class Retry:
     """Letters that are tried again, and how far that has come."""
 
-    def __init__(self, bus: Bus) -> None:
-        self._bus = bus
+    def __init__(self, masters: Masters) -> None:
+        self._masters = masters
         self._asked: dict[Conversation, set[str]] = {}
+        self._not_asked: list[str] = []
         self.asked = self.stored = self.failed = 0
 
     @property
@@ -117,38 +134,58 @@ class Retry:
         """Letters that are not through."""
         return self.asked - self.stored - self.failed
 
-    async def ask(self, conversation: Conversation, ids: Sequence[str]) -> list[str]:
-        """Marks them; those that are not there are answered."""
-        missing = []
-        for one in ids:
-            now_ms = time.time_ns() // 1_000_000
-            if await dead_letters.mark(self._bus, conversation, EntryId.parse(one), now_ms):
-                self._asked.setdefault(conversation, set()).add(one)
-                self.asked += 1
-            else:
-                missing.append(one)
-        return missing
+    async def ask(self, conversation: Conversation, id_: str) -> None:
+        """Marks a letter. On a cluster one whose master does not answer is among those that were not asked for.
+
+        Raises:
+            BusUnavailableError: not known whether it is marked.
+        """
+        bus = self._masters.bus
+        now_ms = time.time_ns() // 1_000_000
+        try:
+            marked = await dead_letters.mark(bus, conversation, EntryId.parse(id_), now_ms)
+        except BusUnavailableError as error:
+            self._masters.lost(bus.keys.dead(conversation), error)
+            self._not_asked.append(f"{conversation.tag} {id_}")
+            return
+        if marked:
+            self._asked.setdefault(conversation, set()).add(id_)
+            self.asked += 1
 
     async def wait(self, within_s: float | None, seen: Callable[["Retry"], None]) -> Retried:
-        """Returns when all are through, or the time is over."""
+        """Returns when all are through, or the time is over. The marks stand: that Redis does not answer for a while ends nothing."""
         deadline = None if within_s is None else time.monotonic() + within_s
         pause = FIRST_PAUSE_S
+        problem = ""
         while self.waiting and (deadline is None or time.monotonic() < deadline):
+            problem = ""
             for conversation, ids in self._asked.items():
-                await self._look(conversation, ids)
+                try:
+                    await self._look(conversation, ids)
+                except BusUnavailableError as error:
+                    problem = str(error)
             seen(self)
             if self.waiting:
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_PAUSE_S, pause * 1.5)
-        return Retried(self.asked, self.stored, self.failed, self.waiting)
+        return Retried(
+            self.asked,
+            self.stored,
+            self.failed,
+            self.waiting,
+            tuple(self._not_asked),
+            self._masters.away,
+            problem,
+        )
 
     async def _look(self, conversation: Conversation, ids: set[str]) -> None:
-        there = {one.decode() for one in await self._bus.command("HKEYS", self._bus.keys.dead(conversation))}
+        bus = self._masters.bus
+        there = {one.decode() for one in await bus.command("HKEYS", bus.keys.dead(conversation))}
         self.stored += len(ids - there)
         ids &= there
         # The letters hold audio: only as many are read as say whether it goes on.
         for one in sorted(ids, key=EntryId.parse)[:LOOKED_AT]:
-            data = await self._bus.command("HGET", self._bus.keys.dead(conversation), one)
+            data = await bus.command("HGET", bus.keys.dead(conversation), one)
             if data is not None and marked_ms(read_letter(one, data)) is None:
                 self.failed += 1
                 ids.discard(one)

@@ -1,18 +1,15 @@
 """What waits in Redis: the buffers. The work behind `tapedeck buffers list`; its structs are those of `--json`."""
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Final
+from collections.abc import Sequence
 
 import msgspec
 
-from audiobus import Bus, Conversation
 from audiobus.connection import translate_response, translated
-from audiobus.look import Look, look
+from audiobus.errors import BusError, BusUnavailableError
+from audiobus.look import Look, look_each
 from audiobus.pipeline import execute
 from audiobus.routed import Routed
-from audiobus.servers import servers
-
-PAGE: Final = 200
+from tapedeck.operators.masters import Masters
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -33,27 +30,29 @@ class Waiting(msgspec.Struct, frozen=True):
     fails: int
 
 
-async def buffers(bus: Bus, now_ms: int) -> list[Waiting]:
-    """Every conversation with something in its buffer, what waits longest first."""
+async def buffers(masters: Masters, now_ms: int) -> list[Waiting]:
+    """Every conversation with something in its buffer, what waits longest first.
+
+    Raises:
+        BusUnavailableError: no server answers.
+    """
     rows: list[Waiting] = []
-    async for page in pages(bus):
-        looks = [one for one in await look(bus, page) if one.entries]
-        rows += await _rows(bus, looks, now_ms)
+    async for page in masters.buffers():
+        looks: list[Look] = []
+        for conversation, one in zip(page, await look_each(masters.bus, page), strict=True):
+            if isinstance(one, BusUnavailableError):
+                masters.lost(masters.bus.keys.audio(conversation), one)
+            elif isinstance(one, BusError):
+                raise one
+            elif one.entries:
+                looks.append(one)
+        rows += await _rows(masters, looks, now_ms)
     unique = {row.conversation: row for row in rows}
     return sorted(unique.values(), key=lambda row: (-(row.age_seconds or 0), -row.seconds))
 
 
-async def pages(bus: Bus) -> AsyncIterator[list[Conversation]]:
-    """Every conversation that has a buffer. One may come twice while Redis grows or moves its tables."""
-    for server in await servers(bus):
-        async for keys in server.streams(bus.keys.audio_pattern()):
-            found = [one for key in keys if (one := bus.keys.conversation_of(key)) is not None]
-            for start in range(0, len(found), PAGE):
-                yield found[start : start + PAGE]
-
-
-async def _rows(bus: Bus, looks: Sequence[Look], now_ms: int) -> list[Waiting]:
-    keys = bus.keys
+async def _rows(masters: Masters, looks: Sequence[Look], now_ms: int) -> list[Waiting]:
+    keys = masters.bus.keys
     commands = []
     for one in looks:
         conv, tomb = keys.conv(one.conversation), keys.tomb(one.conversation)
@@ -62,12 +61,16 @@ async def _rows(bus: Bus, looks: Sequence[Look], now_ms: int) -> list[Waiting]:
     if not commands:
         return []
     with translated("look"):
-        answers = await execute(bus.client, commands)
+        answers = await execute(masters.bus.client, commands)
     rows = []
     for one, known, deleted in zip(looks, answers[::2], answers[1::2], strict=True):
-        for answer in (known, deleted):
-            if isinstance(answer, Exception):
-                raise translate_response("look", answer)
+        failed = next((answer for answer in (known, deleted) if isinstance(answer, Exception)), None)
+        if failed is not None:
+            error = translate_response("look", failed)
+            if not isinstance(error, BusUnavailableError):
+                raise error
+            masters.lost(keys.conv(one.conversation), error)
+            continue
         cut, fails, why = known
         count = int(fails or 0)
         state = "deleted" if deleted else "failing" if count else "being stored" if cut else "waits"
