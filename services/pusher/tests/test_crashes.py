@@ -7,10 +7,7 @@ import pytest
 from audiobus.census import exact
 from audiostore import open_store
 from pusher.maker import Maker
-
-
-class Crash(Exception):  # noqa: N818 - not an error of the code under test: the process is gone
-    """Nothing catches it by mistake."""
+from tapedeck_testing.draining.steps import Killed
 
 
 @dataclass
@@ -24,11 +21,11 @@ class Steps:
     def begin(self) -> None:
         self.taken += 1
         if self.taken > self.at or (self.taken == self.at and not self.after):
-            raise Crash
+            raise Killed
 
     def end(self) -> None:
         if self.taken >= self.at:
-            raise Crash
+            raise Killed
 
 
 class Stepped:
@@ -70,7 +67,7 @@ def dies(bus, new_worker):
         worker = new_worker(Stepped(store, steps, STORE), bus=Stepped(bus, steps, BUS), **fields)
         try:
             await worker.drain(conversation)
-        except Crash:
+        except Killed:
             return True
         return False
 
@@ -101,7 +98,7 @@ async def test_it_may_die_at_every_step(after, bus, new_device, new_worker, dies
             break
     else:
         pytest.fail("more steps than were tried")
-    assert at > 15
+    assert at > 8
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the step", "after the step"])
@@ -132,7 +129,7 @@ async def test_it_may_die_at_every_step_of_a_sealed_conversation(
             break
     else:
         pytest.fail("more steps than were tried")
-    assert at > 15
+    assert at > 8
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the step", "after the step"])

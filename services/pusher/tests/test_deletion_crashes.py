@@ -8,12 +8,9 @@ from audiobus import Bus
 from audiobus.census import exact
 from audiobus.deletions import set_tombstone, set_user_tombstone
 from pusher.sweeper import UNTIL_MS
+from tapedeck_testing.draining.steps import Killed
 
 MOST_STEPS = 120
-
-
-class Crash(Exception):  # noqa: N818 - not an error of the code under test: the process is gone
-    """Nothing catches it by mistake."""
 
 
 @dataclass
@@ -28,10 +25,10 @@ class Steps:
         async def step(*args, **kwargs):
             self.taken += 1
             if self.taken > self.at or (self.taken == self.at and not self.after):
-                raise Crash
+                raise Killed
             answer = await found(*args, **kwargs)
             if self.taken >= self.at:
-                raise Crash
+                raise Killed
             return answer
 
         return step
@@ -60,7 +57,7 @@ def dies(redis_url, prefix, bus, new_worker):
             own.client = Dying(client, steps)
             try:
                 await new_worker(Dying(store, steps), bus=own).drain(conversation)
-            except Crash:
+            except Killed:
                 return True
             finally:
                 own.client = client
@@ -79,7 +76,7 @@ async def all_steps(run) -> None:
                 break
         else:
             pytest.fail("it never got to the end")
-        assert at > 10
+        assert at > 5
 
 
 @pytest.mark.parametrize("first", ["put", "mark"])

@@ -81,7 +81,7 @@ async def test_12_a_conversation_is_deleted_at_any_step_of_a_pusher(
         await store.close()
         if not happened:
             break
-    assert at > 10
+    assert at > 8
 
 
 @pytest.mark.parametrize("late_s", [0, 1, PATIENCE.deadline_s, LATE * PATIENCE.deadline_s])
@@ -254,7 +254,7 @@ async def test_14_a_part_is_deleted_at_any_step_of_a_pusher(
         await store.close()
         if not meanwhile.happened:
             break
-    assert at > 10
+    assert at > 8
     # The story was played: with a process that dies right then, the object lay there again for a while.
     assert came_back or not dies
 

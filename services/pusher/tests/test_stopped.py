@@ -161,6 +161,6 @@ async def test_it_may_be_stopped_after_every_step(
             break
     # Each step was met, from the claim of the hint to its acknowledgement.
     assert at == steps.index("over")
-    assert {"claim", "lease", "build", "link", "put", "finish"} <= set(steps)
+    assert {"claim", "build", "link", "put", "finish"} <= set(steps)
     assert stands or "cut" in steps
     assert "CRITICAL" not in scene.a.log.read_text() + scene.b.log.read_text()

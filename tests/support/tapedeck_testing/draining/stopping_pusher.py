@@ -18,12 +18,15 @@ import msgspec
 import audiobus.bus
 import pusher.reader
 import pusher.service
+from audiobus.bus import Bus
 from audiobus.connection import open_client
 from audiobus.conversation import Conversation
-from audiostore import open_store
+from audiobus.hints import Hints
+from audiostore.store import Store
 from pusher.dispatch import Dispatch
 from pusher.maker import Maker
 from pusher.settings import PusherSettings
+from pusher.worker import Worker
 from servicekit.process import main
 from servicekit.stop import Stop
 from tapedeck_testing.draining.steps import Stepping
@@ -85,6 +88,9 @@ def _watch(folder: Path) -> None:
             if f"/{conversation.cid}/" in str(target):
                 followed.step("link")
 
+    def working(bus: Bus, hints: Hints, store: Store, *args: Any, **kwargs: Any) -> Worker:
+        return Worker(bus, hints, Stepping(store, after=_done), *args, **kwargs)
+
     _substitute(
         (Dispatch, "_follow", following),
         (Maker, "make", making),
@@ -94,7 +100,7 @@ def _watch(folder: Path) -> None:
             "open_client",
             lambda *args, **kwargs: Stepping(open_client(*args, **kwargs), after=_done),
         ),
-        (pusher.service, "open_store", lambda *args: Stepping(open_store(*args), after=_done)),
+        (pusher.service, "Worker", working),
     )
 
 
