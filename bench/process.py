@@ -70,6 +70,10 @@ class Process:
         """Local ports of its connections at this moment."""
         return {connection.laddr.port for connection in self._measured.net_connections("tcp")}
 
+    def log_text(self) -> str:
+        """The end of what it wrote."""
+        return self._log.read_text(errors="replace")[-2000:]
+
     def tell(self, line: str) -> None:
         """Writes a line to its standard input."""
         assert self._process.stdin is not None
@@ -89,8 +93,7 @@ class Process:
         deadline = time.monotonic() + within_s
         while not done():
             if self._process.poll() is not None or time.monotonic() > deadline:
-                text = self._log.read_text(errors="replace")[-2000:]
-                raise BenchError(f"waiting in vain for {what} of {self._process.args!r}:\n{text}")
+                raise BenchError(f"waiting in vain for {what} of {self._process.args!r}:\n{self.log_text()}")
             time.sleep(STEP_S)
         return self
 

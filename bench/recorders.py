@@ -8,6 +8,7 @@ import asyncio
 import json
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,15 @@ import uvloop
 
 from audiobus import AppendRequest, Bus, Conversation, EntryId, Hints, Writer
 from audiobus.answers import Appended
+from audiobus.errors import BusUnavailableError
 from bench.recording import FORMAT, OWNER, Recording, prepare
 
 NEARLY_EMPTY = 2
 DUE_MS = 60_000
 AT_ONCE = 200
 """Conversations whose backlog is written at the same time."""
+TRIES = 5
+"""Of a chunk, where Redis is slow."""
 STEPS = 20
 """Groups in which chunks are sent, over each second."""
 
@@ -98,7 +102,13 @@ class Recorders:
             step += 1
 
     async def _append(self, live: Live, request: AppendRequest) -> None:
-        answer = await self._writer.append(request)
+        for _ in range(TRIES):
+            with suppress(BusUnavailableError):
+                answer = await self._writer.append(request)
+                break
+        else:
+            self._failed += 1
+            return
         if not isinstance(answer, Appended):
             self._failed += 1
             return

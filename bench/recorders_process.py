@@ -52,7 +52,11 @@ class LiveLoad:
     def told(self) -> Told:
         """BenchError: it could not keep up, or chunks were refused."""
         before = len(self._lines())
-        self.process.tell("count")
+        try:
+            self.process.tell("count")
+        except BrokenPipeError as error:
+            log = self.process.log_text()
+            raise BenchError(f"those who record have ended:\n{log}") from error
         self.process.until(lambda: len(self._lines()) > before, "an answer", 20)
         answer: dict[str, Any] = json.loads(self._lines()[-1])
         if answer["failed"]:
