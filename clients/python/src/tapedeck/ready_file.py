@@ -48,6 +48,8 @@ class Ready(msgspec.Struct, frozen=True):
     """What user tokens are signed with (HS256); empty where there is none."""
     pids: Pids
     admin: Admin
+    fallback_store: str = ""
+    """The second bucket; empty where there is none."""
 
 
 def write(path: Path, ready: Ready) -> None:

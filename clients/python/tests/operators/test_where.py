@@ -2,12 +2,15 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
 from audiobus import Cut, CutStands, failures
 from audiobus.deletions import set_tombstone, set_user_tombstone, unstore
 from audiostore import open_store
+from tapedeck import ready_file
 from tapedeck.operators.spans import moment
+from tapedeck.ready_file import Admin, Pids, Ready
 
 
 @pytest.fixture
@@ -87,6 +90,27 @@ def test_objects_of_both_buckets(command, record, tmp_path, put):
     assert f"{second.name} (second bucket)" in table.out
     alone = command("where", recorded.tag, "--json").json["stretches"]
     assert [row["state"] for row in alone[2:]] == ["stored", "waiting"]
+
+
+def test_the_second_bucket_of_the_ready_file(command, record, on_redis, put, tmp_path, redis_url):
+    ready = Ready("", "", redis_url, f"file://{tmp_path}/bucket", "", "", "", Pids(), Admin("", "", ""))
+    put("chunks/alice/talk/1600000000.000.bin", bytes(32_000), folder="second")
+    path = tmp_path / "ready.json"
+    ready_file.write(path, msgspec.structs.replace(ready, fallback_store=f"file://{tmp_path}/second"))
+    environ = {"TAPEDECK_READY_FILE": str(path), "TAPEDECK_STORE_URL": ""}
+    [row] = command("where", "alice/talk", "--json", **environ).json["stretches"]
+    assert (row["state"], row["bucket"]) == ("stored", "second")
+    checks = {one["check"] for one in command("doctor", "--no-books", "--json", **environ).json["findings"]}
+    assert "second bucket" in checks
+    # It belongs to that first bucket only.
+    other = {**environ, "TAPEDECK_STORE_URL": f"file://{tmp_path}/other"}
+    assert command("where", "alice/talk", "--json", **other).code == 4
+    # A file of an earlier version names none.
+    ready_file.write(path, ready)
+    document = msgspec.json.decode(path.read_bytes())
+    del document["fallback_store"]
+    path.write_bytes(msgspec.json.encode(document))
+    assert command("where", "alice/talk", "--json", **environ).code == 4
 
 
 def test_what_was_deleted(command, record, on_redis, put):

@@ -38,5 +38,6 @@ def test_a_second_bucket_reaches_those_who_ask_for_it(tmp_path):
     plan = make_plan(options, DataDir(tmp_path), 0, {"PATH": "/bin:/usr/bin"})
     for child in plan.services:
         assert child.environ["TAPEDECK_FALLBACK_STORE_URL"] == "file:///second"
+    assert plan.ready.fallback_store == "file:///second"
     for port in plan.held:
         port.release()

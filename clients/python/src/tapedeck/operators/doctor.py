@@ -119,6 +119,7 @@ async def _buckets(store: str | None, fallback: str | None) -> AsyncIterator[Fin
     if first is not None:
         async for finding in examine_bucket("bucket", first):
             yield finding
+    fallback = reach.fallback_address(fallback, first)
     if fallback and fallback.rstrip("/") == (first or "").rstrip("/"):
         yield wrong(
             "second bucket", "it is the first one", "set TAPEDECK_FALLBACK_STORE_URL to another bucket"

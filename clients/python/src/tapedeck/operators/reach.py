@@ -29,7 +29,11 @@ StoreOption = Annotated[
 ]
 FallbackOption = Annotated[
     str | None,
-    typer.Option("--fallback-store", envvar="TAPEDECK_FALLBACK_STORE_URL", help="The second bucket, if any."),
+    typer.Option(
+        "--fallback-store",
+        envvar="TAPEDECK_FALLBACK_STORE_URL",
+        help="The second bucket; else the one of the ready file, if any.",
+    ),
 ]
 ConversationArgument = Annotated[str, typer.Argument(metavar="UID/CID", help="User and conversation.")]
 
@@ -50,6 +54,22 @@ def store_address(given: str | None) -> str:
             "a store in memory cannot be seen from outside", hint="say which bucket with --store"
         )
     return url
+
+
+def fallback_address(given: str | None, first: str | None) -> str | None:
+    """The second bucket, if there is any: the one given, else the ready file's, where `first` is its first one too.
+
+    Args:
+        given: the option of that name.
+        first: the first bucket; None where it is not known.
+    """
+    if given or first is None:
+        return given or None
+    try:
+        ready = ready_file.read(ready_file.chosen_path())
+    except SystemNotFoundError:
+        return None
+    return ready.fallback_store or None if ready.store == first else None
 
 
 def redis_settings(given: str | None, environ: Mapping[str, str] | None = None) -> "RedisSettings":

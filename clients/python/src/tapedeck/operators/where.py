@@ -30,9 +30,9 @@ def where(
     json: JsonOption = False,
 ) -> None:
     """Say for each second of a conversation where it is: stored in which object, waiting, dead, a gap, and why."""
-    buckets = {"first": reach.store_address(store)}
-    if fallback_store:
-        buckets["second"] = fallback_store
+    first = reach.store_address(store)
+    second = reach.fallback_address(fallback_store, first)
+    buckets = {"first": first, **({"second": second} if second else {})}
     at_ms = _unix_ms(at) if at is not None else None
     found = asyncio.run(_look(redis_url, buckets, conversation))
     if not found.known and not found.problems:

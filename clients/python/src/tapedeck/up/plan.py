@@ -134,6 +134,7 @@ def make_plan(options: UpOptions, folder: DataDir, lock_fd: int, environ: Mappin
                 for component in MODULES
             )
         ),
+        fallback_store=options.fallback_store or environ.get("TAPEDECK_FALLBACK_STORE_URL", ""),
     )
     return Plan(
         redis, redis_port, tuple(services), tuple(sums.values()), ready, (listen, storage, *admin.values())
