@@ -149,3 +149,13 @@ def test_what_was_settled_stays_so_and_is_never_cut_again():
     }
     for reason, after in found.items():
         assert any(reason in text for text in stepped_back(finished, after)), reason
+
+
+def test_pcm_is_played_when_it_was_captured_and_lasts_as_long_as_its_bytes():
+    tape = record(1, "u", "c", EPOCH, Chance(7, []), pcm=True)
+    story = Story(tape, [Spell(EPOCH, 0, tape.total, tape.total)], stored=tape.total, done=True)
+    size = tape.begins[1]
+    one = Span("c", EPOCH, 0, size, tape.captured_ms[0], 0, 2880, 312, 648, True, (b"encoded",))
+    assert not any("played" in text or "last" in text for text in judged(story, [one]))
+    assert any("3.0 ms off" in text for text in judged(story, [replace(one, first_sample=144)]))
+    assert any("last 2832 samples" in text for text in judged(story, [replace(one, samples=2832)]))

@@ -16,6 +16,7 @@ import msgspec
 import listen.errands
 import listen.outbox
 import pusher.already_stored
+import pusher.second_try
 import pusher.standing
 import pusher.store_put
 import pusher.sweeper
@@ -87,7 +88,7 @@ async def _finish_then_store(bus: Any, store: Any, prepared: Any, now_ms: int) -
         ends=built.ends,
         now_ms=now_ms,
     )
-    outcome = await pusher.store_put._store(bus, store, prepared)
+    outcome = await pusher.store_put._store(bus, store, prepared, now_ms)
     return outcome if finished else pusher.store_put.Outcome.OVERTAKEN
 
 
@@ -99,6 +100,10 @@ async def _acknowledge_then_append(writer: Any, request: Any, acknowledge: Any) 
 async def _bucket_first(self: Any, conversation: Any) -> Recording:
     objects = await self.bucket.objects(*conversation)
     return Recording(conversation, await self._tail(conversation), tuple(objects))
+
+
+async def _never(*_args: Any) -> bool:
+    return False
 
 
 _push_due = Hints.push_due
@@ -284,6 +289,12 @@ MUTANTS: Final = (
         (12, 13),
         {"user: deleted": 0.3, "bucket: lands late": 0.4, "bucket: slow": 0.4, "process: killed": 0.06},
         ("expunge", "redis.call('HSET', KEYS[3], ARGV[2], ARGV[3])", ""),
+    ),
+    Mutant(
+        "a dead letter that its user has deleted is not stored",
+        (12,),
+        {"user: deleted": 0.3, "chunk: unreadable to a build": 0.4, "bucket: slow": 0.4},
+        patch=lambda: replaced(pusher.second_try.SecondTry, "_user_deleted", _never),
     ),
     Mutant(
         "what was deleted is swept until nothing of it can be under way",

@@ -304,9 +304,11 @@ class Recorder:
         out: list[str | bytes] = []
         due = tape.due(unix_ms(self._loop))
         for index in range(tape.index_at(self._cursor), due):
-            if index in tape.run_starts or self._cursor == spell.base:
-                out.append(json.dumps({"type": "mark", "at_ms": tape.captured_ms[index]}))
-            out.append(tape.packets[index])
+            if (
+                index in tape.run_starts and self._cursor == tape.begins[index]
+            ) or self._cursor == spell.base:
+                out.append(json.dumps({"type": "mark", "at_ms": round(tape.at_ms(self._cursor))}))
+            out.append(tape.rest(self._cursor))
             self._cursor = tape.begins[index + 1]
         spell.furthest = max(spell.furthest, self._cursor)
         if self._cursor == tape.total:

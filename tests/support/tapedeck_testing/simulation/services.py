@@ -62,9 +62,11 @@ if TYPE_CHECKING:
     from tapedeck_testing.simulation.counting import Counting
     from tapedeck_testing.simulation.line import Line
     from tapedeck_testing.simulation.server import Server
+    from tapedeck_testing.simulation.tape import Tape
     from tapedeck_testing.simulation.virtual_loop import Process, VirtualLoop
 
-FORMAT: Final = AudioFormat("opus", 16_000, 1, LEAD)
+OPUS: Final = AudioFormat("opus", 16_000, 1, LEAD)
+PCM: Final = AudioFormat("pcm16", 16_000, 1, LEAD)
 DRAIN_S: Final = 3.0
 KEYS: Final = f"k1:{base64.b64encode(bytes(range(32))).decode()}"
 """A ring of one key, for users whose audio is sealed."""
@@ -175,31 +177,32 @@ class Listener:
             writing.cancel()
         await bus.close()
 
-    def accept(self, line: Line, arrived_ms: int, uid: str, cid: str, resume: int | None, owner: str) -> None:
+    def accept(self, line: Line, arrived_ms: int, tape: Tape, resume: int | None, owner: str) -> None:
         """A socket whose handshake is over; runs in the process."""
         assert self._sockets is not None
         assert self._backend is not None
         places = ExitStack()
         try:
             places.enter_context(self._sockets.place())
-            places.enter_context(self._sockets.place_of(uid))
+            places.enter_context(self._sockets.place_of(tape.uid))
         except RefusedError:
             line.close(1013)
             return
         batches = self._batches
+        audio_format = PCM if tape.pcm else OPUS
         terms = Terms(
             arrived_ms=arrived_ms,
-            uid=uid,
+            uid=tape.uid,
             owner=owner,
-            conversation_id=cid,
+            conversation_id=tape.cid,
             resume=resume,
             dialect="v1",
-            audio_format=FORMAT,
+            audio_format=audio_format,
             chunk_ms=batches.chunk_ms,
             batch_ms=batches.batch_ms,
             due_ms=batches.due_ms,
         )
-        encoder = SocketEncoder(FORMAT, bitrate=24_000, complexity=0)
+        encoder = SocketEncoder(audio_format, bitrate=24_000, complexity=0)
         connection = Connection(terms, encoder, self._backend, request_id=owner)
         self.lines.append(line)
         self._sockets.begin(connection, cast("Any", line), places)

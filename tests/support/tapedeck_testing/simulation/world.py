@@ -37,6 +37,8 @@ FAULTS_S: Final = (4.0, 30.0)
 """So long faults go on."""
 SECOND: Final = 0.3
 """Of the worlds, so many have a second bucket."""
+PCM: Final = 0.12
+"""Of the devices, so many send PCM."""
 COUNTED: Final = 0.25
 """In so many pushers count all audio (`pusher.census`)."""
 DEVICES_S: Final = 240.0
@@ -93,8 +95,9 @@ class World:
         uid = f"u{number}"
         tapes: list[Tape] = []
         start_ms = EPOCH_MS + dice.randrange(500, 3000)
+        pcm = dice.random() < PCM
         for at in range(dice.choice((1, 1, 2))):
-            tape = record(10 * number + at, uid, f"c{at}", start_ms, self.chance)
+            tape = record(10 * number + at, uid, f"c{at}", start_ms, self.chance, pcm=pcm)
             tapes.append(tape)
             start_ms = tape.end_ms + dice.choice((60, 1500))
         return Recorder(
@@ -184,8 +187,7 @@ class World:
             listener.accept,
             line,
             arrived_ms,
-            tape.uid,
-            tape.cid,
+            tape,
             session,
             owner,
             context=context,
