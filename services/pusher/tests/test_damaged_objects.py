@@ -194,7 +194,7 @@ async def test_what_is_damaged_does_not_count_as_stored_before(
     await store.delete(damaged)
     stored = await packets_of(store)
     assert stored == device.sent[: len(stored)]
-    assert len(stored) > 40 * 50
+    assert len(stored) > 25 * 50
 
 
 def packets_in(data: bytes) -> int:

@@ -3,10 +3,12 @@
 The order must hold. `finish` deletes the only other copy, so it comes after the store has confirmed the whole object, or said that an
 object of that name holds the same runs, and is whole. A crash anywhere between leaves the cut standing, and whoever finds it makes the
 same object again under the same name. The tombstone is looked at on both sides of the put: before it, to put nothing that was
-deleted; after it, because a deletion may have listed the bucket while the put was on its way.
+deleted; after it, because a deletion may have listed the bucket while the put was on its way. And whoever finds that the cut stands no more looks
+whether its object must not be there: a process may have been paused before its put for longer than anybody sweeps.
 """
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -15,7 +17,7 @@ from audiobus.conversation import Conversation
 from audiobus.cut import Cut
 from audiobus.deletions import drop_cut, gone
 from audiostore.batch import Batch
-from audiostore.errors import AlreadyExistsError, NotFoundError, TransientStoreError
+from audiostore.errors import AlreadyExistsError, NotFoundError, StoreError, TransientStoreError
 from audiostore.key_ring import KeyRing
 from audiostore.sealing import MAGIC
 from audiostore.store import Store
@@ -78,10 +80,20 @@ async def store_then_finish(bus: Bus, store: Store, prepared: Prepared, now_ms: 
         BusUnavailableError: it may be settled or not; do the same again.
     """
     outcome = await _store(bus, store, prepared, now_ms)
-    if outcome in (Outcome.TAKEN, Outcome.DELETED, Outcome.MARKED, Outcome.OVERTAKEN):
-        return outcome
+    if outcome in _IS_THERE and not await _finish(bus, prepared, now_ms):
+        outcome = Outcome.OVERTAKEN
+    if outcome in (Outcome.OVERTAKEN, Outcome.MARKED):
+        await _remove_what_must_not_stay(bus, store, prepared)
+    return outcome
+
+
+_IS_THERE = (Outcome.STORED, Outcome.FOUND, Outcome.NOTHING_TO_PUT)
+
+
+async def _finish(bus: Bus, prepared: Prepared, now_ms: int) -> bool:
+    """Settles the entries; False where the cut stands no more."""
     built = prepared.built
-    finished = await bus.finish(
+    return await bus.finish(
         prepared.conversation,
         prepared.raw,
         last=prepared.cut.last_id,
@@ -90,7 +102,13 @@ async def store_then_finish(bus: Bus, store: Store, prepared: Prepared, now_ms: 
         ends=built.ends,
         now_ms=now_ms,
     )
-    return outcome if finished else Outcome.OVERTAKEN
+
+
+async def _remove_what_must_not_stay(bus: Bus, store: Store, prepared: Prepared) -> None:
+    """Takes the object away again if it was deleted, or its name given up with its cut: nobody relies on what has such a name."""
+    name = prepared.cut.name
+    if name and name in await gone(bus, prepared.conversation):
+        await store.delete(name)
 
 
 async def _store(bus: Bus, store: Store, prepared: Prepared, now_ms: int) -> Outcome:
@@ -105,31 +123,40 @@ async def _store(bus: Bus, store: Store, prepared: Prepared, now_ms: int) -> Out
         return deleted
     if prepared.look_first and await _lies_there(bus, store, prepared, batch):
         return Outcome.FOUND
-    outcome = Outcome.STORED
     try:
-        await store.put(
-            name,
-            prepared.built.data,
-            content_type=prepared.built.content_type,
-            metadata=prepared.built.metadata,
-        )
-    except AlreadyExistsError:
-        outcome = await what_lies_there(store, name, prepared.built, prepared.ring)
-        if outcome is Outcome.DAMAGED:
-            # It is not taken away here: a pusher that was paused in the middle of that could take away what another has put in its place.
-            # Its name is given up with the cut instead, and what has such a name is removed by all (`sweeper`).
-            await drop_cut(bus, prepared.conversation, prepared.raw, name, now_ms)
-            outcome = Outcome.OVERTAKEN
-        if outcome is not Outcome.FOUND:
-            return outcome
-    if (deleted := await _deleted(bus, prepared)) is not None:
+        outcome = await put(store, name, prepared.built, prepared.ring)
+    except StoreError:
+        # It may be there all the same, and if the cut stands no more, nobody comes again to see.
+        with suppress(StoreError):
+            await _remove_what_must_not_stay(bus, store, prepared)
+        raise
+    if outcome is Outcome.DAMAGED:
+        # It is not taken away here: a pusher that was paused in the middle of that could take away what another has put in its place.
+        # Its name is given up with the cut instead, and nobody needs what has such a name.
+        await drop_cut(bus, prepared.conversation, prepared.raw, name, now_ms)
+        return Outcome.OVERTAKEN
+    if outcome is not Outcome.TAKEN and (deleted := await _deleted(bus, prepared)) is not None:
         if deleted is Outcome.DELETED:
             await store.delete(name)
         return deleted
     return outcome
 
 
-async def what_lies_there(store: Store, name: str, built: Built, ring: KeyRing) -> Outcome:
+async def put(store: Store, name: str, built: Built, ring: KeyRing) -> Outcome:
+    """Puts the object, create-only: STORED; or what has the name already: FOUND, TAKEN or DAMAGED.
+
+    Raises:
+        StoreError: it is not known to be there.
+        CannotTellError: only a missing key could tell what lies there.
+    """
+    try:
+        await store.put(name, built.data, content_type=built.content_type, metadata=built.metadata)
+    except AlreadyExistsError:
+        return await _what_lies_there(store, name, built, ring)
+    return Outcome.STORED
+
+
+async def _what_lies_there(store: Store, name: str, built: Built, ring: KeyRing) -> Outcome:
     """FOUND, TAKEN or DAMAGED: what has the name that `built` should have.
 
     Raises:

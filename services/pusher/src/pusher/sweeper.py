@@ -12,7 +12,9 @@ from typing import Final
 
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
+from audiobus.cut import decode_cut
 from audiobus.deletions import emptied, gone, names_gone
+from audiobus.letters_cut import decode_letters_cut
 from audiostore.errors import AudiostoreError
 from audiostore.names import conversation_prefix
 from audiostore.store import Store
@@ -69,8 +71,18 @@ class Sweeper:
         return next_sweep_ms(since_ms, now_ms)
 
     async def sweep_names(self, stores: Sequence[Store], conversation: Conversation, now_ms: int) -> None:
-        """Deletes the objects that must not be there, as long as somebody may still put them."""
+        """Deletes the objects that must not be there, as long as somebody may still put them.
+
+        Raises:
+            BadEntryError: a cut that is none stands.
+        """
         names = {name: at_ms for name, at_ms in (await gone(self.bus, conversation)).items() if at_ms}
+        over = {name: at_ms for name, at_ms in names.items() if next_sweep_ms(at_ms, now_ms) is None}
+        if over:
+            # Whoever carries out the cut will put it once more, however late. Asked before the objects are deleted: without the cut no put of
+            # that name is followed by a `finish`, and whoever makes it looks at the names (`store_put`).
+            for name in await self._standing(conversation):
+                over.pop(name, None)
         for name in names:
             for store in stores:
                 try:
@@ -82,8 +94,14 @@ class Sweeper:
                         extra={"error": type(error).__name__},
                     )
                     return
-        over = {name: at_ms for name, at_ms in names.items() if next_sweep_ms(at_ms, now_ms) is None}
         await names_gone(self.bus, conversation, over)
+
+    async def _standing(self, conversation: Conversation) -> list[str]:
+        """Names of the objects of the cuts that stand."""
+        key = self.bus.keys.conv(conversation)
+        cut, letters_cut = await self.bus.command("HMGET", key, "cut", "again_cut")
+        names = [decode_cut(cut).name] if cut else []
+        return [*names, decode_letters_cut(letters_cut).name] if letters_cut else names
 
 
 async def _delete_all(store: Store, prefix: str) -> int:
