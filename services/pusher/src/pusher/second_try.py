@@ -23,9 +23,8 @@ from audiobus.hints import Hints
 from audiobus.letter import Letter
 from audiobus.letters_cut import VERSION, LettersCut, decode_letters_cut, letters_of, standing
 from audiobus.state import STATE_FIELDS, ConversationState
-from audiostore.errors import AlreadyExistsError, AudiostoreError, NotFoundError
+from audiostore.errors import AudiostoreError, StoreError
 from audiostore.names import BatchName, parse_name
-from audiostore.store import Store
 from pusher.arrived import Arrived, read_entry
 from pusher.batch_builder import Built
 from pusher.bucket_search import stored_between
@@ -36,8 +35,8 @@ from pusher.guarded_store import without_names
 from pusher.letter_metrics import FAILED, FOUND, STORED, WAITS
 from pusher.maker import Maker
 from pusher.metrics import PusherMetrics
-from pusher.object_facts import object_facts, same_runs
 from pusher.protection import STANDARD, must_seal
+from pusher.store_put import Outcome, put
 from pusher.stored_ranges import covers, merged
 
 log = logging.getLogger(__name__)
@@ -207,13 +206,24 @@ class SecondTry:
     async def _stored(
         self, conversation: Conversation, start_ms: int, end_ms: int, forbidden: dict[str, int]
     ) -> tuple[Stored, ...]:
-        """What objects of that time hold, but for those that are to be deleted. The second bucket first: what moves home is seen in one."""
+        """What objects of that time hold, but for those that are to be deleted. The second bucket first: what moves home is seen in one.
+
+        A second one that is away is not waited for: what it has of this audio is found at home when it is to be moved there.
+        """
         ranges: list[Stored] = []
         for bucket in reversed(self.buckets.all):
-            found = await stored_between(
-                bucket, self.maker.keys.ring(), conversation, start_ms, end_ms, without=forbidden
-            )
-            ranges += found.ranges
+            needed = bucket is self.buckets.first
+            if not (needed or bucket.circuit.closed):
+                continue
+            try:
+                found = await stored_between(
+                    bucket, self.maker.keys.ring(), conversation, start_ms, end_ms, without=forbidden
+                )
+            except StoreError:
+                if needed:
+                    raise
+            else:
+                ranges += found.ranges
         return merged(ranges)
 
     async def _carry_out(self, conversation: Conversation, raw: bytes) -> bool:
@@ -230,10 +240,7 @@ class SecondTry:
         except (BadEntryError, BuildError) as error:
             # Another build wrote it down. What it may have put goes again, and each letter is looked at anew.
             log.warning("a cut of dead letters is given up", extra={"reason": str(error)})
-            answer = await dead.cut(
-                self.bus, conversation, None, replaces=raw, gone=cut.name, now_ms=self.now_ms()
-            )
-            return not isinstance(answer, ConversationGone)
+            return await self._give_up(conversation, raw, cut.name)
         return await self._store(conversation, _Chosen(cut, tuple(letters), built))
 
     async def _letters(self, conversation: Conversation, cut: LettersCut) -> list[Letter]:
@@ -247,33 +254,30 @@ class SecondTry:
     async def _store(self, conversation: Conversation, chosen: _Chosen) -> bool:
         """Store, then settle: the order must hold, for the letter is the only other copy. False where it is deleted."""
         cut, batch, store = chosen.cut, chosen.built.batch, self.buckets.first
-        outcome = FOUND
+        outcome = Outcome.FOUND
         if cut.name and batch is not None:
-            if (await marks(self.bus, conversation)).deleted:
+            if (await marks(self.bus, conversation)).deleted or await self._user_deleted(
+                conversation, chosen
+            ):
                 return False
-            if await self._user_deleted(conversation, chosen.letters):
-                return False
-            try:
-                await store.put(
-                    cut.name,
-                    chosen.built.data,
-                    content_type=chosen.built.content_type,
-                    metadata=chosen.built.metadata,
-                )
-                outcome = STORED
-            except AlreadyExistsError:
-                if not await self._same(store, chosen):
+            outcome = await put(store, cut.name, chosen.built, self.maker.keys.ring())
+            match outcome:
+                case Outcome.TAKEN:
                     return await self._rename(conversation, cut)
-        if await self._user_deleted(conversation, chosen.letters):
-            return False  # whoever drops the letters notes the name: what lies there goes again
+                case Outcome.DAMAGED:
+                    return await self._give_up(conversation, cut.encode(), cut.name)
+        if await self._user_deleted(conversation, chosen):
+            # Whoever drops the letters notes the name: what lies there goes again.
+            await self._remove_what_must_not_stay(conversation, cut.name)
+            return False
         settled = await dead.settle(self.bus, conversation, cut.encode(), chosen.letters)
         if settled is None:
             # Somebody else settled it; or it was deleted while it was put, and must not stay.
             deleted = (await marks(self.bus, conversation)).deleted
-            if cut.name and (deleted or cut.name in await gone(self.bus, conversation)):
-                await store.delete(cut.name)
+            await self._remove_what_must_not_stay(conversation, cut.name, deleted=deleted)
             return not deleted
-        self.metrics.letters.tries[outcome].inc(len(chosen.letters))
+        tried = STORED if outcome is Outcome.STORED else FOUND
+        self.metrics.letters.tries[tried].inc(len(chosen.letters))
         self.metrics.stored_seconds.inc(settled / 48_000)
         self.metrics.dead_letters.value = max(0, self.metrics.dead_letters.value - len(chosen.letters))
         log.info(
@@ -282,23 +286,25 @@ class SecondTry:
         )
         return True
 
-    async def _user_deleted(self, conversation: Conversation, letters: Sequence[Letter]) -> bool:
+    async def _remove_what_must_not_stay(
+        self, conversation: Conversation, name: str, *, deleted: bool = False
+    ) -> None:
+        if name and (deleted or name in await gone(self.bus, conversation)):
+            await self.buckets.first.delete(name)
+
+    async def _user_deleted(self, conversation: Conversation, chosen: _Chosen) -> bool:
         """Whether their user has deleted one of them: then the conversation is drained anew at once, and begins with dropping it."""
         before_ms = (await marks(self.bus, conversation)).before_ms
-        made = (made_ms((letter.entry.chunk or b"")[:HEAD_BYTES]) for letter in letters)
+        made = (made_ms((letter.entry.chunk or b"")[:HEAD_BYTES]) for letter in chosen.letters)
         if not any(at_ms is not None and at_ms < before_ms for at_ms in made):
             return False
         await self.hints.due(conversation, self.now_ms())
         return True
 
-    async def _same(self, store: Store, chosen: _Chosen) -> bool:
-        """Whether what has the name holds the very same runs. Raises CannotTellError."""
-        batch = chosen.built.batch
-        try:
-            facts = await object_facts(store, await store.head(chosen.cut.name), self.maker.keys.ring())
-        except NotFoundError:
-            return False
-        return batch is not None and same_runs(facts, batch)
+    async def _give_up(self, conversation: Conversation, raw: bytes, name: str) -> bool:
+        """The cut `raw` no longer stands, nothing stays under its name, and each letter is looked at anew. False where all is deleted."""
+        answer = await dead.cut(self.bus, conversation, None, replaces=raw, gone=name, now_ms=self.now_ms())
+        return not isinstance(answer, ConversationGone)
 
     async def _rename(self, conversation: Conversation, cut: LettersCut) -> bool:
         """Other runs have the name: the same cut, ending a millisecond later, takes its place."""
