@@ -17,7 +17,9 @@ TapedeckError
 ├── AudioFileError            an audio file can't be read
 ├── BucketError               an operator's command can't look into the bucket
 ├── OperatorError             an operator's command can't do what it was asked for
-│   └── RedisAwayError        Redis can't be reached, or refuses
+│   ├── RedisAwayError        Redis can't be reached, or refuses
+│   ├── UsageError            what it was asked for makes no sense: a name that can be none, a time that is none
+│   └── NoSuchThingError      there is nothing of that name
 ├── KeysError                 the keys of sealed objects can't be read or made
 └── UpError                   `tapedeck up` can't run
     ├── AlreadyRunningError   another `up` holds the data directory
@@ -112,6 +114,14 @@ class OperatorError(TapedeckError):
 
 class RedisAwayError(OperatorError):
     """Redis can't be reached, or refuses."""
+
+
+class UsageError(OperatorError):
+    """What an operator's command was asked for makes no sense, whatever there is."""
+
+
+class NoSuchThingError(OperatorError):
+    """There is no such conversation or dead letter, as far as can be seen."""
 
 
 class KeysError(TapedeckError):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from audiobus import failures
+from audiobus import Conversation, failures
 from audiobus.census import exact
 from audiobus.deletions import set_tombstone
 from audiostore import open_store
@@ -53,11 +53,13 @@ def test_what_waits_is_listed_by_age_and_by_size(command, record, bury, on_redis
     assert "2 conversations" in table.err
 
 
-def test_nothing_waits(command):
+def test_nothing_waits(command, on_redis):
+    quiet = Conversation("alice", "quiet")
+    on_redis(lambda bus: bus.command("HSET", bus.keys.conv(quiet), "newest", "1-0"))
     found = command("buffers", "list")
     assert (found.code, found.out) == (0, "")
     assert "nothing waits" in found.err
-    assert command("buffers", "flush", "alice/nobody", "--json").json == {
+    assert command("buffers", "flush", quiet.tag, "--json").json == {
         "conversations": 0,
         "stored_seconds": 0.0,
         "waiting_seconds": 0.0,
@@ -70,6 +72,14 @@ def test_nothing_waits(command):
         "not_asked": [],
         "away": [],
     }
+
+
+def test_nobody_has_recorded_into_it(command, tmp_path):
+    for arguments in (("flush", "alice/nobody"), ("export", "alice/nobody", "out")):
+        answer = command("buffers", *arguments)
+        assert answer.code == 4
+        assert "nobody has recorded" in answer.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_flush_that_nobody_follows_says_so_and_stands(command, record, on_redis):
@@ -135,7 +145,7 @@ def test_an_export_of_what_is_spoilt_and_of_what_is_deleted(command, record, obj
 
 def test_what_is_wrong_is_said_with_what_to_do(command, tmp_path):
     answer = command("buffers", "flush", "nobody")
-    assert answer.code == 1
+    assert answer.code == 2
     assert "names no conversation" in answer.err
     assert "a slash" in answer.err
     away = command("buffers", "list", TAPEDECK_REDIS_URL="redis://127.0.0.1:1/0")

@@ -50,9 +50,24 @@ def test_all_that_is_known_of_one(command, letters):
     assert "readable now  yes: try it again" in shown.out
     assert "1.000 s" in shown.out
     assert len(command("dead", "show", letters.tag, "--json").json["dead_letters"]) == 2
-    missing = command("dead", "show", letters.tag, "1-1")
-    assert missing.code == 1
-    assert "`tapedeck dead list` shows" in missing.err
+
+
+def test_a_letter_that_is_not_there(command, letters, tmp_path):
+    for arguments in (
+        ("show", letters.tag, "1-1"),
+        ("show", "alice/other"),
+        ("retry", letters.tag, ids(letters)[0], "1-1"),
+        ("retry", "alice/other"),
+        ("drop", letters.tag, "1-1", "--yes"),
+        ("drop", "alice/other", "--yes"),
+        ("export", letters.tag, "out", "1-1"),
+        ("export", letters.tag, "out", "--", "--all"),
+        ("export", "alice/other", "out"),
+    ):
+        missing = command("dead", *arguments)
+        assert missing.code == 4, arguments
+        assert "`tapedeck dead list` shows" in missing.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_nothing_is_there(command, record):
@@ -71,9 +86,8 @@ def test_a_try_that_nobody_follows_is_asked_for_and_stands(command, letters, on_
     assert "another try is asked for" in command("dead", "list").out
     for wrong in (("retry",), ("retry", "--all", letters.tag)):
         answer = command("dead", *wrong)
-        assert answer.code == 1
+        assert answer.code == 2
         assert "which letters" in answer.err
-    assert command("dead", "retry", letters.tag, "1-1").code == 1
 
 
 def test_an_export_writes_letters_as_they_lie_there_and_as_audio(command, letters, on_redis, tmp_path):
@@ -108,7 +122,6 @@ def test_letters_are_dropped_when_that_is_confirmed(command, letters, on_redis, 
     answer = command("dead", "drop", letters.tag)
     assert answer.code == 1  # nobody said yes
     assert (on_redis(lambda bus: exact(bus, letters.conversation))).deleted == 0
-    assert command("dead", "drop", letters.tag, "1-1", "--yes").code == 1
     dropped = command("dead", "drop", letters.tag, ids(letters)[0], "--yes", "--json")
     assert dropped.json == {"dropped": 1, "seconds": 1.0}
     balance = on_redis(lambda bus: exact(bus, letters.conversation))

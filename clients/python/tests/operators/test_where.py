@@ -67,7 +67,7 @@ def test_stored_waiting_dead_and_missing(command, record, bury, on_redis, tmp_pa
     assert "received =" in table.err
     at = command("where", recorded.tag, "--at", moment(dead["start_ms"] + 500), "--json")
     assert [row["state"] for row in at.json["stretches"]] == ["dead"]
-    assert command("where", recorded.tag, "--at", "never").code == 1
+    assert command("where", recorded.tag, "--at", "never").code == 2
     assert "nothing is known" in command("where", recorded.tag, "--at", "0").err
 
 

@@ -10,7 +10,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from tapedeck.errors import NotFoundError, SystemNotFoundError, TapedeckError
+from tapedeck.errors import NoSuchThingError, NotFoundError, SystemNotFoundError, TapedeckError, UsageError
 
 OUT = Console(soft_wrap=True)
 """Tables; tells programs apart from terminals by itself."""
@@ -19,7 +19,7 @@ ERR = Console(stderr=True, soft_wrap=True)
 NUMBERS = {"seconds", "stored", "bytes", "chunks", "objects", "size", "sent", "acked"}
 """Columns that stand to the right."""
 
-FAILED, NO_SYSTEM, NOT_FOUND, INTERRUPTED = 1, 3, 4, 130
+FAILED, WRONG_USE, NO_SYSTEM, NOT_FOUND, INTERRUPTED = 1, 2, 3, 4, 130
 
 UrlOption = Annotated[
     str | None,
@@ -68,4 +68,6 @@ def report(error: TapedeckError) -> int:
         ERR.print(f"  {error.hint}", markup=False, highlight=False)
     if isinstance(error, SystemNotFoundError):
         return NO_SYSTEM
-    return NOT_FOUND if isinstance(error, NotFoundError) else FAILED
+    if isinstance(error, UsageError):
+        return WRONG_USE
+    return NOT_FOUND if isinstance(error, (NotFoundError, NoSuchThingError)) else FAILED

@@ -110,6 +110,7 @@ def export_one(
 ) -> None:
     """Write a conversation's buffer to a folder, as the files that the bucket would get. Nothing leaves Redis."""
     one = reach.conversation(conversation)
+    asyncio.run(_must_be_known(redis_url, one))
     _show_exported(export([one.tag], directory, redis_url), directory, json=json)
 
 
@@ -138,6 +139,11 @@ async def _buffers(redis_url: str | None) -> "tuple[list[Waiting], tuple[Away, .
         return await buffers(masters, time.time_ns() // 1_000_000), masters.away
 
 
+async def _must_be_known(redis_url: str | None, conversation: "Conversation") -> None:
+    async with reach.redis(redis_url) as bus:
+        await reach.must_be_known(bus, conversation)
+
+
 async def _flush(
     redis_url: str | None, conversation: "Conversation | None", within_s: float | None
 ) -> "Flushed":
@@ -148,6 +154,7 @@ async def _flush(
         masters = Masters(bus)
         flush = Flush(masters)
         if conversation is not None:
+            await reach.must_be_known(bus, conversation)
             await flush.ask([conversation])
         else:
             async for page in masters.buffers():

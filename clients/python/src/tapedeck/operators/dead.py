@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tapedeck.commands.terminal import ERR, FAILED, OUT, JsonOption, print_json, print_table
-from tapedeck.errors import OperatorError
+from tapedeck.errors import NoSuchThingError, OperatorError, UsageError
 from tapedeck.operators import reach
 from tapedeck.operators.buffers import FolderArgument, TimeoutOption, name_away
 from tapedeck.operators.export_child import export as run_export
@@ -71,7 +71,7 @@ def show(
     found, _ = asyncio.run(_letters(redis_url, conversation))
     shown = [one for one in found if id_ in (None, one.id)]
     if not shown:
-        raise OperatorError(f"{conversation} has no dead letter {id_ or ''}".rstrip(), hint=NO_SUCH_HINT)
+        raise _no_such(conversation, [id_] if id_ else [])
     if json:
         print_json({"dead_letters": shown})
         return
@@ -107,7 +107,7 @@ def retry(
 ) -> None:
     """Have dead letters tried again, and wait for it. Exit code 1 where one is still not stored."""
     if (conversation is None) != everything:
-        raise OperatorError(
+        raise UsageError(
             "it is not said which letters", hint="name a conversation, or give --all and no conversation"
         )
     retried = asyncio.run(_retry(redis_url, conversation, ids or [], timeout or None))
@@ -147,6 +147,10 @@ def export(
 ) -> None:
     """Write dead letters to a folder: as they lie there, and as audio files where they can be read. Nothing leaves Redis."""
     one = reach.conversation(conversation)
+    there, _ = asyncio.run(_letters(redis_url, conversation))
+    missing = sorted(set(ids or ()) - {letter.id for letter in there})
+    if missing or not there:
+        raise _no_such(conversation, missing)
     exported = run_export([one.tag], directory, redis_url, letters=tuple(ids or ()))
     problems = [found.problem for found in exported if found.problem]
     if json:
@@ -182,9 +186,7 @@ def drop(
     wanted = list(dict.fromkeys(ids)) if ids else list(there)
     missing = [one for one in wanted if one not in there]
     if missing or not wanted:
-        raise OperatorError(
-            f"{conversation} has no dead letter {', '.join(missing)}".rstrip(), hint=NO_SUCH_HINT
-        )
+        raise _no_such(conversation, missing)
     seconds = sum(there[one].seconds for one in wanted)
     if not yes and not sys.stdin.isatty():
         raise OperatorError("nobody has confirmed that", hint="add --yes")
@@ -199,6 +201,11 @@ def drop(
         print_json({"dropped": dropped, "seconds": seconds})
     else:
         ERR.print(f"{dropped} deleted, {length(seconds)}", markup=False, highlight=False)
+
+
+def _no_such(conversation: str, ids: list[str]) -> NoSuchThingError:
+    which = f"no dead letter {', '.join(ids)}" if ids else "no dead letters"
+    return NoSuchThingError(f"{conversation} has {which}", hint=NO_SUCH_HINT)
 
 
 async def _letters(
@@ -226,8 +233,8 @@ async def _retry(
         found = await dead(masters, one)
         known = {(letter.conversation, letter.id) for letter in found}
         missing = [id_ for id_ in ids if (conversation, id_) not in known]
-        if missing:
-            raise OperatorError(f"{conversation} has no dead letter {', '.join(missing)}", hint=NO_SUCH_HINT)
+        if missing or (conversation is not None and not found):
+            raise _no_such(conversation or "", missing)
         for letter in found:
             if not ids or letter.id in ids:
                 await retry.ask(reach.conversation(letter.conversation), letter.id)

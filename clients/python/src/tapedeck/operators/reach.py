@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tapedeck import ready_file
-from tapedeck.errors import BucketError, OperatorError, RedisAwayError, SystemNotFoundError
+from tapedeck.errors import (
+    BucketError,
+    NoSuchThingError,
+    OperatorError,
+    RedisAwayError,
+    SystemNotFoundError,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from audiobus import Bus, Conversation
@@ -137,16 +144,28 @@ def told() -> Iterator[None]:
 
 
 def conversation(text: str) -> "Conversation":
-    """From `UID/CID`. Raises OperatorError."""
+    """From `UID/CID`. Raises UsageError."""
     from audiobus import Conversation  # noqa: PLC0415 - see the package
 
     try:
         return Conversation.from_tag(text)
     except ValueError as error:
-        raise OperatorError(
+        raise UsageError(
             f"{text!r} names no conversation: {error}",
             hint="write the user, a slash, and the conversation's id",
         ) from error
+
+
+async def must_be_known(bus: "Bus", one: "Conversation") -> None:
+    """Raises NoSuchThingError where Redis knows nothing of the conversation."""
+    keys = bus.keys
+    for key in (keys.conv(one), keys.audio(one), keys.dead(one), keys.tomb(one)):
+        if await bus.command("EXISTS", key):
+            return
+    raise NoSuchThingError(
+        f"nobody has recorded into {one.tag}, as far as Redis knows",
+        hint="`tapedeck where` asks the bucket too; a quiet conversation is forgotten by Redis after thirty days",
+    )
 
 
 def _ready(option: str) -> ready_file.Ready:

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from tapedeck.commands.terminal import ERR, FAILED, JsonOption, print_json, print_table
-from tapedeck.errors import NotFoundError, OperatorError
+from tapedeck.errors import NoSuchThingError, UsageError
 from tapedeck.operators import reach
 from tapedeck.operators.reach import ConversationArgument, FallbackOption, RedisOption, StoreOption
 from tapedeck.operators.spans import length, moment
@@ -36,7 +36,7 @@ def where(
     at_ms = _unix_ms(at) if at is not None else None
     found = asyncio.run(_look(redis_url, buckets, conversation))
     if not found.known and not found.problems:
-        raise NotFoundError(
+        raise NoSuchThingError(
             f"nobody has recorded into {conversation}, as far as Redis and the bucket know",
             hint="write the user, a slash, and the conversation's id",
         )
@@ -100,13 +100,13 @@ def _show(found: "Whereabouts", at_ms: int | None) -> None:
 
 
 def _unix_ms(text: str) -> int:
-    """Raises OperatorError."""
+    """Raises UsageError."""
     try:
         if text.replace(".", "", 1).isdigit():
             return int(float(text) * 1000)
         when = datetime.fromisoformat(text)
     except ValueError as error:
-        raise OperatorError(
+        raise UsageError(
             f"{text!r} is no time", hint="write 2026-11-21T10:00:00Z, or unix seconds"
         ) from error
     return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)
