@@ -223,6 +223,7 @@ async def _letters(
 async def _retry(
     redis_url: str | None, conversation: str | None, ids: list[str], within_s: float | None
 ) -> "Retried":
+    from audiobus import Conversation  # noqa: PLC0415 - see the package
     from tapedeck.operators.letters import Retry, dead  # noqa: PLC0415 - not needed for --help
     from tapedeck.operators.masters import Masters  # noqa: PLC0415 - not needed for --help
 
@@ -237,7 +238,7 @@ async def _retry(
             raise _no_such(conversation or "", missing)
         for letter in found:
             if not ids or letter.id in ids:
-                await retry.ask(reach.conversation(letter.conversation), letter.id)
+                await retry.ask(Conversation.from_tag(letter.conversation), letter.id)
         with ERR.status("trying again") as status:
 
             def seen(now: "Retry") -> None:

@@ -59,7 +59,7 @@ def export(
     command = [sys.executable, "-P", "-m", "pusher.export", "--directory", str(target)]
     if letters is not None:
         command.append("--dead")
-        command += [word for one in letters for word in ("--id", one)]
+        command += [f"--id={one}" for one in letters]
     command += ["--all"] if conversations is None else ["--", *conversations]
     found: list[Exported] = []
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())

@@ -45,6 +45,7 @@ FallbackOption = Annotated[
 ConversationArgument = Annotated[str, typer.Argument(metavar="UID/CID", help="User and conversation.")]
 
 REDIS_HINT = "is TAPEDECK_REDIS_URL the one of the services, and does Redis run? `tapedeck doctor` says more"
+NO_NAME = "this is too long to name a conversation"
 STORE_HINT = "is TAPEDECK_STORE_URL the one of the services?"
 
 
@@ -146,14 +147,21 @@ def told() -> Iterator[None]:
 def conversation(text: str) -> "Conversation":
     """From `UID/CID`. Raises UsageError."""
     from audiobus import Conversation  # noqa: PLC0415 - see the package
+    from servicekit.ids import MAX_ID_LENGTH, valid_id  # noqa: PLC0415 - not needed for --help
 
     try:
-        return Conversation.from_tag(text)
+        found = Conversation.from_tag(text)
     except ValueError as error:
         raise UsageError(
-            f"{text!r} names no conversation: {error}",
+            f"{text!r} names no conversation" if len(text) <= 2 * MAX_ID_LENGTH + 1 else NO_NAME,
             hint="write the user, a slash, and the conversation's id",
         ) from error
+    if not (valid_id(found.uid) and valid_id(found.cid)):
+        raise UsageError(
+            f"{text!r} names no conversation" if len(text) <= 2 * MAX_ID_LENGTH + 1 else NO_NAME,
+            hint=f"an id has up to {MAX_ID_LENGTH} letters, digits and ._@-, and begins with a letter or a digit",
+        )
+    return found
 
 
 async def must_be_known(bus: "Bus", one: "Conversation") -> None:
