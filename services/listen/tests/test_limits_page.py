@@ -74,11 +74,12 @@ def test_every_limit_that_an_operator_sets_is_on_the_page(page):
 NAME = re.compile(r"(^|_)(LIMIT|MOST|LEAST|S|MS|BYTES|SAMPLES|CHUNKS)$|^MAX_")
 NO_LIMITS = {
     "how often something is done": (
-        "allowance.LOOK_EVERY_MS high_water.LOOK_S load.CALM_MS load.PLAIN_CALM_MS messages.KEEPALIVE_S"
+        "allowance.LOOK_EVERY_MS former_sessions.FIRST_LOOK_MS former_sessions.LONGEST_PAUSE_MS high_water.LOOK_S load.CALM_MS load.PLAIN_CALM_MS"
+        " loss_watch.LOOK_S messages.KEEPALIVE_S"
         " server.SWEEP_S settlement.FIRST_LOOK_MS settlement.LONGEST_LOOK_MS settlement.REFRESH_MS sockets.PULSE_S"
     ),
     "a pause before another try": (
-        "late_usage.FIRST_PAUSE_S late_usage.LONGEST_PAUSE_S patience.FIRST_PAUSE_MS patience.LONGEST_PAUSE_MS"
+        "former_sessions.AGAIN_MS former_sessions.GRACE_MS late_usage.FIRST_PAUSE_S late_usage.LONGEST_PAUSE_S patience.FIRST_PAUSE_MS patience.LONGEST_PAUSE_MS"
     ),
     "how the drain time, which is a limit, is shared out": (
         "late_usage.LAST_S service.CLIENTS_S service.LAST_S sockets.LAST_WORDS_S sockets.LEAVE_EACH_S sockets.SETTLE_S "
@@ -88,6 +89,8 @@ NO_LIMITS = {
         "alignment.INTERLEAVED_MS alignment.JITTER_MS alignment.SILENT_MS load.LAST_PACKET_MS sample_clock.BURST_MS"
         " sample_clock.LATE_FOR_MS sample_clock.LATE_MS sample_clock.MARK_AHEAD_MS transcode_lane.SILENCE_MS"
     ),
+    "how a clock is read": "arrival.TICK_MS arrivals.STEP_MS",
+    "how often something is tried at once": "loss_watch.FAILURES_MOST",
     "when those come back whom a limit stopped": "allowance.MORNING_MS",
     "what something is taken to weigh, or from which size on it is treated otherwise": (
         "connection.SMALL_BYTES connection.WEIGH_BYTES outbox.CHUNK_BYTES pace.SMALL_SAMPLES reading.FRAME_MOST_S"

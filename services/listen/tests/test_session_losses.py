@@ -3,7 +3,8 @@
 import pytest
 
 from audiobus import EntryId, Opened, Replaced
-from listen.actions import AskToStore, LookStored, Open, SendText, Watch
+from listen.actions import AskToStore, Left, LookStored, Lost, Open, SendText, Watch
+from tapedeck_testing.listening.desk import CID
 
 TOLD_MS = 15_000
 
@@ -283,3 +284,31 @@ def test_for_the_next_conversation_it_came_when_it_asked(recorded):
     table.wait(5_000)
     table.say(type="conversation", conversation_id="conv-2")
     assert (table.opens[-1].conversation_id, table.opens[-1].arrived_ms) == ("conv-2", table.now_ms)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_however_a_session_ends_the_process_is_told_what_redis_must_keep(recorded, end):
+    table = recorded()
+    acked = table.acked
+    table.settled = EntryId(table.newest.epoch, acked // 2)
+    table.wait(TOLD_MS)
+    ENDS[end][0](table)
+    left = [one for one in table.left if isinstance(one, Left)]
+    assert left == [Left(CID, 1_000, acked, acked // 2, acked, 4 * 48_000 - 312)]
+
+
+@pytest.mark.parametrize("keep", [2, 0])
+def test_what_a_socket_has_counted_is_named_so_that_nobody_counts_it_again(recorded, keep):
+    table = recorded()
+    table.session.load.allow(2**20, 0)  # memory is short: no tail is kept
+    acked = table.acked
+    table.lose(keep)
+    table.leave()
+    stands = table.entries[-1][1].offset if keep else 0
+    assert table.left[0] == Lost(CID, 1_000, stands, acked)
+
+
+def test_a_session_that_appended_nothing_leaves_nothing_to_look_after(desk):
+    table = desk(codec="opus", resume=1_000)
+    table.leave()
+    assert table.left == []

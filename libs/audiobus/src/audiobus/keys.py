@@ -84,6 +84,10 @@ class Keys:
         """Hash: name of an object that was deleted, or must not stay, to unix ms. Whoever puts it looks here afterwards; 30 days."""
         return f"{self.prefix}gone:{{{conversation.tag}}}"
 
+    def lost(self, conversation: Conversation) -> str:
+        """Hash: epoch of a session to the bytes of it that are counted as lost, so that nobody counts them again; some hours."""
+        return f"{self.prefix}lost:{{{conversation.tag}}}"
+
     def user(self, uid: str) -> str:
         """Hash: protection, store_audio, daily_limit_ms."""
         return f"{self.prefix}user:{{{uid}}}"

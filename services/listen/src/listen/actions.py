@@ -107,6 +107,32 @@ class WriteUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """These payload bytes of the session were just counted as lost (`Count`): nobody else shall count them. No answer."""
+
+    conversation_id: str
+    epoch: int
+    since: int
+    upto: int
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The session ends here: what Redis had confirmed is the process' to look after. No answer."""
+
+    conversation_id: str
+    epoch: int
+    acked: int
+    """Payload bytes that Redis has confirmed,"""
+    stored: int
+    """and of them the prefix that is known to be settled."""
+    appended_bytes: int
+    """What this socket appended, more than 0,"""
+    samples: int
+    """and how much audio that was, at 48 kHz."""
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Close the socket with this code. The last action."""
 
@@ -135,6 +161,8 @@ Action = (
     | LookStored
     | LookUser
     | WriteUsage
+    | Lost
+    | Left
     | Close
     | Count
 )

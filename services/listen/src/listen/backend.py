@@ -7,6 +7,7 @@ from audiobus import Bus, Hints, Writer
 from listen.arrivals import Arrivals
 from listen.budget import Budget
 from listen.clock import SteadyClock
+from listen.former_sessions import FormerSessions
 from listen.handover import Handover
 from listen.high_water import HighWater
 from listen.late_usage import LateUsage
@@ -37,3 +38,4 @@ class Backend:
     handover: Handover
     session_rate: SessionRate = field(default_factory=SessionRate)
     arrivals: Arrivals = field(default_factory=Arrivals)
+    former: FormerSessions = field(default_factory=FormerSessions)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Protocol
 
 from listen import close_codes, messages
-from listen.actions import Action, Close, Count, SendText, WriteUsage
+from listen.actions import Action, Close, Count, Left, Lost, SendText, WriteUsage
 from listen.backend import Backend, now_ms
 from listen.counts import count
 from listen.encoding import SocketEncoder
@@ -259,6 +259,8 @@ class Connection:
                 self._wire.send(text)
             case WriteUsage(totals):
                 self._backend.late_usage.put(self._terms.uid, totals)
+            case Left() | Lost():
+                self._backend.former.note(self._terms.uid, action, now_ms())
             case Close(code):
                 metrics.closes[str(code)].inc()
                 codec, request_id = self._terms.audio_format.codec, self._request_id

@@ -28,7 +28,8 @@ class Outbox:
         self.appended_samples = 0
         """Played samples appended by this socket, at 48 kHz; what is written again does not count."""
         self.lost_bytes = 0
-        """Bytes that Redis had confirmed and lost, and that are no longer here."""
+        """Bytes that Redis had confirmed and lost, and that are no longer here: they lie right before"""
+        self.lost_upto = 0
         self._waiting: deque[ReadyChunk] = deque()
         self._tail: deque[ReadyChunk] = deque()
         self._tail_samples = 0
@@ -115,7 +116,7 @@ class Outbox:
         lost_from = max(newest.offset, self.stored)
         if not gaps and lost_from < min(resumes_at, self._began):
             return False
-        self.lost_bytes += max(0, resumes_at - lost_from)
+        self._lose(lost_from, resumes_at)
         self.newest = newest
         self._waiting.extendleft(reversed(again))
         self._again += len(again)
@@ -125,7 +126,17 @@ class Outbox:
 
     def gone(self, stands: int | None) -> None:
         """The session cannot go on here. Redis has it up to `stands`, or knows nothing of it: what else was acked is lost."""
-        self.lost_bytes += max(0, self._acked - max(self.stored, stands or 0))
+        self._lose(max(self.stored, stands or 0), self._acked)
+
+    @property
+    def appended_bytes(self) -> int:
+        """Payload bytes that this socket has brought into Redis."""
+        return self._acked - self._began
+
+    def _lose(self, since: int, upto: int) -> None:
+        if upto > since:
+            self.lost_bytes += upto - since
+            self.lost_upto = upto
 
     def _keep(self, ready: ReadyChunk) -> None:
         self._tail.append(ready.packed())

@@ -5,6 +5,7 @@ before a session ends it is looked at once. An ack is made from Redis' answer, a
 messages.
 """
 
+from collections.abc import Callable
 from typing import Final, Literal, Self
 
 from audiobus import (
@@ -25,7 +26,9 @@ from listen.actions import (
     AskToStore,
     Count,
     Due,
+    Left,
     LookStored,
+    Lost,
     Ready,
     SendText,
     Watch,
@@ -233,6 +236,23 @@ class Safekeeping:
         """What the client hears when its session is over: answers that it still waits for, and the last ack."""
         answers = self._settlement.give_up(self.outbox.stored)
         return [*(SendText(messages.finalized(offset, stored=done)) for offset, done in answers), self._ack()]
+
+    def losses(self, about_samples: Callable[[int], int]) -> list[Action]:
+        """What Redis lost since this was asked last. `about_samples` says how much audio so many bytes were."""
+        lost, self.outbox.lost_bytes = self.outbox.lost_bytes, 0
+        if not lost:
+            return []
+        upto = self.outbox.lost_upto
+        where = Lost(self._conversation.cid, self.epoch, upto - lost, upto)
+        return [Count("lost_samples", about_samples(lost)), where]
+
+    def left(self) -> list[Action]:
+        """The session ends here: from now on somebody else looks whether Redis keeps what it confirmed."""
+        outbox = self.outbox
+        if outbox.appended_bytes <= 0:
+            return []
+        cid, epoch, samples = self._conversation.cid, self.epoch, outbox.appended_samples
+        return [Left(cid, epoch, outbox.acked, outbox.stored, outbox.appended_bytes, samples)]
 
     def looked(self, answer: Standing, now_ms: int) -> Course:
         """What is stored, and where Redis stands. How it goes on."""

@@ -18,6 +18,7 @@ from listen.handover import Handover
 from listen.high_water import HighWater
 from listen.http_side import HttpSide
 from listen.late_usage import LateUsage
+from listen.loss_watch import LossWatch
 from listen.metrics import ListenMetrics
 from listen.places import Limits
 from listen.reception import Reception
@@ -104,13 +105,15 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
                     name="redis settings",
                 )
                 measuring = tasks.create_task(high_water.watch(bus, health), name="redis memory")
+                losses = LossWatch(bus, backend.former, families)
+                missing = tasks.create_task(losses.run(), name="losses")
                 pulsing = tasks.create_task(sockets.pulse(), name="pulse")
                 async with serving(public, doorway, http) as shut:
                     await stop.wait()
                     health.drain()
                     await shut()
                     await sockets.leave(max(0.0, stop.remaining_s() - LAST_S))
-                await end([pulsing, watching, advising, measuring])
+                await end([pulsing, watching, advising, measuring, missing])
                 # A Redis that hangs is waited for no longer than this process may live.
                 await late_usage.close(totalling, stop.remaining_s() / 2)
                 writer.close()

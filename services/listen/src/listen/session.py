@@ -343,6 +343,7 @@ class Session:
 
     def _switched(self) -> None:
         """The next conversation begins."""
+        self._out.do(self._opened_parts()[1].left())
         self._intake.switched()
         self._cid, self._arrived_ms = self._parting.next_cid, self._parting.next_arrived_ms
         self._safe = self.load.safe = self._resume = None
@@ -373,9 +374,7 @@ class Session:
         if course == "open":
             self._open(safe.epoch, now_ms, own=True)
             return self._out.take()
-        if lost := safe.outbox.lost_bytes:
-            safe.outbox.lost_bytes = 0
-            self._out.count("lost_samples", self._opened_parts()[0].about_samples(lost))
+        self._out.do(safe.losses(self._opened_parts()[0].about_samples))
         if course == "back":
             return self._try_later("the buffer has changed under this socket: resume", SOON_S)
         return self._advance(now_ms)
@@ -391,7 +390,8 @@ class Session:
 
     def _close_now(self, code: int) -> None:
         self.phase, self._deaf = Phase.CLOSED, True
-        self._out.close([*self._account.last_words(), Close(code)])
+        left = self._safe.left() if self._safe is not None else []
+        self._out.close([*left, *self._account.last_words(), Close(code)])
 
     def _close(self, code: int) -> list[Action]:
         self._close_now(code)

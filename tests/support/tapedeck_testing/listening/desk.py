@@ -28,8 +28,10 @@ from listen.actions import (
     Count,
     Due,
     Encode,
+    Left,
     LookStored,
     LookUser,
+    Lost,
     Open,
     Ready,
     SendText,
@@ -108,6 +110,7 @@ class Desk:
         self.opens: list[Open] = []
         self.looks: list[LookUser] = []
         self.late: list[WriteUsage] = []
+        self.left: list[Left | Lost] = []
         self.used: dict[int, int] = {}
         """Of the open session, as the script adds it up: samples by day."""
 
@@ -140,7 +143,7 @@ class Desk:
         while self.automatic and self.actions:
             self.one()
 
-    def one(self, kind: type | None = None) -> Action:  # noqa: C901 - one case for each action
+    def one(self, kind: type | None = None) -> Action:  # noqa: C901, PLR0912 - one case for each action
         """Does the first action, or the first of its kind."""
         index = next(i for i, a in enumerate(self.actions) if kind is None or isinstance(a, kind))
         action = self.actions.pop(index)
@@ -175,6 +178,8 @@ class Desk:
                 self.hints.append(action)
             case Count():
                 self.counts.append(action)
+            case Left() | Lost():
+                self.left.append(action)
         self.actions += more
         return action
 
