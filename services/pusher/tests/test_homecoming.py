@@ -6,7 +6,7 @@ import itertools
 import pytest
 
 from audiobus.conversation import Conversation
-from audiobus.deletions import set_tombstone, set_user_tombstone
+from audiobus.deletions import set_tombstone, set_user_tombstone, unstore
 from audiostore import open_store
 from audiostore.errors import AlreadyExistsError, ChecksumError, TransientStoreError
 from audiostore.names import CONTENT_TYPE, BatchName
@@ -235,19 +235,60 @@ async def test_a_name_that_is_none_of_ours_is_left_alone(home, store, second):
     assert await names(second) == ["chunks/u/c/notes.txt"]
 
 
-@pytest.mark.parametrize("whose", ["conversation", "user"])
+@pytest.mark.parametrize("what", ["conversation", "object"])
 async def test_what_was_deleted_is_not_brought_back(
-    home, bus, store, second, batch, conversation, clock, whose
+    home, bus, store, second, batch, conversation, clock, what
 ):
     name, data, metadata = batch()
     await put(second, name, data, metadata)
-    if whose == "conversation":
+    if what == "conversation":
         await set_tombstone(bus, conversation, clock())
     else:
-        await set_user_tombstone(bus, conversation.uid, name.end_ms)
+        await unstore(bus, conversation, {name.path: 1}, clock())
     [info] = await infos(second)
     assert await home.move(info) == DELETED
     assert await names(store) == await names(second) == []
+
+
+async def test_what_a_user_recorded_after_they_deleted_all_is_brought(
+    bus, home, store, second, device, new_worker, clock, packets_of
+):
+    """The device was offline, and its audio is from an hour ago; the name says nothing of when it came."""
+    await set_user_tombstone(bus, device.conversation.uid, clock() - 60_000)
+    await device.open()
+    device.session.run_start_ms = clock() - 3_600_000
+    await device.say(61)
+    await bus.ask(device.conversation, "flush")
+    await new_worker(second).drain(device.conversation)
+    for info in await infos(second):
+        assert await home.move(info) == MOVED
+    assert await names(second) == []
+    assert await packets_of(store, device.conversation) == device.sent
+
+
+@pytest.mark.parametrize("noted", [False, True], ids=["deleted", "about to be deleted"])
+async def test_a_user_deletes_all_while_it_moves(
+    *, bus, store, second, keys, batch, conversation, clock, noted
+):
+    """Whoever deletes lists both buckets, the second first, and deletes in both."""
+    name, data, metadata = batch()
+    await put(second, name, data, metadata)
+
+    class DeletedAtPut:
+        def __getattr__(self, attribute):
+            return getattr(store, attribute)
+
+        async def put(self, *args, **kwargs):
+            await set_user_tombstone(bus, conversation.uid, clock())
+            if not noted:
+                await PairedStore(store, second).delete(name.path)
+            return await store.put(*args, **kwargs)
+
+    [info] = await infos(second)
+    outcome = await Homecoming(bus, DeletedAtPut(), second, keys).move(info)
+    assert outcome == (MOVED if noted else DELETED)
+    assert await names(second) == []
+    assert await names(store) == ([name.path] if noted else [])
 
 
 async def test_what_is_deleted_while_it_moves_does_not_stay(

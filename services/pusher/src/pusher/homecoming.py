@@ -3,7 +3,8 @@
 Owns the order. The copy in the second bucket is the only one that is known to be there until the first has confirmed the whole object, so it
 is deleted last, and only where the first has this audio, whole: under this name, or, where nobody could look before it was cut, under any other.
 A crash anywhere between leaves the object in both buckets under one name, which readers play once; whoever comes next finds it at home
-and deletes the rest. Tombstones are looked at on both sides of the put, as in `store_put`, and for the same reason.
+and deletes the rest. Tombstones are looked at on both sides of the put, as in `store_put`, and for the same reason. What a user's tombstone
+covers is told by when chunks were made, which no object says: of these, whoever set it deletes the objects (docs/conservation.md).
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from typing import Final
 
 import google_crc32c
 
+from audiobus.answers import Marks
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
 from audiobus.deletions import gone, marks
@@ -82,10 +84,11 @@ class Homecoming:
         if name is None:
             return WAITS
         conversation = Conversation(name.uid, name.conversation_id)
-        if await self._is_deleted(conversation, name):
+        begun = await marks(self.bus, conversation)
+        forbidden = await gone(self.bus, conversation)
+        if begun.deleted or name.path in forbidden:
             await self.second.delete(info.name)
             return DELETED
-        forbidden = await gone(self.bus, conversation)
         facts = await object_facts(self.second, info, self.keys.ring())
         if facts is not None and await self._is_at_home(conversation, info.name, facts, forbidden):
             await self.second.delete(info.name)
@@ -96,7 +99,7 @@ class Homecoming:
         except NotFoundError:
             return FOUND  # somebody else was faster
         at_home, outcome = await self._bring(name, info, data, facts)
-        if await self._is_deleted(conversation, name):
+        if await self._was_deleted(conversation, name, begun):
             await self.second.delete(info.name)
             await self.first.delete(at_home)
             return DELETED
@@ -177,12 +180,18 @@ class Homecoming:
             await self.first.delete(path)  # left by a mover that did not come to its end
         return True
 
-    async def _is_deleted(self, conversation: Conversation, name: BatchName) -> bool:
-        """The conversation, all that its user had then, or this very object."""
+    async def _was_deleted(self, conversation: Conversation, name: BatchName, begun: Marks) -> bool:
+        """Whether the conversation was deleted while it was brought, or this very object, or all that its user had then."""
         found = await marks(self.bus, conversation)
-        if found.deleted or name.end_ms <= found.before_ms:
+        if found.deleted or name.path in await gone(self.bus, conversation):
             return True
-        return name.path in await gone(self.bus, conversation)
+        if found.before_ms == begun.before_ms:
+            return False
+        try:
+            await self.second.head(name.path)
+        except NotFoundError:
+            return True
+        return False  # whoever deletes what the user had finds it yet: in the second bucket, or afterwards at home
 
     def _metadata(self, name: BatchName, data: bytes) -> Mapping[str, str]:
         """What an object says of itself, for a store that keeps it, from one that does not. Blocks. Nothing where the key is missing."""
