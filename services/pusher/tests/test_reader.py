@@ -14,6 +14,13 @@ from pusher.reader import BLOCK_MS, Reader
 from servicekit.stop import Stop
 
 
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch):
+    """What is looked at every second or so is looked at several times a second."""
+    monkeypatch.setattr("pusher.reader.BLOCK_MS", 50)
+    monkeypatch.setattr("pusher.reader.PAUSE_S", 0.05)
+
+
 @pytest.fixture
 def reading(bus, redis_url, metrics):
     """A reader that runs while inside, with whatever `drain` it is given."""

@@ -19,6 +19,13 @@ from servicekit.stop import Stop
 from tapedeck_testing.faults.relay import Relay
 
 
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch):
+    """What is looked at every second or so is looked at several times a second."""
+    monkeypatch.setattr("pusher.reader.BLOCK_MS", 50)
+    monkeypatch.setattr("pusher.reader.PAUSE_S", 0.05)
+
+
 @contextlib.asynccontextmanager
 async def replica_of_nobody(server, *, stale: bool):
     """It follows a master that is not there: it refuses writes, and without `stale` reads too."""

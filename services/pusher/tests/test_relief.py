@@ -16,6 +16,12 @@ from servicekit.health import Health
 from servicekit.stop import Stop
 
 
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch):
+    """What is looked at every second or so is looked at several times a second."""
+    monkeypatch.setattr("pusher.relief.LOOK_S", 0.1)
+
+
 @pytest.fixture
 async def own(redis_process):
     async with Bus(redis_process.url) as bus:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from audiobus import Bus
-from audiostore import open_store
+from audiostore import OpenedLater, open_store
 from audiostore.attempts import Patience
 from pusher import service
 from pusher.maker import Maker
@@ -96,6 +96,13 @@ def now(clock):
     return clock
 
 
+def opened(store) -> OpenedLater:
+    """The store as the process has it: it is open already."""
+    later = OpenedLater("memory:")
+    later._store, later.complaint = store, ""
+    return later
+
+
 @pytest.fixture
 def serving(redis_url, prefix, metrics, keys, eventually):
     """Runs a pusher in this process, and ends it in order."""
@@ -116,9 +123,8 @@ def serving(redis_url, prefix, metrics, keys, eventually):
         stop, health, maker = Stop(5.0), Health("redis", "store"), Maker(keys)
         health.ok("store")
         async with Bus(redis_url, prefix=prefix) as bus:
-            running = asyncio.create_task(
-                service._serve(settings, stop, bus, (store, second), maker, metrics, health)
-            )
+            stores = {"first": opened(store)} | ({} if second is None else {"second": opened(second)})
+            running = asyncio.create_task(service._serve(settings, stop, bus, stores, maker, metrics, health))
             try:
                 yield health
             finally:

@@ -37,7 +37,7 @@ async def test_objects_that_hang_delay_no_other_conversation(
     *, memory_store, serving, record, drained, packets_of, eventually
 ):
     """More of them than there are slots: once they have failed they share half of the slots."""
-    store = SomeHang(memory_store, "/hangs", 1.0)
+    store = SomeHang(memory_store, "/hangs", 0.4)
     hanging = await record(10, "hangs", seconds=2)
     async with serving(store):
 
