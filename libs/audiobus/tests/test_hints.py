@@ -7,7 +7,7 @@ import pytest
 
 from audiobus import Bus, Conversation, Hints
 from audiobus.connection import open_client
-from audiobus.errors import BusContractError, BusFullError
+from audiobus.errors import BusContractError, BusFullError, BusUnavailableError
 from audiobus.keys import GROUP
 
 
@@ -30,6 +30,27 @@ async def test_a_hint_goes_to_one_consumer_and_leaves_when_done(hints, bus, conv
     await hints.done(hint)
     assert await hints.take(bus.client, partition, "a", count=10, block_ms=None, pending=True) == []
     assert await bus.command("XLEN", bus.keys.ready(partition)) == 0
+
+
+async def test_several_are_hinted_at_together(hints, bus):
+    several = [Conversation("u", f"c{number}") for number in range(20)]
+    assert await hints.ready_together([], "pressure") == 0
+    assert await hints.ready_together(several, "pressure") == 20
+    found = []
+    for partition in range(bus.keys.partitions):
+        found += await hints.take(bus.client, partition, "a", count=30, block_ms=None)
+    assert {hint.conversation for hint in found} == {*several}
+    assert {hint.reason for hint in found} == {"pressure"}
+
+
+async def test_where_none_can_be_hinted_at_that_is_told(redis_process, conversation):
+    async with Bus(redis_process.url) as bus:
+        await bus.command("SET", bus.keys.ready(0), "no stream")
+        with pytest.raises(BusContractError, match="WRONGTYPE"):
+            await Hints(bus).ready_together([conversation], "pressure")
+        redis_process.kill()
+        with pytest.raises(BusUnavailableError):
+            await Hints(bus).ready_together([conversation], "pressure")
 
 
 async def test_a_dead_consumers_hint_is_claimed(hints, bus, conversation):

@@ -51,6 +51,24 @@ class Hints:
         key = self._bus.keys.ready(self._bus.keys.partition(conversation))
         await script("ready").run(self._bus.client, [key], [conversation.tag, reason])
 
+    async def ready_together(self, conversations: Sequence[Conversation], reason: str) -> int:
+        """Hints at all of these; at how many: those whose server does not answer are left out.
+
+        Raises:
+            BusUnavailableError: none could be hinted at.
+        """
+        keys = [self._bus.keys.ready(self._bus.keys.partition(one)) for one in conversations]
+        calls = [
+            Call(script("ready"), [key], [one.tag, reason])
+            for key, one in zip(keys, conversations, strict=True)
+        ]
+        with translated("ready"):
+            answers = await run_together(self._bus.client, calls)
+            failed = [answer for answer in answers if isinstance(answer, Exception)]
+            if failed and len(failed) == len(calls):
+                raise failed[0]
+        return len(calls) - len(failed)
+
     # -- for pushers -----------------------------------------------------------------------------------------------
 
     async def push_due(self, conversation: Conversation, at_ms: int) -> None:
@@ -76,7 +94,11 @@ class Hints:
         return int(await script("schedule").run(self._bus.client, keys, [now_ms, next_ms, SCHEDULE_LIMIT]))
 
     async def put_on_due(self, conversations: Sequence[tuple[Conversation, int]]) -> None:
-        """Puts those on `due` that are missing there, each for its unix ms; what is there keeps its time."""
+        """Puts those on `due` that are missing there, each for its unix ms; what is there keeps its time.
+
+        Raises:
+            BusUnavailableError: not all of them: a server does not answer.
+        """
         calls: list[Call] = []
         for conversation, at_ms in conversations:
             key = self._bus.keys.due(self._bus.keys.partition(conversation))

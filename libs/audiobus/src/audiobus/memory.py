@@ -1,13 +1,15 @@
 """How full Redis is: every service acts before it refuses writes."""
 
+import asyncio
 from typing import Any
 
 from audiobus.bus import Bus
+from audiobus.errors import BusUnavailableError
 from audiobus.servers import Server, servers
 
 
 async def memory_share(bus: Bus) -> float | None:
-    """How much of `maxmemory` is taken, as Redis reckons when it refuses a write; of a cluster the fullest master.
+    """How much of `maxmemory` is taken, as Redis reckons when it refuses a write; of a cluster the fullest master that answers.
 
     None where no server has a limit.
 
@@ -18,12 +20,25 @@ async def memory_share(bus: Bus) -> float | None:
 
 
 async def memory_shares(bus: Bus) -> list[tuple[Server, float | None]]:
-    """The same for each master: each has a limit of its own.
+    """The same for each master that answers: each has a limit of its own, and none waits for another.
 
     Raises:
-        BusUnavailableError: one of them does not answer.
+        BusUnavailableError: none of them answers.
     """
-    return [(server, await share_of(server)) for server in await servers(bus)]
+    found = await servers(bus)
+    answers = await asyncio.gather(*map(share_of, found), return_exceptions=True)
+    shares: list[tuple[Server, float | None]] = []
+    away: BusUnavailableError | None = None
+    for server, answer in zip(found, answers, strict=True):
+        if isinstance(answer, BusUnavailableError):
+            away = answer
+        elif isinstance(answer, BaseException):
+            raise answer
+        else:
+            shares.append((server, answer))
+    if away is not None and not shares:
+        raise away
+    return shares
 
 
 async def share_of(server: Server) -> float | None:

@@ -13,7 +13,7 @@ from typing import Final
 
 from audiobus.buffer_size import BufferSize, buffer_sizes
 from audiobus.bus import Bus
-from audiobus.errors import BusError
+from audiobus.errors import BusError, BusUnavailableError
 from audiobus.hints import Hints
 from audiobus.memory import memory_shares
 from audiobus.script import script
@@ -81,25 +81,38 @@ class Relief:
             sizes = [size for server in full for size in await self._sizes(server)]
             self.pressure.measured(sizes, self.floor_ms, self.now_ms())
         chosen = self.pressure.next(await self._unread())
-        for one in chosen:
-            await self.hints.ready(one.conversation, Reason.PRESSURE.value)
-        self.metrics.early_hints.inc(len(chosen))
-        return len(chosen)
+        hinted = await self.hints.ready_together([one.conversation for one in chosen], Reason.PRESSURE.value)
+        self.metrics.early_hints.inc(hinted)
+        return hinted
 
     async def _is_mine(self) -> bool:
         key = self.bus.keys.pressure_lease()
-        return bool(await script("lease").run(self.bus.client, [key], [self.holder, LEASE_MS]))
+        try:
+            return bool(await script("lease").run(self.bus.client, [key], [self.holder, LEASE_MS]))
+        except BusUnavailableError:
+            # Of a cluster, the master with the lease: others are short of memory all the same.
+            return True
 
     async def _sizes(self, server: Server) -> list[BufferSize]:
         found: list[BufferSize] = []
-        async for keys in server.streams(self.bus.keys.audio_pattern()):
-            named = dict.fromkeys(self.bus.keys.conversation_of(key) for key in keys)
-            # None: not a key of ours.
-            found += await buffer_sizes(self.bus, [one for one in named if one is not None])
+        try:
+            async for keys in server.streams(self.bus.keys.audio_pattern()):
+                named = dict.fromkeys(self.bus.keys.conversation_of(key) for key in keys)
+                # None: not a key of ours.
+                found += await buffer_sizes(self.bus, [one for one in named if one is not None])
+        except BusUnavailableError as error:
+            log.warning(
+                "what is large in a Redis that is short of memory cannot be seen", extra={"error": str(error)}
+            )
         return found
 
     async def _unread(self) -> int:
-        unread = 0
-        for partition in range(self.bus.keys.partitions):
-            unread += await self.hints.unfollowed(partition)
-        return unread
+        """Of the partitions that answer."""
+        counts = await asyncio.gather(*(self._unfollowed(one) for one in range(self.bus.keys.partitions)))
+        return sum(counts)
+
+    async def _unfollowed(self, partition: int) -> int:
+        try:
+            return await self.hints.unfollowed(partition)
+        except BusUnavailableError:
+            return 0

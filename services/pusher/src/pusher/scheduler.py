@@ -7,18 +7,18 @@ failover that lost it, a backup of an hour ago. So all buffers are walked over e
 import asyncio
 import logging
 import random
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from functools import partial
+from typing import Final
 
 from audiobus.bus import Bus
 from audiobus.chunk import decode_chunk
-from audiobus.connection import translated
 from audiobus.errors import BadEntryError, BusError, BusUnavailableError
 from audiobus.hints import SCHEDULE_LIMIT, Hints
 from audiobus.replication_id import histories
-from audiobus.servers import SCAN_COUNT, servers
+from audiobus.servers import servers
 from pusher.metrics import PusherMetrics
 from pusher.unstored import Unstored
 from servicekit.stop import Stop
@@ -58,46 +58,68 @@ class Scheduler:
     rng: random.Random = field(default_factory=random.Random)
     _histories: frozenset[str] = frozenset()
     """Those that were met so far."""
-    _lost: bool = False
+    _lost: int = 0
+    """How often something that was in Redis was no longer there."""
+    _found: int = 0
+    """So many of these a finished walk came after."""
+    _ready: dict[int, int] = field(default_factory=dict)
+    """Hints of each partition that nobody has followed yet, as they were counted last."""
+    _walk_at: float = 0.0
+    """By the loop's clock."""
 
     def lost(self) -> None:
         """Something that was in Redis is no longer there: `due` may be behind."""
-        self._lost = True
+        self._lost += 1
 
     async def run(self, stop: Stop) -> None:
-        """A tick a second, a walk in ten minutes or when Redis is another; goes on whatever happens to Redis."""
-        clock = asyncio.get_running_loop()
-        walk_at = clock.time() + self.rng.uniform(0, FIRST_WALK_S)
+        """A tick a second for each partition, a walk in ten minutes or when Redis is another; goes on whatever happens to Redis.
+
+        Each in a task of its own: a server of a cluster that is away, or hangs, holds up nothing that lies on another.
+        """
+        self._walk_at = asyncio.get_running_loop().time() + self.rng.uniform(0, FIRST_WALK_S)
+        async with asyncio.TaskGroup() as tasks:
+            for partition in range(self.bus.keys.partitions):
+                ticks = self._each_second(stop, partial(self.tick, partition))
+                tasks.create_task(ticks, name=f"scheduler {partition}")
+            tasks.create_task(self._each_second(stop, self.look_around), name="scheduler walk")
+
+    async def _each_second(self, stop: Stop, work: Callable[[], Awaitable[None]]) -> None:
+        failing = False
         while not stop.is_set():
             try:
-                await self.tick()
-                if await self.is_another() or clock.time() >= walk_at:
-                    walk_at = clock.time() + WALK_AGAIN_S
-                    await self.walk()
-                    self._lost = False
-                    walk_at = clock.time() + WALK_S
+                await work()
+                failing = False
             except BusError as error:
-                log.warning("scheduling failed", extra={"error": str(error)})
+                if not failing:
+                    log.warning("scheduling failed", extra={"error": str(error)})
+                failing = True
             except Exception:
                 # A defect, ours or a library's: without a scheduler whatever has no hint would wait for ever.
                 log.critical("scheduling broke", exc_info=True)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), TICK_S)
 
-    async def tick(self) -> None:
+    async def tick(self, partition: int) -> None:
         """Hints at everything that is past due; each of it first gets a due time one lease ahead."""
-        lag = 0
+        ready = self._ready[partition] = await self.hints.unfollowed(partition)
+        self.metrics.ready_lag.set(sum(self._ready.values()))
         most = MOST_READY_EARLY if self.early() else MOST_READY
-        for partition in range(self.bus.keys.partitions):
-            ready = await self.hints.unfollowed(partition)
-            lag += ready
-            hinted = SCHEDULE_LIMIT
-            while hinted == SCHEDULE_LIMIT and ready < most:
-                now_ms = self.now_ms()
-                hinted = await self.hints.schedule(partition, now_ms, now_ms + self.lease_ms)
-                ready += hinted
-        self.metrics.ready_lag.set(lag)
+        hinted = SCHEDULE_LIMIT
+        while hinted == SCHEDULE_LIMIT and ready < most:
+            now_ms = self.now_ms()
+            hinted = await self.hints.schedule(partition, now_ms, now_ms + self.lease_ms)
+            ready += hinted
+
+    async def look_around(self) -> None:
+        """Sees to the gauge of the oldest audio, and walks where it is time, or Redis is another."""
+        clock = asyncio.get_running_loop()
         await self._look_at_oldest()
+        if await self.is_another() or clock.time() >= self._walk_at:
+            self._walk_at = clock.time() + WALK_AGAIN_S
+            lost = self._lost
+            await self.walk()
+            self._found = lost
+            self._walk_at = clock.time() + WALK_S
 
     async def is_another(self) -> bool:
         """Whether Redis is not the one that it was at the last look: restarted, failed over, restored, or emptied."""
@@ -108,46 +130,48 @@ class Scheduler:
             log.warning(
                 "Redis is another than before: every buffer is looked for, and what it lost is looked for in the bucket"
             )
-            self._lost = True
-        return self._lost
+            self._lost += 1
+        return self._lost > self._found
 
     async def walk(self) -> int:
         """Puts every buffer on `due` that is missing there, and counts the dead letters; how many buffers there are.
 
         Raises:
-            BusUnavailableError: not all servers could be walked; those that answer were.
+            BusUnavailableError: not all could be walked over: a server is away. What lies on the others was.
         """
-        buffers = 0
-        away: BusUnavailableError | None = None
+        buffers = dead = 0
+        away: list[BusUnavailableError] = []
         for server in await servers(self.bus):
-            try:
+            with _noted(away):
                 async for keys in server.streams(self.bus.keys.audio_pattern()):
                     buffers += len(keys)
-                    await self._put_on_due(keys)
-            except BusUnavailableError as error:
-                away = error
-        if away is not None:
-            raise away
-        await self._count_dead()
+                    with _noted(away):
+                        await self._put_on_due(keys)
+            with _noted(away):
+                async for keys in server.keys(self.bus.keys.dead_pattern(), "hash"):
+                    dead += await self._look_at_letters(keys, away)
         for partition in range(self.bus.keys.partitions):
-            await self.hints.drop_consumers(partition)
+            with _noted(away):
+                await self.hints.drop_consumers(partition)
+        if away:
+            raise away[0]
+        self.metrics.dead_letters.value = dead
         return buffers
 
-    async def _count_dead(self) -> None:
-        """And puts on `due` what has letters that an operator wants tried again: it may have no buffer."""
+    async def _look_at_letters(self, keys: list[bytes], away: list[BusUnavailableError]) -> int:
+        """How many lie there. Puts on `due` what has some that an operator wants tried again: it may have no buffer."""
         dead = 0
         marked: list[bytes] = []
-        client = cast("Any", self.bus.client)
-        with translated("walk"):
-            async for key in client.scan_iter(match=self.bus.keys.dead_pattern(), count=SCAN_COUNT):
-                dead += int(await client.hlen(key))
-                conversation = self.bus.keys.conversation_of(key)
-                if conversation is not None and await client.hexists(
-                    self.bus.keys.conv(conversation), "again"
-                ):
-                    marked.append(key)
-        self.metrics.dead_letters.value = dead
-        await self._put_on_due(marked)
+        for key in keys:
+            dead += int(await self.bus.command("HLEN", key))
+            conversation = self.bus.keys.conversation_of(key)
+            if conversation is not None and await self.bus.command(
+                "HEXISTS", self.bus.keys.conv(conversation), "again"
+            ):
+                marked.append(key)
+        with _noted(away):
+            await self._put_on_due(marked)
+        return dead
 
     async def _put_on_due(self, keys: list[bytes]) -> None:
         named = dict.fromkeys(self.bus.keys.conversation_of(key) for key in keys)
@@ -164,7 +188,10 @@ class Scheduler:
                 break
             conversation, since_ms = oldest
             found = since_ms
-            entries = await self.bus.read(conversation, count=4)
+            try:
+                entries = await self.bus.read(conversation, count=4)
+            except BusUnavailableError:
+                break  # its server is away: it goes on growing older
             chunks = [entry.chunk for entry in entries if entry.chunk is not None]
             if chunks:
                 with suppress(BadEntryError):
@@ -173,3 +200,12 @@ class Scheduler:
             if chunks and found == since_ms:
                 break
         self.metrics.oldest_unstored.set(self.unstored.age_seconds(self.now_ms()))
+
+
+@contextmanager
+def _noted(away: list[BusUnavailableError]) -> Iterator[None]:
+    """What lies on a server that is away is left out; what lies on the others is not."""
+    try:
+        yield
+    except BusUnavailableError as error:
+        away.append(error)
