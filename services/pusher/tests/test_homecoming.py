@@ -266,9 +266,9 @@ async def test_what_a_user_recorded_after_they_deleted_all_is_brought(
     assert await packets_of(store, device.conversation) == device.sent
 
 
-@pytest.mark.parametrize("noted", [False, True], ids=["deleted", "about to be deleted"])
+@pytest.mark.parametrize("later", [False, True], ids=["deleted", "about to be deleted"])
 async def test_a_user_deletes_all_while_it_moves(
-    *, bus, store, second, keys, batch, conversation, clock, noted
+    *, bus, store, second, keys, batch, conversation, clock, later
 ):
     """Whoever deletes lists both buckets, the second first, and deletes in both."""
     name, data, metadata = batch()
@@ -280,15 +280,15 @@ async def test_a_user_deletes_all_while_it_moves(
 
         async def put(self, *args, **kwargs):
             await set_user_tombstone(bus, conversation.uid, clock())
-            if not noted:
+            if not later:
                 await PairedStore(store, second).delete(name.path)
             return await store.put(*args, **kwargs)
 
     [info] = await infos(second)
     outcome = await Homecoming(bus, DeletedAtPut(), second, keys).move(info)
-    assert outcome == (MOVED if noted else DELETED)
+    assert outcome == (MOVED if later else DELETED)
     assert await names(second) == []
-    assert await names(store) == ([name.path] if noted else [])
+    assert await names(store) == ([name.path] if later else [])
 
 
 async def test_what_is_deleted_while_it_moves_does_not_stay(
