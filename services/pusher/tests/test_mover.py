@@ -85,6 +85,27 @@ async def test_one_that_cannot_move_hinders_no_other(first, second, new_mover, m
     assert metrics.fallback_objects._value.get() == 1
 
 
+async def test_one_that_breaks_in_an_unforeseen_way_hinders_no_other(first, second, new_mover, metrics):
+    await put(second, *range(40))
+
+    class Odd:
+        def __getattr__(self, name):
+            return getattr(first, name)
+
+        async def put(self, name, *args, **kwargs):
+            await asyncio.sleep(0)
+            if "/c5/" in name:
+                raise ValueError("a library met an answer that it does not know")
+            return await first.put(name, *args, **kwargs)
+
+    mover = new_mover(Odd(), second)
+    for _ in range(2 * AT_ONCE):
+        assert await asyncio.wait_for(mover._turn(mover.buckets.second), 10) == 1
+    assert len(await names(first)) == 39
+    assert [name.split("/")[2] for name in await names(second)] == ["c5"]
+    assert metrics.moved_home["failed"]._value.get() == 2 * AT_ONCE
+
+
 async def test_it_leaves_a_bucket_in_peace_that_is_away(first, second, new_mover):
     await put(second, *range(200))
     counts = Counts(first, fails=["/c"])

@@ -9,7 +9,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from audiobus.bus import Bus
@@ -52,7 +52,6 @@ class Mover:
     _due_s: float = 0.0
     _two: bool = False
     _was_away: bool = False
-    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def run(self, stop: Stop) -> None:
         """Looks at the clock every two seconds; goes on whatever happens to the buckets and to Redis."""
@@ -101,6 +100,7 @@ class Mover:
         left: list[str] = []
         count = 0
         broken: AudiostoreError | None = None
+        slots = asyncio.Semaphore(AT_ONCE)
         async with asyncio.TaskGroup() as tasks:
             try:
                 async for info in second.list(ROOT):
@@ -108,12 +108,12 @@ class Mover:
                         continue
                     count += 1
                     self.metrics.fallback_objects.set(count)
-                    await self._slots.acquire()
+                    await slots.acquire()
                     if not self.buckets.well:
-                        self._slots.release()
                         left.append(info.name)
                         break
-                    tasks.create_task(self._move(home, info, left))
+                    moving = tasks.create_task(self._move(home, info, left))
+                    moving.add_done_callback(lambda _done: slots.release())
             except AudiostoreError as error:
                 broken = error  # those that have begun go on to their end
         if broken is not None:
@@ -138,7 +138,6 @@ class Mover:
             home = Homecoming(self.bus, self.buckets.first, second, self.keys)
             async for info in second.list(ROOT):
                 if parse_name(info.name) is not None:
-                    await self._slots.acquire()
                     await self._move(home, info, left)
                     if left or circuit.closed:
                         break
@@ -147,6 +146,7 @@ class Mover:
         return 1
 
     async def _move(self, home: Homecoming, info: ObjectInfo, left: list[str]) -> None:
+        """One object; what happens to it hinders no other. The top of a task."""
         outcome = FAILED
         try:
             outcome = await home.move(info)
@@ -157,8 +157,11 @@ class Mover:
                 "a batch stays in the second bucket",
                 extra={"error": f"{type(error).__name__}: {without_names(error)}"},
             )
+        except Exception:
+            # A defect, ours or a library's: it can be read where it is, and is tried again.
+            left.append(info.name)
+            log.critical("a batch stays in the second bucket: moving it broke", exc_info=True)
         finally:
-            self._slots.release()
             self.metrics.moved_home[outcome].inc()
 
     async def _make_sure_of_two(self, second: GuardedStore) -> None:
