@@ -128,3 +128,45 @@ def test_letters_are_dropped_when_that_is_confirmed(command, letters, on_redis, 
     assert (balance.difference, balance.deleted, balance.dead) == (0, 48_000, 48_000)
     assert command("dead", "drop", letters.tag, "--yes").code == 0
     assert "no dead letters" in command("dead", "list").err
+
+
+def test_what_is_no_letter_stops_no_other(command, letters, record, bury, on_redis):
+    other = record("other", 2)
+    bury(other, 0)
+    first, last = ids(letters)
+    key = on_redis(lambda bus: _key(bus, letters.conversation))
+    # One of ours is damaged, and somebody put another field beside it.
+    on_redis(lambda bus: bus.command("HSET", key, first, "\xc1", "rubbish", "x"))
+    found = command("dead", "list", "--json")
+    assert [row["is_letter"] for row in found.json["dead_letters"]] == [True, False, True, False]
+    assert "rubbish" in command("dead", "list").out
+    assert "it is no dead letter" in command("dead", "show", letters.tag, "rubbish").out
+    tried = command("dead", "retry", "--all", "--timeout", "0.1", "--json")
+    assert tried.code == 1
+    assert tried.json["asked"] == 2
+    assert len(tried.json["not_asked"]) == 2
+    assert "not tried: alice/talk rubbish" in command("dead", "retry", "--all", "--timeout", "0.1").err
+    exported = command("dead", "export", letters.tag, "out", "--json")
+    assert exported.code == 1
+    assert exported.json["conversations"][0]["letters"] == 1
+    assert "is no dead letter" in exported.json["conversations"][0]["problem"]
+    # Beside a damaged one of its session nobody can tell where `stored` goes on.
+    refused = command("dead", "drop", letters.tag, last, "--yes")
+    assert refused.code == 1
+    assert "delete that first" in refused.err
+    assert command("dead", "drop", letters.tag, "rubbish", "--yes", "--json").json == {
+        "dropped": 1,
+        "seconds": 0,
+    }
+    assert command("dead", "drop", letters.tag, first, "--yes", "--json").json == {"dropped": 1, "seconds": 1}
+    balance = on_redis(lambda bus: exact(bus, letters.conversation))
+    assert (balance.difference, balance.deleted, balance.dead) == (0, 48_000, 48_000)
+    standing = on_redis(lambda bus: bus.stored(letters.conversation, letters.epoch))
+    assert standing.dead_offset == 2000
+    on_redis(lambda bus: bus.command("HSET", key, "9-9", "x"))
+    assert command("dead", "drop", letters.tag, "--yes").code == 0
+    assert on_redis(lambda bus: exact(bus, letters.conversation)).difference == 0
+
+
+async def _key(bus, conversation):
+    return bus.keys.dead(conversation)

@@ -66,15 +66,14 @@ async def standing(bus: Bus, conversation: Conversation) -> bytes | None:
 
 
 async def ids(bus: Bus, conversation: Conversation) -> list[EntryId]:
-    """The ids of all dead letters of a conversation, in order.
-
-    Raises:
-        BadEntryError: a field that is no entry's id.
-    """
-    try:
-        return sorted(EntryId.parse(one) for one in await bus.command("HKEYS", bus.keys.dead(conversation)))
-    except ValueError as error:
-        raise BadEntryError(f"dead letters: {error}") from error
+    """The ids of all dead letters of a conversation, in order. A field that is no entry's id belongs to no session, and is passed over."""
+    found: list[EntryId] = []
+    for one in await bus.command("HKEYS", bus.keys.dead(conversation)):
+        try:
+            found.append(EntryId.parse(one))
+        except ValueError:
+            continue  # not ours: `dead_letters.look` tells of it
+    return sorted(found)
 
 
 async def letters_of(bus: Bus, conversation: Conversation, epochs: Collection[int]) -> dict[EntryId, Letter]:

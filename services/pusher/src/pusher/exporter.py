@@ -1,7 +1,7 @@
 """The exporter: writes what waits, or lies in the dead letters, into a folder, as the very files that the bucket would get.
 
-It reads Redis and takes nothing out, so it can run while everything else is down, and beside a pusher. What a bucket holds already it
-cannot know: such audio is written too. Sealed users' audio is sealed here as it is in the bucket, also where it is no audio file.
+It reads Redis and takes nothing out, so it can run while everything else is down, and beside a pusher; all that it leaves there is a note, so
+that pushers look for these files in the bucket. What a bucket holds already it cannot know: such audio is written too. Sealed users' audio is sealed here as it is in the bucket, also where it is no audio file.
 """
 
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -18,6 +18,7 @@ from audiobus.deletions import marks
 from audiobus.entry import Entry
 from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError
+from audiobus.exported import note
 from audiobus.letter import Letter
 from audiobus.state import STATE_FIELDS, ConversationState
 from audiostore import sealing
@@ -104,6 +105,8 @@ class Exporter:
         Raises:
             AudiostoreError, PusherError, BusError: not everything is written; what is written is whole.
         """
+        # First, so that nothing is cut any more without a look for these files in the bucket.
+        await note(self.bus, conversation)
         state = await self.bus.state(conversation)
         deleted = await marks(self.bus, conversation)
         exported.deleted = deleted.deleted
@@ -148,7 +151,7 @@ class Exporter:
             return
         sealed = must_seal(await self._protection(conversation))
         nothing = ConversationState.from_values([None] * len(STATE_FIELDS))
-        async for page in self._pages(conversation, ids):
+        async for page in self._pages(conversation, ids, exported):
             arrived = []
             for letter in page:
                 await self._put_letter(conversation, letter, exported, sealed=sealed)
@@ -164,11 +167,17 @@ class Exporter:
                 took, _ = await self._take(conversation, arrived, take, state, exported, sealed=sealed)
                 del arrived[:took]
 
-    async def _pages(self, conversation: Conversation, ids: Collection[str]) -> AsyncIterator[list[Letter]]:
+    async def _pages(
+        self, conversation: Conversation, ids: Collection[str], exported: Exported
+    ) -> AsyncIterator[list[Letter]]:
         page: list[Letter] = []
         async for one in dead.look(self.bus, conversation):
-            if one.letter is not None and (not ids or one.id in ids):
+            if ids and one.id not in ids:
+                continue
+            if one.letter is not None:
                 page.append(one.letter)
+            else:
+                exported.problem = f"{one.id} is no dead letter, and is left out: {one.defect}"
             if len(page) == PAGE:
                 yield page
                 page = []

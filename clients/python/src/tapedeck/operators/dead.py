@@ -24,6 +24,7 @@ app = typer.Typer(help="Dead letters: entries that cannot be stored, with their 
 IdsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[ID]...", help="Of letters, as `list` shows them; else all.")
 ]
+NO_LETTER = "no, and it never will be: it is no dead letter; `tapedeck dead drop` takes it away"
 NO_SUCH_HINT = "`tapedeck dead list` shows what there is"
 
 
@@ -49,7 +50,7 @@ def list_letters(
             one.conversation,
             one.id,
             f"{one.seconds:.3f}",
-            one.buried_at,
+            one.buried_at or "?",
             one.reason if not one.state else f"{one.reason} ({one.state})",
         ]
         for one in found
@@ -84,7 +85,7 @@ def show(
                 "audio",
                 f"{length(one.seconds)}, {one.bytes} bytes{f', from {one.start}' if one.start else ''}",
             ],
-            ["readable now", "yes: try it again" if one.parses else "no"],
+            ["readable now", "yes: try it again" if one.parses else "no" if one.is_letter else NO_LETTER],
             ["second try", one.state or "never asked for"],
         ]
         if number:
@@ -128,7 +129,7 @@ def retry(
         )
     if not json:
         for one in retried.not_asked:
-            ERR.print(f"{one}: another try could not be asked for", style="red", markup=False)
+            ERR.print(f"not tried: {one}", style="red", markup=False, highlight=False)
         if retried.problem:
             ERR.print(f"Redis does not answer: {retried.problem}", style="red", markup=False)
         name_away(retried.away, "what it holds was not tried")
@@ -196,11 +197,11 @@ def drop(
             abort=True,
             err=True,
         )
-    dropped = asyncio.run(_drop(redis_url, conversation, wanted))
+    dropped, samples = asyncio.run(_drop(redis_url, conversation, [there[one] for one in wanted]))
     if json:
-        print_json({"dropped": dropped, "seconds": seconds})
+        print_json({"dropped": dropped, "seconds": samples / 48_000})
     else:
-        ERR.print(f"{dropped} deleted, {length(seconds)}", markup=False, highlight=False)
+        ERR.print(f"{dropped} deleted, {length(samples / 48_000)}", markup=False, highlight=False)
 
 
 def _no_such(conversation: str, ids: list[str]) -> NoSuchThingError:
@@ -238,7 +239,11 @@ async def _retry(
             raise _no_such(conversation or "", missing)
         for letter in found:
             if not ids or letter.id in ids:
-                await retry.ask(Conversation.from_tag(letter.conversation), letter.id)
+                whose = Conversation.from_tag(letter.conversation)
+                if letter.is_letter:
+                    await retry.ask(whose, letter.id)
+                else:
+                    retry.leave(whose, letter.id, letter.reason)
         with ERR.status("trying again") as status:
 
             def seen(now: "Retry") -> None:
@@ -249,14 +254,28 @@ async def _retry(
             return await retry.wait(within_s, seen)
 
 
-async def _drop(redis_url: str | None, conversation: str, ids: list[str]) -> int:
+async def _drop(redis_url: str | None, conversation: str, letters: "list[DeadLetter]") -> tuple[int, int]:
+    """How many are deleted, and their audio in samples at 48 kHz."""
     from audiobus import EntryId  # noqa: PLC0415 - see the package
+    from audiobus.dead_fields import discard_field  # noqa: PLC0415 - see the package
     from audiobus.deletions import discard  # noqa: PLC0415 - see the package
+    from audiobus.errors import BadEntryError  # noqa: PLC0415 - see the package
 
     one = reach.conversation(conversation)
-    dropped = 0
+    dropped = total = 0
     async with reach.redis(redis_url) as bus:
-        for id_ in ids:
-            samples = await discard(bus, one, EntryId.parse(id_), time.time_ns() // 1_000_000)
+        # Those that cannot be read first: beside one it cannot be told where `stored` goes on after the others.
+        for letter in sorted(letters, key=lambda each: each.is_letter):
+            try:
+                if letter.is_letter:
+                    samples = await discard(bus, one, EntryId.parse(letter.id), time.time_ns() // 1_000_000)
+                else:
+                    samples = await discard_field(bus, one, letter.id)
+            except BadEntryError as error:
+                raise OperatorError(
+                    f"{letter.id} is not deleted: beside it lies what cannot be read ({error})",
+                    hint="delete that first, or all of them: name no letter",
+                ) from error
             dropped += samples is not None
-    return dropped
+            total += samples or 0
+    return dropped, total

@@ -9,7 +9,7 @@ import msgspec
 
 from audiobus import Conversation, EntryId, dead_letters, decode_chunk
 from audiobus.dead_letters import Found, last_try, marked_ms, tries
-from audiobus.errors import BadEntryError, BusUnavailableError
+from audiobus.errors import BadEntryError, BusUnavailableError, NotKnownError
 from audiobus.letter import read_letter
 from tapedeck.operators.masters import Away, Masters
 from tapedeck.operators.spans import moment, times
@@ -43,6 +43,8 @@ class DeadLetter(msgspec.Struct, frozen=True):
     """Whether this build can read it. Another try would then most likely succeed."""
     start: str | None
     """Where its audio begins, RFC 3339; None where that cannot be read."""
+    is_letter: bool = True
+    """False where nothing but the name of the field can be read: damaged, or put there by somebody else. It can be dropped."""
 
     @property
     def state(self) -> str:
@@ -57,7 +59,18 @@ def describe(conversation: Conversation, found: Found) -> DeadLetter:
     letter = found.letter
     if letter is None:
         return DeadLetter(
-            conversation.tag, found.id, 0.0, "", found.defect, None, 0, "", 0, parses=False, start=None
+            conversation=conversation.tag,
+            id=found.id,
+            seconds=0.0,
+            buried_at="",
+            reason=found.defect,
+            retry_asked_at=None,
+            tries=0,
+            last_try="",
+            bytes=0,
+            parses=False,
+            start=None,
+            is_letter=False,
         )
     asked_ms = marked_ms(letter)
     start = None
@@ -113,7 +126,7 @@ class Retried(msgspec.Struct, frozen=True):
     waiting: int
     """Not tried to the end in time; it goes on."""
     not_asked: tuple[str, ...] = ()
-    """Letters that could not be marked, `UID/CID ID`."""
+    """Letters that could not be marked: `UID/CID ID: why`."""
     away: tuple[Away, ...] = ()
     """Masters of a cluster that do not answer."""
     problem: str = ""
@@ -146,11 +159,17 @@ class Retry:
             marked = await dead_letters.mark(bus, conversation, EntryId.parse(id_), now_ms)
         except BusUnavailableError as error:
             self._masters.lost(bus.keys.dead(conversation), error)
-            self._not_asked.append(f"{conversation.tag} {id_}")
-            return
-        if marked:
-            self._asked.setdefault(conversation, set()).add(id_)
-            self.asked += 1
+            self.leave(conversation, id_, str(error))
+        except (BadEntryError, NotKnownError, ValueError) as error:
+            self.leave(conversation, id_, str(error))
+        else:
+            if marked:
+                self._asked.setdefault(conversation, set()).add(id_)
+                self.asked += 1
+
+    def leave(self, conversation: Conversation, id_: str, why: str) -> None:
+        """It is not asked for: nobody could store it."""
+        self._not_asked.append(f"{conversation.tag} {id_}: {why}")
 
     async def wait(self, within_s: float | None, seen: Callable[["Retry"], None]) -> Retried:
         """Returns when all are through, or the time is over. The marks stand: that Redis does not answer for a while ends nothing."""
@@ -186,6 +205,13 @@ class Retry:
         # The letters hold audio: only as many are read as say whether it goes on.
         for one in sorted(ids, key=EntryId.parse)[:LOOKED_AT]:
             data = await bus.command("HGET", bus.keys.dead(conversation), one)
-            if data is not None and marked_ms(read_letter(one, data)) is None:
+            if data is not None and not _is_marked(one, data):
                 self.failed += 1
                 ids.discard(one)
+
+
+def _is_marked(id_: str, data: bytes) -> bool:
+    try:
+        return marked_ms(read_letter(id_, data)) is not None
+    except BadEntryError:
+        return False  # it was damaged since, and nobody tries it any more
