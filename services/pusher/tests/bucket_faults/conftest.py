@@ -83,6 +83,7 @@ def hurry(monkeypatch):
     monkeypatch.setattr("pusher.circuit.PROBE_ALONE_MS", 400)
     monkeypatch.setattr("pusher.circuit.BOOKED_EVERY_MS", 50)
     monkeypatch.setattr("pusher.retries.FIRST_MS", 200)
+    monkeypatch.setattr("pusher.worker.BUSY_MS", 200)
     monkeypatch.setattr("pusher.scheduler.TICK_S", 0.1)
     monkeypatch.setattr("pusher.reader.BLOCK_MS", 100)
     monkeypatch.setattr("pusher.circuit_report.TICK_S", 0.1)
