@@ -49,6 +49,21 @@ def test_in_the_first_minute_one_tries_and_the_others_come_again(buckets, clock)
     assert max(waits) <= clock() + 8_000 + SPREAD_MS
 
 
+def test_who_failed_last_tries_after_those_who_did_not(buckets, clock):
+    fail(buckets.first, clock)
+    with buckets.turn(OTHER) as waits:
+        assert isinstance(waits, GiveBack)
+    clock.pass_s(2)
+    with buckets.turn(ONE, failed_last=True) as turn:
+        assert isinstance(turn, GiveBack)
+    with buckets.turn(OTHER) as turn:
+        assert not isinstance(turn, GiveBack)
+    clock.pass_s(2)
+    # Nobody waits who has not failed: it need not wait for them.
+    with buckets.turn(ONE, failed_last=True) as turn:
+        assert not isinstance(turn, GiveBack)
+
+
 def test_after_a_minute_all_go_to_the_second_and_one_tries_the_first(buckets, clock):
     fail(buckets.first, clock)
     clock.pass_s(AWAY_MS / 1000)

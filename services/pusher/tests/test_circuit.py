@@ -9,11 +9,13 @@ from pusher.circuit import (
     BOOKED_EVERY_MS,
     LONGEST_WAIT_MS,
     OPENS_AFTER,
+    PATIENT_MS,
     PAUSED_PROBE_EVERY_MS,
     PAUSES_AFTER,
     PROBE_ALONE_MS,
     PROBE_EVERY_MS,
     PROBES_AT_ONCE,
+    QUIET_MS,
     ROW_MS,
     Circuit,
     Phase,
@@ -70,6 +72,71 @@ def test_one_refusal_may_be_about_one_object_two_are_the_operators(circuit):
     assert circuit.phase is Phase.OPEN
     fail(circuit, NOW + 20, operators=True)
     assert circuit.phase is Phase.PAUSED
+
+
+def test_where_others_are_stored_one_conversations_failures_say_nothing_of_the_store(circuit):
+    circuit.worked(NOW, "good")
+    for second in range(1, 60):
+        circuit.failed(NOW, NOW + 1000 * second, "403", operators=True, whose="bad")
+        circuit.failed(NOW, NOW + 1000 * second, "away", operators=False, whose="bad")
+    assert circuit.closed
+
+
+def test_two_conversations_or_the_store_itself_open_it_at_once(circuit):
+    for whose, phase in ((["one", "other"], Phase.PAUSED), ([None, None], Phase.PAUSED)):
+        circuit.worked(NOW, "good")
+        for one in whose:
+            assert circuit.closed
+            circuit.failed(NOW, NOW + 1, "403", operators=True, whose=one)
+        assert circuit.phase is phase
+    circuit.worked(NOW, "good")
+    for number in range(OPENS_AFTER):
+        assert circuit.closed
+        circuit.failed(NOW, NOW + 1, "away", operators=False, whose=f"c{number % 2}")
+    assert circuit.phase is Phase.OPEN
+
+
+def test_who_failed_while_others_were_stored_counts_no_more_until_it_is_stored_itself(circuit):
+    circuit.worked(NOW, "good")
+    for second in range(1, 100):
+        now_ms = NOW + 1000 * second
+        for bad in ("one", "other", "third"):
+            circuit.failed(now_ms, now_ms, "403", operators=True, whose=bad)
+        assert circuit.closed == (second > 1), "only the first time"
+        circuit.worked(now_ms + 1, "good")
+    circuit.worked(now_ms + 2, "one")
+    circuit.worked(now_ms + 2, "other")
+    for whose in ("one", "other"):
+        circuit.failed(now_ms + 3, now_ms + 3, "403", operators=True, whose=whose)
+    assert circuit.phase is Phase.PAUSED
+
+
+def test_one_alone_counts_where_nobody_is_stored_for_long(circuit):
+    """There may be no other: then the store is what cannot be reached."""
+    circuit.failed(NOW, NOW, "403", operators=True, whose="one")
+    circuit.worked(NOW + 1, "other")
+    later = NOW + QUIET_MS
+    circuit.failed(later - 5, later - 5, "403", operators=True, whose="one")
+    assert circuit.closed
+    for _ in range(PAUSES_AFTER):
+        circuit.failed(later + 5, later + 5, "403", operators=True, whose="one")
+    assert circuit.phase is Phase.PAUSED
+
+
+def test_suspects_are_bounded(circuit, monkeypatch):
+    monkeypatch.setattr("pusher.circuit.MOST_SUSPECTS", 3)
+    for number in range(10):
+        circuit.failed(NOW + number, NOW + number, "away", operators=False, whose=f"c{number}")
+        circuit.worked(NOW + number, "good")
+    assert list(circuit._suspects) == ["c7", "c8", "c9"]
+
+
+def test_who_failed_last_lets_others_try_first_but_not_for_ever(circuit):
+    fail(circuit, times=OPENS_AFTER)
+    due = next(now_ms for now_ms in range(NOW, NOW + PROBE_EVERY_MS + 1) if not circuit._too_early(now_ms))
+    assert circuit.probe(due, patient=True) is None
+    assert circuit.probe(due + PATIENT_MS - 1, patient=True) is None
+    assert circuit.probe(due + PATIENT_MS, patient=True) is not None
 
 
 def test_what_began_before_it_was_back_is_old_news(circuit):

@@ -99,6 +99,27 @@ async def test_a_name_that_is_taken_is_an_answer_too(guarded, memory_store):
     assert store.circuit.closed
 
 
+@pytest.mark.parametrize(
+    "second",
+    [
+        lambda store: store.head("chunks/u/two/1.000-2.000.batch.bin"),
+        lambda store: _all(store.list("chunks/u/one/")),
+        lambda store: store.head("tapedeck-mark/1"),
+    ],
+)
+async def test_it_is_told_of_which_conversation_an_object_is(guarded, second):
+    """One conversation's objects alone never open it; those of two do, and so does what is about the bucket."""
+    store = guarded(Fails(StoreConfigurationError("403")))
+    store.circuit.worked(store.now_ms())
+    for _ in range(5 * PAUSES_AFTER):
+        with pytest.raises(StoreConfigurationError):
+            await store.get("chunks/u/one/1.000-2.000.batch.bin")
+        assert store.circuit.closed
+    with pytest.raises(StoreConfigurationError):
+        await second(store)
+    assert store.circuit.phase is Phase.PAUSED
+
+
 async def test_changes_are_told_once(guarded):
     store = guarded(Fails(StoreConfigurationError("403")))
     changes = []

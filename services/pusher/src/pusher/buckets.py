@@ -55,6 +55,8 @@ class Buckets:
         self._rng = rng or random.Random()  # noqa: S311 - spreads load, guards nothing
         self._turns: dict[Conversation, Turn] = {}
         self._waiting: dict[Conversation, None] = {}
+        self._unfailed: dict[Conversation, None] = {}
+        """Those of them whose last try did not fail: they try first."""
 
     @property
     def all(self) -> tuple[GuardedStore, ...]:
@@ -67,15 +69,24 @@ class Buckets:
         return self.first.circuit.closed
 
     @contextmanager
-    def turn(self, conversation: Conversation) -> Iterator[Turn | GiveBack]:
-        """What the conversation may do now; held while it is drained. No conversation has two turns at once."""
+    def turn(self, conversation: Conversation, *, failed_last: bool = False) -> Iterator[Turn | GiveBack]:
+        """What the conversation may do now; held while it is drained. No conversation has two turns at once.
+
+        `failed_last`: its last try failed; it lets others try a bucket that counts as away before it does.
+        """
         turn = Turn(conversation)
         now_ms = self._now_ms()
+        self._unfailed.pop(conversation, None)
+        patient = failed_last and bool(self._unfailed)
         for bucket in self._wanted():
-            if not bucket.circuit.closed and (probe := bucket.circuit.probe(now_ms)) is not None:
+            if bucket.circuit.closed:
+                continue
+            if (probe := bucket.circuit.probe(now_ms, patient=patient)) is not None:
                 turn.probes[bucket] = probe
         try:
             if not self._open_to(turn):
+                if not failed_last and len(self._unfailed) < MOST_WAITING:
+                    self._unfailed[conversation] = None
                 yield self.give_back(conversation)
                 return
             self._turns[conversation] = turn
@@ -132,6 +143,7 @@ class Buckets:
         """Those that were sent away since this was asked last."""
         waiting = list(self._waiting)
         self._waiting.clear()
+        self._unfailed.clear()
         return waiting
 
     def _wanted(self) -> tuple[GuardedStore, ...]:

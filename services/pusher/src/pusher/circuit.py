@@ -1,11 +1,12 @@
 """The circuit of one store: whether conversations may ask it at all. Pure: values and `now_ms` in, decisions out.
 
 Owns the rule of when a store counts as away, who may try it meanwhile, and that it is back. One conversation's trouble (a name that is
-taken, a key that is missing, an entry that does not parse) is never told here. Nothing here gives up: however long it takes, somebody
-tries again within seconds.
+taken, a key that is missing, an entry that does not parse) is never told here; and where others' objects are stored, one conversation's
+failures say nothing of the store. Nothing here gives up: however long it takes, somebody tries again within seconds.
 
     closed ──4 failures in a row, nothing stored between──▶ open ◀──┐ whatever failed last
       ▲    ──2 of them an operator's to mend──────────────▶ paused ◀┘ says which of the two
+      │      (of two conversations, or of the store itself)
       └───────────────the first object that is stored───────────┘
 """
 
@@ -17,7 +18,12 @@ from typing import Final
 OPENS_AFTER: Final = 4
 """Failures in a row, over all conversations."""
 PAUSES_AFTER: Final = 2
-"""Of failures that only an operator can mend: one may be about a single object, where rights hang on names."""
+"""Of failures that only an operator can mend."""
+QUIET_MS: Final = 120_000
+"""Nothing was stored for so long: then what fails for one conversation alone counts too, as there may be no other."""
+MOST_SUSPECTS: Final = 10_000
+PATIENT_MS: Final = 3_000
+"""Whose last try failed lets others try first, for so long: where a single object is at fault, theirs are stored."""
 ROW_MS: Final = 600_000
 """Failures that lie farther apart are no row: a bucket that is asked seldom may fail now and then."""
 PROBE_EVERY_MS: Final = 1_500
@@ -62,6 +68,10 @@ class Circuit:
     """How many of them an operator has to mend."""
     _away_since_ms: int = 0
     """When the first of them began."""
+    _whose: set[str | None] = field(default_factory=set)
+    """Whose failures these are; None: the store's, as in a listing."""
+    _suspects: dict[str, None] = field(default_factory=dict)
+    """Whose try failed while others' objects were stored, and none of their own since."""
     _worked_ms: int | None = None
     _failed_ms: int = 0
     _next_probe_ms: int = 0
@@ -82,20 +92,37 @@ class Circuit:
         self._away_since_ms = min(self._away_since_ms, now_ms)
         return now_ms - self._away_since_ms
 
-    def worked(self, now_ms: int) -> bool:
-        """An object was stored (or the name was found taken, which is an answer too). True if that closes the circuit."""
+    def worked(self, now_ms: int, whose: str | None = None) -> bool:
+        """An object was stored (or the name was found taken, which is an answer too). True if that closes the circuit.
+
+        `whose`: of which conversation.
+        """
         closes = not self.closed
         self.phase, self.why = Phase.CLOSED, ""
-        self._in_a_row = self._for_operators = 0
+        self._suspects |= dict.fromkeys(one for one in self._whose if one is not None)
+        while len(self._suspects) > MOST_SUSPECTS:
+            del self._suspects[next(iter(self._suspects))]
+        if whose is not None:
+            self._suspects.pop(whose, None)
+        self._begin_row()
         self._worked_ms = now_ms
         return closes
 
-    def failed(self, began_ms: int, now_ms: int, why: str, *, operators: bool) -> None:
-        """An operation that began at `began_ms` failed. `operators`: trying again changes nothing until somebody acts."""
+    def failed(
+        self, began_ms: int, now_ms: int, why: str, *, operators: bool, whose: str | None = None
+    ) -> None:
+        """An operation that began at `began_ms` failed. `operators`: trying again changes nothing until somebody acts.
+
+        `whose`: of which conversation; None where it was about the store itself.
+        """
         if self._worked_ms is not None and began_ms < self._worked_ms <= now_ms:
             return  # it began before the store was back: old news
         if self.closed and now_ms - self._failed_ms > ROW_MS:
-            self._in_a_row = self._for_operators = 0
+            self._begin_row()
+        self._whose.add(whose)
+        quiet = self._worked_ms is None or not 0 <= now_ms - self._worked_ms < QUIET_MS
+        if self.closed and whose in self._suspects and not quiet:
+            return
         if not self._in_a_row:
             self._away_since_ms = began_ms
         self._in_a_row += 1
@@ -104,14 +131,18 @@ class Circuit:
         was_closed = self.closed
         if was_closed and self._in_a_row < OPENS_AFTER and self._for_operators < PAUSES_AFTER:
             return
+        if was_closed and len(self._whose) == 1 and None not in self._whose and not quiet:
+            return  # of one conversation: rights may hang on names, or its object alone hang
         self.phase, self.why = Phase.PAUSED if operators else Phase.OPEN, why
         if was_closed:
             self._next_probe_ms = self._later(now_ms)
             self._booked_ms = 0
 
-    def probe(self, now_ms: int) -> Probe | None:
-        """The right to try now, if it is time."""
+    def probe(self, now_ms: int, *, patient: bool = False) -> Probe | None:
+        """The right to try now, if it is time. `patient`: only where others, for whom nothing failed yet, left theirs unused."""
         if self._too_early(now_ms) or len(self._probes) >= PROBES_AT_ONCE:
+            return None
+        if patient and 0 <= now_ms - self._next_probe_ms < PATIENT_MS:
             return None
         probe = Probe(now_ms)
         self._probes.add(probe)
@@ -138,6 +169,10 @@ class Circuit:
             return now_ms + int(LONGEST_WAIT_MS * self.rng.uniform(0.5, 1.0))
         self._booked_ms = booked_ms
         return booked_ms
+
+    def _begin_row(self) -> None:
+        self._in_a_row = self._for_operators = 0
+        self._whose.clear()
 
     def _later(self, now_ms: int) -> int:
         every_ms = PAUSED_PROBE_EVERY_MS if self.phase is Phase.PAUSED else PROBE_EVERY_MS

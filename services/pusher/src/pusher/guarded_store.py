@@ -17,6 +17,7 @@ from audiostore.errors import (
     StoreError,
     TooLargeError,
 )
+from audiostore.names import ROOT
 from audiostore.store import ObjectInfo, Store
 from pusher.circuit import Circuit, Phase
 
@@ -43,28 +44,28 @@ class GuardedStore:
         self, name: str, data: bytes, *, content_type: str, metadata: Mapping[str, str]
     ) -> ObjectInfo:
         """See Store. The one operation that can close the circuit: a full disk still lists, a right to read is none to write."""
-        with self._told():
+        with self._told(name):
             try:
                 info = await self._store.put(name, data, content_type=content_type, metadata=metadata)
             except AlreadyExistsError:
-                self._worked()
+                self._worked(name)
                 raise
-            self._worked()
+            self._worked(name)
             return info
 
     async def get(self, name: str) -> bytes:
         """See Store."""
-        with self._told():
+        with self._told(name):
             return await self._store.get(name)
 
     async def get_range(self, name: str, start: int, end: int) -> bytes:
         """See Store."""
-        with self._told():
+        with self._told(name):
             return await self._store.get_range(name, start, end)
 
     async def head(self, name: str) -> ObjectInfo:
         """See Store."""
-        with self._told():
+        with self._told(name):
             return await self._store.head(name)
 
     async def list(self, prefix: str, after: str = "") -> AsyncIterator[ObjectInfo]:
@@ -81,12 +82,12 @@ class GuardedStore:
 
     async def copy(self, source: str, target: str) -> ObjectInfo:
         """See Store."""
-        with self._told():
+        with self._told(source):
             return await self._store.copy(source, target)
 
     async def delete(self, name: str) -> None:
         """See Store."""
-        with self._told():
+        with self._told(name):
             await self._store.delete(name)
 
     async def close(self) -> None:
@@ -94,7 +95,8 @@ class GuardedStore:
         await self._store.close()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _told(self, name: str = "") -> Iterator[None]:
+        """`name`: of the object that it is about, if of one."""
         began_ms = self.now_ms()
         try:
             yield
@@ -107,13 +109,14 @@ class GuardedStore:
                 self.now_ms(),
                 without_names(error),
                 operators=isinstance(error, StoreConfigurationError),
+                whose=_whose(name),
             )
             self._changed(before)
             raise
 
-    def _worked(self) -> None:
+    def _worked(self, name: str) -> None:
         before = self.circuit.phase
-        self.circuit.worked(self.now_ms())
+        self.circuit.worked(self.now_ms(), _whose(name))
         self._changed(before)
 
     def _changed(self, before: Phase) -> None:
@@ -124,6 +127,13 @@ class GuardedStore:
 def is_the_stores(error: Exception) -> bool:
     """Whether a failed try is the store's trouble, not the conversation's own."""
     return isinstance(error, StoreError) and not isinstance(error, _ANSWERS)
+
+
+def _whose(name: str) -> str | None:
+    """The conversation that an object belongs to, as the beginning of its name; None for what is no conversation's."""
+    root, _, rest = name.partition("/")
+    of, slash, _ = rest.rpartition("/")
+    return of if f"{root}/" == ROOT and slash else None
 
 
 def without_names(error: Exception) -> str:

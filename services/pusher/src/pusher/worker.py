@@ -167,7 +167,7 @@ class Worker:
 
     async def _take_turn(self, conversation: Conversation) -> None:
         """Drains it, if a bucket may be asked at the moment."""
-        with self.buckets.turn(conversation) as turn:
+        with self.buckets.turn(conversation, failed_last=conversation in self.retries) as turn:
             if isinstance(turn, Turn):
                 await self._under_lease(conversation, turn)
             else:
