@@ -22,6 +22,7 @@ PART = "pusher-live"
 GOAL_CONVERSATIONS = 5_000
 GOAL_COMMANDS = 11
 IDLE_S = 5.0
+SETTLE_S = 5.0
 STEP_S = 0.5
 TOP = 20
 
@@ -39,8 +40,9 @@ def measure(scale: Scale) -> Iterator[Figure]:
             idle = _sent(monitor, pusher, IDLE_S).total() / IDLE_S
         load = LiveLoad(workbench, scale.live, batch_seconds=batch_seconds)
         # Each first batch is shortened, by a hash: from the second on they fall due at all moments of the minute.
-        time.sleep(2 * batch_seconds)
+        time.sleep(batch_seconds + SETTLE_S)
         ms: list[float] = []
+        late_s = 0.0
         objects = bucket.counts["objects"]
         for _ in range(scale.few_rounds):
             cpu_s, before = pusher.process.cpu_s, bucket.counts["objects"]
@@ -49,7 +51,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
             if not batches:
                 raise BenchError("no batch was stored")
             ms.append((pusher.process.cpu_s - cpu_s) * 1000 / batches)
-            load.told()
+            late_s = max(late_s, load.told().behind_s)
         objects = bucket.counts["objects"] - objects
         bare += [
             bare_upload_ms(bucket, scale.batches, f"bare-{number}") for number in range(scale.few_rounds - 1)
@@ -62,7 +64,8 @@ def measure(scale: Scale) -> Iterator[Figure]:
         load.stop()
     rate = scale.live / batch_seconds
     notes = (
-        f"{scale.live} conversations, {scale.few_rounds} times {batch_seconds:g} s after the first {2 * batch_seconds:g} s",
+        f"{scale.live} conversations, {scale.few_rounds} times {batch_seconds:g} s after the first {batch_seconds + SETTLE_S:g} s",
+        f"live audio came up to {late_s:.1f} s late: the same cores carry those who record, Redis and the bucket",
         f"{objects} batches, {rate:.0f} a second, were stored meanwhile",
         f"the bucket is `bench.bucket_server`: every answer takes {DELAY_MS} ms",
         "a core's conversations are worked out from the CPU of these (user and system time of the pusher's process): one batch a minute each",
