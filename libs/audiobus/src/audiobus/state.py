@@ -12,7 +12,7 @@ from audiobus.position import Position
 STATE_FIELDS: Final = (
     "owner", "newest", "format", "settled", "cut", "preroll", "pos",
     "in", "out", "dead", "last_ms", "flush", "flush_reason", "merging", "closed", "deleted",
-    "again", "gone",
+    "again", "gone", "exported",
 )  # fmt: skip
 """The fields of one `HMGET`, in the order of `ConversationState.from_values`."""
 
@@ -65,11 +65,18 @@ class ConversationState(msgspec.Struct, frozen=True):
     """Stands as long as a dead letter may be marked for another try (`dead_letters.none_left`)."""
     gone: bool = False
     """Names of objects that were deleted, or must not stay, have to be seen to (`deletions.gone`)."""
+    exported: EntryId | None = None
+    """Up to here somebody has files of what waited: they may be copied into the bucket by hand (`exported.note`)."""
 
     @property
     def exists(self) -> bool:
         """Whether anybody ever recorded into it (as far as Redis remembers)."""
         return self.newest is not None
+
+    @property
+    def export_waits(self) -> bool:
+        """Whether what waits may be brought into the bucket by hand at any time."""
+        return self.exported is not None and (self.settled is None or self.settled < self.exported)
 
     @property
     def waiting_samples(self) -> int:
@@ -103,6 +110,7 @@ class ConversationState(msgspec.Struct, frozen=True):
             deleted,
             again,
             gone,
+            exported,
         ) = values
         try:
             return cls(
@@ -124,6 +132,7 @@ class ConversationState(msgspec.Struct, frozen=True):
                 deleted_samples=int(deleted or 0),
                 again=again or None,
                 gone=bool(gone),
+                exported=EntryId.parse_or_none(exported),
             )
         except (ValueError, msgspec.DecodeError) as error:
             raise BadEntryError(f"conversation hash: {error}") from error

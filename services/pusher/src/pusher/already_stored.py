@@ -1,8 +1,9 @@
 """Which bytes of a buffer lie in the bucket already, because Redis forgot that they were stored.
 
 A failover may bring back a Redis that never heard of the last `finish`, or of the cut before it; then the same audio would be cut
-again, perhaps elsewhere, and lie in two objects. So before its first cut of a conversation since this process started, or since
-Redis' replication id changed, a worker asks here, and goes on asking until it has passed everything that lies there. Where there are two
+again, perhaps elsewhere, and lie in two objects. So before its first cut of a conversation since this process started, since
+Redis' replication id changed, or since a bucket was away (somebody may have copied an export there by hand meanwhile), a worker asks here, and
+goes on asking until it has passed everything that lies there. Where there are two
 buckets both are asked, and none waits for the other: while the first is away and the second serves, the second alone is asked, and the first
 is looked into before such a cut is put there; what a second one that is away has is looked for at home when it is moved there (`homecoming`).
 """
@@ -46,6 +47,9 @@ class _Passed:
         while len(self._table) > REMEMBERED:
             self._table.popitem(last=False)
 
+    def clear(self) -> None:
+        self._table.clear()
+
 
 class AlreadyStored:
     """Looks into the buckets, as seldom as it can."""
@@ -63,6 +67,10 @@ class AlreadyStored:
         }
         self._buckets.listed(conversation, first=known[self._buckets.first])
         return all(known[bucket] for bucket in self._buckets.to_ask(conversation))
+
+    def forget(self, bucket: GuardedStore) -> None:
+        """The bucket was away, or is: what it holds is to be seen anew."""
+        self._passed[bucket].clear()
 
     async def between(
         self,

@@ -157,7 +157,7 @@ class Planner:
                 return decision, needed, asked is not None
             # After the state was read: a failover before this shows in the id, one after it in the settled id that `bus.cut` compares.
             history = await replication_id(self._bus, conversation)
-            known = self._already_stored.known(conversation, history, start_ms)
+            known = self._already_stored.known(conversation, history, start_ms) and not state.export_waits
             if known or (asked and asked[0] <= start_ms and end_ms <= asked[1]):
                 return decision, needed, asked is not None
             asked = (min(asked[0], start_ms), max(asked[1], end_ms)) if asked else (start_ms, end_ms)

@@ -104,6 +104,7 @@ class Worker:
     maker: Maker = field(default_factory=Maker)
     usage: UsageNotes = field(default_factory=UsageNotes)
     buckets: Buckets = field(init=False)
+    _already_stored: AlreadyStored = field(init=False)
     _planner: Planner = field(init=False)
     _deleting: Deleting = field(init=False)
     _departure: Departure = field(init=False)
@@ -124,9 +125,9 @@ class Worker:
             Sweeper(self.bus, self.metrics.books),
             self.now_ms,
         )
-        already_stored = AlreadyStored(self.buckets, self.maker.keys)
+        self._already_stored = AlreadyStored(self.buckets, self.maker.keys)
         self._planner = Planner(
-            self.bus, already_stored, self.unstored, self.metrics, self.limits, self.maker, self.early
+            self.bus, self._already_stored, self.unstored, self.metrics, self.limits, self.maker, self.early
         )
         self._departure = Departure(
             self.bus, self.hints, self.usage, self.limits.batch_ms, self.now_ms, self._deleted
@@ -296,8 +297,8 @@ class Worker:
         if built is None:
             return After.MORE
         prepared = Prepared(conversation, decode_cut(raw), raw, built, self.maker.keys.ring())
-        # Whoever wrote it down may have been unable to look into the first bucket.
-        look_first = self.buckets.second is not None
+        # Whoever wrote it down may have been unable to look into the first bucket, or have looked before an export was copied there.
+        look_first = self.buckets.second is not None or state.export_waits
         return await self._store(replace(prepared, look_first=look_first), state, turn)
 
     async def _store(self, prepared: Prepared, state: ConversationState, turn: Turn) -> After:
@@ -372,6 +373,7 @@ class Worker:
     def _circuit_changed(self, bucket: GuardedStore, before: Phase) -> None:
         self.metrics.circuit_is(bucket.name, bucket.circuit.phase)
         tell_change(bucket, before)
+        self._already_stored.forget(bucket)
         if bucket.circuit.closed:
             self.buckets.back.set()
 
