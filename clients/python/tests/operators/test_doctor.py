@@ -149,6 +149,13 @@ class TestOnACluster:
         assert command("dead", "drop", recorded.tag, "--yes").code == 0
 
 
+def test_a_high_water_mark_that_is_none(command):
+    told = levels(command("doctor", "--no-books", "--json", TAPEDECK_REDIS_HIGH_WATER="abc"))
+    assert told["settings"][0] == "wrong"
+    assert "TAPEDECK_REDIS_HIGH_WATER must be a number" in told["settings"][1]
+    assert "redis memory" in told
+
+
 def test_redis_is_away_and_the_rest_is_looked_at(command):
     found = command("doctor", "--json", TAPEDECK_REDIS_URL="redis://127.0.0.1:1/0")
     assert found.code == 1

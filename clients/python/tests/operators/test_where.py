@@ -67,7 +67,9 @@ def test_stored_waiting_dead_and_missing(command, record, bury, on_redis, tmp_pa
     assert "received =" in table.err
     at = command("where", recorded.tag, "--at", moment(dead["start_ms"] + 500), "--json")
     assert [row["state"] for row in at.json["stretches"]] == ["dead"]
-    assert command("where", recorded.tag, "--at", "never").code == 2
+    for never in ("never", "99999999999999", "9" * 21, "9" * 400, "²"):
+        answer = command("where", recorded.tag, "--at", never)
+        assert (answer.code, "is no time" in answer.err) == (2, True), never
     assert "nothing is known" in command("where", recorded.tag, "--at", "0").err
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -73,7 +73,11 @@ async def _redis(masters: "Masters", redis_url: str | None) -> AsyncIterator[Fin
     from tapedeck.operators.doctor_redis import examine_redis, examine_work  # noqa: PLC0415 - not needed for --help
     from tapedeck.operators.keys import at_hand  # noqa: PLC0415 - see the package
 
-    high_water = float(os.environ.get("TAPEDECK_REDIS_HIGH_WATER") or DEFAULT_HIGH_WATER)
+    try:
+        high_water = _high_water(os.environ)
+    except ValueError as error:
+        high_water = DEFAULT_HIGH_WATER
+        yield wrong("settings", f"TAPEDECK_REDIS_HIGH_WATER {error}", "no service starts with it")
     async for finding in examine_redis(masters, reach.redis_settings(redis_url), high_water):
         yield finding
     async for finding in examine_work(masters, time.time_ns() // 1_000_000):
@@ -85,6 +89,14 @@ async def _redis(masters: "Masters", redis_url: str | None) -> AsyncIterator[Fin
         yield wrong("keys", str(error), error.hint)
     else:
         yield await examine_keys(masters, ring)
+
+
+def _high_water(environ: Mapping[str, str]) -> float:
+    """As the pusher reads it. Raises ValueError."""
+    from servicekit.parsers import number  # noqa: PLC0415 - not needed for --help
+
+    text = environ.get("TAPEDECK_REDIS_HIGH_WATER", "").strip()
+    return number(0.1, 0.9)(text) if text else DEFAULT_HIGH_WATER
 
 
 async def _letters(masters: "Masters") -> Finding:

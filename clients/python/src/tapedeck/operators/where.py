@@ -103,10 +103,13 @@ def _unix_ms(text: str) -> int:
     """Raises UsageError."""
     try:
         if text.replace(".", "", 1).isdigit():
-            return int(float(text) * 1000)
-        when = datetime.fromisoformat(text)
-    except ValueError as error:
+            seconds = float(text)
+        else:
+            when = datetime.fromisoformat(text)
+            seconds = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+        moment(int(seconds * 1000))  # not after the year 9999
+        return int(seconds * 1000)
+    except (ValueError, OverflowError) as error:
         raise UsageError(
-            f"{text!r} is no time", hint="write 2026-11-21T10:00:00Z, or unix seconds"
+            f"{text[:60]!r} is no time", hint="write 2026-11-21T10:00:00Z, or unix seconds"
         ) from error
-    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() * 1000)
