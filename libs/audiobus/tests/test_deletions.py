@@ -1,6 +1,7 @@
 """What is deleted leaves Redis, and the books say so."""
 
 import pytest
+from redis.asyncio import RedisCluster
 
 from audiobus import Bus, Conversation, ConversationGone, Cut, CutStands, EntryId, NameGone, PreRoll
 from audiobus.answers import Marks
@@ -85,6 +86,26 @@ async def test_marks(bus, conversation, now_ms):
     await bus.command("SET", bus.keys.user_tomb(conversation.uid), "soon")
     with pytest.raises(BadEntryError, match="no time"):
         await bus.marks(conversation)
+
+
+async def test_a_clock_that_is_ahead_deletes_nothing_that_is_recorded_afterwards(bus, conversation):
+    def in_ms(time) -> int:
+        return time[0] * 1000 + time[1] // 1000
+
+    async def redis_ms() -> int:
+        key = bus.keys.user_tomb(conversation.uid)
+        if isinstance(bus.client, RedisCluster):
+            return in_ms(await bus.client.time(target_nodes=bus.client.get_node_from_key(key)))
+        return in_ms(await bus.client.time())
+
+    await bus.ping()  # the client of a cluster knows now who has which key
+    early = await redis_ms()
+    stands = await set_user_tombstone(bus, conversation.uid, early + 3_600_000)
+    assert early <= stands - 2_000 <= await redis_ms()
+    # Two clocks that are right may be as far apart, and a repeat goes never back.
+    assert await set_user_tombstone(bus, conversation.uid, stands - 10) == stands
+    other = await redis_ms() + 1_500
+    assert await set_user_tombstone(bus, "user-2", other) == other
 
 
 async def test_nothing_is_swept_without_a_tombstone(recorded, bus, conversation, now_ms):

@@ -47,6 +47,8 @@ async def set_tombstone(
 async def set_user_tombstone(bus: Bus, uid: str, before_ms: int) -> int:
     """What the user recorded before this is deleted; answers the time that stands, which never goes back.
 
+    Of a clock that is ahead of Redis' by more than two seconds, what stands is Redis' time and those: what is recorded from then on is kept.
+
     Buffers are emptied when a pusher looks at them: put the user's conversations on `due`.
 
     Raises:
