@@ -6,7 +6,7 @@ import pytest
 
 from audiobus import Conversation, Hint
 from audiobus.errors import BusUnavailableError
-from pusher.dispatch import Dispatch
+from pusher.dispatch import AT_ONCE, Dispatch
 
 
 def hint(number: int, conversation: str | None = "c") -> Hint:
@@ -22,7 +22,7 @@ class Drains:
         self.begun: list[str] = []
         self.done: list[bytes] = []
         self.go = asyncio.Semaphore(0)
-        self.errors: list[Exception] = []
+        self.errors: list[BaseException] = []
         self.most = 0
 
     async def drain(self, conversation: Conversation) -> None:
@@ -133,6 +133,36 @@ async def test_a_defect_stops_nobody_else(drains, caplog):
     assert sorted(drains.begun) == ["a", "b"]
     assert sorted(drains.done) == [b"1-0", b"2-0"]
     assert caplog.records[0].levelname == "CRITICAL"
+
+
+async def test_a_stray_cancel_leaves_the_conversation_to_the_next_hint(drains):
+    """A library may lose track of whose cancel it is."""
+    drains.errors.append(asyncio.CancelledError())
+    drains.let(3)
+    async with asyncio.TaskGroup() as tasks:
+        dispatch = Dispatch(tasks, drains.drain, drains.acknowledge)
+        dispatch.take(hint(1, "a"))
+        await asyncio.wait(dispatch._running)
+        assert dispatch.failures == 1
+        assert dispatch.room == AT_ONCE
+        assert dispatch.take(hint(1, "a"))  # read again, as it is pending
+        assert dispatch.take(hint(2, "a"))
+    assert set(drains.begun) == {"a"}
+    assert sorted(drains.done) == [b"1-0", b"2-0"]
+
+
+async def test_one_that_is_cancelled_before_it_begins_is_left_too(drains):
+    drains.let(2)
+    async with asyncio.TaskGroup() as tasks:
+        dispatch = Dispatch(tasks, drains.drain, drains.acknowledge)
+        dispatch.take(hint(1, "a"))
+        [task] = dispatch._running
+        task.cancel()
+        await asyncio.wait([task])
+        assert drains.begun == []
+        assert dispatch.failures == 1
+        assert dispatch.take(hint(1, "a"))
+    assert drains.done == [b"1-0"]
 
 
 async def test_closing_lets_what_runs_end_and_begins_nothing(drains, eventually):

@@ -5,6 +5,7 @@ conversation; where Redis goes away before, it stays pending and is read again.
 """
 
 import asyncio
+import functools
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final
@@ -66,7 +67,8 @@ class Dispatch:
             hints.append(hint)
         else:
             self._waiting[hint.conversation] = [hint]
-            self._start(self._follow(hint.conversation))
+            leave = functools.partial(self._leave, hint.conversation)
+            self._start(self._follow(hint.conversation)).add_done_callback(leave)
         return True
 
     async def close(self, within_s: float) -> None:
@@ -76,11 +78,12 @@ class Dispatch:
             await asyncio.wait(self._running, timeout=within_s)
         await end(list(self._running))
 
-    def _start(self, work: Coroutine[None, None, None]) -> None:
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = self._tasks.create_task(work)
         self._running.add(task)
         self._seen()
         task.add_done_callback(self._ended)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
@@ -112,9 +115,19 @@ class Dispatch:
                     # A defect. The conversation is on `due`; what must not happen is that it stops the others.
                     log.critical("draining a conversation failed", exc_info=True)
                     await self._finish(hints)
+                except asyncio.CancelledError:
+                    self.failures += 1
+                    self._give_up(hints)
+                    raise
                 else:
                     await self._finish(hints)
-            self._give_up(self._waiting.pop(conversation))
+
+    def _leave(self, conversation: Conversation, _task: asyncio.Task[None]) -> None:
+        """Nobody works on it any more. Not in the task: one that is cancelled before it begins runs nothing, and the next hint needs a new one."""
+        hints = self._waiting.pop(conversation)
+        if hints and not self._closed:
+            self.failures += 1
+        self._give_up(hints)
 
     async def _finish(self, hints: list[Hint]) -> None:
         try:
