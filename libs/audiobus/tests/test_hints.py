@@ -150,6 +150,16 @@ async def test_what_is_missing_on_due_is_put_there_and_no_more(hints, bus):
         )
 
 
+async def test_what_stands_on_due_for_too_late_is_put_there_anew(hints, bus):
+    """A pusher whose clock is an hour ahead had it there."""
+    late, just, missing = (Conversation("u", name) for name in ("late", "just", "missing"))
+    await hints.due(late, 3_600_001)
+    await hints.due(just, 3_600_000)
+    await hints.put_on_due([(one, 9) for one in (late, just, missing)], latest_ms=3_600_000)
+    for one, at_ms in ((late, 9), (just, 3_600_000), (missing, 9)):
+        assert int(await bus.command("ZSCORE", bus.keys.due(bus.keys.partition(one)), one.tag)) == at_ms
+
+
 async def test_how_often_a_hint_was_delivered(bus, conversation):
     hints = Hints(bus)
     partition = bus.keys.partition(conversation)

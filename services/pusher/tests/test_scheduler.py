@@ -8,6 +8,7 @@ import pytest
 from audiobus import Bus, Conversation, EntryId, Hints
 from audiobus.errors import BusUnavailableError
 from audiobus.keys import GROUP
+from pusher.next_look import LONGEST_MS
 from pusher.scheduler import MOST_READY, SPREAD_MS, Scheduler
 from pusher.unstored import Unstored
 from servicekit.stop import Stop
@@ -96,12 +97,12 @@ async def test_a_walk_finds_every_buffer_that_is_not_on_due(
         for device in devices:
             await device.open()
         known = devices[0].conversation
-        await Hints(bus).due(known, clock() + 5_000_000)
+        await Hints(bus).due(known, clock() + LONGEST_MS)
         await bus.command("HSET", bus.keys.dead(known), "1-1", "letter")
         await bus.command("SET", f"{bus.keys.prefix}audio:{{no stream}}", "x")
         assert await new_scheduler(bus).walk() == 30
         # What is there keeps its time.
-        assert await score(bus, known) == clock() + 5_000_000
+        assert await score(bus, known) == clock() + LONGEST_MS
         for device in devices[1:]:
             assert clock() <= await score(bus, device.conversation) < clock() + SPREAD_MS
         assert metrics.dead_letters.value == 1
@@ -132,6 +133,19 @@ async def test_the_oldest_audio_is_looked_at_again_before_it_is_shown(
     await new_scheduler(bus, unstored).look_around()
     assert metrics.oldest_unstored._value.get() == 100
     assert unstored.oldest() == (waits.conversation, since)
+
+
+async def test_what_a_clock_far_ahead_put_off_is_found_by_the_next_walk(
+    bus, hints, device, new_scheduler, clock
+):
+    await device.open()
+    await device.say(5)
+    await hints.push_due(device.conversation, clock() + 3_600_000)
+    scheduler = new_scheduler(bus)
+    await scheduler.walk()
+    clock.ms += SPREAD_MS
+    await tick(scheduler)
+    assert await bus.command("XLEN", bus.keys.ready(0)) == 1
 
 
 async def test_it_goes_on_while_redis_is_away(redis_process, new_scheduler, hints, eventually, clock):

@@ -93,17 +93,22 @@ class Hints:
         keys = [self._bus.keys.due(partition), self._bus.keys.ready(partition)]
         return int(await script("schedule").run(self._bus.client, keys, [now_ms, next_ms, SCHEDULE_LIMIT]))
 
-    async def put_on_due(self, conversations: Sequence[tuple[Conversation, int]]) -> None:
+    async def put_on_due(
+        self, conversations: Sequence[tuple[Conversation, int]], *, latest_ms: int | None = None
+    ) -> None:
         """Puts those on `due` that are missing there, each for its unix ms; what is there keeps its time.
+
+        `latest_ms`: what stands there for later than this is put there anew, too; None where every time is believed.
 
         Raises:
             BusUnavailableError: not all of them: a server does not answer.
         """
+        latest = "" if latest_ms is None else latest_ms
         calls: list[Call] = []
         for conversation, at_ms in conversations:
             key = self._bus.keys.due(self._bus.keys.partition(conversation))
-            calls.append(Call(script("due"), [key], [conversation.tag, at_ms, "2"]))
-        with translated("due"):
+            calls.append(Call(script("found"), [key], [conversation.tag, at_ms, latest]))
+        with translated("found"):
             for answer in await run_together(self._bus.client, calls):
                 if isinstance(answer, Exception):
                     raise answer

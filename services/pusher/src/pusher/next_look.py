@@ -7,6 +7,7 @@ from audiobus.state import ConversationState
 
 ACTIVE_MS = 60_000
 LONGEST_MS = 600_000
+"""Whatever stands on `due` for later than this was put there by a clock that is ahead."""
 
 
 def next_look_ms(state: ConversationState, until_ms: int | None, now_ms: int) -> int:

@@ -20,6 +20,7 @@ from audiobus.hints import SCHEDULE_LIMIT, Hints
 from audiobus.replication_id import histories
 from audiobus.servers import servers
 from pusher.metrics import PusherMetrics
+from pusher.next_look import LONGEST_MS
 from pusher.unstored import Unstored
 from servicekit.stop import Stop
 
@@ -134,7 +135,9 @@ class Scheduler:
         return self._lost > self._found
 
     async def walk(self) -> int:
-        """Puts every buffer on `due` that is missing there, and counts the dead letters; how many buffers there are.
+        """Puts every buffer on `due` that is missing there, or stands there for a time that only a wrong clock can have meant.
+
+        Counts the dead letters on the way. How many buffers there are.
 
         Raises:
             BusUnavailableError: not all could be walked over: a server is away. What lies on the others was.
@@ -175,9 +178,11 @@ class Scheduler:
 
     async def _put_on_due(self, keys: list[bytes]) -> None:
         named = dict.fromkeys(self.bus.keys.conversation_of(key) for key in keys)
-        # None: not a key of ours.
+        now_ms = self.now_ms()
         await self.hints.put_on_due(
-            [(one, self.now_ms() + self.rng.randrange(SPREAD_MS)) for one in named if one is not None]
+            # None: not a key of ours.
+            [(one, now_ms + self.rng.randrange(SPREAD_MS)) for one in named if one is not None],
+            latest_ms=now_ms + LONGEST_MS,
         )
 
     async def _look_at_oldest(self) -> None:
