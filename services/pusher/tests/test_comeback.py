@@ -30,9 +30,9 @@ async def test_those_who_waited_and_those_who_failed_are_due_one_after_another(
     rows = dict(await bus.client.zrange(bus.keys.due(0), 0, -1, withscores=True))
     assert {name.decode() for name in rows} == {one.tag for one in [failed, *waited]}
     assert sorted(rows.values()) == [clock() + number * comeback.APART_MS for number in range(6)]
-    assert retries.not_before_ms(failed) == 0
+    assert retries.not_before_ms(failed, clock()) == 0
     # Trouble of its own goes on as before.
-    assert retries.not_before_ms(own) > clock()
+    assert retries.not_before_ms(own, clock()) > clock()
 
 
 async def test_it_does_so_each_time_a_bucket_is_back_and_outlives_redis(

@@ -3,7 +3,7 @@
 import random
 
 from audiobus import Conversation
-from pusher.retries import MOST_TROUBLES, Retries
+from pusher.retries import MOST_MS, MOST_TROUBLES, Retries
 
 A, B = Conversation("u", "a"), Conversation("u", "b")
 
@@ -22,11 +22,11 @@ def test_each_conversation_has_a_count_of_its_own():
     for _ in range(9):
         retries.failed(A, 0)
     assert retries.failed(B, 0) <= 1000
-    assert retries.not_before_ms(A) > 100_000
+    assert retries.not_before_ms(A, 0) > 100_000
     assert len(retries) == 2
     retries.worked(A)
     retries.worked(A)
-    assert retries.not_before_ms(A) == 0
+    assert retries.not_before_ms(A, 0) == 0
     assert len(retries) == 1
     assert retries.failed(A, 0) <= 1000
 
@@ -37,4 +37,15 @@ def test_what_others_took_care_of_is_forgotten():
         retries.failed(Conversation("u", f"c{number}"), 0)
     retries.failed(A, 10_000_000)
     assert len(retries) == 1
-    assert retries.not_before_ms(A) > 10_000_000
+    assert retries.not_before_ms(A, 10_000_000) > 10_000_000
+
+
+def test_a_clock_that_is_put_back_makes_nobody_wait_longer_than_five_minutes():
+    retries, now_ms = Retries(random.Random(1)), 1_700_000_000_000
+    for _ in range(12):
+        retries.failed(A, now_ms)
+    earlier_ms = now_ms - 3_600_000
+    not_before_ms = retries.not_before_ms(A, earlier_ms)
+    assert not_before_ms == earlier_ms + MOST_MS
+    # It goes by as the clock goes on.
+    assert retries.not_before_ms(A, earlier_ms + MOST_MS) == not_before_ms

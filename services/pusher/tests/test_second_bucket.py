@@ -337,5 +337,5 @@ async def test_those_that_waited_are_looked_at_at_once_when_it_is_back(
     for device in devices[1:]:
         due = float(await bus.command("ZSCORE", bus.keys.due(0), device.conversation.tag))
         assert due <= clock() + 30 * APART_MS
-        assert worker.retries.not_before_ms(device.conversation) <= clock()
+        assert worker.retries.not_before_ms(device.conversation, clock()) <= clock()
     assert await look_again(worker.buckets, worker.retries, hints, clock) == 0

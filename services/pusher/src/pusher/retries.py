@@ -30,10 +30,14 @@ class Retries:
     rng: random.Random = field(default_factory=random.Random)
     _troubles: dict[Conversation, _Trouble] = field(default_factory=dict)
 
-    def not_before_ms(self, conversation: Conversation) -> int:
+    def not_before_ms(self, conversation: Conversation, now_ms: int) -> int:
         """Not to be tried before this, unix ms; 0 where nothing is wrong."""
         trouble = self._troubles.get(conversation)
-        return trouble.not_before_ms if trouble else 0
+        if trouble is None:
+            return 0
+        # Farther ahead than it can be: the clock was put back.
+        trouble.not_before_ms = min(trouble.not_before_ms, now_ms + MOST_MS)
+        return trouble.not_before_ms
 
     def __contains__(self, conversation: object) -> bool:
         """Whether its last try failed."""

@@ -45,7 +45,7 @@ from pusher.protection import STANDARD
 from pusher.reason import Reason
 from pusher.retries import Retries
 from pusher.second_try import SecondTry
-from pusher.standing import remake
+from pusher.standing import StandingCuts
 from pusher.store_put import Outcome, Prepared, store_then_finish
 from pusher.sweeper import Sweeper
 from pusher.unstored import Unstored
@@ -106,6 +106,7 @@ class Worker:
     buckets: Buckets = field(init=False)
     _already_stored: AlreadyStored = field(init=False)
     _planner: Planner = field(init=False)
+    _standing: StandingCuts = field(init=False)
     _deleting: Deleting = field(init=False)
     _departure: Departure = field(init=False)
     _second_try: SecondTry = field(init=False)
@@ -129,6 +130,7 @@ class Worker:
         self._planner = Planner(
             self.bus, self._already_stored, self.unstored, self.metrics, self.limits, self.maker, self.early
         )
+        self._standing = StandingCuts(self.bus, self.maker)
         self._departure = Departure(
             self.bus, self.hints, self.usage, self.limits.batch_ms, self.now_ms, self._deleted
         )
@@ -149,7 +151,7 @@ class Worker:
         Raises:
             BusUnavailableError: Redis went away; the hint must stay.
         """
-        not_before_ms = self.retries.not_before_ms(conversation)
+        not_before_ms = self.retries.not_before_ms(conversation, self.now_ms())
         waits_for_store = not self.buckets.well and self.retries.waits_for_store(conversation)
         if self.now_ms() < not_before_ms and not waits_for_store:
             await self.hints.push_due(conversation, not_before_ms)
@@ -293,7 +295,7 @@ class Worker:
         """Makes the object of a cut that stands already, exactly as whoever wrote it down would have."""
         if not await still_stands(self.bus, conversation, raw):
             return After.MORE
-        built = await remake(self.bus, self.maker, conversation, state, raw, self.now_ms())
+        built = await self._standing.remake(conversation, state, raw, self.now_ms())
         if built is None:
             return After.MORE
         prepared = Prepared(conversation, decode_cut(raw), raw, built, self.maker.keys.ring())
