@@ -1,6 +1,7 @@
 """The mover: when the second bucket is emptied, by whom, and what it leaves."""
 
 import asyncio
+import math
 
 import pytest
 
@@ -137,10 +138,65 @@ async def test_one_pusher_at_a_time_moves(first, second, new_mover, bus):
     one, other = new_mover(first, second), new_mover(first, second, "pusher-2")
     async with one._lease() as ours, other._lease() as theirs:
         assert (ours, theirs) == (True, False)
-        assert await other._turn(other.buckets.second) == 0
+        assert (
+            await other._turn(other.buckets.second) == 1
+        )  # and comes again soon: that one may be cut off from the first bucket
         assert len(await names(second)) == 1
     assert await other._turn(other.buckets.second) == 0
     assert await names(second) == []
+
+
+async def test_the_gauge_tells_what_lies_there_while_nothing_can_be_moved(
+    first, second, new_mover, metrics, clock
+):
+    """An operator who takes the setting away at 0 would hide what lies there."""
+
+    class Away:
+        def __getattr__(self, name):
+            async def fails(*_args, **_kwargs):
+                raise TransientStoreError("away")
+
+            return fails
+
+    await put(second, *range(30))
+    mover = new_mover(Away(), second)
+    for _ in range(OPENS_AFTER):
+        mover.buckets.first.circuit.failed(clock(), clock(), "away", operators=False)
+    for _ in range(3):
+        assert await mover._turn(mover.buckets.second) == 1
+        assert metrics.fallback_objects._value.get() == 30
+        clock.pass_s(60)
+    assert len(await names(second)) == 30
+
+
+async def test_the_gauge_says_so_where_nobody_knows(first, second, new_mover, metrics):
+    class Unlisted:
+        away = True
+
+        def __getattr__(self, name):
+            return getattr(second, name)
+
+        def list(self, prefix, after=""):
+            if self.away:
+                raise TransientStoreError("away")
+            return second.list(prefix, after)
+
+    unlisted = Unlisted()
+    mover, other = new_mover(first, unlisted), new_mover(first, second, "pusher-2")
+    gauge = metrics.fallback_objects._value
+    await mover._turn(mover.buckets.second)
+    assert math.isnan(gauge.get())
+    unlisted.away = False
+    await mover._turn(mover.buckets.second)
+    assert gauge.get() == 0
+    unlisted.away = True
+    await mover._turn(mover.buckets.second)
+    assert gauge.get() == 0  # as of the last look
+    async with other._lease():
+        await mover._turn(mover.buckets.second)
+        assert gauge.get() == 0  # the other tells
+    await mover._turn(mover.buckets.second)
+    assert math.isnan(gauge.get())
 
 
 async def test_a_second_bucket_that_is_away_is_looked_at_again(first, new_mover, caplog):

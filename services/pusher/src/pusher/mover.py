@@ -6,6 +6,7 @@ leaves most connections to what is being recorded: a few objects at once, which 
 
 import asyncio
 import logging
+import math
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -33,9 +34,13 @@ TICK_S: Final = 2.0
 AT_ONCE: Final = 8
 LEASE_MS: Final = 60_000
 AGAIN_S: Final = 15.0
-"""After a sweep that left something."""
+"""After a sweep that left something, and where another pusher made it: it may be one that cannot reach the first bucket."""
 IDLE_S: Final = 300.0
 """After one that left nothing: a put that was under way may still land."""
+COUNT_S: Final = 60.0
+"""How often the batches in the second bucket are counted while none can be moved."""
+NOT_KNOWN: Final = math.nan
+"""Of a gauge: so is a sum with it, which is then not 0 either."""
 MARK: Final = "tapedeck-mark"
 """Of the object that shows whether two addresses mean one bucket: outside of everything that is read."""
 
@@ -52,6 +57,8 @@ class Mover:
     _due_s: float = 0.0
     _two: bool = False
     _was_away: bool = False
+    _counted_s: float | None = None
+    """When the batches in the second bucket were counted last; None where another pusher tells how many there are."""
 
     async def run(self, stop: Stop) -> None:
         """Looks at the clock every two seconds; goes on whatever happens to the buckets and to Redis."""
@@ -74,8 +81,11 @@ class Mover:
         try:
             async with self._lease() as ours:
                 if not ours:
+                    self._counted_s = None
                     self.metrics.fallback_objects.set(0)  # another one tells
-                    return 0
+                    return 1
+                if self._counted_s is None:
+                    self.metrics.fallback_objects.set(NOT_KNOWN)
                 return await (self.sweep(second) if self.buckets.well else self.try_one(second))
         except StoreConfigurationError as error:
             # Of a first bucket that refuses us the circuit tells.
@@ -118,7 +128,7 @@ class Mover:
                 broken = error  # those that have begun go on to their end
         if broken is not None:
             raise broken
-        self.metrics.fallback_objects.set(len(left))
+        self._tell(len(left))
         if count:
             log.info("moved batches home from the second bucket", extra={"objects": count, "left": len(left)})
         return len(left)
@@ -131,6 +141,7 @@ class Mover:
         circuit = self.buckets.first.circuit
         probe = circuit.probe(self.buckets.first.now_ms())
         if probe is None:
+            await self._count(second)
             return 1
         left: list[str] = []
         try:
@@ -143,7 +154,18 @@ class Mover:
                         break
         finally:
             circuit.end(probe)
+        await self._count(second)
         return 1
+
+    async def _count(self, second: GuardedStore) -> None:
+        """Tells how many batches lie in the second bucket, while none is moved."""
+        now_s = asyncio.get_running_loop().time()
+        if self._counted_s is None or now_s - self._counted_s >= COUNT_S:
+            self._tell(len([None async for info in second.list(ROOT) if parse_name(info.name) is not None]))
+
+    def _tell(self, count: int) -> None:
+        self.metrics.fallback_objects.set(count)
+        self._counted_s = asyncio.get_running_loop().time()
 
     async def _move(self, home: Homecoming, info: ObjectInfo, left: list[str]) -> None:
         """One object; what happens to it hinders no other. The top of a task."""
