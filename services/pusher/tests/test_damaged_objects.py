@@ -6,6 +6,7 @@ import google_crc32c
 import pytest
 
 from audiobus.census import exact
+from audiobus.deletions import unstore
 from audiostore import open_store
 from audiostore.batch import read_batch
 from audiostore.errors import TransientStoreError
@@ -173,6 +174,39 @@ async def test_a_mover_that_died_before_it_took_the_damaged_one_away(
     assert await Homecoming(bus, store, second, keys).move(info) == FOUND
     assert await names(second) == []
     assert len(await names(store)) == 1
+    assert await packets_of(store) == device.sent[: packets_in(data)]
+
+
+async def test_it_gets_no_name_that_must_be_gone(bus, store, stored, keys, clock, conversation):
+    second, info, data = stored
+    await put(store, info.name, garbled(data), info.metadata)
+    start_ms, end_ms = _times(info.name, later_ms=1)
+    doomed = BatchName(*conversation, start_ms, end_ms).path
+    await unstore(bus, conversation, {doomed: 0}, clock())
+    assert await Homecoming(bus, store, second, keys).move(info) == MOVED
+    assert await names(store) == [BatchName(*conversation, start_ms, end_ms + 1).path]
+
+
+async def test_nor_one_that_is_deleted_meanwhile(
+    bus, store, stored, keys, clock, conversation, packets_of, device
+):
+    second, info, data = stored
+    await put(store, info.name, garbled(data), info.metadata)
+    doomed = BatchName(*conversation, *_times(info.name, later_ms=1)).path
+
+    class DeletedAtPut:
+        def __getattr__(self, name):
+            return getattr(store, name)
+
+        async def put(self, name, *args, **kwargs):
+            if name == doomed:
+                await unstore(bus, conversation, {doomed: 0}, clock())
+            return await store.put(name, *args, **kwargs)
+
+    with pytest.raises(TransientStoreError, match="brought again"):
+        await Homecoming(bus, DeletedAtPut(), second, keys).move(info)
+    await store.delete(doomed)
+    assert await Homecoming(bus, store, second, keys).move(info) == MOVED
     assert await packets_of(store) == device.sent[: packets_in(data)]
 
 

@@ -98,16 +98,25 @@ class Homecoming:
             data = await self.second.get(info.name)
         except NotFoundError:
             return FOUND  # somebody else was faster
-        at_home, outcome = await self._bring(name, info, data, facts)
+        at_home, outcome = await self._bring(name, info, data, facts, forbidden)
         if await self._was_deleted(conversation, name, begun):
             await self.second.delete(info.name)
             await self.first.delete(at_home)
             return DELETED
+        if at_home != name.path and at_home in await gone(self.bus, conversation):
+            raise TransientStoreError(
+                "what was brought home got a name that is being deleted: it is brought again"
+            )
         await self.second.delete(info.name)
         return outcome
 
     async def _bring(
-        self, name: BatchName, info: ObjectInfo, data: bytes, facts: BatchFacts | None
+        self,
+        name: BatchName,
+        info: ObjectInfo,
+        data: bytes,
+        facts: BatchFacts | None,
+        forbidden: Container[str],
     ) -> tuple[str, str]:
         """Puts it into the first bucket and looks at what lies there; under which name, and whether it was there before."""
         metadata = info.metadata
@@ -115,6 +124,9 @@ class Homecoming:
             metadata = await asyncio.to_thread(self._metadata, name, data)
         damaged: list[str] = []
         while True:
+            if name.path in forbidden:
+                name = replace(name, end_ms=name.end_ms + 1)
+                continue
             try:
                 await self.first.put(
                     name.path, data, content_type=content_type_of(name.path), metadata=metadata
