@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 TEMPORARY = ".tmp"
 STALE_SECONDS = 3600  # a temporary file of this age belongs to a process that died: no write takes so long
 _READ_BYTES = 1 << 20
+_REMEMBERED = 100_000
 _CREATE_TRIES = 20  # a folder may be pruned by a delete between its making and the link, but not for ever
 _OPERATOR_ERRNOS = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOTSUP, errno.EMLINK, errno.EXDEV}
@@ -53,6 +54,8 @@ class Folder:
             self._temporary.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._device = root.stat().st_dev
             self._sweep()
+        self._durable: set[Path] = set()
+        """Folders of which this process knows that they outlive a crash of the machine."""
 
     def create(self, name: str, data: bytes) -> ObjectInfo:
         """Write a temporary file, check it, make it durable, and only then give it its name."""
@@ -115,6 +118,7 @@ class Folder:
             for folder in path.parents:
                 if folder == self.root:
                     return
+                self._durable.discard(folder)
                 try:
                     folder.rmdir()
                 except OSError:  # not empty, or gone already: either way there is nothing left to prune
@@ -179,6 +183,9 @@ class Folder:
             try:
                 os.link(source, path, follow_symlinks=False)
             except FileExistsError as error:
+                # Whoever put it may have died, or failed, before the name was durable. Who hears that it is taken relies on it.
+                with suppress(FileNotFoundError):
+                    _sync_folder(path.parent)
                 raise AlreadyExistsError(f"put {name} into {self.root}: the name is taken") from error
             except FileNotFoundError:
                 if attempt + 1 == _CREATE_TRIES:
@@ -188,16 +195,23 @@ class Folder:
                 return
 
     def _make_folders(self, folder: Path) -> None:
-        """The folder and its parents, each made durable in its own parent."""
-        missing = []
-        while folder != self.root and not folder.is_dir():
-            missing.append(folder)
-            folder = folder.parent
-        for path in reversed(missing):
-            # A delete may prune the parent at this very moment: the link then fails, and all is made again.
-            with suppress(FileExistsError, FileNotFoundError):
-                path.mkdir(mode=0o700)
+        """The folder and its parents, each made durable in its own parent: also one that is there, for whoever made it may have died before that."""
+        if folder in self._durable and folder.is_dir():
+            return
+        above = []
+        path = folder
+        while path != self.root:
+            above.append(path)
+            path = path.parent
+        # A delete may prune the parent at this very moment: the link then fails, and all is made again.
+        with suppress(FileNotFoundError):
+            for path in reversed(above):
+                with suppress(FileExistsError):
+                    path.mkdir(mode=0o700)
                 _sync_folder(path.parent)
+            if len(self._durable) >= _REMEMBERED:
+                self._durable.clear()
+            self._durable.add(folder)
 
     @contextmanager
     def _opened(self, doing: str, name: str) -> Iterator[tuple[int, int]]:
