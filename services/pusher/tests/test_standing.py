@@ -6,8 +6,10 @@ from audiobus import Cut, CutStands, failures
 from audiobus.census import exact
 from audiobus.cut import VERSION
 from audiobus.deletions import drop_cut, gone
+from audiostore.errors import TransientStoreError
 from audiostore.names import conversation_prefix
 from pusher import canary, maker
+from pusher.errors import BuildError
 from pusher.standing import GIVEN_UP_AFTER
 
 
@@ -52,6 +54,37 @@ async def test_a_cut_over_an_entry_that_does_not_parse_is_given_up_after_some_tr
     assert (await bus.stored(conversation, poisoned.id.epoch)).dead_offset == poisoned.chunk.first_offset
     assert await failures.read(bus, conversation) == failures.Failures()
     assert list(await gone(bus, conversation)) == [cut.name]
+
+
+async def test_a_bucket_that_was_away_gives_no_cut_up(
+    device, bus, memory_store, new_worker, failing_store, packets_of, clock, monkeypatch
+):
+    """Its failures count for the conversation; that its object could not be made even once is another matter."""
+    conversation = device.conversation
+    await device.open()
+    await device.say(3)
+    cut = await cut_all(bus, conversation)
+    away = [TransientStoreError("away") for _ in range(2 * GIVEN_UP_AFTER)]
+    worker = new_worker(failing_store(memory_store, away))
+    build, fails = maker.build, [BuildError("of another build")]
+
+    def made(*args, **kwargs):
+        if fails and not away:
+            raise fails.pop()
+        return build(*args, **kwargs)
+
+    monkeypatch.setattr(maker, "build", made)
+    while away:
+        await worker.drain(conversation)
+        clock.pass_s(600)
+    assert (await failures.read(bus, conversation)).count > GIVEN_UP_AFTER
+    await worker.drain(conversation)
+    assert "of another build" in (await failures.read(bus, conversation)).why
+    assert (await bus.state(conversation)).cut == cut.encode()
+    clock.pass_s(600)
+    await worker.drain(conversation)
+    assert await packets_of(memory_store) == device.sent
+    assert await gone(bus, conversation) == {}
 
 
 async def test_what_another_build_put_meanwhile_goes_again(

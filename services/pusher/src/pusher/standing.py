@@ -1,16 +1,16 @@
 """A cut that stands already: its object made anew, exactly as whoever wrote it down would have made it; and giving it up where that cannot be.
 
-Owns when a cut is given up: after several tries, because of its entries, never because of a bucket or a key. Then each entry is looked at
-anew, the one at fault goes to the dead letters, and the rest goes on.
+Owns when a cut is given up: after several tries of this process to make it, because of its entries, never because of a bucket or a key. Then
+each entry is looked at anew, the one at fault goes to the dead letters, and the rest goes on.
 """
 
 import logging
+from collections import OrderedDict
 from typing import Final
 
-from audiobus import failures
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
-from audiobus.cut import decode_cut
+from audiobus.cut import Cut, decode_cut
 from audiobus.deletions import drop_cut
 from audiobus.errors import BadEntryError
 from audiobus.state import ConversationState
@@ -24,27 +24,52 @@ from pusher.protection import sealed_by
 log = logging.getLogger(__name__)
 
 GIVEN_UP_AFTER: Final = 3
-"""Failures in a row: another build may have written it down and be about to finish it."""
+"""Builds of it that failed, each after a longer pause: another build of ours may have written it down and be about to finish it."""
+REMEMBERED: Final = 10_000
+"""Conversations whose cuts could not be made; one that is forgotten is tried so often again."""
 
 
-async def remake(
-    bus: Bus, maker: Maker, conversation: Conversation, state: ConversationState, raw: bytes, now_ms: int
-) -> Built | None:
-    """What the cut `raw` comes to; None where it was given up just now: begin with the state again.
+class StandingCuts:
+    """Makes them anew, and knows how often each could not be made."""
 
-    Raises:
-        BadEntryError, BuildError: an entry of it is at fault. It stands.
-        NoKeyError: it must be sealed, and there is no key.
-        BusUnavailableError: Redis does not answer.
-    """
-    cut = decode_cut(raw)
-    sealed = sealed_by(cut)
-    buffer = Buffer(bus, conversation, state)
-    try:
+    def __init__(self, bus: Bus, maker: Maker) -> None:
+        self._bus = bus
+        self._maker = maker
+        self._failed: OrderedDict[Conversation, tuple[bytes, int]] = OrderedDict()
+        """The cut that could not be made, and how often."""
+
+    async def remake(
+        self, conversation: Conversation, state: ConversationState, raw: bytes, now_ms: int
+    ) -> Built | None:
+        """What the cut `raw` comes to; None where it was given up just now: begin with the state again.
+
+        Raises:
+            BadEntryError, BuildError: an entry of it is at fault. It stands.
+            NoKeyError: it must be sealed, and there is no key.
+            BusUnavailableError: Redis does not answer.
+        """
+        cut = decode_cut(raw)
+        try:
+            built = await self._make(conversation, state, cut, now_ms)
+        except (BadEntryError, BuildError):
+            if self._failed_again(conversation, raw) <= GIVEN_UP_AFTER:
+                raise
+            log.exception("a batch that cannot be made is given up: its entries are looked at one by one")
+            await drop_cut(self._bus, conversation, raw, cut.name, now_ms)
+            self._failed.pop(conversation, None)
+            return None
+        self._failed.pop(conversation, None)
+        return built
+
+    async def _make(
+        self, conversation: Conversation, state: ConversationState, cut: Cut, now_ms: int
+    ) -> Built:
+        sealed = sealed_by(cut)
+        buffer = Buffer(self._bus, conversation, state)
         while buffer.more:
             await buffer.read_page(now_ms, last=cut.last_id)
         if buffer.arrived:
-            return await maker.make(
+            return await self._maker.make(
                 conversation,
                 buffer.arrived,
                 state.preroll,
@@ -52,12 +77,15 @@ async def remake(
                 sealed=sealed,
                 context_samples=context_after(cut.reason),
             )
-    except (BadEntryError, BuildError):
-        if (await failures.read(bus, conversation)).count < GIVEN_UP_AFTER:
-            raise
-        log.exception("a batch that cannot be made is given up: its entries are looked at one by one")
-        await drop_cut(bus, conversation, raw, cut.name, now_ms)
-        return None
-    # Its entries are gone although it stands: Redis was changed by hand. There is nothing left to store.
-    log.error("a cut has no entries", extra={"first": cut.first, "last": cut.last})
-    return Built(None, b"", "", {}, state.preroll, 0, {cut.last_id.epoch: cut.last_id.offset})
+        # Its entries are gone although it stands: Redis was changed by hand. There is nothing left to store.
+        log.error("a cut has no entries", extra={"first": cut.first, "last": cut.last})
+        return Built(None, b"", "", {}, state.preroll, 0, {cut.last_id.epoch: cut.last_id.offset})
+
+    def _failed_again(self, conversation: Conversation, raw: bytes) -> int:
+        """How often this very cut could not be made here."""
+        before, count = self._failed.pop(conversation, (raw, 0))
+        count = count + 1 if before == raw else 1
+        self._failed[conversation] = (raw, count)
+        if len(self._failed) > REMEMBERED:
+            self._failed.popitem(last=False)
+        return count
