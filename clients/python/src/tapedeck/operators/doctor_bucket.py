@@ -15,10 +15,10 @@ from urllib.parse import unquote
 
 import httpx
 
-from audiostore import open_store
 from audiostore.errors import AlreadyExistsError, AudiostoreError, NotFoundError
 from audiostore.names import ROOT
 from audiostore.store import Store
+from tapedeck.operators.bucket_access import opened
 from tapedeck.operators.findings import Finding, clocks, fine, note, wrong
 
 FOLDER: Final = "tapedeck-doctor"
@@ -31,7 +31,7 @@ async def examine_bucket(which: str, url: str) -> AsyncIterator[Finding]:
     variable = "TAPEDECK_STORE_URL" if which == "bucket" else "TAPEDECK_FALLBACK_STORE_URL"
     hint = f"{variable}: is the address right, does the bucket exist, and may this account use it? See docs/stores.md"
     try:
-        store = await asyncio.to_thread(open_store, url)
+        store = await opened(url)
     except AudiostoreError as error:
         yield wrong(which, str(error), hint)
         return

@@ -7,7 +7,7 @@ from typing import Final
 from audiobus import Conversation
 from audiocodec.errors import CodecError
 from audiocodec.ogg import read_ogg_headers
-from audiostore import open_store, sealing
+from audiostore import sealing
 from audiostore.batch import HEAD_BYTES, BatchFacts, batch_facts
 from audiostore.errors import BatchFormatError, NotFoundError, SealError
 from audiostore.key_ring import KeyRing
@@ -15,6 +15,7 @@ from audiostore.legacy import AudioName, parse_audio_name, samples_by_size
 from audiostore.names import conversation_prefix
 from audiostore.sealed_batch import sealed_facts
 from audiostore.store import ObjectInfo, Store
+from tapedeck.operators.bucket_access import opened
 from tapedeck.operators.whereabouts import Piece
 
 AT_ONCE: Final = 32
@@ -29,7 +30,7 @@ async def stored(
     Raises:
         StoreError: the bucket cannot be read.
     """
-    store = await asyncio.to_thread(open_store, url)
+    store = await opened(url)
     try:
         pieces: list[Piece] = []
         page: list[tuple[AudioName, ObjectInfo]] = []
