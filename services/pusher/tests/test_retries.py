@@ -40,6 +40,21 @@ def test_what_others_took_care_of_is_forgotten():
     assert retries.not_before_ms(A, 10_000_000) > 10_000_000
 
 
+def test_a_large_table_is_walked_seldom():
+    """Three times as many as are kept without a look, all of them fresh."""
+    retries, walks = Retries(random.Random(1)), 0
+    for number in range(3 * MOST_TROUBLES):
+        before = retries._troubles
+        retries.failed(Conversation("u", f"c{number}"), 1_000_000)
+        walks += retries._troubles is not before
+    assert walks == 2
+    assert len(retries) == 3 * MOST_TROUBLES
+    # Those are forgotten when they are old.
+    for number in range(MOST_TROUBLES + 1):
+        retries.failed(Conversation("u", f"d{number}"), 10_000_000)
+    assert len(retries) <= MOST_TROUBLES + 1
+
+
 def test_a_clock_that_is_put_back_makes_nobody_wait_longer_than_five_minutes():
     retries, now_ms = Retries(random.Random(1)), 1_700_000_000_000
     for _ in range(12):

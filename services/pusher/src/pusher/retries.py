@@ -29,6 +29,8 @@ class Retries:
 
     rng: random.Random = field(default_factory=random.Random)
     _troubles: dict[Conversation, _Trouble] = field(default_factory=dict)
+    _look_at: int = MOST_TROUBLES
+    """So many of them: then it is looked who is to be forgotten."""
 
     def not_before_ms(self, conversation: Conversation, now_ms: int) -> int:
         """Not to be tried before this, unix ms; 0 where nothing is wrong."""
@@ -63,10 +65,12 @@ class Retries:
         The delay doubles from one second to five minutes, and half of it is left to chance: a thousand conversations that fail together
         shall not come back together.
         """
-        if len(self._troubles) >= MOST_TROUBLES:
+        if len(self._troubles) >= self._look_at:
             long_ago_ms = now_ms - 2 * MOST_MS
             kept = {one: old for one, old in self._troubles.items() if old.not_before_ms > long_ago_ms}
             self._troubles = kept
+            # Where all of them are fresh it is not looked again at each call: each costs a walk over the whole table.
+            self._look_at = max(MOST_TROUBLES, 2 * len(kept))
         trouble = self._troubles.setdefault(conversation, _Trouble(0, 0))
         longest = min(MOST_MS, FIRST_MS << min(trouble.failures, _DOUBLINGS))
         trouble.failures += 1
