@@ -45,12 +45,18 @@ def test_what_waits_is_listed_by_age_and_by_size(command, record, bury, on_redis
     assert (rows[1]["entries"], rows[1]["dead_letters"], rows[1]["fails"]) == (5, 1, 1)
     assert rows[1]["seconds"] == pytest.approx(4 - 312 / 48_000)
     assert found.json["seconds"] == pytest.approx(6 - 2 * 312 / 48_000)
+    # Short, and of large chunks: it takes more memory than what lasts longer.
+    heavy = record("heavy", 1, age_s=1)
+    on_redis(lambda bus: bus.command("XADD", bus.keys.audio(heavy.conversation), "*", "x", bytes(99_000)))
+    rows = command("buffers", "list", "--sort", "size", "--json").json["buffers"]
+    assert [row["conversation"] for row in rows] == ["alice/heavy", "alice/large", "alice/old"]
+    assert rows[0]["bytes"] > 99_000 > rows[1]["bytes"] >= rows[2]["bytes"] > 0
     table = command("buffers", "list", "--sort", "size")
     lines = table.out.splitlines()
-    assert lines[0].split() == ["conversation", "seconds", "entries", "oldest", "dead", "state"]
-    assert lines[1].startswith("alice/large")
-    assert "failing (once): the bucket is away" in lines[1]
-    assert "2 conversations" in table.err
+    assert lines[0].split() == ["conversation", "seconds", "bytes", "entries", "oldest", "dead", "state"]
+    assert lines[2].startswith("alice/large")
+    assert "failing (once): the bucket is away" in lines[2]
+    assert "3 conversations" in table.err
 
 
 def test_nothing_waits(command, on_redis):

@@ -39,7 +39,7 @@ FolderArgument = Annotated[Path, typer.Argument(help="Folder to write to; it is 
 def list_buffers(
     *,
     sort: Annotated[
-        Literal["age", "size"], typer.Option(help="What waits longest first, or what is largest.")
+        Literal["age", "size"], typer.Option(help="What waits longest first, or what takes the most memory.")
     ] = "age",
     redis_url: RedisOption = None,
     json: JsonOption = False,
@@ -47,7 +47,7 @@ def list_buffers(
     """Show what waits, by age and size."""
     rows, away = asyncio.run(_buffers(redis_url))
     if sort == "size":
-        rows.sort(key=lambda row: -row.seconds)
+        rows.sort(key=lambda row: (-(row.bytes or 0), -row.seconds))
     if json:
         print_json({"buffers": rows, "seconds": sum(row.seconds for row in rows), "away": away})
         if away:
@@ -57,6 +57,7 @@ def list_buffers(
         [
             row.conversation,
             f"{row.seconds:.3f}",
+            "?" if row.bytes is None else str(row.bytes),
             str(row.entries),
             "" if row.age_seconds is None else length(row.age_seconds),
             str(row.dead_letters or ""),
@@ -64,12 +65,13 @@ def list_buffers(
         ]
         for row in rows
     ]
-    columns = ["conversation", "seconds", "entries", "oldest", "dead", "state"]
+    columns = ["conversation", "seconds", "bytes", "entries", "oldest", "dead", "state"]
     print_table(columns, cells, empty="nothing is seen to wait" if away else NOTHING)
     if rows:
         total = sum(row.seconds for row in rows)
+        taken = sum(row.bytes or 0 for row in rows) / 2**20
         ERR.print(
-            f"{several(len(rows), 'conversation', 'conversations')}, {length(total)} of audio",
+            f"{several(len(rows), 'conversation', 'conversations')}, {length(total)} of audio, {taken:.1f} MiB of Redis",
             markup=False,
             highlight=False,
         )

@@ -19,6 +19,8 @@ class Waiting(msgspec.Struct, frozen=True):
     """UID/CID."""
     seconds: float
     """Audio in it."""
+    bytes: int | None
+    """Memory that it takes in Redis, about; None where this user may not ask for it."""
     entries: int
     age_seconds: float | None
     """Of the oldest audio in it; None where it holds none."""
@@ -56,14 +58,16 @@ async def _rows(masters: Masters, looks: Sequence[Look], now_ms: int) -> list[Wa
     commands = []
     for one in looks:
         conv, tomb = keys.conv(one.conversation), keys.tomb(one.conversation)
+        audio = keys.audio(one.conversation)
         commands.append(Routed(conv, ("HMGET", conv, "cut", "fails", "fails_why")))
         commands.append(Routed(tomb, ("EXISTS", tomb)))
+        commands.append(Routed(audio, ("MEMORY", "USAGE", audio)))
     if not commands:
         return []
     with translated("look"):
         answers = await execute(masters.bus.client, commands)
     rows = []
-    for one, known, deleted in zip(looks, answers[::2], answers[1::2], strict=True):
+    for one, known, deleted, taken in zip(looks, answers[::3], answers[1::3], answers[2::3], strict=True):
         failed = next((answer for answer in (known, deleted) if isinstance(answer, Exception)), None)
         if failed is not None:
             error = translate_response("look", failed)
@@ -78,6 +82,7 @@ async def _rows(masters: Masters, looks: Sequence[Look], now_ms: int) -> list[Wa
             Waiting(
                 conversation=one.conversation.tag,
                 seconds=one.balance.waiting / 48_000,
+                bytes=taken if isinstance(taken, int) else None,
                 entries=one.entries,
                 age_seconds=None if one.oldest_ms is None else max(0, now_ms - one.oldest_ms) / 1000,
                 dead_letters=one.letters,
