@@ -3,7 +3,7 @@ import requests
 import urllib3
 from google.api_core import exceptions as api
 from google.auth.credentials import AnonymousCredentials
-from google.auth.exceptions import RefreshError
+from google.auth.exceptions import MalformedError, RefreshError, TransportError
 from google.cloud.storage.exceptions import DataCorruption
 
 from audiostore import gcs_client
@@ -38,7 +38,11 @@ def answer(status):
         (DataCorruption(answer(200), "x"), ChecksumError, True),
         (gcs_client.InvalidResponse(answer(503), "x"), TransientStoreError, True),
         (gcs_client.InvalidResponse(answer(418), "x"), StoreError, False),
-        (RefreshError("x"), TransientStoreError, True),
+        (RefreshError("x", retryable=True), TransientStoreError, True),
+        (RefreshError("invalid_grant: Invalid JWT Signature."), StoreConfigurationError, False),
+        (RefreshError({"error": "odd"}), StoreConfigurationError, False),
+        (TransportError("x"), TransientStoreError, True),
+        (MalformedError("x"), StoreConfigurationError, False),
         (requests.ConnectionError("x"), TransientStoreError, True),
         (urllib3.exceptions.ProtocolError("x"), TransientStoreError, True),
         (ConnectionResetError("x"), TransientStoreError, True),
@@ -51,6 +55,25 @@ def test_every_error_of_the_library_is_translated_once(error, becomes, retryable
     assert caught.value.retryable is retryable
     assert caught.value.__cause__ is error
     assert str(caught.value).startswith("put a: ")
+
+
+def test_a_metadata_server_that_is_away_is_no_refusal():
+    """The library wraps that without saying whether trying again helps."""
+    refresh = RefreshError(TransportError("no answer"))
+    with pytest.raises(TransientStoreError), gcs_client.translated("put a", missing="object"):
+        raise refresh from TransportError("no answer")
+
+
+def test_of_a_refusal_only_the_code_is_told():
+    error = RefreshError(
+        "invalid_grant: something of the account", {"error": "invalid_grant", "token": "secret"}
+    )
+    with pytest.raises(StoreConfigurationError) as caught, gcs_client.translated("put a", missing="object"):
+        raise error
+    assert "(RefreshError, invalid_grant)" in str(caught.value)
+    assert "account its rights" in str(caught.value)
+    assert "something" not in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 def test_a_404_of_a_put_means_the_bucket():

@@ -6,6 +6,7 @@ Owns everything that knows google-cloud-storage's habits but the calls themselve
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,8 @@ from google.api_core.exceptions import (
     PreconditionFailed,
     RetryError,
 )
-from google.auth.exceptions import GoogleAuthError
+from google.auth.exceptions import GoogleAuthError, ResponseError, TransportError
+from google.auth.exceptions import TimeoutError as AuthTimeoutError
 from google.cloud.storage import Client
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
@@ -46,6 +48,7 @@ CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 20.0  # the longest silence on a connection
 TIMEOUT = (CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
 
+_CODE = re.compile(r"([a-z_]{1,40}):", re.ASCII)
 _REFUSED = frozenset({401, 403})
 _LATER = frozenset({408, 429, 500, 502, 503, 504})
 
@@ -126,7 +129,7 @@ def translated(doing: str, *, missing: str) -> Iterator[None]:
             f"{doing}: the bytes that came do not have the checksum that the bucket names"
         ) from error
     except GoogleAuthError as error:
-        raise TransientStoreError(f"{doing}: no access token ({type(error).__name__})") from error
+        raise _without_token(doing, error) from error
     except (RetryError, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         raise TransientStoreError(
             f"{doing}: the bucket cannot be reached ({type(error).__name__})"
@@ -143,6 +146,20 @@ def _not_found(doing: str, missing: str) -> StoreError:
             f"{doing}: there is no such bucket, or it is not to be seen; create it or correct TAPEDECK_STORE_URL"
         )
     return NotFoundError(f"{doing}: no such object")
+
+
+def _without_token(doing: str, error: GoogleAuthError) -> StoreError:
+    """Credentials that Google refuses (a key that was revoked, an account that is gone) are the operator's; who gives tokens may also be away."""
+    text = f"{doing}: no access token ({type(error).__name__}"
+    away = error.retryable or isinstance(error, TransportError | AuthTimeoutError | ResponseError)
+    # The metadata server's answers come wrapped, and say nothing of whether trying again helps.
+    if away or isinstance(error.__cause__, TransportError):
+        return TransientStoreError(f"{text})")
+    # Of the answer only its code, such as invalid_grant: the rest may be anything.
+    code = _CODE.match(str(error.args[0])) if error.args else None
+    return StoreConfigurationError(
+        f"{text}{f', {code[1]}' if code else ''}): Google refuses the credentials; give others, or the account its rights back"
+    )
 
 
 def _by_status(doing: str, status: int | None, message: str) -> StoreError:
