@@ -9,7 +9,15 @@ from audiobus.cut import Cut
 from audiobus.entry_id import EntryId
 from audiocodec.span import Span
 from tapedeck_testing.simulation.chance import Chance
-from tapedeck_testing.simulation.history import Books, Given, Standing, readable, stepped_back, wrong
+from tapedeck_testing.simulation.history import (
+    Books,
+    Given,
+    Standing,
+    readable,
+    stepped_back,
+    wrong,
+    wrong_plain,
+)
 from tapedeck_testing.simulation.recorder import Spell, Story
 from tapedeck_testing.simulation.tape import LEAD, PACKET_MS, record
 
@@ -159,3 +167,23 @@ def test_pcm_is_played_when_it_was_captured_and_lasts_as_long_as_its_bytes():
     assert not any("played" in text or "last" in text for text in judged(story, [one]))
     assert any("3.0 ms off" in text for text in judged(story, [replace(one, first_sample=144)]))
     assert any("last 2832 samples" in text for text in judged(story, [replace(one, samples=2832)]))
+
+
+def test_of_a_plain_device_all_that_was_appended_is_stored_once_and_in_order(story):
+    tape, count = story.tape, len(story.tape.packets)
+    whole = [span(story, 0, 7), span(story, 7, count)]
+    books = Books(waits=False, balance=Balance())
+    chunks = [Given(EPOCH, tape.begins[at], tape.begins[at + 1]) for at in range(count)]
+
+    def judged_plain(spans, *, given=(), whole=True):
+        return wrong_plain(story, spans, books, chunks, given, whole=whole)
+
+    assert judged_plain(whole) == []
+    assert any("missing" in text for text in judged_plain(whole[:1], whole=False))
+    assert judged_plain(whole[:1], given=chunks[7:], whole=False) == []
+    assert any("nothing broke" in text for text in judged_plain(whole[:1], given=chunks[7:]))
+    assert any("stored twice" in text for text in judged_plain([*whole, span(story, 3, 7)]))
+    changed = replace(whole[0], packets=(tape.packets[0] + b"x", *tape.packets[1:7]))
+    assert any("has changed" in text for text in judged_plain([changed, whole[1]]))
+    story.deleted = True
+    assert any("deleted" in text for text in judged_plain(whole))

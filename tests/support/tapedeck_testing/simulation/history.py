@@ -165,6 +165,43 @@ def wrong(
     return found + _packets(story, ordered, given, lossy=lossy)
 
 
+def wrong_plain(
+    story: Story,
+    spans: Iterable[Span],
+    books: Books,
+    appended: Sequence[Given],
+    given: Sequence[Given],
+    *,
+    whole: bool,
+) -> list[str]:
+    """What is wrong with what a plain device sent: all that Redis took of it is stored, once and in order.
+
+    `whole`: nothing broke, so that Redis took all of it.
+    """
+    ordered = sorted(spans, key=lambda span: (span.epoch, span.first_offset, span.end_offset))
+    found = [*_doubled(ordered, ()), *at_rest(books)]
+    if story.deleted:
+        return [*found, *(["it was deleted, and something of it lies in the bucket"] if ordered else [])]
+    there = [Given(span.epoch, span.first_offset, span.end_offset) for span in ordered]
+    for chunk in appended:
+        at = chunk.first_offset
+        for part in sorted((*there, *given), key=lambda part: part.first_offset):
+            if part.epoch == chunk.epoch and part.first_offset <= at:
+                at = max(at, part.end_offset)
+        if at < chunk.end_offset:
+            found.append(f"missing: {at}-{chunk.end_offset} of session {chunk.epoch}")
+    if story.tape.pcm:
+        return found
+    indices = [number_of(packet)[1] for span in ordered for packet in span.packets]
+    if [packet for span in ordered for packet in span.packets] != [story.tape.packets[at] for at in indices]:
+        found.append("a packet has changed, or is another device's")
+    if any(two <= one for one, two in itertools.pairwise(indices)):
+        found.append(f"packets twice or out of order: {len(indices)} of {len(story.tape.packets)}")
+    if whole and len(indices) < len(story.tape.packets):
+        found.append(f"{len(story.tape.packets) - len(indices)} packets are missing, and nothing broke")
+    return found
+
+
 def at_rest(books: Books) -> list[str]:
     """Nothing waits, nothing is dead, and the sums are right."""
     found = []

@@ -58,6 +58,8 @@ class Story:
     """Its conversation was deleted, or is about to be."""
     gone: bool = False
     """The device was told so."""
+    plain: bool = False
+    """The device is a plain one, and has no spells."""
 
     @property
     def acked(self) -> int:
@@ -66,6 +68,8 @@ class Story:
 
 class Recorder:
     """One device and its tapes."""
+
+    dialect: Final = "v1"
 
     def __init__(
         self,

@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from audiostore.store import Store
+    from listen.recording import Dialect
     from tapedeck_testing.simulation.chance import Chance
     from tapedeck_testing.simulation.counting import Counting
     from tapedeck_testing.simulation.line import Line
@@ -177,7 +178,9 @@ class Listener:
             writing.cancel()
         await bus.close()
 
-    def accept(self, line: Line, arrived_ms: int, tape: Tape, resume: int | None, owner: str) -> None:
+    def accept(
+        self, line: Line, arrived_ms: int, tape: Tape, resume: int | None, owner: str, dialect: Dialect
+    ) -> None:
         """A socket whose handshake is over; runs in the process."""
         assert self._sockets is not None
         assert self._backend is not None
@@ -196,7 +199,7 @@ class Listener:
             owner=owner,
             conversation_id=tape.cid,
             resume=resume,
-            dialect="v1",
+            dialect=dialect,
             audio_format=audio_format,
             chunk_ms=batches.chunk_ms,
             batch_ms=batches.batch_ms,

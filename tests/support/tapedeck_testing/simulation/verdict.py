@@ -12,7 +12,7 @@ from audiobus.census import exact
 from audiostore.key_ring import KeySource
 from audiostore.names import ROOT
 from tapedeck_testing.simulation.counting import at_the_end
-from tapedeck_testing.simulation.history import Books, Given, by_conversation, opened, wrong
+from tapedeck_testing.simulation.history import Books, Given, by_conversation, opened, wrong, wrong_plain
 from tapedeck_testing.simulation.services import KEYS, make_bus
 
 if TYPE_CHECKING:
@@ -54,14 +54,12 @@ async def judge(world: World) -> list[str]:
             spans += inside
             said += misnamed
             said += _forgotten(world, story, held.info.name, inside)
-        said += wrong(
-            story,
-            spans,
-            await _books(world, story),
-            lossy=world.lossy,
-            given=_given(world, story),
-            chunks=[_range(held) for held in world.server.ledger.of(_tag(story))],
-        )
+        books, given = await _books(world, story), _given(world, story)
+        chunks = [_range(held) for held in world.server.ledger.of(_tag(story))]
+        if story.plain:
+            said += wrong_plain(story, spans, books, chunks, given, whole=not world.chance.hits)
+        else:
+            said += wrong(story, spans, books, lossy=world.lossy, given=given, chunks=chunks)
         found += [f"{'/'.join(where)}: {text}" for text in said]
     if world.counting is not None:
         found += world.counting.problems

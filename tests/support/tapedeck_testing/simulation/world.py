@@ -6,7 +6,6 @@ Owns who lives when: what kills, stops, restarts and disturbs, and the end, when
 from __future__ import annotations
 
 import asyncio
-from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final
 
 from audiobus import Conversation
@@ -15,34 +14,34 @@ from servicekit.problem import ProblemError
 from tapedeck_testing.simulation.bucket import LATEST_S, Bucket
 from tapedeck_testing.simulation.chance import LOSSY, Chance
 from tapedeck_testing.simulation.counting import Counting
+from tapedeck_testing.simulation.devices import Devices
 from tapedeck_testing.simulation.disturbance import disturb, fail_over
 from tapedeck_testing.simulation.history import readable
 from tapedeck_testing.simulation.ledger import DAMAGED
-from tapedeck_testing.simulation.line import Line
 from tapedeck_testing.simulation.operator import Operator
+from tapedeck_testing.simulation.plain_recorder import PlainRecorder
 from tapedeck_testing.simulation.processes import Processes
-from tapedeck_testing.simulation.recorder import Recorder, Story
+from tapedeck_testing.simulation.recorder import Story
 from tapedeck_testing.simulation.server import Server
 from tapedeck_testing.simulation.services import DRAIN_S, Batches, make_recordings
-from tapedeck_testing.simulation.substitutes import EPOCH_MS, UNREADABLE, UNTIL_MS, unix_ms
-from tapedeck_testing.simulation.tape import record
+from tapedeck_testing.simulation.substitutes import UNREADABLE, UNTIL_MS
 from tapedeck_testing.simulation.verdict import judge, rests, swept
-from tapedeck_testing.simulation.virtual_loop import PROCESS, Process, VirtualLoop
 
 if TYPE_CHECKING:
     from tapedeck_testing.simulation.deleter import Forgetting
-    from tapedeck_testing.simulation.tape import Tape
+    from tapedeck_testing.simulation.recorder import Story
+    from tapedeck_testing.simulation.virtual_loop import Process, VirtualLoop
 
 FAULTS_S: Final = (4.0, 30.0)
 """So long faults go on."""
 SECOND: Final = 0.3
 """Of the worlds, so many have a second bucket."""
-PCM: Final = 0.12
-"""Of the devices, so many send PCM."""
 COUNTED: Final = 0.25
 """In so many pushers count all audio (`pusher.census`)."""
 DEVICES_S: Final = 240.0
 """Devices that are not through so long after the last fault never will be."""
+PLAIN_S: Final = 6.0
+"""So long after its end all is appended of what a plain device has sent."""
 REST_S: Final = 60.0
 """Audio that waits so long after that waits for something that was lost: no lease, no pause between two tries, no look at what is on `due` and
 no walk after a Redis that lost something takes half of it (`substitutes`); most worlds need two seconds, and none of thousands more than 12."""
@@ -72,7 +71,6 @@ class World:
             self.wait_replicas,
             self.counting,
         )
-        self._owners = 0
         self.deleting: list[asyncio.Task[None]] = []
         """Deletions under way."""
         self.forgetting: dict[str, Forgetting] = {}
@@ -80,7 +78,7 @@ class World:
         self.operator = Operator(self)
         self.looks = 0
         self.problems: list[str] = []
-        self.recorders = [self._recorder(number) for number in range(dice.choice((1, 1, 2)))]
+        self.recorders = Devices(loop, chance, self.processes, self._harm, lossy=self.lossy).recorders
 
     @property
     def stories(self) -> list[Story]:
@@ -89,25 +87,6 @@ class World:
 
     def _harm(self, process: Process, kind: str) -> None:
         self.processes.harm(process, kind)
-
-    def _recorder(self, number: int) -> Recorder:
-        dice = self.chance.dice
-        uid = f"u{number}"
-        tapes: list[Tape] = []
-        start_ms = EPOCH_MS + dice.randrange(500, 3000)
-        pcm = dice.random() < PCM
-        for at in range(dice.choice((1, 1, 2))):
-            tape = record(10 * number + at, uid, f"c{at}", start_ms, self.chance, pcm=pcm)
-            tapes.append(tape)
-            start_ms = tape.end_ms + dice.choice((60, 1500))
-        return Recorder(
-            self.loop,
-            self.chance,
-            tapes,
-            self._connect,
-            keep="stored" if self.lossy else "acked",
-            strict=not self.chance.has(LOSSY) and not self.processes.skewed,
-        )
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -126,6 +105,8 @@ class World:
         self._heal()
         if not await self._by(DEVICES_S, self._recorded):
             self.problems.append("the devices do not come to an end")
+        if any(isinstance(recorder, PlainRecorder) for recorder in self.recorders):
+            await asyncio.sleep(PLAIN_S)
         if self.chance.dice.random() < 0.7:
             # Whoever has just started knows of no failures, and tries at once.
             self.processes.start_pushers()
@@ -165,34 +146,6 @@ class World:
             await asyncio.sleep(0.5)
             self.server.watch.once_a_second()
         return True
-
-    # -- devices -------------------------------------------------------------------------------------------------------
-
-    def _connect(self, recorder: Recorder, tape: Tape, session: int | None) -> Line | None:
-        listeners = [one for one in self.processes.listeners if one is not None and one.takes]
-        if not listeners:
-            return None
-        listener = self.chance.dice.choice(listeners)
-        self._owners += 1
-        owner = f"socket{self._owners}"
-        self.chance.note(f"{owner} of device {tape.number} comes to {listener.process.name}")
-        line = Line(self.loop, self.chance, recorder, listener.process, self._harm)
-        context = Context()
-        context.run(PROCESS.set, listener.process)
-        there_s = self.chance.between(0.002, 0.05)
-        # A process that was stopped reads it later, and knows from the kernel when it came (`listen.arrival`).
-        arrived_ms = unix_ms(self.loop, there_s) + listener.process.skew_ms
-        self.loop.call_later(
-            there_s,
-            listener.accept,
-            line,
-            arrived_ms,
-            tape,
-            session,
-            owner,
-            context=context,
-        )
-        return line
 
     def _heal(self) -> None:
         """No more faults: what was stopped goes on, what was killed comes back."""
