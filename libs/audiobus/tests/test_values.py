@@ -71,6 +71,12 @@ def test_a_state_with_foreign_fields_is_refused():
         ConversationState.from_values(values)
 
 
+def test_a_preroll_that_is_none_stops_nobody():
+    values = [None] * len(STATE_FIELDS)
+    values[STATE_FIELDS.index("preroll")] = b"\xc1damaged"
+    assert ConversationState.from_values(values).preroll is None
+
+
 @pytest.mark.parametrize("url", ["", "http://x", "localhost:6379", "redis+carrier://x"])
 def test_addresses_that_cannot_be_used(url):
     with pytest.raises(BadUrlError):

@@ -47,6 +47,7 @@ class ConversationState(msgspec.Struct, frozen=True):
     """Everything up to here is in the bucket (or was nothing to store)."""
     cut: bytes | None
     preroll: PreRoll | None
+    """None too where what stands there is none: the next batch begins without, which may be heard, and nothing waits for it."""
     position: Position | None
     received_samples: int
     stored_samples: int
@@ -119,7 +120,7 @@ class ConversationState(msgspec.Struct, frozen=True):
                 format=_text(fmt),
                 settled=EntryId.parse_or_none(settled),
                 cut=cut or None,
-                preroll=_PREROLL_DECODER.decode(preroll) if preroll else None,
+                preroll=_preroll(preroll),
                 position=Position.parse_or_none(pos),
                 received_samples=int(received or 0),
                 stored_samples=int(stored or 0),
@@ -136,6 +137,13 @@ class ConversationState(msgspec.Struct, frozen=True):
             )
         except (ValueError, msgspec.DecodeError) as error:
             raise BadEntryError(f"conversation hash: {error}") from error
+
+
+def _preroll(value: bytes | None) -> PreRoll | None:
+    try:
+        return _PREROLL_DECODER.decode(value) if value else None
+    except msgspec.DecodeError:
+        return None  # all audio in it is stored already; the next `finish` puts another in its place
 
 
 def _text(value: bytes | None) -> str | None:
