@@ -3,7 +3,7 @@
 import random
 
 from audiobus import Conversation
-from pusher.retries import MOST_MS, MOST_TROUBLES, Retries
+from pusher.retries import HURRIED_MS, MOST_MS, MOST_TROUBLES, Retries
 
 A, B = Conversation("u", "a"), Conversation("u", "b")
 
@@ -64,3 +64,20 @@ def test_a_clock_that_is_put_back_makes_nobody_wait_longer_than_five_minutes():
     assert not_before_ms == earlier_ms + MOST_MS
     # It goes by as the clock goes on.
     assert retries.not_before_ms(A, earlier_ms + MOST_MS) == not_before_ms
+
+
+def test_a_wish_shortens_the_pause_and_forgets_no_failure():
+    retries = Retries(random.Random(1))
+    retries.hurry(A)  # nothing is wrong with it
+    for _ in range(12):
+        retries.failed(A, 1_000_000)
+    assert retries.not_before_ms(A, 1_000_000) > 1_100_000
+    for _ in range(2):
+        retries.hurry(A)
+        assert retries.not_before_ms(A, 1_000_000) == 1_000_000 + HURRIED_MS
+    assert retries.failed(A, 1_100_000) > 1_200_000
+    retries.worked(A)
+    retries.failed(A, 2_000_000)
+    before_ms = retries.not_before_ms(A, 2_000_000)
+    retries.hurry(A)
+    assert retries.not_before_ms(A, 2_000_000) == before_ms

@@ -1,13 +1,16 @@
 """The worker when something is wrong: the store, an entry, a cut, Redis."""
 
+import asyncio
+
 import msgspec
 import pytest
 
 from audiobus import Bus, Cut
 from audiobus.cut import VERSION
 from audiobus.errors import BusRefusedError, BusUnavailableError
-from audiostore.errors import StoreConfigurationError, TransientStoreError
+from audiostore.errors import StoreConfigurationError, TooLargeError, TransientStoreError
 from pusher.circuit import OPENS_AFTER
+from pusher.dispatch import Dispatch
 
 
 async def test_failed_puts_leave_everything_and_are_tried_without_end(
@@ -203,3 +206,30 @@ async def test_a_right_that_redis_took_away_leaves_hint_and_audio_and_buries_not
         assert await packets_of(memory_store) == []
         await worker.drain(device.conversation)
         assert await packets_of(memory_store) == device.sent
+
+
+async def test_a_flush_does_not_wait_for_the_end_of_a_long_pause(
+    *, device, bus, hints, memory_store, new_worker, failing_store, packets_of, clock, eventually
+):
+    await device.open()
+    await device.say(3)
+    await bus.ask(device.conversation, "end")
+    worker = new_worker(failing_store(memory_store, [TooLargeError("mended later")] * 12))
+    while worker.store.errors:
+        await worker.drain(device.conversation)
+        clock.pass_s(300)
+    clock.pass_s(-250)
+    await worker.drain(device.conversation)
+    assert await packets_of(memory_store) == []
+    await hints.make_group(0)
+    await bus.ask(device.conversation, "flush")
+    await hints.ready(device.conversation, "flush")
+    async with asyncio.TaskGroup() as tasks:
+        dispatch = Dispatch(tasks, worker.drain, hints.done, wished=worker.retries.hurry)
+        (hint,) = await hints.take(bus.client, 0, "pusher-1", count=1, block_ms=None)
+        assert dispatch.take(hint)
+
+        async def stored():
+            return await packets_of(memory_store) == device.sent
+
+        await eventually(stored, "it is stored")

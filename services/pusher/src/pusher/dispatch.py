@@ -13,6 +13,7 @@ from typing import Final
 from audiobus.conversation import Conversation
 from audiobus.errors import BusError
 from audiobus.hints import Hint
+from pusher.reason import Reason
 from servicekit.ending import end
 
 log = logging.getLogger(__name__)
@@ -30,10 +31,13 @@ class Dispatch:
         done: Callable[[Hint], Awaitable[None]],
         *,
         at_once: int = AT_ONCE,
+        wished: Callable[[Conversation], None] = lambda _conversation: None,
     ) -> None:
+        """`drain` follows the hints at a conversation, `done` acknowledges one. `wished`: somebody waits for it to be stored."""
         self._tasks = tasks
         self._drain = drain
         self._done = done
+        self._wished = wished
         self._slots = asyncio.Semaphore(at_once)
         self._at_once = at_once
         self._held: set[tuple[int, bytes]] = set()
@@ -60,6 +64,8 @@ class Dispatch:
         if key in self._held or self._closed:
             return False
         self._held.add(key)
+        if hint.conversation is not None and hint.reason == Reason.FLUSH:
+            self._wished(hint.conversation)
         if hint.conversation is None:
             self._start(self._finish([hint]))
         elif (hints := self._waiting.get(hint.conversation)) is not None:

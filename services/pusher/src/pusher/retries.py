@@ -10,6 +10,8 @@ from audiobus.conversation import Conversation
 
 FIRST_MS = 1_000
 MOST_MS = 300_000
+HURRIED_MS = 2_000
+"""After a failure, where somebody wishes it to be stored."""
 MOST_TROUBLES = 10_000
 """Above this, those are forgotten whose turn came long ago: other pushers took care of them."""
 _DOUBLINGS = 10
@@ -21,6 +23,7 @@ class _Trouble:
     failures: int
     not_before_ms: int
     of_store: bool = False
+    failed_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -59,6 +62,13 @@ class Retries:
             self._troubles[one].not_before_ms = 0
         return waiting
 
+    def hurry(self, conversation: Conversation) -> None:
+        """Somebody wishes it to be stored, having mended something, perhaps: the next try comes soon. How often it failed stays known."""
+        trouble = self._troubles.get(conversation)
+        if trouble is not None:
+            # However often it is wished for: a try costs something.
+            trouble.not_before_ms = min(trouble.not_before_ms, trouble.failed_ms + HURRIED_MS)
+
     def failed(self, conversation: Conversation, now_ms: int, *, of_store: bool = False) -> int:
         """Notes a failure; when the next try is due, unix ms. `of_store`: not the conversation's own trouble.
 
@@ -75,6 +85,7 @@ class Retries:
         longest = min(MOST_MS, FIRST_MS << min(trouble.failures, _DOUBLINGS))
         trouble.failures += 1
         trouble.of_store = of_store
+        trouble.failed_ms = now_ms
         trouble.not_before_ms = now_ms + int(longest * self.rng.uniform(0.5, 1.0))
         return trouble.not_before_ms
 

@@ -140,7 +140,13 @@ async def _serve(
                 ),
             ]
             async with asyncio.TaskGroup() as work:
-                dispatch = Dispatch(work, worker.drain, hints.done, at_once=settings.at_once)
+                dispatch = Dispatch(
+                    work,
+                    worker.drain,
+                    hints.done,
+                    at_once=settings.at_once,
+                    wished=worker.retries.hurry,
+                )
                 work.create_task(scheduler.run(stop), name="scheduler")
                 work.create_task(relief.run(stop), name="relief")
                 work.create_task(census.run(stop), name="census")
