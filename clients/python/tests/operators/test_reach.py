@@ -28,3 +28,20 @@ def test_commands_refuse_it(command):
         answer = command(*arguments)
         assert answer.code == 2
         assert "names no conversation" in answer.err
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://127.0.0.1:99999/0", "redis+sentinel://127.0.0.1:26379", "http://127.0.0.1"]
+)
+def test_an_address_of_redis_that_is_none(command, url):
+    answer = command("buffers", "list", TAPEDECK_REDIS_URL=url)
+    assert answer.code == 2
+    assert "TAPEDECK_REDIS_URL (or --redis-url) is redis://host" in answer.err
+    assert "PREFIX" not in answer.err
+
+
+def test_the_doctor_sends_nobody_to_the_doctor(command):
+    found = command("doctor", "--no-books", "--json", TAPEDECK_REDIS_URL="redis://127.0.0.1:1/0")
+    [redis] = [one for one in found.json["findings"] if one["check"] == "redis"]
+    assert redis["level"] == "wrong"
+    assert redis["hint"] == reach.REDIS_HINT

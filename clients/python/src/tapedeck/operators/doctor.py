@@ -63,7 +63,7 @@ async def _examine(
                 finding, count, total, off = await _books(masters)
                 findings.append(finding)
     except (OperatorError, SystemNotFoundError) as error:
-        findings.append(wrong("redis", str(error), error.hint))
+        findings.append(wrong("redis", str(error), error.hint.removesuffix(reach.DOCTOR_HINT)))
     ok = all(one.level != "wrong" for one in findings)
     return Diagnosis(ok, tuple(findings), count, total, tuple(off))
 

@@ -44,7 +44,13 @@ FallbackOption = Annotated[
 ]
 ConversationArgument = Annotated[str, typer.Argument(metavar="UID/CID", help="User and conversation.")]
 
-REDIS_HINT = "is TAPEDECK_REDIS_URL the one of the services, and does Redis run? `tapedeck doctor` says more"
+REDIS_HINT = "is TAPEDECK_REDIS_URL the one of the services, and does Redis run?"
+DOCTOR_HINT = " `tapedeck doctor` says more"
+"""For all commands but that one."""
+ADDRESS_HINT = (
+    "TAPEDECK_REDIS_URL (or --redis-url) is redis://host:6379/0, redis+sentinel://host:26379/mymaster or "
+    "redis+cluster://host:6379; rediss for TLS. See docs/redis.md"
+)
 NO_NAME = "this is too long to name a conversation"
 STORE_HINT = "is TAPEDECK_STORE_URL the one of the services?"
 
@@ -81,7 +87,7 @@ def fallback_address(given: str | None, first: str | None) -> str | None:
 
 
 def redis_settings(given: str | None, environ: Mapping[str, str] | None = None) -> "RedisSettings":
-    """Address, prefix and partitions, as the services have them. Raises SystemNotFoundError, OperatorError."""
+    """Address, prefix and partitions, as the services have them. Raises SystemNotFoundError, UsageError."""
     from servicekit.errors import SettingsError  # noqa: PLC0415 - not needed for --help
     from servicekit.groups import RedisSettings  # noqa: PLC0415 - not needed for --help
     from servicekit.settings import load  # noqa: PLC0415 - not needed for --help
@@ -90,7 +96,7 @@ def redis_settings(given: str | None, environ: Mapping[str, str] | None = None) 
     try:
         return load(RedisSettings, found)
     except SettingsError as error:
-        raise OperatorError(f"the settings of Redis cannot be used: {error}", hint=REDIS_HINT) from error
+        raise UsageError(f"the settings of Redis cannot be used: {error}", hint=ADDRESS_HINT) from error
 
 
 @asynccontextmanager
@@ -128,7 +134,7 @@ async def bucket(url: str) -> "AsyncIterator[Store]":
 @contextmanager
 def told() -> Iterator[None]:
     """Turns the bus' errors into this package's, which say what to do."""
-    from audiobus.errors import BusError, BusRefusedError, BusUnavailableError  # noqa: PLC0415 - see the package
+    from audiobus.errors import BadUrlError, BusError, BusRefusedError, BusUnavailableError  # noqa: PLC0415 - see the package
 
     try:
         yield
@@ -137,7 +143,9 @@ def told() -> Iterator[None]:
             f"Redis refuses this: {error}", hint="are user, password and rights in TAPEDECK_REDIS_URL right?"
         ) from error
     except BusUnavailableError as error:
-        raise RedisAwayError(f"Redis does not answer: {error}", hint=REDIS_HINT) from error
+        raise RedisAwayError(f"Redis does not answer: {error}", hint=REDIS_HINT + DOCTOR_HINT) from error
+    except BadUrlError as error:
+        raise UsageError(f"the address of Redis cannot be used: {error}", hint=ADDRESS_HINT) from error
     except BusError as error:
         raise OperatorError(
             str(error), hint="does the prefix (TAPEDECK_REDIS_PREFIX) belong to Tapedeck?"
