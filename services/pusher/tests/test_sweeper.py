@@ -4,6 +4,7 @@ import pytest
 
 from audiobus.deletions import gone, set_tombstone, sweep, unstore
 from audiostore.errors import TransientStoreError
+from pusher.circuit import OPENS_AFTER
 from pusher.sweeper import AGAIN_MS, AT_ONCE, SOON_MS, UNTIL_MS, Sweeper, next_sweep_ms
 
 
@@ -98,6 +99,7 @@ async def test_names_are_deleted_until_nobody_can_put_them(
     clock.pass_s(UNTIL_MS / 1000)
     await sweeper.sweep_names([Broken(), memory_store], conversation, clock())
     assert await gone(bus, conversation) == {name: set_ms}
+    assert await names(memory_store) == []  # one that fails hinders no other
     await sweeper.sweep_names([memory_store], conversation, clock())
     assert await names(memory_store) == []
     assert await gone(bus, conversation) == {name: 0}
@@ -105,3 +107,54 @@ async def test_names_are_deleted_until_nobody_can_put_them(
     await put(memory_store, name)
     await sweeper.sweep_names([memory_store], conversation, clock())
     assert await names(memory_store) == [name]
+
+
+class Counts:
+    """A bucket whose deletes fail while it is away."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.away = True
+
+    async def delete(self, name):
+        self.asked += 1
+        if self.away:
+            raise TransientStoreError("away")
+
+
+async def test_a_bucket_that_fails_is_not_asked_at_each_look(sweeper, bus, memory_store, clock, conversation):
+    """It may take a minute to fail, and what the conversation records on waits meanwhile."""
+    set_ms = clock()
+    await unstore(bus, conversation, {f"chunks/{conversation.tag}/{n}.bin": 0 for n in range(5)}, set_ms)
+    bucket = Counts()
+    for _ in range(3):
+        clock.pass_s(10)
+        await sweeper.sweep_names([memory_store, bucket], conversation, clock())
+    assert bucket.asked == 1
+    bucket.away = False
+    clock.pass_s(AGAIN_MS / 1000)
+    await sweeper.sweep_names([memory_store, bucket], conversation, clock())
+    assert bucket.asked == 1 + 5
+    clock.pass_s(-3600)
+    sweeper._later[bucket] = clock() + 3_600_000  # put down by a clock that was ahead
+    await sweeper.sweep_names([memory_store, bucket], conversation, clock())
+    assert bucket.asked == 1 + 5 + 5
+
+
+async def test_a_bucket_that_is_known_to_be_away_is_not_asked(
+    sweeper, bus, memory_store, clock, conversation, new_buckets
+):
+    name = f"chunks/{conversation.tag}/1.bin"
+    await unstore(bus, conversation, {name: 0}, clock())
+    clock.pass_s(UNTIL_MS / 1000)
+    bucket = Counts()
+    buckets = new_buckets(memory_store, bucket)
+    for _ in range(OPENS_AFTER):
+        buckets.second.circuit.failed(clock(), clock(), "away", operators=False)
+    await sweeper.sweep_names(buckets.all, conversation, clock())
+    assert bucket.asked == 0
+    assert (await gone(bus, conversation))[name] != 0  # it stays noted
+    buckets.second.circuit.worked(clock())
+    bucket.away = False
+    await sweeper.sweep_names(buckets.all, conversation, clock())
+    assert await gone(bus, conversation) == {name: 0}

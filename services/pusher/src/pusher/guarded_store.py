@@ -124,6 +124,11 @@ class GuardedStore:
             self.on_change(self, before)
 
 
+def is_away(store: Store) -> bool:
+    """Whether a store is known not to work at the moment: what need not be done there now is left for later."""
+    return isinstance(store, GuardedStore) and not store.circuit.closed
+
+
 def is_the_stores(error: Exception) -> bool:
     """Whether a failed try is the store's trouble, not the conversation's own."""
     return isinstance(error, StoreError) and not isinstance(error, _ANSWERS)

@@ -7,7 +7,7 @@ in between; so the sweep comes back until no put can be under way any more. Ever
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from audiobus.bus import Bus
@@ -19,6 +19,7 @@ from audiostore.errors import AudiostoreError
 from audiostore.names import conversation_prefix
 from audiostore.store import Store
 from pusher.books import Books
+from pusher.guarded_store import is_away
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ class Sweeper:
 
     bus: Bus
     books: Books
+    _later: dict[Store, int] = field(default_factory=dict)
+    """Stores that failed to delete a name, and from when on they are asked to again, unix ms."""
 
     async def sweep(
         self, stores: Sequence[Store], conversation: Conversation, since_ms: int, now_ms: int
@@ -73,6 +76,9 @@ class Sweeper:
     async def sweep_names(self, stores: Sequence[Store], conversation: Conversation, now_ms: int) -> None:
         """Deletes the objects that must not be there, as long as somebody may still put them.
 
+        The audio of this conversation that is not deleted waits for that, so a bucket that is away is not asked, and one that fails not again for a
+        while: the names stay noted.
+
         Raises:
             BadEntryError: a cut that is none stands.
         """
@@ -83,18 +89,27 @@ class Sweeper:
             # that name is followed by a `finish`, and whoever makes it looks at the names (`store_put`).
             for name in await self._standing(conversation):
                 over.pop(name, None)
-        for name in names:
-            for store in stores:
-                try:
+        clean = True
+        for store in stores:
+            if is_away(store) or self._is_early(store, now_ms):
+                clean = False
+                continue
+            try:
+                for name in names:
                     await store.delete(name)
-                except AudiostoreError as error:
-                    # The audio of this conversation that is not deleted need not wait for that.
-                    log.warning(
-                        "a deleted object may lie in a bucket: tried again",
-                        extra={"error": type(error).__name__},
-                    )
-                    return
-        await names_gone(self.bus, conversation, over)
+            except AudiostoreError as error:
+                clean = False
+                self._later[store] = now_ms + AGAIN_MS
+                log.warning(
+                    "a deleted object may lie in a bucket: tried again",
+                    extra={"error": type(error).__name__},
+                )
+        if clean:
+            await names_gone(self.bus, conversation, over)
+
+    def _is_early(self, store: Store, now_ms: int) -> bool:
+        # Farther ahead than it can be: the clock was put back.
+        return 0 < self._later.get(store, 0) - now_ms <= AGAIN_MS
 
     async def _standing(self, conversation: Conversation) -> list[str]:
         """Names of the objects of the cuts that stand."""
