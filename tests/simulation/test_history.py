@@ -5,16 +5,12 @@ from dataclasses import replace
 import pytest
 
 from audiobus.census import Balance
-from audiobus.cut import Cut
-from audiobus.entry_id import EntryId
 from audiocodec.span import Span
 from tapedeck_testing.simulation.chance import Chance
 from tapedeck_testing.simulation.history import (
     Books,
     Given,
-    Standing,
     readable,
-    stepped_back,
     wrong,
     wrong_plain,
 )
@@ -139,24 +135,6 @@ def test_what_was_acked_must_be_readable_without_a_hole(story):
     assert readable([(EPOCH, tape.begins[10])], spans) != []
     assert readable([(EPOCH, tape.begins[9])], [spans[0], span(story, 6, 9)]) != []
     assert readable([(EPOCH + 1, 1)], spans) != []
-
-
-def test_what_was_settled_stays_so_and_is_never_cut_again():
-    cut = Cut(1, "7-30", "7-50", "", "standard", "full")
-    standing = Standing.read(b"7-90", b"7-20", b"960", cut.encode())
-    assert standing == Standing(EntryId(7, 90), EntryId(7, 20), 960, EntryId(7, 30))
-    assert stepped_back(Standing(), standing) == []
-    finished = replace(standing, settled=EntryId(7, 50), cut_from=None)
-    assert stepped_back(standing, finished) == []
-    found = {
-        "settled went back": standing,
-        "newest went back": replace(finished, newest=EntryId(7, 80)),
-        "received went back": replace(finished, received=900),
-        "the newest is": replace(finished, settled=EntryId(8, 1)),
-        "was settled before": replace(finished, cut_from=EntryId(7, 30)),
-    }
-    for reason, after in found.items():
-        assert any(reason in text for text in stepped_back(finished, after)), reason
 
 
 def test_pcm_is_played_when_it_was_captured_and_lasts_as_long_as_its_bytes():

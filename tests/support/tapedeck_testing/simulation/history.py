@@ -13,19 +13,16 @@ At rest, when all faults have ended:
 
 Only what was given up may be missing: chunks that nobody can read, what an operator dropped, what its user deleted (`Given`).
 
-At every moment, from script to script, what is settled never goes back and is never cut again, and no id or count goes back (`stepped_back`):
-only a Redis that loses its last writes goes back, with everything at once. And whoever reads the live tail first and the bucket second
-finds every byte that was acked before (`readable`).
+At every moment, from script to script, what is settled never goes back and is never cut again (`standing.stepped_back`), and whoever reads the live
+tail first and the bucket second finds every byte that was acked before (`readable`).
 """
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
-from audiobus.cut import decode_cut
-from audiobus.entry_id import EntryId
 from audiostore.batch import batch_end_ms, batch_facts, batch_start_ms, read_batch
 from audiostore.names import parse_name
 from audiostore.sealing import open_sealed
@@ -44,7 +41,6 @@ RENAMED_MS: Final = 30
 """Where a name is taken by other runs, `end` grows by a millisecond until it is free."""
 TOLERANCE: Final = 48
 """A millisecond: starts are said in whole ones."""
-NO_ID: Final = EntryId(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,45 +50,6 @@ class Books:
     waits: bool
     """An entry lies in the buffer, or a cut stands."""
     balance: Balance
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """What stands in the books of one conversation at one moment."""
-
-    newest: EntryId = NO_ID
-    settled: EntryId = NO_ID
-    received: int = 0
-    cut_from: EntryId | None = None
-    """The first entry of the cut that stands."""
-
-    @classmethod
-    def read(
-        cls, newest: bytes | None, settled: bytes | None, received: bytes | None, cut: bytes | None
-    ) -> Self:
-        """From the fields of `td:conv`."""
-        return cls(
-            EntryId.parse_or_none(newest) or NO_ID,
-            EntryId.parse_or_none(settled) or NO_ID,
-            int(received or 0),
-            decode_cut(cut).first_id if cut else None,
-        )
-
-
-def stepped_back(before: Standing, after: Standing) -> list[str]:
-    """What no script may have done between the two."""
-    found = []
-    if after.settled < before.settled:
-        found.append(f"settled went back from {before.settled} to {after.settled}")
-    if after.newest < before.newest:
-        found.append(f"newest went back from {before.newest} to {after.newest}")
-    if after.received < before.received:
-        found.append(f"received went back from {before.received} to {after.received}")
-    if after.settled > after.newest:
-        found.append(f"settled up to {after.settled}, and the newest is {after.newest}")
-    if after.cut_from is not None and after.cut_from <= after.settled:
-        found.append(f"cut from {after.cut_from} on, and all up to {after.settled} was settled before")
-    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,20 +10,18 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import Context
-from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from redis import exceptions as redis_errors
 
 from audiobus import keys
 from audiobus.keys import Keys
-from audiobus.script import script
 from tapedeck_testing.simulation.ledger import Ledger
 from tapedeck_testing.simulation.old_master import OldMaster
 from tapedeck_testing.simulation.redis_model import RedisModel
 from tapedeck_testing.simulation.redis_values import Stream
 from tapedeck_testing.simulation.substitutes import unix_ms
+from tapedeck_testing.simulation.telling import told
 from tapedeck_testing.simulation.virtual_loop import PROCESS, Process, VirtualLoop
 from tapedeck_testing.simulation.watch import SCRIPTS, Watch
 
@@ -336,33 +334,6 @@ class Server:
             _fail(reply, error)
         else:
             self.loop.call_later(self.chance.between(0.0001, 0.003), _answer, reply, [done.result()])
-
-
-def told(value: Any) -> str:
-    """Words of a command, or a reply, for the trace: no audio, no digests."""
-    match value:
-        case bytes():
-            return (
-                value.decode("ascii", "replace")
-                if len(value) <= 60 and value.isascii()
-                else f"<{len(value)}>"
-            )
-        case str() if len(value) >= 40:
-            return script_names().get(value, value if len(value) == 40 else f"<{len(value)}>")
-        case str():
-            return value
-        case list() | tuple():
-            return f"({' '.join(told(one) for one in value[:14])}{' …' if len(value) > 14 else ''})"
-        case _:
-            return str(value)
-
-
-@cache
-def script_names() -> dict[str, str]:
-    """What each script is called, by digest."""
-    names = (path.name for path in resources.files("audiobus").joinpath("lua").iterdir())
-    scripts = (script(name.removesuffix(".lua")) for name in names if name.endswith(".lua"))
-    return {name: one.name for one in scripts for name in (one.digest, one.source)}
 
 
 def _give_up(future: asyncio.Future[Any]) -> None:

@@ -1,6 +1,6 @@
 """The watch over what holds at every moment: after each script ids never go back, once a second the books are in balance, and no audio has a time limit.
 
-Owns the looking into the world's Redis and what was seen there last. What is right is `history`'s.
+Owns the looking into the world's Redis and what was seen there last. What is right is `standing`'s and `history`'s.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from audiobus.census import Balance
 from audiobus.letter import read_letter
-from tapedeck_testing.simulation.history import Standing, stepped_back
 from tapedeck_testing.simulation.redis_values import Hash, Stream, Value
+from tapedeck_testing.simulation.standing import Standing, stepped_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable
