@@ -188,6 +188,19 @@ def test_objects_that_are_gone_at_the_beginning_and_at_the_end(command, record, 
     assert [row["state"] for row in found["stretches"]] == ["deleted"]
 
 
+def test_a_dead_letter_that_was_dropped_is_deleted(command, record, bury, store):
+    recorded = record("talk", 5)
+    bury(recorded, 2)
+    store(recorded)
+    assert command("dead", "drop", recorded.tag, "--yes").code == 0
+    rows = command("where", recorded.tag, "--json").json["stretches"]
+    assert [(row["state"], row["seconds"]) for row in rows] == [
+        ("stored", pytest.approx(1.993, abs=0.002)),
+        ("deleted", pytest.approx(1, abs=0.002)),
+        ("stored", pytest.approx(2, abs=0.002)),
+    ]
+
+
 def test_a_session_of_which_nothing_is_left(command, record, store, tmp_path):
     recorded = record("talk", 3)
     store(recorded)

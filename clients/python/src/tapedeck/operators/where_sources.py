@@ -4,7 +4,7 @@ In that order, so that what is stored meanwhile shows twice rather than not at a
 """
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,25 +29,14 @@ from audiobus.letter import Letter
 from audiostore.errors import AudiostoreError
 from audiostore.key_ring import KeyRing
 from audiostore.names import parse_name
-from tapedeck.operators.spans import length, moment, times
+from tapedeck.operators.spans import moment, times
+from tapedeck.operators.where_books import Seconds, deleted_by_the_books, held_less
 from tapedeck.operators.where_bucket import stored
 from tapedeck.operators.where_ends import Bytes, missing_ends
 from tapedeck.operators.where_sessions import sessions
-from tapedeck.operators.whereabouts import ROUNDING_MS, Piece, Stretch, stretches
+from tapedeck.operators.whereabouts import Piece, Stretch, stretches
 
 PAGE: Final = 96
-
-
-class Seconds(msgspec.Struct, frozen=True):
-    """The books of the conversation, in seconds of audio."""
-
-    received: float
-    stored: float
-    waiting: float
-    dead: float
-    deleted: float
-    difference: float
-    """0, unless something is wrong."""
 
 
 class Whereabouts(msgspec.Struct, frozen=True):
@@ -114,14 +103,17 @@ async def whereabouts(
     before_ms = deleted.before_ms
     if not problems and not deleted.deleted:
         pieces += missing_ends(pieces, known, lay, timeless=timeless, before_ms=before_ms)
-        notes += _held_less(pieces, books)
+        notes += held_less(pieces, books)
+    found = stretches(pieces, lay)
+    if not problems:
+        found = deleted_by_the_books(found, books)
     return Whereabouts(
         conversation=conversation.tag,
         deleted=deleted.deleted,
         user_deleted_before=moment(before_ms) if before_ms else None,
         books=books,
         notes=tuple(notes),
-        stretches=tuple(stretches(pieces, lay)),
+        stretches=tuple(found),
         problems=tuple(problems),
     )
 
@@ -129,17 +121,6 @@ async def whereabouts(
 def _deleted(at_ms: int) -> str:
     """`at_ms`: 0 where that was long enough ago."""
     return f"its object was deleted at {moment(at_ms)}" if at_ms else "its object was deleted"
-
-
-def _held_less(pieces: Sequence[Piece], books: Seconds | None) -> list[str]:
-    """Says so where the buckets hold less than the books say is stored. What they held before Redis knew the conversation hides that."""
-    held = [one for one in pieces if one.state == "stored"]
-    seconds = sum(one.end_ms - one.start_ms for one in held) / 1000
-    rounding = ROUNDING_MS * (len(held) + 1) / 1000
-    if books is None or seconds >= books.stored - rounding:
-        return []
-    less = f"by the books {length(books.stored)} are stored, and the bucket holds {length(seconds)}"
-    return [f"{less}: objects are gone from it that Tapedeck did not delete"]
 
 
 async def _books(
