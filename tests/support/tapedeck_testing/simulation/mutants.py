@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+import audiobus.pipeline
 import listen.errands
 import listen.outbox
 import pusher.already_stored
@@ -26,7 +27,7 @@ from audiobus.cut import decode_cut
 from audiobus.hints import Hints
 from audiobus.script import script
 from storage_api.recording import Recording, Recordings
-from tapedeck_testing.simulation.chance import LOSSY
+from tapedeck_testing.simulation.chance import LOSSY, OLD_MASTER
 from tapedeck_testing.simulation.outcome import Outcome, run
 
 if TYPE_CHECKING:
@@ -248,6 +249,12 @@ MUTANTS: Final = (
         (3,),
         {LOSSY: 0.4},
         patch=lambda: replaced(pusher.already_stored.AlreadyStored, "known", lambda *_args: True),
+    ),
+    Mutant(
+        "what no replica has confirmed is not acknowledged",
+        (3,),
+        {LOSSY: 0.4, OLD_MASTER: 1.0},
+        patch=lambda: replaced(audiobus.pipeline, "confirmed", lambda answers, *_said: list(answers)),
     ),
     Mutant(
         "the client sends again what Redis lost and no process has",
