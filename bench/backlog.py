@@ -5,13 +5,16 @@ Owns how many are written at once. Their chunks are `recording`'s.
 
 import asyncio
 import time
+from contextlib import suppress
 
 from audiobus import Bus, Conversation, Hints, Writer
 from audiobus.answers import Appended
+from audiobus.errors import BusUnavailableError
 from bench.process import BenchError
 from bench.recording import CHUNKS, FORMAT, OWNER, Recording
 
-AT_ONCE = 500
+AT_ONCE = 200
+TRIES = 5
 
 
 async def fill(url: str, conversations: list[Conversation]) -> None:
@@ -42,8 +45,14 @@ async def _record(bus: Bus, writer: Writer, conversation: Conversation) -> None:
     opened = await bus.open(conversation, owner=OWNER, format=FORMAT, now_ms=start_ms)
     recording = Recording(conversation, opened.epoch, start_ms)
     for _ in range(CHUNKS):
-        if not isinstance(answer := await writer.append(recording.chunk()), Appended):
-            raise BenchError(f"a chunk of {conversation.tag} was not appended: {answer}")
+        request = recording.chunk()
+        for _ in range(TRIES):
+            with suppress(BusUnavailableError):
+                if not isinstance(answer := await writer.append(request), Appended):
+                    raise BenchError(f"a chunk of {conversation.tag} was not appended: {answer}")
+                break
+        else:
+            raise BenchError("Redis is too slow")
 
 
 def _now_ms() -> int:
