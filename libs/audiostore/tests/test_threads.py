@@ -4,7 +4,7 @@ import threading
 import pytest
 
 from audiostore.errors import StoreError, TransientStoreError
-from audiostore.threads import Threads
+from audiostore.threads import Threads, under_way
 
 
 async def test_results_and_errors_come_back():
@@ -60,3 +60,62 @@ async def test_close_waits_for_what_runs():
     await closing
     assert done.is_set()
     await task
+
+
+@pytest.mark.parametrize("given_up_by", ["the deadline", "its caller"])
+async def test_what_nobody_waits_for_is_broken_off_and_its_thread_is_free(given_up_by):
+    threads = Threads("t", 1, 0.1 if given_up_by == "the deadline" else 60)
+    begun, broken = threading.Event(), threading.Event()
+
+    def dribbles():
+        under_way().broken_off_by(broken.set)
+        begun.set()
+        broken.wait(10)
+
+    task = asyncio.ensure_future(threads.run("put a", dribbles))
+    await asyncio.to_thread(begun.wait, 10)
+    if given_up_by == "its caller":
+        task.cancel()
+    with pytest.raises((TransientStoreError, asyncio.CancelledError)):
+        await task
+    assert await asyncio.to_thread(broken.wait, 10)
+    await threads.close()
+
+
+async def test_a_call_is_broken_off_at_once_where_nobody_waits_for_it_by_then():
+    threads = Threads("t", 1, 0.05)
+    begun, go, broken = threading.Event(), threading.Event(), threading.Event()
+
+    def late():
+        begun.set()
+        go.wait(10)
+        under_way().broken_off_by(broken.set)
+
+    with pytest.raises(TransientStoreError):
+        await threads.run("put a", late)
+    go.set()
+    assert await asyncio.to_thread(broken.wait, 10)
+    await threads.close()
+
+
+async def test_a_call_closes_what_it_opened_and_is_then_nobodys():
+    threads = Threads("t", 1, 5)
+    closed, broken, calls = [], [], []
+
+    def opens(*, fails):
+        calls.append(under_way())
+        under_way().broken_off_by(lambda: broken.append(1))
+        under_way().closes(lambda: closed.append(1))
+        if fails:
+            raise ValueError("odd")
+
+    await threads.run("a", opens, fails=False)
+    with pytest.raises(ValueError, match="odd"):
+        await threads.run("b", opens, fails=True)
+    assert await threads.run("c", under_way) is not None
+    assert closed == [1, 1]
+    for call in calls:
+        call.give_up()
+    assert not broken
+    assert under_way() is None
+    await threads.close()

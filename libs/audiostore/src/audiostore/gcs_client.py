@@ -26,7 +26,6 @@ from google.auth.exceptions import TimeoutError as AuthTimeoutError
 from google.cloud.storage import Client
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
-from requests.adapters import HTTPAdapter
 
 from audiostore.errors import (
     AlreadyExistsError,
@@ -37,6 +36,7 @@ from audiostore.errors import (
     StoreError,
     TransientStoreError,
 )
+from audiostore.gcs_lines import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,7 +92,7 @@ def connect() -> Client:
             f"open gs://: no usable Google credentials ({error}); run on a service account, set GOOGLE_APPLICATION_CREDENTIALS, "
             "or STORAGE_EMULATOR_HOST for an emulator"
         ) from error
-    adapter = HTTPAdapter(pool_connections=2, pool_maxsize=CONNECTIONS, pool_block=True)
+    adapter = Lines(pool_connections=2, pool_maxsize=CONNECTIONS, pool_block=True)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     _settle(session, client._connection.API_BASE_URL)  # noqa: SLF001 — the same

@@ -1,15 +1,17 @@
 """A thread pool with a deadline: where blocking libraries run.
 
 Owns its threads and the rule that no caller waits longer than the deadline. It must not know what runs in it. Python has no way to stop a
-thread: what runs past its deadline (or whose caller was cancelled) goes on to its own end, so every call brings time limits of its
-own that are shorter.
+thread: what runs past its deadline (or whose caller was cancelled) goes on to its own end. So a call brings time limits of its own that are
+shorter, or says how it is broken off (`under_way`): else a thread of the pool is lost with each.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
+import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from audiostore.errors import TransientStoreError
 
@@ -18,6 +20,50 @@ if TYPE_CHECKING:
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+
+
+_of_thread = threading.local()
+
+
+class Call:
+    """One call in a thread: how it is broken off, and what is to be closed at its end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._given_up = False
+        self._how: Callable[[], None] | None = None
+        self._at_end: list[Callable[[], Any]] = []
+
+    def broken_off_by(self, how: Callable[[], None]) -> None:
+        """From now on the call ends soon after `how` was called, from any thread; at once if nobody waits for it any more."""
+        with self._lock:
+            self._how = how
+            if self._given_up:
+                how()
+
+    def closes(self, close: Callable[[], Any]) -> None:
+        """`close` is called at the end of the call, in its thread, whatever came of it."""
+        self._at_end.append(close)
+
+    def give_up(self) -> None:
+        """Nobody waits for it any more. Nothing where it has ended."""
+        with self._lock:
+            self._given_up = True
+            if self._how is not None:
+                self._how()
+
+    def end(self) -> None:
+        """It has ended."""
+        with self._lock:
+            self._how = None
+        while self._at_end:
+            self._at_end.pop()()
+
+
+def under_way() -> Call | None:
+    """The call that runs in this thread, if one of `Threads` does."""
+    call: Call | None = getattr(_of_thread, "call", None)
+    return call
 
 
 class Threads:
@@ -29,14 +75,21 @@ class Threads:
 
     async def run(self, doing: str, call: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
         """What the call returns or raises. `doing` names the operation and the object in the text of a passed deadline."""
-        future = asyncio.wrap_future(self._pool.submit(call, *args, **kwargs))
+        this = Call()
+        future = asyncio.wrap_future(
+            self._pool.submit(_in_thread, this, functools.partial(call, *args, **kwargs))
+        )
         limit = asyncio.timeout(self._deadline_s)
         try:
             async with limit:
                 return await future
+        except asyncio.CancelledError:
+            this.give_up()
+            raise
         except TimeoutError as error:
             if not limit.expired():
                 raise
+            this.give_up()
             raise TransientStoreError(
                 f"{doing}: not done after {self._deadline_s:g} s; the store is slow or away"
             ) from error
@@ -45,3 +98,12 @@ class Threads:
         """Wait for what runs; drop what has not begun."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         await asyncio.to_thread(self._pool.shutdown)
+
+
+def _in_thread(this: Call, call: Callable[[], _R]) -> _R:
+    _of_thread.call = this
+    try:
+        return call()
+    finally:
+        _of_thread.call = None
+        this.end()
