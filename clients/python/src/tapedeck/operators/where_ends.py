@@ -9,7 +9,7 @@ from typing import Final
 
 from tapedeck.operators.whereabouts import ROUNDING_MS, Piece
 
-NOWHERE: Final = "nowhere: deleted, or lost by Redis or the bucket"
+NOWHERE: Final = "are nowhere: deleted, or lost by Redis or the bucket"
 ENDLESS_MS: Final = 1 << 62
 
 
@@ -121,12 +121,12 @@ def _told(claim: _Claim, before_ms: int) -> Piece:
     count = claim.end_offset - claim.first_offset
     long = "; how long they last is not known" if claim.end_ms is None else ""
     deleted = claim.start_ms < before_ms
-    why = "the user deleted what was recorded then" if deleted else NOWHERE
+    why = "were deleted by the user" if deleted else NOWHERE
     return Piece(
         claim.start_ms,
         claim.start_ms if claim.end_ms is None else claim.end_ms,
         "deleted" if deleted else "missing",
-        f"{claim.which} {count} bytes of the session: {why}{long}",
+        f"{claim.which} {count} bytes of the session {why}{long}",
         epoch=claim.epoch,
         first_offset=claim.first_offset,
         end_offset=claim.end_offset,
