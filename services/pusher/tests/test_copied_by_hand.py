@@ -4,7 +4,7 @@ import contextlib
 
 import pytest
 
-from audiobus import Cut, CutStands
+from audiobus import Bus, Cut, CutStands
 from audiostore import open_store
 from audiostore.errors import AlreadyExistsError, StoreConfigurationError
 from audiostore.names import CONTENT_TYPE
@@ -163,3 +163,20 @@ async def test_a_conversation_that_nobody_recorded_is_not_made_by_an_export(bus,
     await export()
     assert await bus.command("EXISTS", bus.keys.conv(conversation)) == 0
     assert not (await bus.state(conversation)).export_waits
+
+
+async def test_a_redis_that_takes_no_writes_is_exported_all_the_same(
+    redis_process, new_device, tmp_path, clock, keys
+):
+    folder = open_store(f"file://{tmp_path}/rescue")
+    async with Bus(redis_process.url) as bus:
+        device = new_device(bus=bus)
+        await device.open()
+        await device.say(3)
+        await bus.command("CONFIG", "SET", "min-replicas-to-write", "1")
+        exported = Exported(device.conversation.tag)
+        await Exporter(bus, folder, Maker(keys), Limits(), clock()).buffer(device.conversation, exported)
+    assert exported.objects == 1
+    assert "stop the pushers" in exported.problem
+    assert len([info async for info in folder.list("chunks/")]) == 1
+    await folder.close()

@@ -17,7 +17,7 @@ from audiobus.cut import Cut, Stored, decode_cut
 from audiobus.deletions import marks
 from audiobus.entry import Entry
 from audiobus.entry_id import EntryId
-from audiobus.errors import BadEntryError
+from audiobus.errors import BadEntryError, BusError
 from audiobus.exported import note
 from audiobus.letter import Letter
 from audiobus.state import STATE_FIELDS, ConversationState
@@ -54,7 +54,7 @@ class Exported(msgspec.Struct):
     deleted: bool = False
     """A tombstone stands: nothing was written."""
     problem: str = ""
-    """Why not everything was written."""
+    """Why not everything was written; or else what is to be heeded."""
     server: str = ""
     """Of a cluster, host:port: a master that does not answer, instead of a conversation."""
 
@@ -106,7 +106,17 @@ class Exporter:
             AudiostoreError, PusherError, BusError: not everything is written; what is written is whole.
         """
         # First, so that nothing is cut any more without a look for these files in the bucket.
-        await note(self.bus, conversation)
+        try:
+            await note(self.bus, conversation)
+        except BusError as error:
+            # It takes no writes: all the more somebody may want what it has.
+            unnoted = f"could not be noted in Redis ({error}): stop the pushers before these files are copied into a bucket"
+        else:
+            unnoted = ""
+        await self._write(conversation, exported)
+        exported.problem = unnoted if exported.objects else ""
+
+    async def _write(self, conversation: Conversation, exported: Exported) -> None:
         state = await self.bus.state(conversation)
         deleted = await marks(self.bus, conversation)
         exported.deleted = deleted.deleted
