@@ -244,6 +244,9 @@ def test_the_first_batch_is_shortened_to_spread_the_writes(ask, session, clock, 
     assert decision.end_ms - decision.start_ms == pytest.approx(60_000 * (0.25 + 0.75 * phase), abs=1000)
     # Only the first one, and only where it was recorded as it happened.
     assert ask(entries, phase=phase, settled=EntryId(1, 0)).count == 60
+    # So is the first after one that was stored early, together with many others perhaps.
+    hurried = ask(entries, phase=phase, settled=EntryId(1, 0), hurried=True)
+    assert hurried.count == decision.count
     clock.ms = entries[0].chunk.at_ms
     assert ask(entries, phase=phase).count == 60
 

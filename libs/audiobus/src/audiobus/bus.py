@@ -314,6 +314,7 @@ class Bus:
         samples: int,
         ends: Mapping[int, int],
         now_ms: int,
+        hurried: bool = False,
     ) -> bool:
         """The cut is stored: its entries go and the settled id moves. False where that cut no longer stands.
 
@@ -325,6 +326,7 @@ class Bus:
             samples: audio that the cut settles, at 48 kHz.
             ends: for each session in the cut the end offset reached.
             now_ms: unix ms.
+            hurried: it was stored before its time, perhaps together with many others (`ConversationState.hurried`).
         """
         keys = [self.keys.conv(conversation), self.keys.audio(conversation)]
         args: list[Argument] = [
@@ -334,6 +336,7 @@ class Bus:
             preroll.encode() if preroll else b"",
             samples,
             now_ms,
+            "1" if hurried else "0",
         ]
         for epoch, offset in ends.items():
             args += [str(epoch), str(offset)]

@@ -12,7 +12,7 @@ from audiobus.position import Position
 STATE_FIELDS: Final = (
     "owner", "newest", "format", "settled", "cut", "preroll", "pos",
     "in", "out", "dead", "last_ms", "flush", "flush_reason", "merging", "closed", "deleted",
-    "again", "gone", "exported",
+    "again", "gone", "exported", "hurried",
 )  # fmt: skip
 """The fields of one `HMGET`, in the order of `ConversationState.from_values`."""
 
@@ -69,6 +69,9 @@ class ConversationState(msgspec.Struct, frozen=True):
     exported: EntryId | None = None
     """Up to here somebody has files of what waited: they may be copied into the bucket by hand (`exported.note`)."""
 
+    hurried: bool = False
+    """Its last batch was stored before its time, perhaps at the moment when others' were."""
+
     @property
     def exists(self) -> bool:
         """Whether anybody ever recorded into it (as far as Redis remembers)."""
@@ -112,6 +115,7 @@ class ConversationState(msgspec.Struct, frozen=True):
             again,
             gone,
             exported,
+            hurried,
         ) = values
         try:
             return cls(
@@ -134,6 +138,7 @@ class ConversationState(msgspec.Struct, frozen=True):
                 again=again or None,
                 gone=bool(gone),
                 exported=EntryId.parse_or_none(exported),
+                hurried=bool(hurried),
             )
         except (ValueError, msgspec.DecodeError) as error:
             raise BadEntryError(f"conversation hash: {error}") from error

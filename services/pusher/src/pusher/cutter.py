@@ -235,13 +235,17 @@ def _format(chunk: Chunk) -> tuple[str, int, int]:
 def _phased(
     arrived: Sequence[Arrived], state: ConversationState, now_ms: int, limits: Limits, phase: float
 ) -> int:
-    """How many of these entries to take, so that conversations that began together do not write together for ever.
+    """How many of these entries to take, so that conversations that began, or were stored early, together do not write together for ever.
 
-    Only the first batch of a conversation that is recorded as it happens is shortened, to between a quarter and the whole of a
-    batch: all later ones then fall due at another moment of the minute for each conversation.
+    Only the first batch of a conversation that is recorded as it happens, and the first after one that was hurried, is shortened, to between
+    a quarter and the whole of a batch: all later ones then fall due at another moment of the minute for each conversation.
     """
     oldest = oldest_ms(arrived)
-    if state.settled is not None or oldest is None or now_ms - oldest < limits.age_ms // 2:
+    if (
+        (state.settled is not None and not state.hurried)
+        or oldest is None
+        or now_ms - oldest < limits.age_ms // 2
+    ):
         return len(arrived)
     spans = [(index, span) for index, one in enumerate(arrived) if (span := one.audio)]
     if not spans:

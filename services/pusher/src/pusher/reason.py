@@ -1,7 +1,7 @@
 """Why a batch was cut: a closed set, so that every value can be counted from the start."""
 
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
 
 
 class Reason(StrEnum):
@@ -31,3 +31,7 @@ class Reason(StrEnum):
         """The reason noted with a request to store; what this build does not know counts as `flush`."""
         known = {cls.FINALIZE, cls.END, cls.SWITCH, cls.FLUSH}
         return next((reason for reason in known if reason == text), cls.FLUSH)
+
+
+HURRIED: Final = frozenset({Reason.PRESSURE, Reason.FLUSH})
+"""Many conversations may be stored at one moment for these, and all go on: their next batches must not fall due together."""

@@ -26,6 +26,7 @@ from pusher.bucket_search import holds
 from pusher.errors import UnsealedError
 from pusher.object_facts import object_facts, same_runs
 from pusher.protection import sealed_by
+from pusher.reason import HURRIED
 from pusher.wholeness import is_just, whole_batch
 
 log = logging.getLogger(__name__)
@@ -101,6 +102,7 @@ async def _finish(bus: Bus, prepared: Prepared, now_ms: int) -> bool:
         samples=built.samples,
         ends=built.ends,
         now_ms=now_ms,
+        hurried=prepared.cut.reason in HURRIED,
     )
 
 

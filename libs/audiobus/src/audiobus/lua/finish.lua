@@ -1,6 +1,7 @@
 -- The batch is stored: only if that very cut stands, its entries go, the settled id moves, the pre-roll is kept.
 -- KEYS conv, audio
--- ARGV cut, last id, id after it, pre-roll or '', samples, now_ms, then epoch and end offset of each session in it
+-- ARGV cut, last id, id after it, pre-roll or '', samples, now_ms, '1' if it was stored before its time,
+--      then epoch and end offset of each session in it
 -- Answers {'ok', settled} | {'other', cut or '', settled}
 local conv, audio = KEYS[1], KEYS[2]
 local h = redis.call('HMGET', conv, 'cut', 'settled', 'flush', 'newest')
@@ -23,6 +24,7 @@ redis.call('HDEL', conv, 'cut', 'fails', 'fails_why', 'fails_ms')
 local settled = ARGV[2]
 if h[4] and redis.call('XLEN', audio) == 0 then settled = h[4] end
 redis.call('HSET', conv, 'settled', settled)
+if ARGV[7] == '1' then redis.call('HSET', conv, 'hurried', '1') else redis.call('HDEL', conv, 'hurried') end
 if ARGV[4] == '' then redis.call('HDEL', conv, 'preroll') else redis.call('HSET', conv, 'preroll', ARGV[4]) end
 redis.call('HINCRBY', conv, 'out', out and string.format('%.0f', out) or ARGV[5])
 
@@ -34,7 +36,7 @@ if h[3] then
   if e < epoch or (e == epoch and o <= offset) then redis.call('HDEL', conv, 'flush', 'flush_reason') end
 end
 local newest = h[4] and string.match(h[4], '^(%d+)') or ''
-for i = 7, #ARGV, 2 do
+for i = 8, #ARGV, 2 do
   if ARGV[i] ~= newest then
     local field = 'end:' .. ARGV[i]
     local known = redis.call('HGET', conv, field)
