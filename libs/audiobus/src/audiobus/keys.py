@@ -124,6 +124,10 @@ class Keys:
         """String: the pusher that moves the second bucket's objects home, with a time limit."""
         return f"{self.prefix}homecoming:{{lease}}"
 
+    def homecoming_role(self, bucket: str) -> str:
+        """String: `first` or `second`, what pushers take this bucket for, with a time limit."""
+        return f"{self.prefix}homecoming:{{role}}:{bucket}"
+
     def due(self, partition: int) -> str:
         """Sorted set: conversation to the unix ms at which it must be looked at, at the latest."""
         return f"{self.prefix}due:{{{partition}}}"

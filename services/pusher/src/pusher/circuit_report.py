@@ -53,7 +53,7 @@ async def report(
 ) -> None:
     """Keeps `/readyz` true until `stop`, and reminds the operator. A bucket that is only away leaves the pusher ready: it waits for it.
 
-    `unopened`: why the bucket of this name ("first", "second") is not open; empty where it is.
+    `unopened`: why the bucket of this name ("first", "second") is not open, or not used as it should be; empty where it is.
     """
     clock = asyncio.get_running_loop()
     told_s: dict[str, float] = {}

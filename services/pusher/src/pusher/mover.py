@@ -25,6 +25,7 @@ from pusher.errors import KeptBackError, PusherError
 from pusher.guarded_store import GuardedStore, without_names
 from pusher.homecoming import FAILED, WAITS, Homecoming
 from pusher.metrics import PusherMetrics
+from pusher.roles import Roles
 from servicekit.ending import end
 from servicekit.stop import Stop
 
@@ -54,6 +55,8 @@ class Mover:
     keys: KeySource
     metrics: PusherMetrics
     holder: str
+    roles: Roles | None = None
+    """Of the two buckets; None where nobody else can have others."""
     _due_s: float = 0.0
     _two: bool = False
     _was_away: bool = False
@@ -79,6 +82,9 @@ class Mover:
     async def _turn(self, second: GuardedStore) -> int:
         """A sweep, if no other pusher makes it; how many are left. The top of a task."""
         try:
+            if self.roles is not None and not await self.roles.agreed():
+                log.critical("nothing is moved home", extra={"error": self.roles.complaint})
+                return 1
             async with self._lease() as ours:
                 if not ours:
                     self._counted_s = None

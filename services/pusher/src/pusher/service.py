@@ -29,6 +29,7 @@ from pusher.mover import Mover
 from pusher.pressure import Pressure
 from pusher.reader import BLOCK_MS, Reader
 from pusher.relief import Relief
+from pusher.roles import Roles
 from pusher.scheduler import Scheduler
 from pusher.settings import PusherSettings
 from pusher.worker import Worker, unix_ms
@@ -152,14 +153,15 @@ async def _serve(
                 work.create_task(census.run(stop), name="census")
                 for name, store in stores.items():
                     work.create_task(_keep_opening(store, CHECKS[name], stop), name=f"opening the {name}")
+                roles = _roles(bus, settings.store)
                 work.create_task(
-                    report(health, worker.buckets, stop, lambda name: stores[name].complaint),
+                    report(health, worker.buckets, stop, lambda name: _complaint(stores, roles, name)),
                     name="circuit report",
                 )
                 work.create_task(
                     comeback.run(worker.buckets, worker.retries, hints, unix_ms, stop), name="comeback"
                 )
-                mover = Mover(bus, worker.buckets, maker.keys, metrics, settings.consumer)
+                mover = Mover(bus, worker.buckets, maker.keys, metrics, settings.consumer, roles)
                 work.create_task(mover.run(stop), name="mover")
                 for partition in range(bus.keys.partitions):
                     reader = Reader(
@@ -202,6 +204,17 @@ def _stores(settings: StoreSettings) -> dict[str, OpenedLater]:
     if settings.fallback_url is not None:
         stores["second"] = OpenedLater(settings.fallback_url, PATIENCE)
     return stores
+
+
+def _roles(bus: Bus, settings: StoreSettings) -> Roles | None:
+    """Of the two buckets; None where there is one."""
+    return None if settings.fallback_url is None else Roles(bus, settings.url, settings.fallback_url)
+
+
+def _complaint(stores: dict[str, OpenedLater], roles: Roles | None, name: str) -> str:
+    """What is wrong with the bucket of this name that its circuit does not tell."""
+    swapped = roles.complaint if roles is not None and name == "second" else ""
+    return stores[name].complaint or swapped
 
 
 async def _keep_opening(store: OpenedLater, check: str, stop: Stop) -> None:
