@@ -55,3 +55,26 @@ async def test_a_cut_over_a_preroll_that_is_none_is_carried_out(
     assert await packets_of(memory_store) == device.sent
     assert (await bus.state(conversation)).cut is None
     assert (await exact(bus, conversation)).difference == 0
+
+
+@pytest.mark.parametrize(
+    "damage", [b"x", b"", b"48e3", b"0x10", b"-48000", b" 48000", b"nan", b"9" * 17, "\u0664".encode()]
+)
+async def test_a_count_beside_a_chunk_that_is_none_stops_nothing_and_keeps_the_books(
+    device, bus, memory_store, new_worker, conversation, packets_of, damage
+):
+    await device.open()
+    await device.say(3)
+    keys = bus.keys
+    for one in device.session.speech(2):
+        fields = ("c", one.chunk.encode(), "s", damage)
+        await bus.command("XADD", keys.audio(conversation), str(one.id), *fields)
+        await bus.command("HSET", keys.conv(conversation), "newest", str(one.id))
+        await bus.command("HINCRBY", keys.conv(conversation), "in", one.chunk.samples)
+    await device.say(1)
+    await bus.ask(conversation, "flush")
+    await new_worker(memory_store).drain(conversation)
+    assert await packets_of(memory_store) == device.sent
+    assert (await failures.read(bus, conversation)).count == 0
+    balance = await exact(bus, conversation)
+    assert (balance.difference, balance.waiting, balance.stored) == (0, 0, balance.received)

@@ -10,10 +10,10 @@ if h[1] ~= ARGV[1] then return {'other', h[1] or '', h[2] or ''} end
 local out = 0
 for _, entry in ipairs(redis.call('XRANGE', audio, '-', ARGV[2])) do
   local fields = entry[2]
-  if fields[3] == 's' then
+  if fields[3] == 's' and string.find(fields[4], '^%d+$') and #fields[4] <= 15 then
     out = out + tonumber(fields[4])
   elseif fields[1] == 'c' then
-    -- Of an older listen: only the pusher knows what it holds.
+    -- Of an older listen, or damaged: only the pusher knows what it counts (`audiobus.entry`).
     out = nil
     break
   end
