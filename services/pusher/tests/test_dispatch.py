@@ -135,6 +135,54 @@ async def test_a_defect_stops_nobody_else(drains, caplog):
     assert caplog.records[0].levelname == "CRITICAL"
 
 
+async def test_who_hangs_lends_its_slot_and_not_more_than_half_of_them_do(drains, eventually, monkeypatch):
+    monkeypatch.setattr("pusher.dispatch.HANGS_S", 0.01)
+    ends = asyncio.Event()
+
+    async def drain(conversation):
+        if conversation.cid.startswith("hangs"):
+            with dispatch.lending():
+                await ends.wait()
+        await drains.drain(conversation)
+
+    async with asyncio.TaskGroup() as tasks:
+        dispatch = Dispatch(tasks, drain, drains.acknowledge, at_once=4)
+        for number in range(4):
+            dispatch.take(hint(number, f"hangs{number}"))
+        await eventually(until(lambda: dispatch.room == 2), "two of the four slots are lent")
+        for number in range(4, 8):
+            dispatch.take(hint(number, f"good{number}"))
+        await eventually(until(lambda: len(drains.running) == 2), "two others run")
+        drains.let(2)
+        await eventually(until(lambda: len(drains.done) == 2), "they are done, and the next two run")
+        await eventually(until(lambda: len(drains.running) == 2), "the next two run")
+        # Those that hung go on: as many run as there are slots, and what was lent is given back.
+        ends.set()
+        await eventually(until(lambda: len(drains.running) == 6), "all are in their drains")
+        for number in range(8, 16):
+            dispatch.take(hint(number, f"later{number}"))
+        drains.let(6)
+        await eventually(until(lambda: len(drains.running) == 4), "four at once again")
+        assert drains.running == [f"later{number}" for number in range(8, 12)]
+        drains.let(8)
+    assert len(drains.done) == 16
+    assert dispatch.room == 4
+
+
+async def test_who_waits_shortly_lends_nothing(drains):
+    drains.let(1)
+
+    async def drain(conversation):
+        with dispatch.lending():
+            await drains.drain(conversation)
+        assert dispatch.room == 1
+
+    async with asyncio.TaskGroup() as tasks:
+        dispatch = Dispatch(tasks, drain, drains.acknowledge, at_once=2)
+        dispatch.take(hint(1))
+    assert dispatch.room == 2
+
+
 async def test_a_stray_cancel_leaves_the_conversation_to_the_next_hint(drains):
     """A library may lose track of whose cancel it is."""
     drains.errors.append(asyncio.CancelledError())

@@ -7,7 +7,8 @@ conversation; where Redis goes away before, it stays pending and is read again.
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from audiobus.conversation import Conversation
@@ -19,6 +20,8 @@ from servicekit.ending import end
 log = logging.getLogger(__name__)
 
 AT_ONCE: Final = 32
+HANGS_S: Final = 2.0
+"""What has waited for a bucket so long hangs, perhaps for as long as an operation may: its slot is lent meanwhile."""
 
 
 class Dispatch:
@@ -40,6 +43,10 @@ class Dispatch:
         self._wished = wished
         self._slots = asyncio.Semaphore(at_once)
         self._at_once = at_once
+        self._lent = 0
+        """Slots of those that hang, in which others run now; half of all at most."""
+        self._owed = 0
+        """Slots that were lent and whose owners go on: the next that end give theirs up."""
         self._held: set[tuple[int, bytes]] = set()
         self._waiting: dict[Conversation, list[Hint]] = {}
         self._running: set[asyncio.Task[None]] = set()
@@ -52,7 +59,7 @@ class Dispatch:
     @property
     def room(self) -> int:
         """How many more conversations can be worked on."""
-        return max(0, self._at_once - len(self._running))
+        return max(0, self._at_once + self._lent - len(self._running))
 
     async def wait_for_room(self) -> None:
         """Returns when there is some."""
@@ -77,6 +84,32 @@ class Dispatch:
             self._start(self._follow(hint.conversation)).add_done_callback(leave)
         return True
 
+    @contextmanager
+    def lending(self) -> Iterator[None]:
+        """For whoever waits for a bucket in a slot: if it takes long, another conversation runs meanwhile.
+
+        Nobody knows before an object's first try that it hangs. So many may hang at once as there are slots, and others go on.
+        """
+        lent = False
+
+        def lend() -> None:
+            nonlocal lent
+            if self._lent < self._at_once // 2:
+                lent = True
+                self._lent += 1
+                self._give_slot()
+                self._seen()
+
+        timer = asyncio.get_running_loop().call_later(HANGS_S, lend)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            if lent:
+                self._lent -= 1
+                self._owed += 1
+                self._seen()
+
     async def close(self, within_s: float) -> None:
         """Takes nothing more, lets what runs end, and cancels what does not end in time."""
         self._closed = True
@@ -95,6 +128,12 @@ class Dispatch:
         self._running.discard(task)
         self._seen()
 
+    def _give_slot(self) -> None:
+        if self._owed:
+            self._owed -= 1
+        else:
+            self._slots.release()
+
     def _seen(self) -> None:
         if self.room:
             self._room.set()
@@ -103,7 +142,8 @@ class Dispatch:
 
     async def _follow(self, conversation: Conversation) -> None:
         """Works on the conversation until no hint at it is left. The top of a task."""
-        async with self._slots:
+        await self._slots.acquire()
+        try:
             while hints := self._waiting[conversation]:
                 self._waiting[conversation] = []
                 if self._closed:
@@ -127,6 +167,8 @@ class Dispatch:
                     raise
                 else:
                     await self._finish(hints)
+        finally:
+            self._give_slot()
 
     def _leave(self, conversation: Conversation, _task: asyncio.Task[None]) -> None:
         """Nobody works on it any more. Not in the task: one that is cancelled before it begins runs nothing, and the next hint needs a new one."""

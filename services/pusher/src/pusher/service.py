@@ -148,6 +148,7 @@ async def _serve(
                     at_once=settings.at_once,
                     wished=worker.retries.hurry,
                 )
+                worker.lending = dispatch.lending
                 work.create_task(scheduler.run(stop), name="scheduler")
                 work.create_task(relief.run(stop), name="relief")
                 work.create_task(census.run(stop), name="census")

@@ -8,6 +8,7 @@ only then may the hint be acknowledged. Nothing here has a rule about audio in i
 import logging
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Final
@@ -98,6 +99,8 @@ class Worker:
     lease_ms: int = LEASE_MS
     troubled_at_once: int = TROUBLED_AT_ONCE
     """Of those whose last try failed, so many are tried at the same time: their objects may hang, and others want the slots."""
+    lending: Callable[[], AbstractContextManager[None]] = nullcontext
+    """Around each wait for a bucket to take an object: those that wait long stand in nobody's way."""
     retries: Retries = field(default_factory=Retries)
     unstored: Unstored = field(default_factory=Unstored)
     kept_back: KeptBack = field(default_factory=KeptBack)
@@ -340,7 +343,8 @@ class Worker:
                 look_first=prepared.look_first and bucket is self.buckets.first,
             )
             try:
-                outcome = await store_then_finish(self.bus, bucket, tried, self.now_ms())
+                with self.lending():
+                    outcome = await store_then_finish(self.bus, bucket, tried, self.now_ms())
             except (AudiostoreError, PusherError) as error:
                 self._count_put(FAILED, begun)
                 if bucket is places[-1] or not is_the_stores(error):

@@ -55,6 +55,20 @@ async def test_objects_that_hang_delay_no_other_conversation(
         assert await packets_of(memory_store, device.conversation) == device.sent
 
 
+async def test_objects_that_hang_at_their_first_try_take_no_slot_from_others(
+    *, memory_store, serving, record, drained, monkeypatch
+):
+    """As many as there are slots, all of them hanging at once: nobody could know it of any of them."""
+    monkeypatch.setattr("pusher.dispatch.HANGS_S", 0.2)
+    store = SomeHang(memory_store, "/hangs", 30)
+    await record(6, "hangs", seconds=2)
+    async with serving(store):
+        for wave in range(2):
+            others = await record(4, f"wave{wave}-", seconds=2)
+            await drained(others, "the others are stored")
+        assert (store.hanging, store.tries) == (6, 6)
+
+
 async def test_what_is_refused_for_one_object_pauses_nobody_for_long(
     *, memory_store, serving, record, drained, packets_of
 ):
