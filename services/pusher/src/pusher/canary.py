@@ -4,6 +4,7 @@ Where making a file breaks in a way that nobody foresaw, either the entries are 
 dead letters; for a build that is, all of them would. So before anything is blamed on entries, entries that are known to be good are tried.
 """
 
+import struct
 from functools import cache
 from typing import Final
 
@@ -20,6 +21,7 @@ UNFORESEEN: Final = (
     RecursionError,
     TypeError,
     ValueError,
+    struct.error,
 )
 """What a defect raises in the face of some data. Not what a machine raises that has no memory, threads or files left."""
 _PACKET: Final = b"\xb8\xff\xfe"
