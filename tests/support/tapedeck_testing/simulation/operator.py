@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tapedeck_testing.simulation.world import World
 
 LOOKS_S: Final = (1.0, 5.0)
+ASKS_AGAIN_MS: Final = 20_000
+"""A letter that nobody has tried for so long is marked once more."""
 DROPS: Final = 0.1
 """Of the letters, so many are dropped although another try might help."""
 
@@ -51,10 +53,11 @@ class Operator:
         conversation = Conversation(story.tape.uid, story.tape.cid)
         async for found in look(bus, conversation):
             letter, chance = found.letter, self._world.chance
-            if letter is None or marked_ms(letter) is not None:
+            now_ms = unix_ms(self._world.loop)
+            # A Redis that lost its last writes may know no more that another try was asked for, although the letter says so.
+            if letter is None or now_ms - (marked_ms(letter) or 0) < ASKS_AGAIN_MS:
                 continue
             self.letters += 1
-            now_ms = unix_ms(self._world.loop)
             if tries(letter) or chance.dice.random() < DROPS:
                 chance.note(f"{conversation.tag}: letter {found.id} is dropped")
                 self.dropped.setdefault(conversation.tag, []).append(_held(letter))
