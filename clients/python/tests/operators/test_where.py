@@ -90,6 +90,10 @@ def test_objects_of_both_buckets(command, record, tmp_path, put):
     assert sum(row["seconds"] for row in found.json["stretches"][2:]) == pytest.approx(70, abs=0.02)
     table = command("where", recorded.tag, TAPEDECK_FALLBACK_STORE_URL=f"file://{tmp_path}/second")
     assert f"{second.name} (second bucket)" in table.out
+    # On its way home it lies in both, and is told of once.
+    put(f"chunks/alice/talk/{first.name}", first.read_bytes(), folder="second")
+    both = command("where", recorded.tag, "--json", TAPEDECK_FALLBACK_STORE_URL=f"file://{tmp_path}/second")
+    assert both.json["stretches"] == found.json["stretches"]
     alone = command("where", recorded.tag, "--json").json["stretches"]
     assert [row["state"] for row in alone[2:]] == ["stored", "waiting"]
 

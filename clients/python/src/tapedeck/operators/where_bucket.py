@@ -1,7 +1,6 @@
 """What a bucket holds of a conversation, as pieces of its time: by the facts of each object, or where those cannot be read by its name."""
 
 import asyncio
-from collections.abc import Container
 from typing import Final
 
 from audiobus import Conversation
@@ -22,10 +21,8 @@ AT_ONCE: Final = 32
 """Objects looked at at the same time."""
 
 
-async def stored(
-    bucket: str, url: str, conversation: Conversation, ring: KeyRing, known: Container[str | None]
-) -> list[Piece]:
-    """The pieces of all its objects but those of the names `known`.
+async def stored(bucket: str, url: str, conversation: Conversation, ring: KeyRing) -> list[Piece]:
+    """The pieces of all its objects.
 
     Raises:
         StoreError: the bucket cannot be read.
@@ -36,7 +33,7 @@ async def stored(
         page: list[tuple[AudioName, ObjectInfo]] = []
         async for info in store.list(conversation_prefix(conversation.uid, conversation.cid)):
             name = parse_audio_name(info.name)
-            if name is not None and info.name not in known:
+            if name is not None:
                 page.append((name, info))
             if len(page) == AT_ONCE:
                 pieces += await _look_at(bucket, store, page, conversation, ring)

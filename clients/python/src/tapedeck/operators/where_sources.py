@@ -87,11 +87,17 @@ async def whereabouts(
     pieces += [one async for one in _dead(bus, conversation, unplaced, notes)]
     books = await _books(bus, conversation, state, problems)
     forbidden = await gone(bus, conversation)
-    for name, url in buckets.items():
+    held: list[Piece] = []
+    # The second one first: what moves home meanwhile shows in both, and in none if the first were read first.
+    for name, url in reversed(list(buckets.items())):
         try:
-            pieces += await stored(name, url, conversation, ring, {one.object for one in pieces})
+            found = await stored(name, url, conversation, ring)
         except AudiostoreError as error:
             problems.append(f"the {name} bucket cannot be read: {error}")
+            continue
+        names = {one.object for one in found}
+        held = found + [one for one in held if one.object not in names]
+    pieces += held
     pieces += _placed(unplaced, pieces, notes)
     timeless += [Bytes(one.entry.id.epoch, one.first_offset, one.entry.id.offset) for one in unplaced]
     there = {one.object for one in pieces}
@@ -104,16 +110,16 @@ async def whereabouts(
     if not problems and not deleted.deleted:
         pieces += missing_ends(pieces, known, lay, timeless=timeless, before_ms=before_ms)
         notes += held_less(pieces, books)
-    found = stretches(pieces, lay)
+    shown = stretches(pieces, lay)
     if not problems:
-        found = deleted_by_the_books(found, books)
+        shown = deleted_by_the_books(shown, books)
     return Whereabouts(
         conversation=conversation.tag,
         deleted=deleted.deleted,
         user_deleted_before=moment(before_ms) if before_ms else None,
         books=books,
         notes=tuple(notes),
-        stretches=tuple(found),
+        stretches=tuple(shown),
         problems=tuple(problems),
     )
 
