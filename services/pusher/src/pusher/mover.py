@@ -16,7 +16,7 @@ from typing import Final
 from audiobus.bus import Bus
 from audiobus.errors import BadEntryError, BusError
 from audiobus.script import script
-from audiostore.errors import AudiostoreError, NotFoundError, StoreConfigurationError
+from audiostore.errors import AudiostoreError, NotFoundError, StoreConfigurationError, TransientStoreError
 from audiostore.key_ring import KeySource
 from audiostore.names import ROOT, parse_name
 from audiostore.store import ObjectInfo
@@ -196,6 +196,9 @@ class Mover:
         """Two addresses may mean one bucket (a link, a mount, a name of the same server): deleting in one would delete in both.
 
         Looked at once, and whenever the second one was away: it takes no batches that would show that it is back.
+
+        Raises:
+            TransientStoreError: nobody can tell now.
         """
         if self._two and second.circuit.closed:
             return
@@ -204,6 +207,7 @@ class Mover:
         try:
             await self.buckets.first.head(name)
         except NotFoundError:
+            await self._still_there(second, name)
             self._two = True
         else:
             raise StoreConfigurationError(
@@ -211,6 +215,18 @@ class Mover:
             )
         finally:
             await second.delete(name)
+            # Of pushers that ended in the middle: what takes a mark away may be ended too.
+            for mark in [info.name async for info in second.list(f"{MARK}/")]:
+                await second.delete(mark)
+
+    async def _still_there(self, second: GuardedStore, mark: str) -> None:
+        """That the first bucket has no mark says something only while the second has it: another pusher may have taken it for one that was left."""
+        try:
+            await second.head(mark)
+        except NotFoundError as error:
+            raise TransientStoreError(
+                "the mark in the second bucket is gone: whether both are one is looked at again"
+            ) from error
 
     @asynccontextmanager
     async def _lease(self) -> AsyncIterator[bool]:
