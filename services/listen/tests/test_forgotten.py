@@ -35,8 +35,6 @@ async def test_11_an_open_socket_that_was_silent_for_a_day_goes_on(service, seco
         await client.acked(2 * SECOND)
         assert client.codes == []
         assert await bus.command("PTTL", bus.keys.conv(conversation)) == -1
-        await client.say(type="close")
-        assert await client.closed() == 1000
     spans = join(await service.spans("a"))
     assert {span.epoch for span in spans} == {int(session)}
     assert (spans[0].first_offset, spans[-1].end_offset) == (SECOND, 2 * SECOND)
