@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Final
 
-from audiobus import failures
 from audiobus.answers import ConversationGone, CutStands, Marks, OtherCutStands, SettledMoved
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
@@ -34,7 +33,8 @@ from pusher.clearing import Cleared, Clearing
 from pusher.cutter import Limits, Wait
 from pusher.deleting import Deleting
 from pusher.departure import Departure
-from pusher.errors import BucketAwayError, KeptBackError, PusherError
+from pusher.errors import BucketAwayError, PusherError
+from pusher.failed_tries import FailedTries
 from pusher.free_name import later, write_down
 from pusher.guarded_store import GuardedStore, is_the_stores, without_names
 from pusher.kept_back import KeptBack
@@ -113,6 +113,7 @@ class Worker:
     _deleting: Deleting = field(init=False)
     _departure: Departure = field(init=False)
     _second_try: SecondTry = field(init=False)
+    _failed_tries: FailedTries = field(init=False)
     _troubled: int = 0
 
     def __post_init__(self) -> None:
@@ -136,6 +137,9 @@ class Worker:
         self._standing = StandingCuts(self.bus, self.maker)
         self._departure = Departure(
             self.bus, self.hints, self.usage, self.limits.batch_ms, self.now_ms, self._deleted
+        )
+        self._failed_tries = FailedTries(
+            self.bus, self.hints, self.buckets, self.retries, self.kept_back, self.metrics, self.now_ms
         )
         self._second_try = SecondTry(
             self.bus,
@@ -203,37 +207,15 @@ class Worker:
         except BucketAwayError:
             await self.hints.push_due(conversation, self.buckets.give_back(conversation).until_ms)
         except _TROUBLE as error:
-            await self._book(conversation, error)
+            await self._failed_tries.book(conversation, error)
         except BusError:
             raise  # nothing can be booked: the hint stays, and whoever reads it tries again
         except Exception as error:  # noqa: BLE001 - the top of one conversation's work: what nobody foresaw is tried again as any failure is, told and with growing pauses
-            await self._book(conversation, error, foreseen=False)
+            await self._failed_tries.book(conversation, error, foreseen=False)
         else:
             self.retries.worked(conversation)
             self.kept_back.goes_on(conversation)
         self.metrics.retrying.set(len(self.retries))
-
-    async def _book(self, conversation: Conversation, error: Exception, *, foreseen: bool = True) -> None:
-        """Notes a failure and says when to come again. Everything stays where it is, for as long as it takes."""
-        if isinstance(error, KeptBackError):
-            self.metrics.unsealed.inc()
-            self.kept_back.waits(conversation, str(error), self.now_ms())
-        of_store = is_the_stores(error)
-        at_ms = self.retries.failed(conversation, self.now_ms(), of_store=of_store)
-        if of_store and not self.buckets.well:
-            at_ms = self.buckets.give_back(conversation).until_ms
-        why = f"{type(error).__name__}: {without_names(error)}"
-        await failures.note(self.bus, conversation, why, self.now_ms())
-        level = logging.WARNING if getattr(error, "retryable", False) else logging.CRITICAL
-        if of_store and not self.buckets.well:
-            level = logging.INFO  # what every conversation meets is told once, by the circuit
-        log.log(
-            level,
-            "a batch could not be stored: it stays in Redis and is tried again",
-            extra={"error": why, "retry_in_ms": at_ms - self.now_ms()},
-            exc_info=None if foreseen else error,
-        )
-        await self.hints.push_due(conversation, at_ms)
 
     async def _drain(self, conversation: Conversation, turn: Turn, taken: Taken, held: Held) -> None:
         after = After.MORE

@@ -1,4 +1,4 @@
-"""The worker when something fails that nobody foresaw: a library that breaks on an answer, a defect of ours."""
+"""What follows a try that failed, above all where nobody foresaw it: a library that breaks on an answer, a defect of ours. The rest is in `test_worker_trouble`."""
 
 import asyncio
 
