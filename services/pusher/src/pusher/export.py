@@ -9,13 +9,14 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated
 from urllib.parse import quote
 
 import msgspec
 
 from audiobus.bus import Bus
+from audiobus.cluster import Cluster
 from audiobus.conversation import Conversation
 from audiobus.errors import BusError, BusUnavailableError
 from audiobus.servers import servers
@@ -54,25 +55,26 @@ async def export(settings: ExportSettings, options: argparse.Namespace) -> int:
             exporter = Exporter(
                 bus, folder, maker, Limits(batch_ms=batch_ms, age_ms=batch_ms), time.time_ns() // 1_000_000
             )
+            away = await _away(bus) if options.all else {}
             seen: set[Conversation] = set()
-            async for conversation in _conversations(bus, options):
-                if isinstance(conversation, Exported):
-                    failed = True
-                    _tell(conversation)
-                    continue
+            async for conversation in _conversations(bus, options, away):
                 if conversation in seen:
                     continue
                 seen.add(conversation)
                 exported = Exported(conversation.tag)
                 try:
+                    _known_protection(bus, conversation, away)
                     if options.dead:
                         await exporter.letters(conversation, options.id, exported)
                     else:
                         await exporter.buffer(conversation, exported)
                 except (AudiostoreError, PusherError, BusError) as error:
-                    failed = True
                     exported.problem = str(error)
+                failed = failed or bool(exported.problem)
                 _tell(exported)
+            for server, why in away.items():
+                _tell(Exported("", problem=why, server=server))
+            failed = failed or bool(away)
     finally:
         await maker.close()
         await folder.close()
@@ -84,11 +86,37 @@ def _tell(exported: Exported) -> None:
     sys.stdout.flush()
 
 
-async def _conversations(bus: Bus, options: argparse.Namespace) -> AsyncIterator[Conversation | Exported]:
-    """Whose audio is to be exported; a problem for each master of a cluster that does not answer.
+async def _away(bus: Bus) -> dict[str, str]:
+    """The masters of a cluster that do not answer, and why.
 
     Raises:
-        BusUnavailableError: Redis does not answer.
+        BusUnavailableError: there is one server, and it does not.
+    """
+    found: dict[str, str] = {}
+    for server in await servers(bus):
+        try:
+            await server.command("PING")
+        except BusUnavailableError as error:
+            if not server.name:
+                raise
+            found[server.name] = str(error)
+    return found
+
+
+def _known_protection(bus: Bus, conversation: Conversation, away: Mapping[str, str]) -> None:
+    """Raises BusUnavailableError where it cannot be known whether the audio must be sealed: at once, not after a time-out each."""
+    lane = bus.client.lane(bus.keys.user(conversation.uid)) if isinstance(bus.client, Cluster) else ""
+    if lane in away:
+        raise BusUnavailableError(f"{lane} does not answer, and it knows whether this user's audio is sealed")
+
+
+async def _conversations(
+    bus: Bus, options: argparse.Namespace, away: dict[str, str]
+) -> AsyncIterator[Conversation]:
+    """Whose audio is to be exported, of the masters that are not away. One that stops answering is added to those.
+
+    Raises:
+        BusUnavailableError: there is one server, and it does not answer.
     """
     for tag in options.conversations:
         yield Conversation.from_tag(tag)
@@ -96,6 +124,8 @@ async def _conversations(bus: Bus, options: argparse.Namespace) -> AsyncIterator
         return
     match, kind = (bus.keys.dead_pattern(), "hash") if options.dead else (bus.keys.audio_pattern(), "stream")
     for server in await servers(bus):
+        if server.name in away:
+            continue
         try:
             async for keys in server.keys(match, kind):
                 for key in keys:
@@ -105,7 +135,7 @@ async def _conversations(bus: Bus, options: argparse.Namespace) -> AsyncIterator
         except BusUnavailableError as error:
             if not server.name:
                 raise
-            yield Exported("", problem=str(error), server=server.name)
+            away[server.name] = str(error)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -139,6 +139,8 @@ class Flush:
             return
         self._asked[conversation] = _Asked(asked.newest, now, max(0, now.balance.waiting))
         # The wish stands from here on; whoever is told of it late finds it all the same.
+        if self._masters.holds_up(bus.keys.due(bus.keys.partition(conversation))):
+            return
         hints = Hints(bus)
         await hints.due(conversation, time.time_ns() // 1_000_000)
         await hints.ready(conversation, REASON)
