@@ -193,3 +193,29 @@ async def test_it_ends_when_it_is_asked_before_it_serves(tmp_path, redis_url, on
     stop.set()
     async with asyncio.timeout(10):
         await run(settings, stop)
+
+
+async def test_a_store_that_cannot_be_opened_is_told_and_opened_later(tmp_path, redis_url, one_bus):
+    """It lives meanwhile, answers 503, and needs no restart."""
+    (tmp_path / "in the way").write_text("a file where a folder should be")
+    service = Service(
+        tmp_path,
+        redis_url,
+        one_bus.keys.prefix,
+        TAPEDECK_STORE_URL=f"file://{tmp_path}/in%20the%20way/store",
+    )
+    try:
+        deadline = time.monotonic() + 30
+        async with httpx.AsyncClient() as http:
+            assert (await service.answers(f"{service.admin}/livez")).status_code == 200
+            while (
+                "open the store in" not in (answer := await http.get(f"{service.admin}/readyz?verbose")).text
+            ):
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.05)
+            assert answer.status_code == 503
+        (tmp_path / "in the way").unlink()
+        assert (await service.answers(f"{service.admin}/readyz")).status_code == 200
+    finally:
+        service.process.kill()
+        service.process.wait()

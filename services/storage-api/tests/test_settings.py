@@ -35,6 +35,12 @@ def test_defaults(environ):
     assert (dev.bind, dev.admin.bind) == (Bind("127.0.0.1", 8081), Bind("127.0.0.1", 9090))
 
 
+@pytest.mark.parametrize("setting", ["TAPEDECK_STORE_URL", "TAPEDECK_FALLBACK_STORE_URL"])
+def test_an_address_that_no_store_can_have_is_a_mistake(environ, setting):
+    with pytest.raises(SettingsError, match=f"{setting}: store address file://data: write file:///folder"):
+        load(StorageSettings, {**environ, setting: "file://data"})
+
+
 def test_dev_mode_serves_this_machine_only(environ):
     with pytest.raises(SettingsError):
         load(StorageSettings, {**environ, "TAPEDECK_AUTH": "dev", "TAPEDECK_STORAGE_BIND": "0.0.0.0:8081"})
