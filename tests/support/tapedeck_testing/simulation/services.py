@@ -279,6 +279,7 @@ class Pusher:
         mover = Mover(bus, worker.buckets, worker.maker.keys, metrics, consumer)
         async with asyncio.TaskGroup() as work:
             dispatch = Dispatch(work, worker.drain, hints.done, at_once=4)
+            worker.lending = dispatch.lending
             work.create_task(scheduler.run(stop))
             work.create_task(relief.run(stop))
             work.create_task(comeback.run(worker.buckets, worker.retries, hints, unix_ms, stop))
