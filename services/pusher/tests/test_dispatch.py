@@ -109,6 +109,25 @@ async def test_a_hint_at_nothing_is_acknowledged(drains):
     assert drains.done == [b"1-0"]
 
 
+@pytest.mark.parametrize("reachable", [True, False])
+async def test_what_redis_does_not_answer_for_is_put_off_before_its_hint_goes(drains, reachable):
+    drains.errors.append(BusUnavailableError("its master is away"))
+    drains.let(1)
+    order = []
+
+    async def put_off(conversation: Conversation) -> None:
+        assert drains.done == []
+        order.append(conversation)
+        if not reachable:
+            raise BusUnavailableError("so is that of due")
+
+    async with asyncio.TaskGroup() as tasks:
+        dispatch = Dispatch(tasks, drains.drain, drains.acknowledge, put_off=put_off)
+        dispatch.take(hint(1))
+    assert order == [hint(1).conversation]
+    assert (len(drains.done), dispatch.failures) == ((1, 0) if reachable else (0, 1))
+
+
 async def test_where_redis_goes_away_the_hint_stays_and_can_be_taken_again(drains):
     drains.errors.append(BusUnavailableError("away"))
     drains.let(2)

@@ -10,13 +10,17 @@ import redis
 from redis.asyncio import RedisCluster
 
 from audiobus import Bus, Conversation, Hints
+from audiobus.connection import open_client
 from audiobus.errors import BusUnavailableError
 from audiobus.memory import memory_shares
 from pusher.cutter import Limits
+from pusher.dispatch import Dispatch
 from pusher.pressure import Pressure
+from pusher.reader import BLOCK_MS, MANY_DELIVERIES, Reader
 from pusher.relief import Relief
 from pusher.scheduler import Scheduler
 from pusher.unstored import Unstored
+from pusher.worker import BUSY_MS
 from servicekit.health import Health
 from servicekit.stop import Stop
 from tapedeck_testing.redis_binary import any_server
@@ -151,3 +155,49 @@ async def test_a_server_that_is_away_keeps_nobody_from_making_room_on_others(
         await asyncio.to_thread(node.kill)
     with pytest.raises(BusUnavailableError):
         await memory_shares(bus)
+
+
+async def test_hints_at_what_lies_on_a_server_that_is_away_wait_on_due(
+    broken, new_device, new_worker, memory_store, clock, metrics, caplog
+):
+    """They are not read again and again, as if whoever follows them died of it."""
+    bus, hints = broken.bus, Hints(broken.bus)
+    devices = [new_device(bus=bus, conversation=f"c{number}") for number in range(40)]
+    gone = broken.node(bus.keys.audio(devices[0].conversation))
+    away = [
+        one
+        for one in devices
+        if broken.node(bus.keys.audio(one.conversation)) is gone
+        and bus.keys.partition(one.conversation) in broken.elsewhere(gone)
+    ]
+    device = away[0]
+    await device.open()
+    await device.say(70)
+    partition = bus.keys.partition(device.conversation)
+    await asyncio.to_thread(gone.kill)
+    worker = new_worker(memory_store, bus=bus)
+    client = open_client(bus.url, blocking_s=BLOCK_MS / 1000)
+    stop = Stop(10)
+    async with asyncio.TaskGroup() as tasks:
+        dispatch = Dispatch(tasks, worker.drain, hints.done, put_off=worker.put_off)
+        reader = Reader(hints, client, dispatch, metrics, partition, "me", 30_000)
+        tasks.create_task(reader.run(stop))
+        async with asyncio.timeout(20):
+            for _ in range(2 * MANY_DELIVERIES):
+                await hints.make_group(partition)
+                await hints.push_due(device.conversation, clock())
+                assert await hints.schedule(partition, clock(), clock() + 30_000) == 1
+                # It was followed: it is due soon, and its hint is gone.
+                while await score(bus, device.conversation) > clock() + BUSY_MS or await hints.unfollowed(
+                    partition
+                ):
+                    await asyncio.sleep(0)
+            await asyncio.to_thread(gone.start)
+            while not [one async for one in memory_store.list("chunks/")]:
+                if not await hints.unfollowed(partition):
+                    await hints.ready(device.conversation, "due")
+        stop.set()
+        await dispatch.close(5)
+    await client.aclose()
+    assert "again and again" not in caplog.text
+    assert dispatch.failures == 0

@@ -35,12 +35,17 @@ class Dispatch:
         *,
         at_once: int = AT_ONCE,
         wished: Callable[[Conversation], None] = lambda _conversation: None,
+        put_off: Callable[[Conversation], Awaitable[None]] | None = None,
     ) -> None:
-        """`drain` follows the hints at a conversation, `done` acknowledges one. `wished`: somebody waits for it to be stored."""
+        """`drain` follows the hints at a conversation, `done` acknowledges one. `wished`: somebody waits for it to be stored.
+
+        `put_off` puts one on `due` for a little later, where Redis did not answer for it. Without, its hints stay pending and are read again.
+        """
         self._tasks = tasks
         self._drain = drain
         self._done = done
         self._wished = wished
+        self._put_off = put_off
         self._slots = asyncio.Semaphore(at_once)
         self._at_once = at_once
         self._lent = 0
@@ -155,8 +160,11 @@ class Dispatch:
                     log.warning(
                         "Redis went away while a conversation was drained", extra={"error": str(error)}
                     )
-                    self.failures += 1
-                    self._give_up(hints)
+                    if await self._is_put_off(conversation):
+                        await self._finish(hints)
+                    else:
+                        self.failures += 1
+                        self._give_up(hints)
                 except Exception:
                     # A defect. The conversation is on `due`; what must not happen is that it stops the others.
                     log.critical("draining a conversation failed", exc_info=True)
@@ -169,6 +177,19 @@ class Dispatch:
                     await self._finish(hints)
         finally:
             self._give_slot()
+
+    async def _is_put_off(self, conversation: Conversation) -> bool:
+        """Whether it is on `due` for later: of a cluster the master with its buffer may be away, and the one with its hints not.
+
+        Its hints need not be read again and again then, as if whoever follows them died of it.
+        """
+        if self._put_off is None:
+            return False
+        try:
+            await self._put_off(conversation)
+        except BusError:
+            return False
+        return True
 
     def _leave(self, conversation: Conversation, _task: asyncio.Task[None]) -> None:
         """Nobody works on it any more. Not in the task: one that is cancelled before it begins runs nothing, and the next hint needs a new one."""

@@ -147,6 +147,7 @@ async def _serve(
                     hints.done,
                     at_once=settings.at_once,
                     wished=worker.retries.hurry,
+                    put_off=worker.put_off,
                 )
                 worker.lending = dispatch.lending
                 work.create_task(scheduler.run(stop), name="scheduler")

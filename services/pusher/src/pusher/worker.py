@@ -56,7 +56,7 @@ from servicekit.logs import log_context
 log = logging.getLogger(__name__)
 
 BUSY_MS: Final = 2_000
-"""How soon a conversation is looked at again whose lease somebody else holds: its hint may have come after the other's last look."""
+"""How soon a conversation is looked at again whose lease somebody else holds (its hint may have come after the other's last look), or whose Redis is away."""
 TROUBLED_AT_ONCE: Final = 16
 
 _TROUBLE = (AudiostoreError, PusherError, BadEntryError, BusContractError)
@@ -174,6 +174,14 @@ class Worker:
                 self._troubled -= 1
         else:
             await self._take_turn(conversation)
+
+    async def put_off(self, conversation: Conversation) -> None:
+        """Has it looked at a little later: Redis did not answer for it.
+
+        Raises:
+            BusUnavailableError: nor does it for `due`.
+        """
+        await self.hints.due(conversation, self.now_ms() + BUSY_MS)
 
     async def _take_turn(self, conversation: Conversation) -> None:
         """Drains it, if a bucket may be asked at the moment."""

@@ -278,7 +278,7 @@ class Pusher:
         )
         mover = Mover(bus, worker.buckets, worker.maker.keys, metrics, consumer)
         async with asyncio.TaskGroup() as work:
-            dispatch = Dispatch(work, worker.drain, hints.done, at_once=4)
+            dispatch = Dispatch(work, worker.drain, hints.done, at_once=4, put_off=worker.put_off)
             worker.lending = dispatch.lending
             work.create_task(scheduler.run(stop))
             work.create_task(relief.run(stop))
