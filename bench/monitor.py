@@ -7,10 +7,14 @@ import re
 import socket
 import threading
 from collections import Counter
+from functools import cache
+from importlib import resources
 from types import TracebackType
 from typing import Self
 
-_LINE = re.compile(rb'\+[\d.]+ \[\d+ (?P<client>[^\]]+)\] "(?P<command>[^"]+)"')
+from audiobus.script import script
+
+_LINE = re.compile(rb'\+[\d.]+ \[\d+ (?P<client>[^\]]+)\] "(?P<command>[^"]+)"(?: "(?P<first>[^"]{1,64})")?')
 LONGEST_S = 5.0
 
 
@@ -40,7 +44,7 @@ class Monitor:
 
     @property
     def counts(self) -> Counter[tuple[int, str]]:
-        """Commands so far by the client's port and the command's name."""
+        """Commands so far by the client's port and the command's name, or that of the script that it runs."""
         with self._lock:
             return self._counts.copy()
 
@@ -54,5 +58,15 @@ class Monitor:
                 if found is None or found["client"] == b"lua":
                     continue
                 port = int(found["client"].rpartition(b":")[2])
+                name = found["command"].decode().upper()
+                if name == "EVALSHA" and found["first"] is not None:
+                    name = _scripts().get(found["first"].decode(), name)
                 with self._lock:
-                    self._counts[port, found["command"].decode().upper()] += 1
+                    self._counts[port, name] += 1
+
+
+@cache
+def _scripts() -> dict[str, str]:
+    """The project's scripts by digest."""
+    files = resources.files("audiobus").joinpath("lua").iterdir()
+    return {script(name).digest: name for name in (file.name.removesuffix(".lua") for file in files)}
