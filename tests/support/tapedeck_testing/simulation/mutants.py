@@ -201,7 +201,7 @@ MUTANTS: Final = (
     Mutant(
         "a cut that stands is not overwritten",
         (4, 5),
-        {"process: stopped": 0.1, "redis: slow": 0.2, "bucket: slow": 0.3},
+        {"process: stopped": 0.2, "bucket: lands late": 0.4, "bucket: 5xx": 0.4},
         ("cut", "if h[1] ~= ARGV[2] then return {'standing', h[1]} end", ""),
     ),
     Mutant(
@@ -271,7 +271,7 @@ MUTANTS: Final = (
     Mutant(
         "a conversation stays on `due` as long as it has a buffer",
         (8,),
-        {"process: killed after an ack": 0.3},
+        {"process: killed after an ack": 0.3, "redis: hints gone": 0.5},
         walks=False,
         patch=lambda: replaced(Hints, "push_due", _push_due_with_audio),
     ),
