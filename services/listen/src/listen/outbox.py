@@ -104,8 +104,8 @@ class Outbox:
     def misplaced(self, newest: EntryId | None, *, gaps: bool = True) -> bool:
         """Redis stands at another id than the one before the next chunk. Whether it is known how to go on.
 
-        Below what was acked: Redis lost writes, and the tail is written again; what is no longer here is left out. Anything else is a doubt.
-        `gaps`: so is what another socket wrote, and never was here; else that is a doubt too, for the client may still have it.
+        Below what was acked: Redis lost writes, and the tail is written again. Anything else is a doubt. `gaps`: what was lost and is no
+        longer here, or never was, is left out; else that is a doubt too, for a client that keeps what is not stored still has it.
         """
         if newest is None or newest.epoch != self.newest.epoch or newest.offset >= self.newest.offset:
             return False
@@ -114,7 +114,7 @@ class Outbox:
             return False  # in the middle of a chunk of ours: not written by this socket
         resumes_at = again[0].chunk.first_offset if again else self.newest.offset
         lost_from = max(newest.offset, self.stored)
-        if not gaps and lost_from < min(resumes_at, self._began):
+        if not gaps and lost_from < resumes_at:
             return False
         self._lose(lost_from, resumes_at)
         self.newest = newest

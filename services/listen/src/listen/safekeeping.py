@@ -67,7 +67,7 @@ class Safekeeping:
         """Keeps safe what the session `opened` gives out.
 
         `batch_ms` of audio is a batch: whenever so much more waits, a hint is given. A conversation that has audio is looked at
-        after `due_ms`, at the latest. `resumes`: the client can send again what Redis lost and this socket never had.
+        after `due_ms`, at the latest. `resumes`: the client can send again what Redis lost and this process no longer has.
         """
         self._resumes = resumes
         self._batch_ms = batch_ms
