@@ -1,6 +1,7 @@
 """Answers that never end, and answers that are left open: no thread and no connection is lost to them."""
 
 import asyncio
+import contextlib
 import json
 import socket
 import threading
@@ -25,22 +26,26 @@ class Bucket:
         self._ended = threading.Event()
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port = self._socket.getsockname()[1]
+        self._lines: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._listen)]
         self._threads[0].start()
 
     def _listen(self) -> None:
         while not self._ended.is_set():
             line, _ = self._socket.accept()
+            self._lines.append(line)
             self._threads.append(threading.Thread(target=self._serve, args=(line,)))
             self._threads[-1].start()
 
     def _serve(self, line: socket.socket) -> None:
         with line, line.makefile("rb") as reads:
-            line.settimeout(20)
             while True:
                 asked = b""
                 while not asked.endswith(b"\r\n\r\n"):
-                    more = reads.readline()
+                    try:
+                        more = reads.readline()
+                    except OSError:
+                        return
                     if not more:
                         return
                     asked += more
@@ -62,6 +67,10 @@ class Bucket:
     def end(self) -> None:
         self._ended.set()
         socket.create_connection(("127.0.0.1", self.port)).close()
+        self._threads[0].join(10)
+        for line in self._lines:
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(10)
         self._socket.close()

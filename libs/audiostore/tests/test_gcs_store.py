@@ -92,6 +92,8 @@ async def test_a_stalled_bucket_ends_at_the_deadline(remote, monkeypatch):
     remote.line.faults.append(("POST", "stall"))
     with pytest.raises(TransientStoreError, match=r"put a: not done after 0\.2 s"):
         await put(remote.store, "a")
+    await remote.store.close()
+    assert remote.line.counted("POST") == 1  # its thread does not try again for nobody
 
 
 async def test_a_silent_connection_is_given_up_and_tried_again(remote, monkeypatch):

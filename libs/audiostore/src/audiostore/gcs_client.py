@@ -37,6 +37,7 @@ from audiostore.errors import (
     TransientStoreError,
 )
 from audiostore.gcs_lines import Lines
+from audiostore.threads import under_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,8 +72,11 @@ class Attempts:
         wrapped: Callable[..., Any] = self._retry(call, on_error=self._note)
         return wrapped
 
-    def _note(self, _error: Exception) -> None:
+    def _note(self, error: Exception) -> None:
         self.repeated = True
+        call = under_way()
+        if call is not None and call.given_up:
+            raise error  # nobody waits for another attempt
 
 
 def connect() -> Client:

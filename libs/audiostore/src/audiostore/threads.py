@@ -34,6 +34,11 @@ class Call:
         self._how: Callable[[], None] | None = None
         self._at_end: list[Callable[[], Any]] = []
 
+    @property
+    def given_up(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return self._given_up
+
     def broken_off_by(self, how: Callable[[], None]) -> None:
         """From now on the call ends soon after `how` was called, from any thread; at once if nobody waits for it any more."""
         with self._lock:
