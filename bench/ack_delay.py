@@ -89,10 +89,10 @@ class _Round:
 def _round(workbench: Workbench, process: Process, port: int, scale: Scale, *, floods: bool) -> "_Round":
     flood = start_load(workbench, port, 1, sends="flood") if floods else None
     load = start_load(workbench, port, scale.many_sockets)
-    time.sleep(WARM_UP_S)
+    time.sleep(WARM_UP_S)  # what is measured begins once all send evenly
     load.delays_s()
     taken, cpu_s, began = load.taken(), process.cpu_s, time.monotonic()
-    time.sleep(scale.listen_seconds)
+    time.sleep(scale.listen_seconds)  # the length of a round
     taken, cpu_s, lasted = load.taken() - taken, process.cpu_s - cpu_s, time.monotonic() - began
     delays_s = load.delays_s()
     load.stop()

@@ -78,9 +78,9 @@ def microseconds(
     share = 0.0
     for _ in range(TRIES):
         load = start_load(workbench, port, sockets, codec=codec)
-        time.sleep(WARM_UP_S)
+        time.sleep(WARM_UP_S)  # what is measured begins once all send evenly
         taken, cpu_s, began = load.taken(), _cpu_s(processes), time.monotonic()
-        time.sleep(seconds)
+        time.sleep(seconds)  # the length of a round
         taken, cpu_s, lasted = load.taken() - taken, _cpu_s(processes) - cpu_s, time.monotonic() - began
         load.stop()
         share = taken / (lasted * sockets * MESSAGES_A_SECOND)

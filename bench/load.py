@@ -60,7 +60,7 @@ class RunningLoad:
     def stop(self) -> None:
         """Closes all sockets."""
         self.process.tell("stop")
-        time.sleep(0.2)
+        time.sleep(0.2)  # the sockets close before their process is ended
         self.process.end()
 
     def _ask(self, command: str) -> dict[str, Any]:

@@ -64,14 +64,14 @@ class Load:
             elif self._sends == "flood":
                 self._flood()
             else:
-                time.sleep(PERIOD_S / SLOTS)
+                time.sleep(PERIOD_S / SLOTS)  # nothing is sent: it only reads, now and then
             self._devices.read(self._acked)
             if commands.poll(0) and not self._command(sys.stdin.readline().strip()):
                 break
             if self._sends == "paced":
                 pause = began + len(self._turns) * PERIOD_S / SLOTS - time.monotonic()
                 if pause > 0:
-                    time.sleep(pause)
+                    time.sleep(pause)  # until the next turn of the pace
         self._devices.close()
 
     def _turn(self) -> None:
@@ -88,7 +88,7 @@ class Load:
         for device in self._devices.all:
             if not device.gone:
                 device.send(b"" if device.behind else self._bulk)
-        time.sleep(0.0005)
+        time.sleep(0.0005)  # room for the server on the same cores
 
     def _acked(self, index: int) -> None:
         """From sending the newest message that an ack covers until the ack."""

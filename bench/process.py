@@ -94,7 +94,7 @@ class Process:
         while not done():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise BenchError(f"waiting in vain for {what} of {self._process.args!r}:\n{self.log_text()}")
-            time.sleep(STEP_S)
+            time.sleep(STEP_S)  # between two looks
         return self
 
     def end(self) -> None:

@@ -44,13 +44,13 @@ def measure(scale: Scale) -> Iterator[Figure]:
             idle_cpu = (pusher.process.cpu_s - idle_cpu) / IDLE_S
         load = LiveLoad(workbench, scale.live, batch_seconds=batch_seconds)
         # Each first batch is shortened, by a hash: from the second on they fall due at all moments of the minute.
-        time.sleep(batch_seconds + SETTLE_S)
+        time.sleep(batch_seconds + SETTLE_S)  # the first batches, which are shorter
         ms: list[float] = []
         late_s = 0.0
         objects = bucket.counts["objects"]
         for _ in range(scale.few_rounds):
             cpu_s, before = pusher.process.cpu_s, bucket.counts["objects"]
-            time.sleep(batch_seconds)
+            time.sleep(batch_seconds)  # the length of a round
             batches = bucket.counts["objects"] - before
             if not batches:
                 raise BenchError("no batch was stored")
@@ -141,7 +141,7 @@ def _sent(monitor: Monitor, pusher: Service, seconds: float) -> Counter[str]:
     before, ports = monitor.counts, set(pusher.process.ports)
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
-        time.sleep(min(STEP_S, left))
+        time.sleep(min(STEP_S, left))  # between two looks
         ports |= pusher.process.ports
     sent: Counter[str] = Counter()
     for (port, command), times in (monitor.counts - before).items():

@@ -75,7 +75,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
 
 
 def _drained(load: LiveLoad) -> bool:
-    time.sleep(STEP_S)
+    time.sleep(STEP_S)  # between two looks
     return load.told().backlog_left == 0
 
 

@@ -27,7 +27,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
         services = {name: workbench.service(name) for name in ("listen", "pusher")}
         with Monitor(workbench.redis_port) as monitor:
             before = monitor.counts
-            time.sleep(IDLE_S)
+            time.sleep(IDLE_S)  # what is counted is the idle stretch
             idle = (monitor.counts - before).total() / IDLE_S
             before, began = monitor.counts, time.monotonic()
             load = start_load(workbench, services["listen"].port, scale.sockets)
@@ -68,7 +68,7 @@ def _watch_owners(services: dict[str, Service], until: float) -> dict[int, str]:
         remaining = until - time.monotonic()
         if remaining <= 0:
             return owners
-        time.sleep(min(STEP_S, remaining))
+        time.sleep(min(STEP_S, remaining))  # between two looks
 
 
 def _by_service(counted: Counter[tuple[int, str]], owners: dict[int, str]) -> dict[str, Counter[str]]:

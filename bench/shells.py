@@ -76,7 +76,7 @@ def _start(workbench: Workbench, name: str) -> tuple[Process, int]:
 def _kib(workbench: Workbench, process: Process, port: int, sockets: int) -> float:
     before = memory.of(process.pids)
     load = start_load(workbench, port, sockets, sends="nothing")
-    time.sleep(SETTLE_S)
+    time.sleep(SETTLE_S)  # what opening takes for a moment is given back
     load.sent()  # looks whether all are still open
     grown = memory.of(process.pids).uss - before.uss
     load.stop()

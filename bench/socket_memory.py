@@ -73,9 +73,9 @@ def _grow(
     """The server's memory before, with all sockets after `seconds`, and once they are closed."""
     before = memory.of(process.pids)
     load = start_load(workbench, port, sockets, sends=sends)
-    time.sleep(seconds)
+    time.sleep(seconds)  # the stretch after which memory is looked at
     load.sent()  # looks whether all are still open
     during = memory.of(process.pids)
     load.stop()
-    time.sleep(SETTLE_S)
+    time.sleep(SETTLE_S)  # what closing takes for a moment is given back
     return before, during, memory.of(process.pids)
