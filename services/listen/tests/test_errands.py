@@ -4,6 +4,7 @@ import asyncio
 
 from audiobus import Bus, Conversation, Hints
 from audiobus.errors import BusUnavailableError
+from audiobus.redis_clock import RedisClock
 from listen.errands import HINTS_LIMIT
 
 
@@ -66,3 +67,18 @@ async def test_a_session_that_its_own_open_began_again_late_is_noticed_when_stor
         ready = await client.hear("ready")
         assert ready["session"] != session
         assert ready["previous_offset"] >= acked["offset"]
+
+
+async def test_a_later_socket_opens_though_the_time_of_redis_is_told_earlier_than_before(
+    service, monkeypatch
+):
+    """Each look at Redis' clock may be off by half of the way there and back."""
+    tell, behind = RedisClock.ms, iter((0, 1_000, 1_900))
+
+    async def told(*args, **named):
+        return await tell(*args, **named) - next(behind)
+
+    monkeypatch.setattr(RedisClock, "ms", told)
+    for _ in range(3):
+        async with service.connect("conversation_id=order") as client:
+            await client.hear("ready")
