@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from unittest.mock import patch
 
 import pytest
 
@@ -29,24 +30,21 @@ def pair(request, tmp_path_factory):
     master.stop()
 
 
-@pytest.fixture(autouse=True)
-def little_patience(monkeypatch):
-    monkeypatch.setattr(pipeline, "WAIT_MS", 100)
-
-
 @contextlib.contextmanager
 def hanging(process):
-    """While inside, it does nothing."""
+    """While inside, it does nothing, and nobody has much patience with it."""
     os.kill(process.process.pid, signal.SIGSTOP)
     try:
-        yield
+        with patch.object(pipeline, "WAIT_MS", 100):
+            yield
     finally:
         os.kill(process.process.pid, signal.SIGCONT)
 
 
 @pytest.fixture
-async def waiting(pair):
-    """A bus that waits for the replica."""
+async def waiting(pair, monkeypatch):
+    """A bus that waits for the replica, and patiently: a busy disk may hold that up."""
+    monkeypatch.setattr(pipeline, "WAIT_MS", 4000)
     async with Bus(pair[0].url, wait_replicas=1) as bus:
         await bus.command("FLUSHALL")
         yield bus
