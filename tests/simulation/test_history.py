@@ -115,6 +115,17 @@ def test_where_redis_lost_something_a_chunk_of_which_a_part_is_stored_is_stored_
     assert any("stored twice" in text for text in wrong(story, whole, books, lossy=True, chunks=[chunk]))
 
 
+def test_only_where_redis_lost_something_an_object_that_landed_late_may_hold_what_others_hold(story):
+    count = len(story.tape.packets)
+    late = span(story, 3, 7)
+    spans = [span(story, 0, 5), late, span(story, 5, count)]
+    stored = sum(one.samples for one in spans)
+    books = Books(waits=False, balance=Balance(stored, stored, 0, 0, 0))
+    assert wrong(story, spans, books, lossy=True, late=[late]) == []
+    for lossy, those in ((False, [late]), (True, []), (True, [spans[0]])):
+        assert any("stored twice" in text for text in wrong(story, spans, books, lossy=lossy, late=those))
+
+
 def test_only_what_was_given_up_may_be_missing(story):
     tape, count = story.tape, len(story.tape.packets)
     spans = [span(story, 0, 5), span(story, 6, count)]

@@ -23,3 +23,4 @@ def test_what_was_settled_stays_so_and_is_never_cut_again():
     }
     for reason, after in found.items():
         assert any(reason in text for text in stepped_back(finished, after)), reason
+    assert stepped_back(finished, found["the newest is"], lost=True) == []

@@ -44,6 +44,17 @@ def test_a_redis_that_lost_its_last_writes_may_go_back(model, settle):
     assert watch.problems == []
 
 
+def test_only_such_a_redis_may_have_settled_what_it_does_not_know(model, settle):
+    problems = []
+    for lost in (False, True):
+        watch = Watch(model, lambda _text: None)
+        if lost:
+            watch.forget()
+        settle(watch, "7-95")
+        problems.append(watch.problems)
+    assert problems == [[f"{CONV}: settled up to 7-95, and the newest is 7-90"], []]
+
+
 def test_a_time_limit_on_audio_is_found(model):
     watch = Watch(model, lambda _text: None)
     model.execute(["SET", "td:lease:{u/c}", "me", "PX", 1000])

@@ -94,17 +94,19 @@ def wrong(
     lossy: bool,
     given: Sequence[Given] = (),
     chunks: Sequence[Given] = (),
+    late: Sequence[Span] = (),
 ) -> list[str]:
     """What is wrong with one recording at rest.
 
     `lossy`: Redis lost what it had confirmed, and the device kept what was not stored: then it may send again what lies in the bucket
     already, under another session; readers play it once. So they do where the server, after such a loss, makes other `chunks` of the same bytes: one of
-    which only a part lies in the bucket is stored again whole.
+    which only a part lies in the bucket is stored again whole; and what is stored anew because nobody could see those that are `late`: of
+    objects that landed when Redis had lost their cuts.
     """
     ordered = sorted(spans, key=lambda span: (span.epoch, span.first_offset, span.end_offset))
     found = [
         *story.violations,
-        *_doubled(ordered, chunks if lossy else ()),
+        *_doubled(ordered, chunks if lossy else (), late if lossy else ()),
         *_times(story, ordered),
         *at_rest(books),
     ]
@@ -183,13 +185,15 @@ def readable(spells: Sequence[tuple[int, int]], spans: Iterable[Span]) -> list[s
     ]
 
 
-def _doubled(spans: Sequence[Span], chunks: Sequence[Given]) -> list[str]:
+def _doubled(spans: Sequence[Span], chunks: Sequence[Given], late: Sequence[Span] = ()) -> list[str]:
     return [
         f"stored twice: session {one.epoch}, {one.first_offset}-{one.end_offset} and {two.first_offset}-{two.end_offset}"
         for one, two in itertools.pairwise(spans)
         if one.epoch == two.epoch
         and two.first_offset < one.end_offset
         and not any(_in_part(one, two, chunk) for chunk in chunks)
+        and one not in late
+        and two not in late
     ]
 
 

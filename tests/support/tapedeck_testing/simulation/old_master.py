@@ -5,24 +5,39 @@ Owns what it answers for as long as it lives. No replica confirms what is writte
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from redis import exceptions as redis_errors
 
+from tapedeck_testing.simulation.lost_cuts import CONV, standing_cut
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from tapedeck_testing.simulation.redis_model import RedisModel
     from tapedeck_testing.simulation.virtual_loop import Process
+
+_KEY: Final = 3
+"""Where the first key stands in the words of a script's call."""
 
 
 class OldMaster:
     """Lives until its time is over; then it gives up what it has, and closes every connection."""
 
-    def __init__(self, model: RedisModel, holdouts: Collection[Process], until_s: float) -> None:
-        """`model`: all that it had when another took its place. `holdouts`: the processes that still talk to it."""
+    def __init__(
+        self,
+        model: RedisModel,
+        holdouts: Collection[Process],
+        until_s: float,
+        on_cut: Callable[[str], None],
+    ) -> None:
+        """`model`: all that it had when another took its place. `holdouts`: the processes that still talk to it.
+
+        `on_cut`: told the name of the object of each cut that stands here.
+        """
         self._model = model
         self._holdouts = holdouts
+        self._on_cut = on_cut
         self.until_s = until_s
         """By the loop's clock."""
 
@@ -43,6 +58,11 @@ class OldMaster:
                 "aof_enabled": 1,
             }
         try:
-            return self._model.execute(args)
+            reply = self._model.execute(args)
         except redis_errors.ResponseError as error:
             return error
+        if len(args) > _KEY and (key := str(args[_KEY]).encode()).startswith(CONV):
+            name = standing_cut(self._model, key)
+            if name:
+                self._on_cut(name)
+        return reply

@@ -17,6 +17,7 @@ from redis import exceptions as redis_errors
 from audiobus import keys
 from audiobus.keys import Keys
 from tapedeck_testing.simulation.ledger import Ledger
+from tapedeck_testing.simulation.lost_cuts import LostCuts, standing_cuts
 from tapedeck_testing.simulation.old_master import OldMaster
 from tapedeck_testing.simulation.redis_model import RedisModel
 from tapedeck_testing.simulation.redis_values import Stream
@@ -83,6 +84,7 @@ class Server:
         self.late_until = 0.0
         """When the last request that is on its way now will have been executed."""
         self.commands = 0
+        self.lost_cuts = LostCuts()
         self._old: OldMaster | None = None
         self._kept: Any = None
         """What is left if the newest writes are lost now."""
@@ -107,8 +109,13 @@ class Server:
                 old = RedisModel(lambda: unix_ms(self.loop))
                 old.restore(self.model.snapshot())
                 old.state.restarts = self.model.state.restarts
-                self._old = OldMaster(old, holdouts, self.loop.time() + for_s)
+                now_s = self.loop.time()
+                self._old = OldMaster(
+                    old, holdouts, now_s + for_s, lambda name: self.lost_cuts.lost([name], now_s)
+                )
+            before = standing_cuts(self.model)
             self.model.restore(self._kept)
+            self.lost_cuts.lost(before - standing_cuts(self.model), self.loop.time())
             self._kept = None
             self.watch.forget()
         self.model.restart()

@@ -38,8 +38,12 @@ class Standing:
         )
 
 
-def stepped_back(before: Standing, after: Standing) -> list[str]:
-    """What no script may have done between the two."""
+def stepped_back(before: Standing, after: Standing, *, lost: bool = False) -> list[str]:
+    """What no script may have done between the two.
+
+    `lost`: Redis has lost writes at some time. A pusher that had read them stores them all the same, and what is settled then lies beyond the
+    newest that Redis knows, until the session gets there again.
+    """
     found = []
     if after.settled < before.settled:
         found.append(f"settled went back from {before.settled} to {after.settled}")
@@ -47,7 +51,7 @@ def stepped_back(before: Standing, after: Standing) -> list[str]:
         found.append(f"newest went back from {before.newest} to {after.newest}")
     if after.received < before.received:
         found.append(f"received went back from {before.received} to {after.received}")
-    if after.settled > after.newest:
+    if not lost and after.settled > after.newest:
         found.append(f"settled up to {after.settled}, and the newest is {after.newest}")
     if after.cut_from is not None and after.cut_from <= after.settled:
         found.append(f"cut from {after.cut_from} on, and all up to {after.settled} was settled before")

@@ -48,10 +48,11 @@ async def judge(world: World) -> list[str]:
     objects = by_conversation({name: held for name, held in both.items() if name.startswith(ROOT)})
     for story in world.stories:
         where = (story.tape.uid, story.tape.cid)
-        spans, said = [], []
+        spans, late, said = [], [], []
         for held in objects.pop(where, []):
             inside, misnamed = opened(held, *where, ring)
             spans += inside
+            late += inside if _landed_late(world, held.info.name) else []
             said += misnamed
             said += _forgotten(world, story, held.info.name, inside)
         books, given = await _books(world, story), _given(world, story)
@@ -59,7 +60,7 @@ async def judge(world: World) -> list[str]:
         if story.plain:
             said += wrong_plain(story, spans, books, chunks, given, whole=not world.chance.hits)
         else:
-            said += wrong(story, spans, books, lossy=world.lossy, given=given, chunks=chunks)
+            said += wrong(story, spans, books, lossy=world.lossy, given=given, chunks=chunks, late=late)
         found += [f"{'/'.join(where)}: {text}" for text in said]
     if world.counting is not None:
         found += world.counting.problems
@@ -93,10 +94,7 @@ def _tag(story: Story) -> str:
 def _forgotten(world: World, story: Story, name: str, spans: list[Span]) -> list[str]:
     """What its user had deleted before it was put there."""
     forgetting = world.forgetting.get(story.tape.uid)
-    if forgetting is None or forgetting.stands_s is None:
-        return []
-    buckets = [world.bucket] if world.second is None else [world.bucket, world.second]
-    if min(bucket.since_s[name] for bucket in buckets if name in bucket.since_s) <= forgetting.stands_s:
+    if forgetting is None or forgetting.stands_s is None or _since_s(world, name) <= forgetting.stands_s:
         return []
     old = [
         held
@@ -111,6 +109,17 @@ def _forgotten(world: World, story: Story, name: str, spans: list[Span]) -> list
         and span.first_offset < held.id.offset
         and held.first_offset < span.end_offset
     ]
+
+
+def _since_s(world: World, name: str) -> float:
+    """When the object came to lie in a bucket first."""
+    buckets = [world.bucket] if world.second is None else [world.bucket, world.second]
+    return min(bucket.since_s[name] for bucket in buckets if name in bucket.since_s)
+
+
+def _landed_late(world: World, name: str) -> bool:
+    """Whether Redis had lost its cut by then."""
+    return world.server.lost_cuts.landed_late(name, _since_s(world, name))
 
 
 async def _books(world: World, story: Story) -> Books:

@@ -32,6 +32,8 @@ class Watch:
         self._model = model
         self._note = note
         self._seen: dict[str, tuple[bytes | None, ...]] = {}
+        self._lost = False
+        """Whether Redis has lost writes."""
         self.problems: list[str] = []
         self.buried: set[str] = set()
         """Tags of conversations of which something was in the dead letters."""
@@ -50,12 +52,14 @@ class Watch:
         if now[-1] is not None:
             self.buried.add(key[len(CONV) + 1 : -1])
         after = Standing.read(*now[:-1])
-        for text in stepped_back(Standing.read(*before[:-1]) if before else Standing(), after):
+        former = Standing.read(*before[:-1]) if before else Standing()
+        for text in stepped_back(former, after, lost=self._lost):
             self._problem(f"{key}: {text}")
 
     def forget(self) -> None:
         """Redis has lost its last writes: everything may stand where it stood before."""
         self._seen.clear()
+        self._lost = True
 
     def once_a_second(self) -> None:
         """Nothing that holds audio has a time limit, and everything that was received is somewhere."""
