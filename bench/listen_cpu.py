@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 
 from bench.figure import Figure, Goal
-from bench.load import LEAST_SHARE, MESSAGES_A_SECOND, Codec, start_load
+from bench.load import LEAST_SHARE, MESSAGES_A_SECOND, Codec, RunningLoad, start_load
 from bench.process import BenchError, Process, listens
 from bench.scale import Scale
 from bench.workbench import Workbench
@@ -37,7 +37,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
             for name in names[turn % len(names) :] + names[: turn % len(names)]:
                 process, port = servers[name]
                 cost[name].append(
-                    microseconds(workbench, [process], port, scale.listen_sockets, scale.listen_seconds)
+                    microseconds(workbench, [process], [port], scale.listen_sockets, scale.listen_seconds)
                 )
     for name, baseline_name in SINKS.items():
         yield Figure(
@@ -66,27 +66,32 @@ def start_sink(workbench: Workbench, name: str) -> tuple[Process, int]:
 def microseconds(
     workbench: Workbench,
     processes: list[Process],
-    port: int,
+    ports: list[int],
     sockets: int,
     seconds: float,
     codec: Codec = "opus",
 ) -> float:
-    """CPU a message of all `processes` behind `port`, while `sockets` devices send for so long.
+    """CPU a message of all `processes` behind `ports`, while `sockets` devices send to each port for so long.
 
     BenchError: the server read much less than it was sent, again and again.
     """
     share = 0.0
     for _ in range(TRIES):
-        load = start_load(workbench, port, sockets, codec=codec)
+        loads = [start_load(workbench, port, sockets, codec=codec) for port in ports]
         time.sleep(WARM_UP_S)  # what is measured begins once all send evenly
-        taken, cpu_s, began = load.taken(), _cpu_s(processes), time.monotonic()
+        taken, cpu_s, began = _taken(loads), _cpu_s(processes), time.monotonic()
         time.sleep(seconds)  # the length of a round
-        taken, cpu_s, lasted = load.taken() - taken, _cpu_s(processes) - cpu_s, time.monotonic() - began
-        load.stop()
-        share = taken / (lasted * sockets * MESSAGES_A_SECOND)
+        taken, cpu_s, lasted = _taken(loads) - taken, _cpu_s(processes) - cpu_s, time.monotonic() - began
+        for load in loads:
+            load.stop()
+        share = taken / (lasted * len(ports) * sockets * MESSAGES_A_SECOND)
         if share >= LEAST_SHARE:
             return cpu_s / taken * 1e6
     raise BenchError(f"only {share:.0%} of the messages were read in time: the machine is too busy")
+
+
+def _taken(loads: list[RunningLoad]) -> float:
+    return sum(load.taken() for load in loads)
 
 
 def _cpu_s(processes: list[Process]) -> float:

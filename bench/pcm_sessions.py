@@ -26,7 +26,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
             micros = microseconds(
                 workbench,
                 [listen.process],
-                listen.port,
+                [listen.port],
                 scale.pcm_sockets,
                 scale.listen_seconds,
                 codec="pcm16",

@@ -37,7 +37,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
             for name in names[turn % len(names) :] + names[: turn % len(names)]:
                 process, port = servers[name]
                 cost[name].append(
-                    microseconds(workbench, [process], port, scale.sockets, scale.listen_seconds)
+                    microseconds(workbench, [process], [port], scale.sockets, scale.listen_seconds)
                 )
     load = f"{scale.sockets} sockets, {MESSAGES_A_SECOND} messages a second each, for {scale.listen_seconds:g} s a round"
     for name in names[:-1]:
