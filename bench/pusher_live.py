@@ -1,6 +1,6 @@
 """What a live conversation costs the pusher: many of them record, a chunk a second each, and every bucket call takes 50 ms.
 
-First a while in which each comes to its own moment of the minute, then CPU is taken over some whole batches of each, then, for as long again, the
+First two minutes in which each comes to its own moment of the minute, then CPU is taken over some whole batches of each, then, for as long again, the
 commands that the pusher sends to Redis and to the bucket are counted. How many a core carries is worked out from that CPU: the two cores of a small machine
 would not bear five thousand with those who record them.
 """
@@ -43,8 +43,9 @@ def measure(scale: Scale) -> Iterator[Figure]:
             idle = _drains(_sent(monitor, pusher, IDLE_S)).total() / IDLE_S
             idle_cpu = (pusher.process.cpu_s - idle_cpu) / IDLE_S
         load = LiveLoad(workbench, scale.live, batch_seconds=batch_seconds)
-        # Each first batch is shortened, by a hash: from the second on they fall due at all moments of the minute.
-        time.sleep(batch_seconds + SETTLE_S)  # the first batches, which are shorter
+        # Each first batch is shortened, by a hash: from the second on they fall due at all moments of the minute. The first ones fall due
+        # together, cost a listing, and are no batches of a live conversation.
+        time.sleep(2 * batch_seconds + SETTLE_S)  # all have their first batch and their second
         ms: list[float] = []
         late_s = 0.0
         objects = bucket.counts["objects"]
@@ -68,7 +69,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
         load.stop()
     rate = scale.live / batch_seconds
     notes = (
-        f"{scale.live} conversations, {scale.few_rounds} times {batch_seconds:g} s after the first {batch_seconds + SETTLE_S:g} s",
+        f"{scale.live} conversations, {scale.few_rounds} times {batch_seconds:g} s after the first {2 * batch_seconds + SETTLE_S:g} s",
         f"live audio came up to {late_s:.1f} s late: the same cores carry those who record, Redis and the bucket",
         f"{objects} batches, {rate:.0f} a second, were stored meanwhile",
         f"the bucket is `bench.bucket_server`: every answer takes {DELAY_MS} ms",

@@ -22,7 +22,7 @@ from tapedeck_testing.simulation.operator import Operator
 from tapedeck_testing.simulation.plain_recorder import PlainRecorder
 from tapedeck_testing.simulation.processes import Processes
 from tapedeck_testing.simulation.recorder import Story
-from tapedeck_testing.simulation.server import Server
+from tapedeck_testing.simulation.server import TIMEOUT_S, Server
 from tapedeck_testing.simulation.services import DRAIN_S, Batches, make_recordings
 from tapedeck_testing.simulation.substitutes import UNREADABLE, UNTIL_MS
 from tapedeck_testing.simulation.verdict import judge, rests, swept
@@ -132,7 +132,8 @@ class World:
             if not task.cancelled() and (error := task.exception()):
                 raise error
         ending = self.processes.stop_pushers()
-        if not await self._by(DRAIN_S + 2.0, lambda: all(process.dead for process in ending)):
+        # A read whose reply was lost is given up after its time-out, and no sooner.
+        if not await self._by(TIMEOUT_S + DRAIN_S, lambda: all(process.dead for process in ending)):
             self.problems.append("a pusher does not end when it is asked to")
         self.processes.kill_all()
         # What was on its way to the bucket may still land.
