@@ -26,6 +26,27 @@ def test_the_same_as_opuslib(speech_span):
         assert ours.decode(packet) == theirs.decode(packet, 320)
 
 
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+def test_one_that_was_reset_has_heard_nothing(speech_span, rate):
+    first, then = speech_span.packets[:50], speech_span.packets[50:100]
+    used = Decoder(rate, 1, floats=True)
+    used.hear(first)
+    with pytest.raises(BadPacketError):
+        used.hear([*then[:3], b""])
+    used.reset()
+    fresh = Decoder(rate, 1, floats=True)
+    assert [used.decode(packet) for packet in then] == [fresh.decode(packet) for packet in then]
+
+
+def test_what_nobody_wants_is_heard_all_the_same(speech_span):
+    first, then = speech_span.packets[:50], speech_span.packets[50]
+    one, other = Decoder(16_000, 1), Decoder(16_000, 1)
+    one.hear(first)
+    for packet in first:
+        other.decode(packet)
+    assert one.decode(then) == other.decode(then) != Decoder(16_000, 1).decode(then)
+
+
 def test_mono_comes_out_on_both_sides(speech_span):
     decoder = Decoder(16_000, 2)
     pcm = np.frombuffer(b"".join(map(decoder.decode, speech_span.packets)), "<i2").reshape(-1, 2)

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import ctypes
 import weakref
+from typing import TYPE_CHECKING, Final
 
 from audiocodec import native
 from audiocodec.errors import BadPacketError, LibopusError
 from audiocodec.packet import MAX_PACKET_BYTES, MAX_PACKET_SAMPLES
 from audiocodec.pcm import check_format
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+RESET_STATE: Final = 4028
+"""OPUS_RESET_STATE (opus_defines.h)."""
 
 
 class Decoder:
@@ -37,6 +44,23 @@ class Decoder:
         self._room = MAX_PACKET_SAMPLES * sample_rate // 48_000
         self._out = ctypes.create_string_buffer(self._room * self._sample_bytes)
         self._view = memoryview(self._out)
+
+    def reset(self) -> None:
+        """As if it had heard nothing yet: cheaper than another one."""
+        code = native.bound().decoder_ctl(self._state, RESET_STATE)
+        if code < 0:
+            raise LibopusError(f"libopus resets no decoder: {native.reason(code)}")
+
+    def hear(self, packets: Iterable[bytes]) -> None:
+        """Decodes packets whose PCM nobody wants.
+
+        BadPacketError: as `decode`; those before it were heard.
+        """
+        decode, state, out, room = self._decode, self._state, self._out, self._room
+        for packet in packets:
+            length = len(packet)
+            if not 0 < length <= MAX_PACKET_BYTES or decode(state, packet, length, out, room, 0) < 0:
+                self.decode(packet)  # it says why not
 
     def decode(self, packet: bytes) -> bytes:
         """PCM of one packet, s16le (or floats) interleaved, exactly as long as the packet says.

@@ -37,6 +37,8 @@ class Native:
     """opus_packet_parse(packet: bytes, its length, NULL, NULL, sizes, NULL) -> frames or an error code."""
     encoder_ctl: Callable[..., int]
     """opus_encoder_ctl(state, request, argument) -> error code. The last argument is variadic."""
+    decoder_ctl: Callable[..., int]
+    """opus_decoder_ctl(state, request) -> error code."""
     strerror: Callable[[int], bytes | None]
 
 
@@ -62,6 +64,7 @@ def bound() -> Native:
         parse=bind("opus_packet_parse", data, c_int32, pointer, pointer, pointer, pointer),
         # Only the fixed arguments: ctypes then calls it as the variadic function that it is.
         encoder_ctl=bind("opus_encoder_ctl", pointer, c_int),
+        decoder_ctl=bind("opus_decoder_ctl", pointer, c_int),
         strerror=bind("opus_strerror", c_int, returns=data),
     )
 

@@ -8,6 +8,7 @@ much as from one that ran through, which nobody has at hand. So their difference
 
 import hashlib
 import math
+import threading
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
@@ -65,6 +66,24 @@ class _Calm:
 
 
 _calm: Final = _Calm(most=10_000)
+
+
+class _Decoders(threading.local):
+    """Those of each thread, used again and again: to make one costs as much as to decode some packets."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int], Decoder] = {}
+
+    def fresh(self, rate: int, channels: int) -> Decoder:
+        """One that has heard nothing yet; the one before with this format is over with that."""
+        known = self._known.get((rate, channels))
+        if known is None:
+            known = self._known[rate, channels] = Decoder(rate, channels, floats=True)
+        known.reset()
+        return known
+
+
+_decoders: Final = _Decoders()
 
 
 def last_packets(packets: Sequence[bytes], samples: int) -> tuple[bytes, ...]:
@@ -163,9 +182,8 @@ def _heard(before: Sequence[bytes], after: Sequence[bytes], channels: int, lead:
     """The first 20 ms played of `after`, as floats, as a new decoder gives them after `before`."""
     # No wider than what is coded: it costs less.
     rate = 48_000 if packet_facts(after[0]).bandwidth in ("SWB", "FB") else 16_000
-    decoder = Decoder(rate, channels, floats=True)
-    for packet in before:
-        decoder.decode(packet)
+    decoder = _decoders.fresh(rate, channels)
+    decoder.hear(before)
     pcm = b"".join(map(decoder.decode, _first(after, lead)))
     start, stop = (samples * rate // 48_000 * 4 * channels for samples in (lead, lead + _HEARD_SAMPLES))
     return memoryview(pcm[start:stop]).cast("f")

@@ -35,6 +35,7 @@ from pusher.settings import PusherSettings
 from pusher.worker import Worker, unix_ms
 from servicekit.admin import serve_admin
 from servicekit.bind import bind_socket, bound_to
+from servicekit.collector import settle
 from servicekit.ending import end
 from servicekit.errors import KeySourceError
 from servicekit.groups import EncryptionSettings, StoreSettings
@@ -177,6 +178,7 @@ async def _serve(
                         lost=scheduler.lost,
                     )
                     work.create_task(reader.run(stop), name=f"reader {partition}")
+                settle()
                 await stop.wait()
                 health.drain()
                 await dispatch.close(max(0.0, stop.remaining_s() - LAST_WORDS_S))
