@@ -1,27 +1,18 @@
-"""Which history of Redis this is."""
+"""Which histories Redis has."""
 
 import uuid
 
 import pytest
 
-from audiobus import Bus, Conversation
-from audiobus.errors import BusUnavailableError
-from audiobus.replication_id import replication_id
+from audiobus import Bus
+from audiobus.replication_id import histories
+from audiobus.turn import take
 
 
 @pytest.mark.parametrize("kind", ["redis_url", "redis_62_url", "redis_cluster_url"])
-async def test_it_stays_as_long_as_the_server_lives(kind, request):
+async def test_the_history_stays_as_long_as_the_server_lives(kind, request, conversation):
     async with Bus(request.getfixturevalue(kind), prefix=f"t{uuid.uuid4().hex[:12]}:") as bus:
-        first = await replication_id(bus, Conversation("u", "c"))
-        assert len(first) == 40
-        assert await replication_id(bus, Conversation("u", "c")) == first
-
-
-async def test_a_restart_is_another_history(redis_process):
-    async with Bus(redis_process.url) as bus:
-        first = await replication_id(bus, Conversation("u", "c"))
-        redis_process.kill()
-        with pytest.raises(BusUnavailableError):
-            await replication_id(bus, Conversation("u", "c"))
-        redis_process.start()
-        assert await replication_id(bus, Conversation("u", "c")) != first
+        first = await take(bus, conversation, "me", 30_000, entries=1)
+        assert len(first.history) == 40
+        assert {first.history} <= await histories(bus)
+        assert (await take(bus, conversation, "me", 30_000, entries=1)).history == first.history

@@ -2,7 +2,7 @@
 
 import pytest
 
-from audiobus import Cut
+from audiobus import Bus, Cut, CutStands, SettledMoved
 from audiobus.deletions import set_tombstone, set_user_tombstone
 from audiobus.errors import BadEntryError, BusContractError
 from audiobus.turn import UserRules, part, take, user_rules
@@ -27,6 +27,29 @@ async def test_everything_is_read_with_the_lease(recorded, bus, conversation):
     assert (taken.deleted, taken.buffered) == (False, True)
     assert 0 < await bus.command("PTTL", bus.keys.lease(conversation)) <= TTL_MS
     assert not await bus.take_lease(conversation, OTHER, TTL_MS)
+
+
+async def test_a_restart_is_another_history_and_what_was_decided_in_the_former_one_is_not_cut(
+    redis_process, recorder_on
+):
+    async with Bus(redis_process.url) as bus:
+        recorder = recorder_on(bus)
+        opened = await recorder.open()
+        await recorder.append(100)
+        before = (await take(bus, recorder.conversation, ME, TTL_MS, entries=1)).history
+        redis_process.kill()
+        redis_process.start()
+    async with Bus(redis_process.url) as bus:
+        after = (await take(bus, recorder.conversation, ME, TTL_MS, entries=1)).history
+        assert after != before
+        last = f"{opened.epoch}-100"
+        cut = Cut(1, f"{opened.epoch}-0", last, "chunks/u/c/1.000-2.000.batch.bin", "standard", "idle")
+        for _ in range(2):
+            assert await bus.cut(recorder.conversation, cut, settled=None, history=before) == SettledMoved(
+                None
+            )
+        assert (await bus.state(recorder.conversation)).cut is None
+        assert await bus.cut(recorder.conversation, cut, settled=None, history=after) == CutStands()
 
 
 async def test_no_more_entries_than_were_asked_for(recorded, bus, conversation):

@@ -278,7 +278,13 @@ class Bus:
     # -- draining ------------------------------------------------------------------------------------------------
 
     async def cut(
-        self, conversation: Conversation, cut: Cut, *, settled: EntryId | None, replaces: bytes | None = None
+        self,
+        conversation: Conversation,
+        cut: Cut,
+        *,
+        settled: EntryId | None,
+        replaces: bytes | None = None,
+        history: str = "",
     ) -> CutStands | OtherCutStands | SettledMoved | ConversationGone | NameGone:
         """Writes down the next batch.
 
@@ -287,9 +293,10 @@ class Bus:
             cut: the batch.
             settled: the settled id as it was read together with the buffer.
             replaces: the cut that stands and gives way (its name was taken by other audio).
+            history: the replication id of that moment, where the answer shall be `SettledMoved` if Redis has another one now.
         """
         keys = [self.keys.conv(conversation), self.keys.tomb(conversation), self.keys.gone(conversation)]
-        args: list[Argument] = [str(settled) if settled else "", replaces or b"", cut.encode(), cut.name]
+        args: list[Argument] = [str(settled or ""), replaces or b"", cut.encode(), cut.name, history]
         match await script("cut").run(self.client, keys, args, wait_replicas=self.wait_replicas):
             case [b"ok"]:
                 return CutStands()
@@ -389,6 +396,4 @@ def entries_of(rows: Any) -> list[Entry]:
 
 
 def _fields(row: Any) -> dict[bytes, bytes]:
-    if isinstance(row, dict):
-        return row
-    return dict(zip(row[::2], row[1::2], strict=True))
+    return row if isinstance(row, dict) else dict(zip(row[::2], row[1::2], strict=True))

@@ -1,39 +1,12 @@
-"""Which history of Redis this is: another id means that writes which were confirmed may be gone.
+"""Which histories Redis has: another id means that writes which were confirmed may be gone.
 
-A server has another id after each restart, also from a backup, and a replica that is made the master has another one than its master had.
+A server has another id after each restart, also from a backup, and a replica that is made the master has another one than its master had. The one
+of a conversation comes with `turn.take`.
 """
 
-from typing import Any, cast
-
-from redis.asyncio import RedisCluster
-
 from audiobus.bus import Bus
-from audiobus.connection import translated
-from audiobus.conversation import Conversation
 from audiobus.errors import BusContractError, BusUnavailableError
 from audiobus.servers import servers
-
-
-async def replication_id(bus: Bus, conversation: Conversation) -> str:
-    """`master_replid` of the server that holds the conversation: another one after each failover and each restart.
-
-    Raises:
-        BusUnavailableError: Redis does not answer.
-        BusContractError: its answer has no such line.
-    """
-    client = bus.client
-    with translated("INFO replication"):
-        if isinstance(client, RedisCluster):
-            await client.initialize()
-            node = client.get_node_from_key(bus.keys.conv(conversation))
-            answer: Any = await cast("Any", client).execute_command("INFO", "replication", target_nodes=node)
-        else:
-            answer = await cast("Any", client).execute_command("INFO", "replication")
-    # redis-py parses INFO of one server to a dictionary, and puts it under the node's name on a cluster.
-    for fields in (answer, *(value for value in answer.values() if isinstance(value, dict))):
-        if "master_replid" in fields:
-            return str(fields["master_replid"])
-    raise BusContractError("INFO replication: no master_replid")
 
 
 async def histories(bus: Bus) -> frozenset[str]:

@@ -28,6 +28,8 @@ class Taken:
     """It has a buffer, be it empty."""
     entries: list[Entry]
     """The first ones of the buffer, at most as many as were asked for."""
+    history: str
+    """`master_replid` of the server that holds it: another one after each failover and each restart, also from a backup."""
 
     def state(self) -> ConversationState:
         """What stands in `td:conv`.
@@ -67,8 +69,8 @@ async def take(
     match await bus.run("take", names, args):
         case [b"busy"]:
             return None
-        case [b"taken", values, deleted, buffered, rows]:
-            return Taken(values, bool(deleted), bool(buffered), entries_of(rows))
+        case [b"taken", values, deleted, buffered, rows, history]:
+            return Taken(values, bool(deleted), bool(buffered), entries_of(rows), history.decode())
         case answer:
             raise BusContractError(f"take answered {answer!r}")
 

@@ -32,10 +32,11 @@ async def write_down(
     *,
     settled: EntryId | None,
     replaces: bytes | None = None,
+    history: str = "",
 ) -> tuple[CutStands | OtherCutStands | SettledMoved | ConversationGone, Cut]:
     """`Bus.cut`, under the first name from that of the cut on that no deleted object had; and the cut with that name."""
     while True:
-        answer = await bus.cut(conversation, cut, settled=settled, replaces=replaces)
+        answer = await bus.cut(conversation, cut, settled=settled, replaces=replaces, history=history)
         if not isinstance(answer, NameGone):
             return answer, cut
         cut = later(cut)

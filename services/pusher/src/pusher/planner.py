@@ -8,13 +8,14 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
 from audiobus.cut import VERSION, Cut, Stored
 from audiobus.deletions import gone
-from audiobus.entry import Entry
-from audiobus.replication_id import replication_id
 from audiobus.state import ConversationState
+from audiobus.turn import Taken
 from audiostore.names import BatchName
 from pusher.already_stored import AlreadyStored
 from pusher.arrived import Arrived
@@ -25,8 +26,19 @@ from pusher.errors import BuildError
 from pusher.maker import Maker
 from pusher.metrics import DEAD_UNBUILDABLE, DEAD_UNREADABLE, PusherMetrics
 from pusher.protection import STANDARD, must_seal
+from pusher.reason import Reason
 from pusher.stored_ranges import covers
 from pusher.unstored import Unstored
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What was read behind a batch, all there was, and has to wait for more."""
+
+    until_ms: int
+    """When it will be due by itself, unix ms."""
+    oldest_ms: int | None
+    """When its oldest chunk was made, unix ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +49,10 @@ class Planned:
     built: Built
     made_ms: int | None
     """When the oldest of its chunks was made, unix ms; None without one."""
+    history: str = ""
+    """The replication id under which it may be written down; empty where any will do."""
+    rest: Rest | None = None
+    """None where the conversation has to be looked at again once it is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +86,8 @@ class Planner:
         conversation: Conversation,
         state: ConversationState,
         now_ms: int,
+        taken: Taken | None = None,
         *,
-        page: Sequence[Entry] | None = None,
         protection: str | None = None,
     ) -> Planned | Wait | LookAgain:
         """What to do with the buffer of a conversation that has no standing cut.
@@ -80,7 +96,7 @@ class Planner:
             conversation: which.
             state: as it stands.
             now_ms: unix ms.
-            page: the first entries of the buffer (`buffer.PAGE`), where they were read with the state.
+            taken: what was read with the state: the first entries (`buffer.PAGE`), and the replication id.
             protection: the user's level, where it was read just now. Where the bucket is asked first, it is read again after that.
 
         Raises:
@@ -88,12 +104,13 @@ class Planner:
             StoreError: the bucket could not be asked what it has.
             BusUnavailableError: Redis does not answer.
         """
-        buffer = Buffer(self._bus, conversation, state, page)
+        history = taken.history if taken else ""
+        buffer = Buffer(self._bus, conversation, state, taken.entries if taken else None)
         if not await self._read_page(buffer, now_ms):
             return LookAgain()
         limits = replace(self._limits, early=self._early())
         while True:
-            decided = await self._decide(conversation, state, buffer, limits, now_ms)
+            decided = await self._decide(conversation, state, buffer, limits, now_ms, history)
             if not isinstance(decided, tuple):
                 return decided
             take, exclude, asked = decided
@@ -119,7 +136,23 @@ class Planner:
                 return LookAgain()
             name = _name(conversation, take, sealed=sealed) if built.batch else ""
             cut = Cut(VERSION, str(take.first), str(take.last), name, protection, take.reason.value, exclude)
-            return Planned(cut, built, min((one.chunk.at_ms for one in entries if one.chunk), default=None))
+            made_ms = min((one.chunk.at_ms for one in entries if one.chunk), default=None)
+            rest = self._rest(state, buffer, take, limits, now_ms)
+            return Planned(cut, built, made_ms, history, rest)
+
+    def _rest(
+        self, state: ConversationState, buffer: Buffer, take: Take, limits: Limits, now_ms: int
+    ) -> Rest | None:
+        """What follows the batch of a conversation that goes on: nobody asked for anything, and all that there was has been read."""
+        asked = state.flush is not None or state.again is not None or state.gone or state.export_waits
+        left = buffer.arrived[take.count :]
+        if asked or buffer.more or not left or take.reason not in (Reason.SIZE, Reason.AGE):
+            return None
+        after = msgspec.structs.replace(state, settled=take.last, hurried=False)
+        decision = decide(left, after, more=False, now_ms=now_ms, limits=limits)
+        if not isinstance(decision, Wait) or decision.until_ms is None:
+            return None
+        return Rest(decision.until_ms, oldest_ms(left))
 
     async def _decide(
         self,
@@ -128,6 +161,7 @@ class Planner:
         buffer: Buffer,
         limits: Limits,
         now_ms: int,
+        history: str,
     ) -> tuple[Take, tuple[Stored, ...], bool] | Wait | LookAgain:
         """The cutter's answer, with what must be left out because it is stored already, and whether a bucket was asked for that."""
         exclude: tuple[Stored, ...] = ()
@@ -155,8 +189,6 @@ class Planner:
             needed = _needed(exclude, buffer.arrived[: decision.count])
             if start_ms is None or end_ms is None:
                 return decision, needed, asked is not None
-            # After the state was read: a failover before this shows in the id, one after it in the settled id that `bus.cut` compares.
-            history = await replication_id(self._bus, conversation)
             known = self._already_stored.known(conversation, history, start_ms) and not state.export_waits
             if known or (asked and asked[0] <= start_ms and end_ms <= asked[1]):
                 return decision, needed, asked is not None

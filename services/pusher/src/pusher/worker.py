@@ -43,11 +43,11 @@ from pusher.maker import Maker
 from pusher.metrics import FAILED, PUT_OUTCOMES, PusherMetrics
 from pusher.planner import Planned, Planner
 from pusher.protection import STANDARD
-from pusher.reason import Reason
 from pusher.retries import Retries
 from pusher.second_try import SecondTry
 from pusher.standing import StandingCuts
 from pusher.store_put import Outcome, Prepared, store_then_finish
+from pusher.stored_batch import count_batch, count_put
 from pusher.sweeper import Sweeper
 from pusher.unstored import Unstored
 from pusher.usage_notes import UsageNotes
@@ -252,26 +252,53 @@ class Worker:
             return After.MORE
         if state.cut is not None:
             return await self._carry_out(conversation, state, state.cut, turn)
+        return await self._go_on(conversation, taken, state, rules, turn, held)
+
+    async def _go_on(
+        self,
+        conversation: Conversation,
+        taken: Taken,
+        state: ConversationState,
+        rules: UserRules | None,
+        turn: Turn,
+        held: Held,
+    ) -> After:
+        """No cut stands: the next one is planned and carried out, or there is none."""
         protection = rules.settings.get("protection", STANDARD) if rules else None
-        planned = await self._planner.plan(
-            conversation, state, self.now_ms(), page=taken.entries, protection=protection
-        )
+        planned = await self._planner.plan(conversation, state, self.now_ms(), taken, protection=protection)
         if isinstance(planned, Wait):
-            going_on = await self._departure.leave(
-                conversation, state, planned.until_ms, held, buffered=taken.buffered
-            )
-            if state.again is not None and not going_on:
-                await self._second_try.run(conversation)
-            return After.MORE if going_on else After.DONE
+            return await self._leave(conversation, state, planned.until_ms, held, buffered=taken.buffered)
         if not isinstance(planned, Planned) or self._deleting.is_deleted(conversation, planned.made_ms):
             return After.MORE
-        return await self._cut(conversation, state, planned, turn)
+        after = await self._cut(conversation, state, planned, turn)
+        if after is After.STORED and planned.rest is not None and not self.stopping():
+            # What else was read has to wait, and whether more came is looked at with the lease: nothing needs to be read again for that.
+            self.unstored.saw(conversation, planned.rest.oldest_ms)
+            return await self._leave(conversation, state, planned.rest.until_ms, held, buffered=True)
+        return after
+
+    async def _leave(
+        self,
+        conversation: Conversation,
+        state: ConversationState,
+        until_ms: int | None,
+        held: Held,
+        *,
+        buffered: bool,
+    ) -> After:
+        """Nothing is to be cut now; dead letters that were marked for another try come next."""
+        going_on = await self._departure.leave(conversation, state, until_ms, held, buffered=buffered)
+        if state.again is not None and not going_on:
+            await self._second_try.run(conversation)
+        return After.MORE if going_on else After.DONE
 
     async def _cut(
         self, conversation: Conversation, state: ConversationState, planned: Planned, turn: Turn
     ) -> After:
         """Writes the next batch down, and stores it."""
-        answer, cut = await write_down(self.bus, conversation, planned.cut, settled=state.settled)
+        answer, cut = await write_down(
+            self.bus, conversation, planned.cut, settled=state.settled, history=planned.history
+        )
         match answer:
             case CutStands():
                 prepared = Prepared(conversation, cut, cut.encode(), planned.built, self.maker.keys.ring())
@@ -309,7 +336,7 @@ class Worker:
                 return After.MORE
         self.retries.worked(conversation)
         self.kept_back.goes_on(conversation)
-        self._count_batch(prepared)
+        count_batch(self.metrics, prepared)
         if bucket is not self.buckets.first and outcome is not Outcome.NOTHING_TO_PUT:
             self.metrics.fallback_batches.inc()
         return After.STORED
@@ -336,13 +363,12 @@ class Worker:
                 with self.lending():
                     outcome = await store_then_finish(self.bus, bucket, tried, self.now_ms())
             except (AudiostoreError, PusherError) as error:
-                self._count_put(FAILED, begun)
+                count_put(self.metrics, FAILED, begun)
                 if bucket is places[-1] or not is_the_stores(error):
                     raise
                 log.warning("the first bucket did not take it", extra={"error": without_names(error)})
                 continue
-            if (name := PUT_OUTCOMES.get(outcome)) is not None:
-                self._count_put(name, begun)
+            count_put(self.metrics, PUT_OUTCOMES.get(outcome), begun)
             return outcome, bucket
         raise BucketAwayError("no bucket may be asked at the moment")
 
@@ -372,27 +398,3 @@ class Worker:
         self._already_stored.forget(bucket)
         if bucket.circuit.closed:
             self.buckets.back.set()
-
-    def _count_put(self, outcome: str, begun: float) -> None:
-        self.metrics.puts[outcome].inc()
-        self.metrics.put_seconds[outcome].observe(time.perf_counter() - begun)
-
-    def _count_batch(self, prepared: Prepared) -> None:
-        built = prepared.built
-        self.metrics.stored_seconds.inc(built.samples / 48_000)
-        if built.batch is None:
-            return
-        # A cut of another version may carry a reason that this build does not know.
-        reason = prepared.cut.reason if prepared.cut.reason in set(Reason) else Reason.FLUSH.value
-        self.metrics.batches[reason].inc()
-        self.metrics.batch_audio_seconds.observe(sum(span.samples for span in built.batch.spans) / 48_000)
-        self.metrics.batch_bytes.observe(len(built.data))
-        log.info(
-            "stored a batch",
-            extra={
-                "object": prepared.cut.name.rpartition("/")[2],
-                "reason": prepared.cut.reason,
-                "bytes": len(built.data),
-                "runs": len(built.batch.spans),
-            },
-        )

@@ -187,8 +187,8 @@ class RedisModel:
             raise Refused(NO_ARGUMENT)
         known = COMMANDS.get(words[0]) or find(words[0])
         if known is None:
-            if words[0].upper() == b"TIME":
-                return SERVER_COMMANDS[b"TIME"](self.state, self.keys, words)
+            if words[0].upper() in (b"TIME", b"INFO"):
+                return SERVER_COMMANDS[words[0].upper()](self.state, self.keys, words)
             if words[0].upper() in SERVER_COMMANDS or words[0].upper() in (b"EVAL", b"EVALSHA", b"SCRIPT"):
                 raise Refused("ERR This Redis command is not allowed from script")
             raise Refused("ERR Unknown Redis command called from script")

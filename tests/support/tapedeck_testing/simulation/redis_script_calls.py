@@ -24,6 +24,8 @@ _KEPT: Final = "900000"
 """Every time limit."""
 _HEADS: Final[dict[str, tuple[list[str], list[str]]]] = {
     "tomb": (["unix ms", "ttl_ms"], []),
+    "take": (["holder", "ttl_ms", "number of entries", "field"], []),
+    "part": (["holder", "newest id as read", "flush id as read", "field"], []),
     "usage": (["limit", "seconds", "session", "ms", "session", "ms"], []),
 }
 """What is drawn for scripts whose heads tell it in a way of their own."""
@@ -114,6 +116,8 @@ class ScriptCalls:
 
 _POOLS: Final[list[tuple[str, list[str]]]] = [
     (r"'1' if", ["0", "1"]),
+    (r"^field", ["newest", "settled", "cut", "nothing"]),
+    (r"replication", ["", "", "", "of another server"]),
     (r"ttl|seconds|kept|resumable", [_KEPT]),
     (r"owner|holder", ["me", "me", "you", ""]),
     (r"\bid\b|newest|settled|entry", [f"{FIVE}-0", f"{FIVE}-10", f"{FIVE}-20", f"{SIX}-0", f"{LATER}-0", ""]),

@@ -1,7 +1,9 @@
--- Writes down the next batch, only if none is written down, nothing was settled since it was decided, and no tombstone stands.
+-- Writes down the next batch, only if none is written down, nothing was settled since it was decided, no tombstone stands, and Redis has the
+-- history that it had then: another one may have lost what was settled since, and has the same settled id again.
 -- KEYS conv, tomb, gone
--- ARGV settled id as read or '', the cut that stands and is replaced or '', cut, name of its object or ''
--- Answers {'ok'} | {'standing', cut} | {'settled', settled} | {'deleted'} | {'name'}: nothing may be put under that name
+-- ARGV settled id as read or '', the cut that stands and is replaced or '', cut, name of its object or '', replication id as read or ''
+-- Answers {'ok'} | {'standing', cut} | {'settled', settled}, which may be the same in another history | {'deleted'}
+-- | {'name'}: nothing may be put under that name
 -- Draining must go on when memory is full, or it is never freed: after a write that needs none, Redis lets those pass that do.
 redis.call('HDEL', KEYS[1], '')
 if redis.call('EXISTS', KEYS[2]) == 1 then return {'deleted'} end
@@ -11,6 +13,9 @@ if h[1] then
   if h[1] == ARGV[3] then return {'ok'} end
   if h[1] ~= ARGV[2] then return {'standing', h[1]} end
 elseif ARGV[2] ~= '' then
+  return {'settled', h[2] or ''}
+end
+if ARGV[5] ~= '' and string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)') ~= ARGV[5] then
   return {'settled', h[2] or ''}
 end
 if redis.call('HEXISTS', KEYS[3], ARGV[4]) == 1 then return {'name'} end

@@ -2,7 +2,7 @@
 -- The lease is thrift, not safety: the other scripts are safe without it.
 -- KEYS lease, conv, audio, tomb
 -- ARGV holder, ttl_ms, number of entries, then names of fields of conv
--- Answers {'busy'} | {'taken', their values, 1 under a tombstone, 1 if there is a buffer, its first entries}
+-- Answers {'busy'} | {'taken', their values, 1 under a tombstone, 1 if there is a buffer, its first entries, replication id}
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return {'busy'} end
 -- Draining must go on when memory is full, or it is never freed: after a write that needs none, Redis lets those pass that do.
@@ -10,4 +10,5 @@ redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 local values = redis.call('HMGET', KEYS[2], unpack(ARGV, 4))
 local entries = redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', ARGV[3])
-return {'taken', values, redis.call('EXISTS', KEYS[4]), redis.call('EXISTS', KEYS[3]), entries}
+local history = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)')
+return {'taken', values, redis.call('EXISTS', KEYS[4]), redis.call('EXISTS', KEYS[3]), entries, history or ''}
