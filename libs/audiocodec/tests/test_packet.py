@@ -10,6 +10,7 @@ from audiocodec.packet import (
     MAX_PACKET_BYTES,
     PacketFacts,
     absent_frames,
+    is_bloated,
     packet_durations,
     packet_facts,
 )
@@ -180,3 +181,32 @@ def test_durations_refuse_what_the_facts_refuse(data):
 def test_frames_of_at_most_a_byte_are_absent(packet, absent):
     assert packet_facts(packet)
     assert absent_frames(packet) == absent
+
+
+def in_padding(frames: int, size: int) -> bytes:
+    """A packet of `size` bytes and silent frames of 2.5 ms, nearly all of it padding (RFC 6716 §3.2.5)."""
+    padding = size - 2 - frames * 2
+    counts, left = b"", padding
+    while left > 255:
+        counts, left = counts + b"\xff", left - 255  # the count itself, and 254 bytes
+    return b"\xe3" + bytes((0x40 | frames,)) + counts + bytes((left - 1,)) + bytes(size - 3 - len(counts))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7, 48])
+def test_a_packet_is_bloated_from_where_its_frames_could_not_fill_it(frames):
+    most = 2 + frames * 1_277
+    for size, bloated in ((3 + frames * 2, False), (most, False), (most + 1, True)):
+        packet = in_padding(frames, size)
+        assert (len(packet), packet_facts(packet).frames) == (size, frames)
+        assert is_bloated(packet) is bloated
+
+
+def test_no_packet_without_padding_is_bloated():
+    largest = [b"\xe0", b"\xe1", b"\xe2\xfc\xff", b"\xe3\xb0" + b"\xff\xfc" * 0]
+    for head, frames in zip(largest[:3], (1, 2, 2), strict=True):
+        packet = head + bytes(frames * 1_275) if head != b"\xe2\xfc\xff" else head + bytes(1_272 + 1_275)
+        assert not is_bloated(packet)
+    lengths = (b"\xff" + bytes((255,))) * 47  # 255 + 4 * 255 = 1,275
+    packet = b"\xe3\xb0" + lengths + bytes(48 * 1_275)
+    assert packet_facts(packet).frames == 48
+    assert not is_bloated(packet)

@@ -20,8 +20,13 @@ MAX_PACKET_BYTES = 61_440
 MAX_PACKET_SAMPLES = 5_760
 """120 ms at 48 kHz, the longest packet there is (RFC 6716 §3.4, R5)."""
 
-_MAX_SINGLE_BYTES = 1_276
-"""TOC and the longest frame there is (RFC 6716 §3.4, R2)."""
+MAX_FRAME_BYTES = 1_275
+"""Longest frame there is (RFC 6716 §3.4, R2)."""
+
+_MAX_SINGLE_BYTES = 1 + MAX_FRAME_BYTES
+"""TOC and one frame."""
+_FRAMING_BYTES = 2
+"""TOC and frame count, and for each frame its length, take at most so many each (RFC 6716 §3.2.5)."""
 
 Mode = Literal["silk", "hybrid", "celt"]
 Bandwidth = Literal["NB", "MB", "WB", "SWB", "FB"]
@@ -72,6 +77,17 @@ def packet_facts(data: bytes) -> PacketFacts:
     if frames < 1:
         raise BadPacketError(f"Opus packet of {len(data)} bytes, TOC {data[0]:#04x}: bad framing")
     return _facts(data[0], frames)
+
+
+def is_bloated(packet: bytes) -> bool:
+    """Whether a valid packet has more bytes than its frames could fill: the rest can only be padding (RFC 6716 §3.2.5).
+
+    What is not bloated has at most 1,277 bytes a frame, so half a megabyte a second of audio where frames last 2.5 ms. Files may hold others.
+    """
+    size = len(packet)
+    if size <= _MAX_SINGLE_BYTES:
+        return False
+    return size > _FRAMING_BYTES + packet_facts(packet).frames * (_FRAMING_BYTES + MAX_FRAME_BYTES)
 
 
 def packet_durations(packets: Iterable[bytes]) -> list[int]:

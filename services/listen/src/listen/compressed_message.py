@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from audiocodec.adts import BLOCK_SAMPLES, adts_frames
 from audiocodec.errors import BadAdtsError, BadPacketError
-from audiocodec.packet import packet_facts
+from audiocodec.packet import MAX_FRAME_BYTES, is_bloated, packet_facts
 from audiocodec.span import PREROLL_SAMPLES
 from listen.audio_format import AudioFormat
 from listen.errors import BadAudioError, WrongRateError
@@ -36,11 +36,20 @@ def read_message(audio_format: AudioFormat, payload: bytes) -> CompressedMessage
 
 
 def opus_samples(packet: bytes) -> int:
-    """Samples at 48 kHz that an Opus packet lasts. BadAudioError: it is none."""
+    """Samples at 48 kHz that an Opus packet lasts.
+
+    BadAudioError: it is none, or bloated: padding has no time, so with it a second of audio could have any size.
+    """
     try:
-        return packet_facts(packet).samples
+        facts = packet_facts(packet)
     except BadPacketError as error:
         raise BadAudioError(str(error)) from error
+    if is_bloated(packet):
+        raise BadAudioError(
+            f"Opus packet of {len(packet)} bytes in {facts.frames} frames: no frame can have more than {MAX_FRAME_BYTES} "
+            "(RFC 6716 section 3.4), so the rest is padding; leave it away"
+        )
+    return facts.samples
 
 
 def _aac(sample_rate: int, payload: bytes) -> CompressedMessage:

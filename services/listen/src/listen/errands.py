@@ -140,9 +140,10 @@ class Errands:
             handover.leave(self._socket)  # it has changed its conversation
         if self._socket.over:
             return
+        if not (action.own or self._may_begin(action.resume)):
+            return
+        began = True
         try:
-            if action.resume is None:
-                self._backend.session_rate.check(self._terms.uid, time.monotonic())
             arrived_ms = await self._arrival(conversation, action.arrived_ms)
             answer = await self._backend.bus.open(
                 conversation,
@@ -153,15 +154,26 @@ class Errands:
                 own=action.own,
                 arrived_ms=arrived_ms,
             )
-        except RefusedError as error:
-            self._refused(error)
         except BusError as error:
+            began = False
             self._failed("open", error)
         else:
-            if not answer.resumed:
-                self._backend.session_rate.began(self._terms.uid, time.monotonic())
+            began = not answer.resumed
             self._socket.feed(lambda: self._session.opened(answer, now_ms()))
             handover.opened(conversation, self._socket, arrived_ms)
+        finally:
+            # Of a socket that has gone meanwhile it is not known: its session may have begun.
+            if not (action.own or began):
+                self._backend.session_rate.give_back(self._terms.uid, action.resume)
+
+    def _may_begin(self, resume: int | None) -> bool:
+        """Whether its user may begin one more session; it is counted. A socket's own one, which Redis has lost, is no new one."""
+        try:
+            self._backend.session_rate.take(self._terms.uid, resume, time.monotonic())
+        except RefusedError as error:
+            self._refused(error)
+            return False
+        return True
 
     async def _arrival(self, conversation: Conversation, arrived_ms: int) -> int:
         """When the socket came, on the clock that all processes share; asked once, for it stays the same."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from audiobus import Lag, Position
 from audiocodec.errors import BadPacketError
-from audiocodec.packet import packet_durations
+from audiocodec.packet import is_bloated, packet_durations
 from listen.audio_format import SOURCE_SAMPLE_TICKS, AudioFormat
 from listen.chunker import Chunker
 from listen.compressed_message import opus_samples
@@ -94,7 +94,10 @@ class PacketLane:
         """
         try:
             durations = packet_durations(packets)
+            bloated = any(map(is_bloated, packets))
         except BadPacketError:
+            return None
+        if bloated:
             return None
         chunker, samples, size_bytes = self._chunker, sum(durations), sum(map(len, packets))
         if chunker.fits(samples, size_bytes, len(packets)):

@@ -78,8 +78,7 @@ class Reception:
         admitted = await self._admission.admit(handshake, first_token)
         uid, cid = admitted.claims.uid, admitted.opening.conversation_id
         replaces = cid is not None and self._backend.handover.holds(Conversation(uid, cid))
-        if admitted.opening.resume is None:
-            self._backend.session_rate.check(uid, time.monotonic())
+        self._backend.session_rate.check(uid, admitted.opening.resume, time.monotonic())
         places.enter_context(self._sockets.place_of(uid, replaces=replaces))
         if (mismatch := admitted.opening.mismatch) is not None:
             visit.accept()  # whoever it is: this is told after the handshake
