@@ -36,3 +36,26 @@ def test_opus_counts_at_48_khz(packets):
 def test_what_is_no_packet_is_bad_audio(payload):
     with pytest.raises(BadAudioError):
         opus_samples(payload)
+
+
+def bloated(packet: bytes, size: int) -> bytes:
+    """The packet, of one frame, with padding up to `size` bytes (RFC 6716 §3.2.5)."""
+    counts, left = b"", size - len(packet) - 2
+    while left > 254:
+        counts, left = counts + b"\xff", left - 255
+    return (
+        bytes((packet[0] | 3, 0x41)) + counts + bytes((left,)) + packet[1:] + bytes(254 * len(counts) + left)
+    )
+
+
+def test_a_packet_with_some_padding_is_taken(packets):
+    assert opus_samples(bloated(packets[0], 1_279)) == 960
+
+
+@pytest.mark.parametrize("size", [1_280, 61_400])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_packet_of_more_bytes_than_its_frame_can_have_is_bad_audio(packets, size, channels):
+    packet = bloated(packets[0], size)
+    assert len(packet) == size
+    with pytest.raises(BadAudioError, match=f"{size} bytes in 1 frames.*padding"):
+        read_message(AudioFormat("opus", 16_000, channels), packet)

@@ -25,7 +25,7 @@ def page(request) -> str:
 
 def constant(name: str) -> float:
     module, _, attribute = name.partition(".")
-    for package in ("listen", "servicekit"):
+    for package in ("listen", "servicekit", "audiocodec", "audiobus"):
         try:
             value = getattr(importlib.import_module(f"{package}.{module}"), attribute)
         except (ModuleNotFoundError, AttributeError):

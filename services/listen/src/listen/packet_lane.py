@@ -94,10 +94,9 @@ class PacketLane:
         """
         try:
             durations = packet_durations(packets)
-            bloated = any(map(is_bloated, packets))
         except BadPacketError:
             return None
-        if bloated:
+        if any(map(is_bloated, packets)):
             return None
         chunker, samples, size_bytes = self._chunker, sum(durations), sum(map(len, packets))
         if chunker.fits(samples, size_bytes, len(packets)):
