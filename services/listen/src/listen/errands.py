@@ -140,9 +140,8 @@ class Errands:
             handover.leave(self._socket)  # it has changed its conversation
         if self._socket.over:
             return
-        if not (action.own or self._may_begin(action.resume)):
+        if not self._may_begin(action):
             return
-        began = True
         try:
             arrived_ms = await self._arrival(conversation, action.arrived_ms)
             answer = await self._backend.bus.open(
@@ -155,25 +154,28 @@ class Errands:
                 arrived_ms=arrived_ms,
             )
         except BusError as error:
-            began = False
+            self._not_begun(action)
             self._failed("open", error)
         else:
-            began = not answer.resumed
+            if answer.resumed:
+                self._not_begun(action)
             self._socket.feed(lambda: self._session.opened(answer, now_ms()))
             handover.opened(conversation, self._socket, arrived_ms)
-        finally:
-            # Of a socket that has gone meanwhile it is not known: its session may have begun.
-            if not (action.own or began):
-                self._backend.session_rate.give_back(self._terms.uid, action.resume)
 
-    def _may_begin(self, resume: int | None) -> bool:
-        """Whether its user may begin one more session; it is counted. A socket's own one, which Redis has lost, is no new one."""
+    def _may_begin(self, action: Open) -> bool:
+        """Whether its user may begin one more session. It is counted, and stays so where the socket goes while it opens: it may begin."""
+        if action.own:
+            return True  # one that Redis has lost, not one more
         try:
-            self._backend.session_rate.take(self._terms.uid, resume, time.monotonic())
+            self._backend.session_rate.take(self._terms.uid, action.resume, time.monotonic())
         except RefusedError as error:
             self._refused(error)
             return False
         return True
+
+    def _not_begun(self, action: Open) -> None:
+        if not action.own:
+            self._backend.session_rate.give_back(self._terms.uid, action.resume)
 
     async def _arrival(self, conversation: Conversation, arrived_ms: int) -> int:
         """When the socket came, on the clock that all processes share; asked once, for it stays the same."""
