@@ -63,6 +63,46 @@ async def answers(bus) -> None:
             return
 
 
+async def test_a_batch_that_was_planned_before_redis_lost_one_is_planned_anew(
+    tmp_path, new_device, new_worker, memory_store, packets_of, monkeypatch
+):
+    """One pusher stands still between its look into the bucket and its cut; meanwhile another stores, and Redis forgets that."""
+    server = RedisProcess(any_server(), tmp_path / "redis").start()
+    try:
+        async with Bus(server.url) as bus:
+            device = new_device(bus=bus, conversation="c")
+            await device.open()
+            await device.say(20)
+            await bus.ask(device.conversation, "flush")
+            await bus.command("SAVE")
+            shutil.copy(server.directory / "dump.rdb", tmp_path / "backup.rdb")
+            worker = new_worker(memory_store, bus=bus)
+            plan, plans = worker._planner.plan, 0
+
+            async def plan_and_stand_still(*args, **given):
+                nonlocal plans
+                plans += 1
+                planned = await plan(*args, **given)
+                if plans == 1:
+                    await bus.release_lease(device.conversation, worker.holder)  # it has run out
+                    await device.say(5)
+                    await bus.ask(device.conversation, "flush")
+                    await new_worker(memory_store, bus=bus).drain(device.conversation)
+                    assert await packets_of(memory_store, device.conversation) == device.sent
+                    await asyncio.to_thread(restore, server, tmp_path / "backup.rdb")
+                    await answers(bus)
+                return planned
+
+            monkeypatch.setattr(worker._planner, "plan", plan_and_stand_still)
+            await worker.drain(device.conversation)
+            assert plans > 1
+            assert await packets_of(memory_store, device.conversation) == device.sent
+            assert len([name async for name in memory_store.list("chunks/")]) == 1
+            assert (await exact(bus, device.conversation)).waiting == 0
+    finally:
+        server.stop()
+
+
 async def test_a_backup_of_an_hour_ago(
     tmp_path, new_device, new_worker, drain_due, memory_store, packets_of, metrics, clock
 ):
