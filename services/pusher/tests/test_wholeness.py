@@ -83,6 +83,26 @@ async def test_what_cannot_be_fetched_as_it_was_stored_is_not(memory_store, ring
     assert await whole_batch(Differs(), info, ring) is None
 
 
+@pytest.mark.parametrize("how", ["wrong checksum", "other bytes"])
+async def test_one_read_that_was_spoilt_on_its_way_proves_nothing(memory_store, ring, built, name, how):
+    """A folder compares no checksums: there the bytes are just others."""
+    info = await put(memory_store, name, built.data, built.metadata)
+
+    class SpoiltOnce:
+        spoilt = False
+
+        async def get(self, name):
+            data = await memory_store.get(name)
+            if self.spoilt:
+                return data
+            self.spoilt = True
+            if how == "wrong checksum":
+                raise ChecksumError(f"get {name}: other bytes")
+            return data[:-200] + bytes(200)
+
+    assert same_runs(await whole_batch(SpoiltOnce(), info, ring), built.batch)
+
+
 async def test_nothing_is_said_where_nobody_can_tell(store, built, name, conversation, ring, new_keys):
     sealed = dataclasses.replace(name, sealed=True)
     info = await put(store, sealed, seal(built.data, ring, conversation.uid), built.metadata)

@@ -188,9 +188,17 @@ class Homecoming:
         )
         if not all(covers(found.ranges, span) for span in facts.spans):
             return False
-        if path in found.damaged:
-            await self.first.delete(path)  # left by a mover that did not come to its end
+        if path in found.damaged and await self._says_the_same(path, facts):
+            await self.first.delete(path)  # left by a put, or a mover, that did not come to its end
         return True
+
+    async def _says_the_same(self, path: str, facts: BatchFacts) -> bool:
+        """Whether what has the name at home says that it holds these runs: another recording of the same instant may have it."""
+        try:
+            there = await self.first.head(path)
+        except NotFoundError:
+            return False
+        return same_runs(await object_facts(self.first, there, self.keys.ring()), facts)
 
     async def _was_deleted(self, conversation: Conversation, name: BatchName, begun: Marks) -> bool:
         """Whether the conversation was deleted while it was brought, or this very object, or all that its user had then."""

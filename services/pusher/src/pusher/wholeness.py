@@ -1,12 +1,13 @@
 """Whether an object is whole: whether what lies there can be read to its end, and is what it says of itself.
 
 Metadata and tags tell what somebody meant to write. A bucket may have stored other bytes, and whoever put them may have died, or been unable to
-reach it, before they were taken away again. So where the audio is about to lose its other copy because an object was found, the bytes count. It
-removes nothing.
+reach it, before they were taken away again. So where the audio is about to lose its other copy because an object was found, the bytes count. What
+came over a network may be wrong where the object is not: it is damaged if it is so twice. It removes nothing.
 """
 
 import asyncio
 import hashlib
+from typing import Final
 
 import google_crc32c
 
@@ -27,6 +28,9 @@ from audiostore.store import ObjectInfo, Store
 from pusher.errors import CannotTellError
 from pusher.object_facts import RUNS
 
+READS: Final = 2
+"""An object that came so often as what it should not be is that; one read may have been spoilt on its way."""
+
 
 def is_just(info: ObjectInfo, data: bytes) -> bool:
     """Whether the store itself says that just these bytes lie there. `info` is what `head` answers."""
@@ -41,11 +45,16 @@ async def whole_batch(store: Store, info: ObjectInfo, ring: KeyRing) -> Batch | 
         CannotTellError: only a key that is missing could tell.
         StoreError: it could not be fetched.
     """
-    try:
-        data = await store.get(info.name)
-    except (ChecksumError, TooLargeError):
-        return None
-    return await asyncio.to_thread(_read, info, data, ring)
+    for _ in range(READS):
+        try:
+            data = await store.get(info.name)
+        except ChecksumError:
+            continue
+        except TooLargeError:
+            return None
+        if (batch := await asyncio.to_thread(_read, info, data, ring)) is not None:
+            return batch
+    return None
 
 
 def _read(info: ObjectInfo, data: bytes, ring: KeyRing) -> Batch | None:
