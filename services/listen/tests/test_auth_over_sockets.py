@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 
 import httpx
 import jwt
@@ -272,6 +273,39 @@ async def test_a_header_of_ones_own_makes_no_guesser_uncertain(make_service, sig
     async with make_service().here() as service:  # nobody has said which proxies there are: it may be one's
         for _ in range(FAILURES + 5):
             assert await status(service, "nonsense", headers={"X-Forwarded-For": "9.9.9.9"}) == 401
+
+
+async def test_a_proxy_that_names_no_client_is_not_locked_out(make_service, sign, monkeypatch):
+    monkeypatch.setattr(
+        "listen.admission.is_public", lambda _address: True
+    )  # loopback stands for a public peer
+    async with make_service(TAPEDECK_TRUSTED_PROXIES="127.0.0.0/8").here() as service:
+        for _ in range(FAILURES + 5):
+            assert await status(service, "nonsense") == 401
+            assert (await ask(service, "nonsense")).status_code == 401
+        assert await status(service, sign()) == 101
+
+
+async def test_first_messages_that_were_waited_for_together_are_held_back_as_well(make_service, sign):
+    service = make_service(TAPEDECK_TRUSTED_PROXIES="127.0.0.0/8")
+    guesser = {"X-Forwarded-For": "8.8.8.8"}
+    async with service.here(), AsyncExitStack() as stack:
+        strangers = [
+            await stack.enter_async_context(
+                service.connect(path="/v4/web/listen", bearer="", headers=guesser)
+            )
+            for _ in range(3 * FAILURES)
+        ]
+        for stranger in strangers:
+            await stranger.say(type="auth", token="nonsense")
+        codes = [await stranger.closed() for stranger in strangers]
+        assert set(codes) == {4401, 4429}
+        held_back = strangers[codes.index(4429)]
+        assert held_back.codes == ["limit"]
+        assert held_back.texts[0]["retry_after_ms"] > 0
+        async with asyncio.timeout(20):
+            while await status(service, sign(), headers=guesser) != 101:
+                await asyncio.sleep(0.05)
 
 
 async def test_expired_tokens_are_no_guesses(make_service, sign):

@@ -38,17 +38,25 @@ def test_without_proxies_nobody_is_believed():
 
 
 @pytest.mark.parametrize(
-    ("proxies", "forwarded", "certain"),
+    ("proxies", "peer", "forwarded", "certain"),
     [
-        (TrustedProxies(), None, True),
-        (TrustedProxies(), "1.1.1.1", False),
-        (TrustedProxies(), "", False),
-        (PROXIES, None, True),
-        (PROXIES, "1.1.1.1", True),
+        (TrustedProxies(), "203.0.113.9", None, True),
+        (TrustedProxies(), "203.0.113.9", "1.1.1.1", False),
+        (TrustedProxies(), "203.0.113.9", "", False),
+        (PROXIES, "203.0.113.9", None, True),
+        (PROXIES, "203.0.113.9", "1.1.1.1", True),
+        (PROXIES, "192.0.2.1", "198.51.100.7", True),
+        (PROXIES, "192.0.2.1", "6.6.6.6, 198.51.100.7", True),
     ],
 )
-def test_a_header_makes_an_address_uncertain_only_where_no_proxy_is_named(proxies, forwarded, certain):
-    assert proxies.certain(forwarded) is certain
+def test_a_header_makes_an_address_uncertain_only_where_no_proxy_is_named(proxies, peer, forwarded, certain):
+    assert proxies.certain(proxies.client_of(peer, forwarded), forwarded) is certain
+
+
+@pytest.mark.parametrize("peer", ["192.0.2.1", "10.1.2.3", "::ffff:10.1.2.3", "2001:db8::1"])
+@pytest.mark.parametrize("forwarded", [None, "", "nonsense", "198.51.100.7, nonsense", "10.9.9.9"])
+def test_a_proxy_that_does_not_say_whom_it_speaks_for_is_no_sure_client(peer, forwarded):
+    assert not PROXIES.certain(PROXIES.client_of(peer, forwarded), forwarded)
 
 
 def test_networks_are_read_and_written():

@@ -31,6 +31,7 @@ BEARER_PREFIX: Final = "tapedeck.bearer."
 TOO_MUCH: Final = f"a query has at most {PARAMETERS_LIMIT} parameters and {QUERY_BYTES_LIMIT} bytes"
 
 FirstToken = Callable[[], Awaitable[str]]
+Check = Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +112,25 @@ class Admission:
 
     async def _proved(self, handshake: Handshake, first_token: FirstToken | None) -> Claims:
         """Who it is."""
-        with self._braked(handshake.address, certain=handshake.certain):
-            return await self._claims(handshake, first_token)
+        with self._braked(handshake.address, certain=handshake.certain) as check:
+            return await self._claims(handshake, first_token, check)
 
     @contextmanager
-    def _braked(self, address: str, *, certain: bool) -> Iterator[None]:
-        """Somebody is asked inside who they are: who guesses is held back for a while."""
+    def _braked(self, address: str, *, certain: bool) -> Iterator[Check]:
+        """Somebody is asked inside who they are: who guesses is held back for a while. Answers how that is looked at again."""
         guesser = address if certain and is_public(address) else ""
-        self._failed.check(guesser, time.monotonic())
+
+        def check() -> None:
+            self._failed.check(guesser, time.monotonic())
+
+        check()
         try:
-            yield
+            yield check
         except NotOursError:
             self._failed.failed(guesser, time.monotonic())
             raise
 
-    async def _claims(self, handshake: Handshake, first_token: FirstToken | None) -> Claims:
+    async def _claims(self, handshake: Handshake, first_token: FirstToken | None, check: Check) -> Claims:
         token = bearer(handshake.headers.get("authorization")) or _offered_token(handshake)
         if token is not None:
             return await self._verify(token)
@@ -147,7 +152,9 @@ class Admission:
             return claims
         if first_token is None:
             raise RefusedError(401, "unauthorized", "a token is needed")
-        return await self._verify(await first_token())
+        token = await first_token()
+        check()  # others may have guessed from there while it was waited for
+        return await self._verify(token)
 
 
 def dialect(handshake: Handshake) -> Dialect:

@@ -75,11 +75,9 @@ class ListenApp:
         peer = request.client.host if request.client else ""
         forwarded = request.headers.getlist("x-forwarded-for")
         forwarded_for = ", ".join(forwarded) if forwarded else None
-        return await self._admission.verify(
-            token,
-            self._proxies.client_of(peer, forwarded_for),
-            certain=self._proxies.certain(forwarded_for),
-        )
+        address = self._proxies.client_of(peer, forwarded_for)
+        certain = self._proxies.certain(address, forwarded_for)
+        return await self._admission.verify(token, address, certain=certain)
 
     async def _issued(self, claims: Claims) -> str:
         """A new ticket.

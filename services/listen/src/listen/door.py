@@ -176,10 +176,11 @@ class Door(asyncio.Protocol):
         self._read = self._read[size:]
         peer = transport.get_extra_info("peername")
         peer_address, forwarded_for = str(peer[0]) if peer else "", wanted.headers.get("x-forwarded-for")
+        address = self._doorway.proxies.client_of(peer_address, forwarded_for)
         self._handshake = replace(
             wanted,
-            address=self._doorway.proxies.client_of(peer_address, forwarded_for),
-            certain=self._doorway.proxies.certain(forwarded_for),
+            address=address,
+            certain=self._doorway.proxies.certain(address, forwarded_for),
             lain_ms=lain_ms(transport.get_extra_info("socket")),
         )
         self._task = self._doorway.admit(self, self._handshake)

@@ -56,7 +56,7 @@ class Handshake:
     address: str = ""
     """The client's, as far as it is known; the door puts it in."""
     certain: bool = True
-    """Whether `address` is that of this one client: not that of a proxy which nobody trusts, and behind which many may be."""
+    """Whether `address` is that of this one client: not that of a proxy, behind which many may be."""
     lain_ms: int = 0
     """How long it had lain in the kernel when the door read it (`listen.arrival`)."""
 

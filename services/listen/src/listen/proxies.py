@@ -46,13 +46,17 @@ class TrustedProxies:
             address = nearer
         return str(address)
 
-    def certain(self, forwarded_for: str | None) -> bool:
-        """Whether `client_of` answers an address that the client cannot have chosen, and that is no unknown proxy's.
+    def certain(self, client: str, forwarded_for: str | None) -> bool:
+        """Whether `client`, which `client_of` answered, is an address that the client cannot have chosen, and is no proxy's.
 
         Where no proxy is named, a header may come from one that nobody has told of, with many clients behind it; where some
-        are, a header of anybody else is the client's own invention, and its own address counts.
+        are, a header of anybody else is the client's own invention, and its own address counts. A proxy that is trusted, and
+        does not say whom it speaks for, may speak for anybody.
         """
-        return forwarded_for is None or bool(self.networks)
+        if not self.networks:
+            return forwarded_for is None
+        address = _address(client)
+        return address is not None and not self._trusts(address)
 
     def _trusts(self, address: Address) -> bool:
         return any(address in network for network in self.networks)
