@@ -126,6 +126,37 @@ def test_only_where_redis_lost_something_an_object_that_landed_late_may_hold_wha
         assert any("stored twice" in text for text in wrong(story, spans, books, lossy=lossy, late=those))
 
 
+def test_an_object_that_landed_late_hides_nothing_of_two_others(story):
+    count = len(story.tape.packets)
+    late = span(story, 0, 9)
+    spans = [span(story, 0, 5), late, span(story, 2, 4), span(story, 9, count)]
+    found = wrong(story, spans, Books(waits=False, balance=Balance()), lossy=True, late=[late])
+    [text] = [text for text in found if "stored twice" in text]
+    both = [f"{one.first_offset}-{one.end_offset}" for one in (spans[0], spans[2])]
+    assert text == f"stored twice: session {EPOCH}, {both[0]} and {both[1]}"
+
+
+@pytest.mark.parametrize("pcm", [False, True])
+def test_where_redis_lost_something_all_is_there_of_which_the_device_was_told_so(pcm):
+    tape = record(1, "u", "c", EPOCH, Chance(7, []), pcm=pcm)
+    count, middle = len(tape.packets), len(tape.packets) // 2
+    end, later = tape.begins[middle], EPOCH + 5
+    spells = [Spell(EPOCH, 0, end, tape.total, end), Spell(later, end, tape.total, tape.total)]
+    story = Story(tape, spells, stored=tape.total, done=True)
+    one, two = span(story, 0, middle), span(story, middle, count, later, end)
+
+    def missing(spans, given=()):
+        found = wrong(story, spans, Books(waits=False, balance=Balance()), lossy=True, given=given)
+        return [text for text in found if "told that it is stored" in text]
+
+    assert missing([one, two]) == []
+    for spans in ([], [one], [two]):
+        assert len(missing(spans)) == 1
+    assert missing([two], [Given(EPOCH, 0, end)]) == []
+    story.stored = end
+    assert missing([one]) == []
+
+
 def test_only_what_was_given_up_may_be_missing(story):
     tape, count = story.tape, len(story.tape.packets)
     spans = [span(story, 0, 5), span(story, 6, count)]

@@ -28,10 +28,28 @@ def test_what_stood_and_is_not_kept_is_lost():
 
 def test_an_object_is_late_from_the_moment_at_which_its_cut_was_lost():
     cuts = LostCuts()
-    cuts.lost([NAME], 5.0)
-    cuts.lost([NAME], 9.0)
+    cuts.fail_over([NAME], [], 5.0)
+    cuts.fail_over([NAME], [], 9.0)
     assert [cuts.landed_late(NAME, at) for at in (4.9, 5.0, 7.0)] == [False, True, True]
     assert not cuts.landed_late("chunks/u/c/1.000-3.000.batch.bin", 7.0)
+
+
+def test_a_cut_that_the_new_master_has_too_is_not_lost():
+    cuts = LostCuts()
+    cuts.fail_over([NAME], [NAME], 5.0)
+    cuts.stands_on_old(NAME, 6.0)
+    assert not cuts.landed_late(NAME, 7.0)
+    cuts.fail_over([], [], 8.0)
+    cuts.stands_on_old(NAME, 9.0)
+    assert cuts.landed_late(NAME, 9.0)
+
+
+def test_a_cut_that_the_new_master_writes_down_as_well_is_lost_no_longer():
+    cuts = LostCuts()
+    cuts.fail_over([NAME], [], 5.0)
+    cuts.stands(NAME)
+    cuts.stands_on_old(NAME, 6.0)
+    assert not cuts.landed_late(NAME, 7.0)
 
 
 def test_a_cut_on_an_old_master_is_told():

@@ -5,7 +5,8 @@ number and its own, so that what is stored says by itself where it belongs.
 
 At rest, when all faults have ended:
 
-1. every acked byte is stored (`_complete`), and nothing that was not sent;
+1. every acked byte is stored (`_complete`), and nothing that was not sent; where Redis loses what it had confirmed, and nobody waits for
+   replicas, every byte of which the device was told that it is `stored` (`_stored`);
 2. no byte lies in two objects (`_doubled`), and no packet is stored twice (`_packets`);
 3. each run begins when its first packet was captured, by the sample clock (`_times`), and an object's name, tags and metadata say what
    lies in it (`opened`);
@@ -116,7 +117,9 @@ def wrong(
         found.append(f"its device never ended: acked {story.acked} of {story.tape.total}")
     if books.balance.deleted and not given:
         found.append(f"{books.balance.deleted} samples were deleted, and nobody did")
-    if not lossy:
+    if lossy:
+        found += _stored(story, ordered, given)
+    else:
         found += _complete(story, ordered, given)
         there = sum(span.samples for span in ordered)
         if books.balance.stored != there:
@@ -188,13 +191,17 @@ def readable(spells: Sequence[tuple[int, int]], spans: Iterable[Span]) -> list[s
 def _doubled(spans: Sequence[Span], chunks: Sequence[Given], late: Sequence[Span] = ()) -> list[str]:
     return [
         f"stored twice: session {one.epoch}, {one.first_offset}-{one.end_offset} and {two.first_offset}-{two.end_offset}"
-        for one, two in itertools.pairwise(spans)
-        if one.epoch == two.epoch
-        and two.first_offset < one.end_offset
+        for one, two in itertools.combinations(spans, 2)
+        if _meet(one, two)
         and not any(_in_part(one, two, chunk) for chunk in chunks)
         and one not in late
         and two not in late
     ]
+
+
+def _meet(one: Span, two: Span) -> bool:
+    """Whether both hold a byte; `two` is the later one, in order of where they begin."""
+    return one.epoch == two.epoch and two.first_offset < one.end_offset
 
 
 def _in_part(one: Span, two: Span, chunk: Given) -> bool:
@@ -220,8 +227,21 @@ def _complete(story: Story, spans: Sequence[Span], given: Sequence[Given]) -> li
     return found
 
 
+def _stored(story: Story, spans: Sequence[Span], given: Sequence[Given]) -> list[str]:
+    """What the device was told to be stored is there, in whichever session: it no longer has it."""
+    held = [Given(span.epoch, span.first_offset, span.end_offset) for span in spans]
+    at = 0
+    for first, end in sorted(place for spell in story.spells for place in _given_in(spell, [*held, *given])):
+        if first > at:
+            break
+        at = max(at, end)
+    if at >= story.stored:
+        return []
+    return [f"missing: {at}-{story.stored}, of which it was told that it is stored"]
+
+
 def _given_in(spell: Spell, given: Sequence[Given]) -> list[tuple[int, int]]:
-    """What was given up of a session, counted from the start of its tape, in order."""
+    """What was given up of a session, or is there, counted from the start of its tape, in order."""
     return sorted(
         (spell.base + one.first_offset, spell.base + one.end_offset)
         for one in given

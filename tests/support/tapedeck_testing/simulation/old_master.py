@@ -5,20 +5,17 @@ Owns what it answers for as long as it lives. No replica confirms what is writte
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from redis import exceptions as redis_errors
 
-from tapedeck_testing.simulation.lost_cuts import CONV, standing_cut
+from tapedeck_testing.simulation.lost_cuts import CONV, KEY, standing_cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from tapedeck_testing.simulation.redis_model import RedisModel
     from tapedeck_testing.simulation.virtual_loop import Process
-
-_KEY: Final = 3
-"""Where the first key stands in the words of a script's call."""
 
 
 class OldMaster:
@@ -33,7 +30,7 @@ class OldMaster:
     ) -> None:
         """`model`: all that it had when another took its place. `holdouts`: the processes that still talk to it.
 
-        `on_cut`: told the name of the object of each cut that stands here.
+        `on_cut`: told the name of the object of each cut that stands here, also of those that the new master has.
         """
         self._model = model
         self._holdouts = holdouts
@@ -61,7 +58,7 @@ class OldMaster:
             reply = self._model.execute(args)
         except redis_errors.ResponseError as error:
             return error
-        if len(args) > _KEY and (key := str(args[_KEY]).encode()).startswith(CONV):
+        if len(args) > KEY and (key := str(args[KEY]).encode()).startswith(CONV):
             name = standing_cut(self._model, key)
             if name:
                 self._on_cut(name)

@@ -17,7 +17,7 @@ from redis import exceptions as redis_errors
 from audiobus import keys
 from audiobus.keys import Keys
 from tapedeck_testing.simulation.ledger import Ledger
-from tapedeck_testing.simulation.lost_cuts import LostCuts, standing_cuts
+from tapedeck_testing.simulation.lost_cuts import KEY, LostCuts, standing_cut, standing_cuts
 from tapedeck_testing.simulation.old_master import OldMaster
 from tapedeck_testing.simulation.redis_model import RedisModel
 from tapedeck_testing.simulation.redis_values import Stream
@@ -111,11 +111,11 @@ class Server:
                 old.state.restarts = self.model.state.restarts
                 now_s = self.loop.time()
                 self._old = OldMaster(
-                    old, holdouts, now_s + for_s, lambda name: self.lost_cuts.lost([name], now_s)
+                    old, holdouts, now_s + for_s, lambda name: self.lost_cuts.stands_on_old(name, now_s)
                 )
             before = standing_cuts(self.model)
             self.model.restore(self._kept)
-            self.lost_cuts.lost(before - standing_cuts(self.model), self.loop.time())
+            self.lost_cuts.fail_over(before, standing_cuts(self.model), self.loop.time())
             self._kept = None
             self.watch.forget()
         self.model.restart()
@@ -184,6 +184,8 @@ class Server:
         if appends:
             self.ledger.note(args)
         self.watch.look(args)
+        if len(args) > KEY and (name := standing_cut(self.model, str(args[KEY]).encode())):
+            self.lost_cuts.stands(name)
         return reply
 
     def _hints(self) -> tuple[int, bool]:
