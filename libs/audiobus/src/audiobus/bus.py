@@ -60,7 +60,7 @@ class Bus:
             prefix: what every key begins with.
             partitions: number of `ready` streams; 1 on a single Redis and 16 on a cluster where not given.
             wait_replicas: replicas that must confirm what others rely on from then on: each append, what `open` answers to be there,
-                each cut, tombstone and deletion (docs/redis.md).
+                each cut, burial, tombstone and deletion (docs/redis.md).
         """
         self.url = url
         self.keys = Keys(prefix, partitions or (CLUSTER_PARTITIONS if is_cluster(url) else 1))
@@ -373,7 +373,7 @@ class Bus:
         letter = encode_letter(entry, reason=reason, at_ms=now_ms, first_offset=first_offset, samples=samples)
         keys = [self.keys.conv(conversation), self.keys.audio(conversation), self.keys.dead(conversation)]
         args: list[Argument] = [str(entry.id), letter, first_offset, str(entry.id.epoch), samples]
-        answer = await script("bury").run(self.client, keys, args)
+        answer = await script("bury").run(self.client, keys, args, wait_replicas=self.wait_replicas)
         return bool(answer[0] == b"ok")
 
     async def forget(self, conversation: Conversation, now_ms: int) -> bool:

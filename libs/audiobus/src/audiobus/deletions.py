@@ -10,10 +10,13 @@ from typing import Final
 
 from audiobus.answers import Marks
 from audiobus.bus import ENDS_KEPT_MS, Bus
+from audiobus.connection import translated
 from audiobus.conversation import Conversation
 from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError, BusContractError
 from audiobus.letters_cut import decode_letters_cut, first_offsets, letters_of, standing
+from audiobus.pipeline import execute
+from audiobus.routed import Routed
 from audiobus.script import Argument, script
 
 KEPT_MS: Final = 30 * 24 * 3_600_000
@@ -114,7 +117,8 @@ async def expunge(
     args: list[Argument] = [cut or b"", name, now_ms, KEPT_MS, "1" if preroll else "0"]
     for entry_id, samples in entries.items():
         args += [str(entry_id), samples]
-    match await script("expunge").run(bus.client, keys, args):
+    # Objects are deleted on the strength of the name that is noted.
+    match await script("expunge").run(bus.client, keys, args, wait_replicas=bus.wait_replicas):
         case [b"ok", samples]:
             return int(samples)
         case [b"other", _]:
@@ -124,9 +128,16 @@ async def expunge(
 
 
 async def drop_cut(bus: Bus, conversation: Conversation, cut: bytes, name: str, now_ms: int) -> bool:
-    """Gives up the cut that stands, as it was read, and the name of its object, which may be in the bucket, or get there. False where it stood no more."""
+    """Gives up the cut that stands, as it was read, and the name of its object, which may be in the bucket, or get there. False where it stood no more.
+
+    Raises:
+        NotReplicatedError: it is given up, but only here, and a failover could lose that: nothing may be deleted for it.
+        BusUnavailableError: not known whether it stands.
+    """
     keys = [bus.keys.conv(conversation), bus.keys.gone(conversation)]
-    return bool(await script("uncut").run(bus.client, keys, [cut, name, now_ms, KEPT_MS]))
+    args: list[Argument] = [cut, name, now_ms, KEPT_MS]
+    # The object is deleted on the strength of it: a former master must not say so.
+    return bool(await script("uncut").run(bus.client, keys, args, wait_replicas=bus.wait_replicas))
 
 
 async def discard(bus: Bus, conversation: Conversation, entry_id: EntryId, now_ms: int) -> int | None:
@@ -179,13 +190,27 @@ async def unstore(bus: Bus, conversation: Conversation, objects: Mapping[str, in
     return int(await script("unstore").run(bus.client, keys, args, wait_replicas=bus.wait_replicas))
 
 
-async def gone(bus: Bus, conversation: Conversation) -> dict[str, int]:
+async def gone(bus: Bus, conversation: Conversation, *, confirmed: bool = False) -> dict[str, int]:
     """The names that must not be in the bucket, and since when, unix ms; 0 where that was seen to (`names_gone`).
+
+    Args:
+        bus: the bus.
+        conversation: whose objects.
+        confirmed: as many replicas as are asked for must know of them, too. Whoever deletes an object because of its name wants that: a former
+            master may have noted a name alone, which the new one has settled.
 
     Raises:
         BadEntryError: a time that is none.
+        NotReplicatedError: too few replicas confirmed them; it may be a former master.
+        BusUnavailableError: Redis does not answer.
     """
-    rows = await bus.command("HGETALL", bus.keys.gone(conversation))
+    key = bus.keys.gone(conversation)
+    with translated("HGETALL"):
+        # WAIT speaks of everything that the server had written when it answered, so a read before it is enough.
+        wait_replicas = bus.wait_replicas if confirmed else 0
+        [rows] = await execute(bus.client, [Routed(key, ("HGETALL", key))], wait_replicas=wait_replicas)
+        if isinstance(rows, Exception):
+            raise rows
     pairs = rows.items() if isinstance(rows, dict) else zip(rows[::2], rows[1::2], strict=True)
     try:
         return {name.decode(): int(at_ms) for name, at_ms in pairs}

@@ -289,7 +289,7 @@ class SecondTry:
     async def _remove_what_must_not_stay(
         self, conversation: Conversation, name: str, *, deleted: bool = False
     ) -> None:
-        if name and (deleted or name in await gone(self.bus, conversation)):
+        if name and (deleted or name in await gone(self.bus, conversation, confirmed=True)):
             await self.buckets.first.delete(name)
 
     async def _user_deleted(self, conversation: Conversation, chosen: _Chosen) -> bool:

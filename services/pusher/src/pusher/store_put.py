@@ -109,7 +109,7 @@ async def _finish(bus: Bus, prepared: Prepared, now_ms: int) -> bool:
 async def _remove_what_must_not_stay(bus: Bus, store: Store, prepared: Prepared) -> None:
     """Takes the object away again if it was deleted, or its name given up with its cut: nobody relies on what has such a name."""
     name = prepared.cut.name
-    if name and name in await gone(bus, prepared.conversation):
+    if name and name in await gone(bus, prepared.conversation, confirmed=True):
         await store.delete(name)
 
 

@@ -81,8 +81,10 @@ class Sweeper:
 
         Raises:
             BadEntryError: a cut that is none stands.
+            NotReplicatedError: only this server knows the names, which may be a former master.
         """
-        names = {name: at_ms for name, at_ms in (await gone(self.bus, conversation)).items() if at_ms}
+        noted = await gone(self.bus, conversation, confirmed=True)
+        names = {name: at_ms for name, at_ms in noted.items() if at_ms}
         over = {name: at_ms for name, at_ms in names.items() if next_sweep_ms(at_ms, now_ms) is None}
         if over:
             # Whoever carries out the cut will put it once more, however late. Asked before the objects are deleted: without the cut no put of

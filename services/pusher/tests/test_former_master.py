@@ -1,0 +1,78 @@
+"""A pusher that still talks to a master that is none any more: nothing that the new one has settled is deleted on its word."""
+
+import pytest
+
+from audiobus import Bus, pipeline
+from audiobus.census import exact
+from audiobus.errors import NotReplicatedError
+from audiostore.errors import ChecksumError
+from pusher.maker import Maker
+from tapedeck_testing.redis_binary import any_server
+from tapedeck_testing.redis_process import RedisProcess
+from tapedeck_testing.sentinel_group import in_step
+
+
+@pytest.fixture
+def pair(tmp_path):
+    """A master and a replica that follows it."""
+    master = RedisProcess(any_server(), tmp_path / "m", options=("--repl-diskless-sync-delay", "0")).start()
+    replica = RedisProcess(
+        any_server(), tmp_path / "r", options=("--replicaof", "127.0.0.1", str(master.port))
+    ).start()
+    while not in_step(replica):
+        replica.wait(0.05)
+    yield master, replica
+    replica.stop()
+    master.stop()
+
+
+class Parted:
+    """A store under whose first put the network parts; the first read of it afterwards has a wrong checksum."""
+
+    def __init__(self, store, story) -> None:
+        self._store, self._story = store, story
+        self.bad_reads = 1
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    async def put(self, *args, **fields):
+        if self._story is not None:
+            story, self._story = self._story, None
+            await story()
+        return await self._store.put(*args, **fields)
+
+    async def get(self, name):
+        if self.bad_reads:
+            self.bad_reads -= 1
+            raise ChecksumError("one bad read")
+        return await self._store.get(name)
+
+
+async def test_it_gives_no_name_up_that_the_new_one_has_settled(
+    *, pair, prefix, memory_store, new_device, conversation, new_worker, packets_of, keys, monkeypatch
+):
+    master, replica = pair
+    async with (
+        Bus(master.url, prefix=prefix, wait_replicas=1) as former,
+        Bus(replica.url, prefix=prefix) as new,
+    ):
+        device = new_device(bus=former)
+        await former.command("HSET", former.keys.user(conversation.uid), "protection", "enhanced")
+        await device.open()
+        await device.say(20)
+        await former.ask(conversation, "flush")
+
+        async def parts():
+            await new.command("REPLICAOF", "NO", "ONE")
+            monkeypatch.setattr(pipeline, "WAIT_MS", 50)
+            await new.client.delete(new.keys.lease(conversation))
+            await new_worker(memory_store, bus=new, holder="living", maker=Maker(keys)).drain(conversation)
+            assert (await exact(new, conversation)).waiting == 0
+
+        late = new_worker(Parted(memory_store, parts), bus=former, holder="late", maker=Maker(keys))
+        # The second time it finds that the name is given up, as far as the former master knows.
+        for _ in range(2):
+            with pytest.raises(NotReplicatedError):
+                await late.drain(conversation)
+        assert await packets_of(memory_store) == device.sent
