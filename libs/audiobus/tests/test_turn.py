@@ -57,6 +57,15 @@ async def test_no_more_entries_than_were_asked_for(recorded, bus, conversation):
     assert taken.entries == await bus.read(conversation, count=2)
 
 
+async def test_entries_end_with_the_one_that_brings_them_to_enough_bytes(recorded, bus, conversation):
+    everything = await bus.read(conversation, count=10)
+    sizes = [entry.size_bytes for entry in everything]
+    for enough, count in ((1, 1), (sizes[0], 1), (sizes[0] + 1, 2), (sum(sizes), 4), (sum(sizes) + 1, 4)):
+        taken = await take(bus, conversation, ME, TTL_MS, entries=10, enough_bytes=enough)
+        assert taken.entries == everything[:count]
+        assert taken.history
+
+
 async def test_what_somebody_else_holds_is_not_read(recorded, bus, conversation):
     assert await bus.take_lease(conversation, OTHER, TTL_MS)
     assert await take(bus, conversation, ME, TTL_MS, entries=10) is None

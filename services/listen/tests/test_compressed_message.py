@@ -3,6 +3,7 @@ import pytest
 from listen.audio_format import AudioFormat
 from listen.compressed_message import opus_samples, read_message
 from listen.errors import BadAudioError, WrongRateError
+from tapedeck_testing.bloated import bloated
 
 
 @pytest.mark.parametrize(
@@ -36,16 +37,6 @@ def test_opus_counts_at_48_khz(packets):
 def test_what_is_no_packet_is_bad_audio(payload):
     with pytest.raises(BadAudioError):
         opus_samples(payload)
-
-
-def bloated(packet: bytes, size: int) -> bytes:
-    """The packet, of one frame, with padding up to `size` bytes (RFC 6716 §3.2.5)."""
-    counts, left = b"", size - len(packet) - 2
-    while left > 254:
-        counts, left = counts + b"\xff", left - 255
-    return (
-        bytes((packet[0] | 3, 0x41)) + counts + bytes((left,)) + packet[1:] + bytes(254 * len(counts) + left)
-    )
 
 
 def test_a_packet_with_some_padding_is_taken(packets):

@@ -33,6 +33,7 @@ from pusher.guarded_store import GuardedStore
 from pusher.metrics import PusherMetrics
 from pusher.retries import Retries
 from pusher.worker import Worker
+from tapedeck_testing.bloated import bloated
 
 T0 = 1_700_000_000_000
 FRAME = 960
@@ -48,6 +49,12 @@ def packet() -> bytes:
 def packets() -> Callable[[int], tuple[bytes, ...]]:
     """So many packets."""
     return lambda count: tuple(packet() for _ in range(count))
+
+
+@pytest.fixture
+def large_packets() -> Callable[[int, int], tuple[bytes, ...]]:
+    """So many packets of so many bytes."""
+    return lambda count, size: tuple(bloated(packet(), size) for _ in range(count))
 
 
 @pytest.fixture

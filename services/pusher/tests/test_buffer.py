@@ -5,18 +5,54 @@ import pytest
 from audiobus import Cut
 from audiobus.cut import VERSION
 from audiobus.errors import BadEntryError
-from pusher.buffer import PAGE, Buffer
+from audiobus.turn import PAGE_BYTES, take
+from pusher.buffer import FIRST_PAGE, PAGE, Buffer
 
 
 async def test_it_reads_page_by_page(device, bus, new_state, clock):
     await device.open()
-    await device.say(PAGE + 10, chunk_s=1)
+    await device.say(FIRST_PAGE + PAGE + 10, chunk_s=1)
     buffer = Buffer(bus, device.conversation, new_state())
     assert await buffer.read_page(clock())
-    assert (len(buffer.arrived), buffer.more) == (PAGE, True)
+    assert (len(buffer.arrived), buffer.more) == (FIRST_PAGE, True)
     assert await buffer.read_page(clock())
-    assert (len(buffer.arrived), buffer.more) == (PAGE + 11, False)
+    assert (len(buffer.arrived), buffer.more) == (FIRST_PAGE + PAGE, True)
+    assert await buffer.read_page(clock())
+    assert (len(buffer.arrived), buffer.more) == (FIRST_PAGE + PAGE + 11, False)
     assert [one.id for one in buffer.arrived] == [entry.id for entry in buffer.entries]
+
+
+async def test_what_was_read_with_the_state_is_the_first_page(device, bus, clock):
+    await device.open()
+    await device.say(PAGE + 10, chunk_s=1)
+    taken = await take(bus, device.conversation, "me", 30_000, entries=PAGE)
+    buffer = Buffer(bus, device.conversation, taken.state(), taken.entries)
+    for count, more in ((PAGE, True), (PAGE + 11, False)):
+        assert await buffer.read_page(clock())
+        assert (len(buffer.arrived), buffer.more) == (count, more)
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_of_large_entries_fewer_are_read_at_once(device, bus, clock, new_state, large_packets, known):
+    """However many wait, no more is held than what a batch takes, and a page."""
+    await device.open()
+    for _ in range(40):
+        await device.append(device.session.chunk(large_packets(5, 50_000)))
+    page = None
+    if known:
+        taken = await take(bus, device.conversation, "me", 30_000, entries=PAGE)
+        page = taken.entries
+    buffer = Buffer(bus, device.conversation, new_state(), page)
+    sizes = []
+    while buffer.more:
+        before = len(buffer.entries)
+        assert await buffer.read_page(clock())
+        sizes.append(sum(entry.size_bytes for entry in buffer.entries[before:]))
+    assert [one.id for one in buffer.arrived] == [
+        entry.id for entry in await bus.read(device.conversation, count=99)
+    ]
+    assert max(sizes if known else sizes[1:]) < PAGE_BYTES + 251_000
+    assert [one.size_bytes for one in buffer.arrived] == [entry.size_bytes for entry in buffer.entries]
 
 
 async def test_it_reads_up_to_a_cuts_last_entry(device, bus, new_state, clock):

@@ -1,5 +1,6 @@
 """The cutter: every rule of where and when a batch ends, without a server or a clock."""
 
+import dataclasses
 import random
 import struct
 
@@ -65,6 +66,32 @@ def test_a_batch_never_lasts_longer_than_its_limit(ask, session):
     assert (decision.first, decision.last) == (entries[0].id, entries[59].id)
     assert decision.start_ms == entries[0].span.start_ms
     assert decision.end_ms == entries[59].span.end_ms
+
+
+def sized(entries, size_bytes):
+    return [dataclasses.replace(one, size_bytes=size_bytes) for one in entries]
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_batch_never_has_more_bytes_than_its_limit(ask, session, asked):
+    entries = sized(session.speech(30), 1024 * 1024)
+    state = {"flush": entries[-1].id, "flush_reason": "end"} if asked else {}
+    for more in (False, True):
+        decision = ask(entries, more=more, **state)
+        assert (decision.reason, decision.count) == (Reason.SIZE, 6)
+
+
+def test_bytes_that_find_no_room_are_not_waited_for(ask, session):
+    entries = sized(session.speech(6), 1024 * 1024)
+    assert isinstance(ask(entries[:5]), Wait)
+    assert ask(entries).reason is Reason.SIZE
+    assert ask(entries, more=True) == ReadOn()
+
+
+def test_an_entry_that_is_larger_than_a_batch_makes_one_alone(ask, session):
+    entries = sized(session.speech(3), 9 * 1024 * 1024)
+    decision = ask(entries, flush=entries[-1].id)
+    assert (decision.reason, decision.count) == (Reason.SIZE, 1)
 
 
 def test_a_batch_without_room_for_another_chunk_is_cut_at_once(ask, session):

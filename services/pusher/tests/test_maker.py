@@ -10,7 +10,7 @@ from audiostore.key_ring import KeySource
 from audiostore.names import CONTENT_TYPE
 from audiostore.sealing import open_sealed, sealed_key_id
 from pusher.batch_builder import build
-from pusher.errors import BuildError, NoKeyError
+from pusher.errors import BuildError, NoKeyError, ObjectTooLargeError
 from pusher.maker import Maker
 
 
@@ -18,8 +18,8 @@ from pusher.maker import Maker
 async def new_maker():
     made = []
 
-    def make(keys: KeySource | None = None) -> Maker:
-        made.append(Maker(keys))
+    def make(keys: KeySource | None = None, **limits: int) -> Maker:
+        made.append(Maker(keys, **limits))
         return made[-1]
 
     yield make
@@ -67,6 +67,23 @@ async def test_what_cannot_be_built_says_so(new_maker, new_session, clock, conve
     session.begin(clock())
     with pytest.raises(BuildError):
         await new_maker().make(conversation, list(session.speech(1)), None, (), sealed=False)
+
+
+async def test_what_no_store_takes_is_not_made(new_maker, entries, conversation, keys):
+    size = len(build(conversation.cid, entries, None).data)
+    sealed = len((await new_maker(keys).make(conversation, entries, None, (), sealed=True)).data)
+    for most, is_sealed, taken in (
+        (size, False, True),
+        (size - 1, False, False),
+        (sealed, True, True),
+        (size, True, False),
+    ):
+        making = new_maker(keys, most_bytes=most).make(conversation, entries, None, (), sealed=is_sealed)
+        if taken:
+            assert len((await making).data) == most
+        else:
+            with pytest.raises(ObjectTooLargeError, match=f"{most} is the most"):
+                await making
 
 
 async def test_the_event_loop_goes_on_meanwhile(new_maker, entries, conversation):

@@ -28,6 +28,11 @@ class Entry:
         return self.fields.get(CHUNK_FIELD)
 
     @property
+    def size_bytes(self) -> int:
+        """Bytes of its values."""
+        return sum(map(len, self.fields.values()))
+
+    @property
     def counted_samples(self) -> int:
         """How much audio `append` counted as received for it, at 48 kHz, whatever became of its bytes since.
 

@@ -6,7 +6,7 @@ scripts that write (`Bus.cut`, `Bus.finish`), not on the lease.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from audiobus.answers import Marks
 from audiobus.bus import Bus, entries_of
@@ -14,6 +14,9 @@ from audiobus.conversation import Conversation
 from audiobus.entry import Entry
 from audiobus.errors import BusContractError
 from audiobus.state import STATE_FIELDS, ConversationState
+
+PAGE_BYTES: Final = 2 * 1024 * 1024
+"""No more entries are read at once than until they have so many bytes: a minute of speech has a tenth of that, and many are drained at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Taken:
     buffered: bool
     """It has a buffer, be it empty."""
     entries: list[Entry]
-    """The first ones of the buffer, at most as many as were asked for."""
+    """The first ones of the buffer, at most as many as were asked for; fewer where those had the bytes (`Entry.size_bytes`)."""
     history: str
     """`master_replid` of the server that holds it: another one after each failover and each restart, also from a backup."""
 
@@ -51,9 +54,17 @@ class UserRules:
 
 
 async def take(
-    bus: Bus, conversation: Conversation, holder: str, ttl_ms: int, *, entries: int
+    bus: Bus,
+    conversation: Conversation,
+    holder: str,
+    ttl_ms: int,
+    *,
+    entries: int,
+    enough_bytes: int = PAGE_BYTES,
 ) -> Taken | None:
     """Takes or renews the lease, and reads the conversation; None where somebody else holds it.
+
+    The entries end, if there are not fewer anyway, with the one that brings them to `enough_bytes`.
 
     Raises:
         BusUnavailableError: it may be taken or not.
@@ -65,7 +76,7 @@ async def take(
         keys.audio(conversation),
         keys.tomb(conversation),
     ]
-    args: list[str | bytes | int] = [holder, ttl_ms, entries, *STATE_FIELDS]
+    args: list[str | bytes | int] = [holder, ttl_ms, entries, enough_bytes, *STATE_FIELDS]
     match await bus.run("take", names, args):
         case [b"busy"]:
             return None

@@ -22,7 +22,7 @@ MAX_METADATA_BYTES = (
 )
 MAX_OBJECT_BYTES = (
     64 * 1024 * 1024
-)  # what `get` reads in one piece; a minute of anything we store is far below
+)  # what `put` and `get` move in one piece; the pusher ends a batch long before
 PAGE_OBJECTS = 1000  # objects a listing fetches at once
 CONTENT_CRC32C = "content-crc32c"
 METADATA_LEFT_OUT = "metadata-left-out"

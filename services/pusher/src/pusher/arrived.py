@@ -24,6 +24,8 @@ class Arrived:
     """The chunk on the timeline; None with it."""
     counted_samples: int | None = None
     """What was counted when it was appended, where that is known: what `finish` must count."""
+    size_bytes: int = 0
+    """Of the entry as it was read: about what it takes in an object, and in memory."""
 
     @property
     def audio(self) -> Span | None:
@@ -47,11 +49,11 @@ def read_entry(conversation_id: str, entry: Entry) -> Arrived:
     if entry.chunk is None:
         if OPEN_FIELD not in entry.fields:
             raise BadEntryError(f"entry {entry.id}: neither a chunk nor the opening of a session")
-        return Arrived(entry.id, None, None)
+        return Arrived(entry.id, None, None, size_bytes=entry.size_bytes)
     chunk = decode_chunk(entry.chunk)
     if chunk.first_offset > entry.id.offset:
         raise BadEntryError(f"chunk entry: begins at byte {chunk.first_offset} and ends at {entry.id.offset}")
     span = chunk.span(conversation_id, entry.id.epoch, entry.id.offset)
     if span.end_ms > MAX_TIME_MS:
         raise BadEntryError(f"chunk entry: ends at {span.end_ms} ms, above {MAX_TIME_MS}")
-    return Arrived(entry.id, chunk, span, entry.counted_samples)
+    return Arrived(entry.id, chunk, span, entry.counted_samples, entry.size_bytes)

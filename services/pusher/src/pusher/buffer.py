@@ -1,6 +1,6 @@
 """A conversation's buffer, read and decoded. What can never be stored goes to the dead letters on the way.
 
-Owns reading in pages, so that memory stays bounded however much waits. It decides nothing about batches.
+Owns reading in pages, by number and by bytes, so that memory stays bounded however much waits. It decides nothing about batches.
 """
 
 import logging
@@ -12,12 +12,15 @@ from audiobus.entry import Entry
 from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError
 from audiobus.state import ConversationState
+from audiobus.turn import PAGE_BYTES
 from pusher.arrived import Arrived, read_entry
 
 log = logging.getLogger(__name__)
 
 PAGE = 96
-"""Entries in one read: a minute of audio in chunks of a second, and some."""
+"""Most entries in one read: a minute of audio in chunks of a second, and some. Fewer where they are large (`PAGE_BYTES`)."""
+FIRST_PAGE = 16
+"""Where nothing is known of how large they are."""
 
 
 class Buffer:
@@ -30,11 +33,13 @@ class Buffer:
         state: ConversationState,
         page: Sequence[Entry] | None = None,
     ) -> None:
-        """`page`: its first PAGE entries, where they were read with the state."""
+        """`page`: its first entries, where they were read with the state: PAGE, or as many as have PAGE_BYTES (`turn.take`)."""
         self._bus = bus
         self._conversation = conversation
         self._settled = state.settled
         self._page = page
+        self._count = FIRST_PAGE if page is None else PAGE
+        """Entries in the next page."""
         self._reached: EntryId | None = None
         self.arrived: list[Arrived] = []
         """What was read so far, in order, without what was buried."""
@@ -58,8 +63,11 @@ class Buffer:
         """
         page, self._page = self._page, None
         if page is None or last is not None:
-            page = await self._bus.read(self._conversation, count=PAGE, after=self._reached, last=last)
-        self.more = len(page) == PAGE
+            page = await self._bus.read(self._conversation, count=self._count, after=self._reached, last=last)
+        sizes = [entry.size_bytes for entry in page]
+        self.more = len(page) == self._count or sum(sizes) >= PAGE_BYTES
+        # As many as have PAGE_BYTES, were all as large as the largest of these.
+        self._count = max(1, min(PAGE, PAGE_BYTES // max([1, *sizes])))
         for entry in page:
             try:
                 arrived = read_entry(self._conversation.cid, entry)

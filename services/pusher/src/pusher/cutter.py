@@ -37,6 +37,8 @@ class Limits:
     """The oldest chunk waits no longer."""
     idle_ms: int = 60_000
     """A conversation to which nothing was appended for this long is stored, whatever it has."""
+    batch_bytes: int = 6 * 1024 * 1024
+    """Of its entries: a minute of Opus at its highest rate has less than 4 MiB, and no store takes an object of more than 64. All of it is in memory, several times, while it is made."""
     entries: int = 4096
     """Entries in one cut: bounds what empty chunks and session openings can pile up."""
     early: bool = False
@@ -160,8 +162,11 @@ def _fitting(
 ) -> tuple[int, Reason | None, bool]:
     """How many entries make the batch; why no more, or None if that were all; and whether one more would find no room."""
     growing = _Growing(limits)
+    room_bytes = limits.batch_bytes
     for count, one in enumerate(arrived):
-        if count == limits.entries:
+        room_bytes -= one.size_bytes
+        # One alone may be as large as it is.
+        if count == limits.entries or (count and room_bytes < 0):
             return count, Reason.SIZE, True
         if one.chunk is None or one.span is None:
             continue
@@ -175,7 +180,7 @@ def _fitting(
         elif growing.first is not None:
             # What follows it goes on from it, and finds its pre-roll only at the start of a file.
             return count, Reason.BOUNDARY, True
-    return len(arrived), None, growing.full
+    return len(arrived), None, growing.full or room_bytes < arrived[-1].size_bytes
 
 
 class _Growing:

@@ -8,6 +8,7 @@ PusherError
 ├── UnsealedError           a defect: the object must be sealed and is not; it was not put
 ├── DefectError             a defect: this build makes no files at all; everything waits
 └── BuildError              entries that cannot become a file, although each of them parses
+    └── ObjectTooLargeError their file is larger than any store takes
 
 Errors of Redis and of the bucket come as `audiobus` and `audiostore` raise them.
 """
@@ -47,3 +48,7 @@ class DefectError(PusherError):
 
 class BuildError(PusherError):
     """No file can be made of these entries; the text names structure and defect."""
+
+
+class ObjectTooLargeError(BuildError):
+    """One of fewer entries may be small enough."""

@@ -28,7 +28,7 @@ from audiostore.store import Store
 from pusher.arrived import Arrived, read_entry
 from pusher.batch_builder import Built
 from pusher.cutter import Limits, ReadOn, Take, context_after, decide
-from pusher.errors import BuildError, NoKeyError
+from pusher.errors import BuildError, NoKeyError, ObjectTooLargeError
 from pusher.maker import Maker
 from pusher.object_facts import object_facts, same_runs
 from pusher.planner import phase_of
@@ -198,15 +198,21 @@ class Exporter:
     ) -> ConversationState:
         """The object of the cut that stands, as whoever wrote it down would make it."""
         entries: list[Arrived] = []
+        unreadable = feed.exported.unreadable
         while feed.more:
             entries += await feed.page(upto=cut.last_id)
         feed.more, feed.after = True, cut.last_id
         if not entries:
             return state
         sealed = sealed_by(cut)
-        built = await self._make(
-            conversation, entries, state, cut.exclude, context_after(cut.reason), sealed=sealed
-        )
+        try:
+            built = await self._make(
+                conversation, entries, state, cut.exclude, context_after(cut.reason), sealed=sealed
+            )
+        except ObjectTooLargeError:
+            # A pusher gives it up, too, and cuts its entries anew.
+            feed.after, feed.exported.unreadable = None, unreadable
+            return state
         await self._put(cut.name, built, feed.exported)
         return msgspec.structs.replace(state, settled=cut.last_id, preroll=built.preroll)
 

@@ -16,10 +16,11 @@ from audiobus.cut import Stored
 from audiobus.state import PreRoll
 from audiostore import sealing
 from audiostore.key_ring import KeySource
+from audiostore.store import MAX_OBJECT_BYTES
 from pusher.arrived import Arrived
 from pusher.batch_builder import Built, build
 from pusher.canary import UNFORESEEN, sings
-from pusher.errors import BuildError, DefectError, NoKeyError
+from pusher.errors import BuildError, DefectError, NoKeyError, ObjectTooLargeError
 from pusher.seam import LONGEST_SAMPLES
 
 log = logging.getLogger(__name__)
@@ -30,10 +31,12 @@ _R = TypeVar("_R")
 
 
 class Maker:
-    """Makes objects. `keys`: where the ring comes from that seals them; asked anew for each object."""
+    """Makes objects."""
 
-    def __init__(self, keys: KeySource | None = None) -> None:
+    def __init__(self, keys: KeySource | None = None, *, most_bytes: int = MAX_OBJECT_BYTES) -> None:
+        """`keys`: where the ring comes from that seals them; asked anew for each object. `most_bytes`: what stores take."""
         self.keys = keys or KeySource()
+        self.most_bytes = most_bytes
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="maker")
 
     async def make(
@@ -49,7 +52,7 @@ class Maker:
         """What `build` makes of these entries; with `sealed` its data are the sealed file, another one each time. `context_samples`: as for `build`.
 
         Raises:
-            BuildError: no file can be made of them.
+            BuildError: no file can be made of them, or none that a store takes (ObjectTooLargeError).
             DefectError: no file can be made of any.
             NoKeyError: it must be sealed, and there is no key.
         """
@@ -57,7 +60,13 @@ class Maker:
 
         def work() -> Built:
             built = _build(conversation, entries, preroll, exclude, context_samples)
-            return self._seal(conversation, built) if sealed and built.batch else built
+            if sealed and built.batch:
+                built = self._seal(conversation, built)
+            if len(built.data) > self.most_bytes:
+                raise ObjectTooLargeError(
+                    f"entries {entries[0].id} to {entries[-1].id}: an object of {len(built.data)} bytes; {self.most_bytes} is the most"
+                )
+            return built
 
         return await self._run(work)
 
