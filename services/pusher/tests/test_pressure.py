@@ -62,7 +62,7 @@ def test_no_more_are_hinted_at_than_the_pushers_follow():
     assert names(pressure.next(0))[0] == "c2"
 
 
-def test_sizes_are_taken_again_when_they_are_used_up_or_old():
+def test_sizes_are_taken_again_when_they_are_old():
     pressure = Pressure(0.75)
     assert not pressure.wants_sizes(0)
     pressure.look(0.8)
@@ -70,12 +70,25 @@ def test_sizes_are_taken_again_when_they_are_used_up_or_old():
     pressure.measured([size("a", 9_000)], 4_000, 0)
     assert not pressure.wants_sizes(MEASURED_MS - 1)
     assert pressure.wants_sizes(MEASURED_MS)
-    pressure.next(0)
-    assert pressure.wants_sizes(1)
+    # An hour back: another clock.
+    assert pressure.wants_sizes(-3_600_000)
     # Once there is room, nobody is hinted at any more.
     pressure.measured([size("a", 9_000)], 4_000, 1)
     pressure.look(0.5)
     assert pressure.next(0) == []
+
+
+def test_buffers_are_not_measured_at_each_look_while_nothing_is_worth_storing():
+    pressure = Pressure(0.75)
+    now_ms = measured = 0
+    for _ in range(30):
+        pressure.look(0.8)
+        if pressure.wants_sizes(now_ms):
+            measured += 1
+            pressure.measured([size("young", 9_000, waiting_ms=3_000)], 4_000, now_ms)
+        assert pressure.next(0) == []
+        now_ms += 2_000
+    assert measured == 60_000 // MEASURED_MS
 
 
 def test_only_servers_that_are_full_have_to_give():

@@ -16,7 +16,7 @@ BELOW: Final = 0.02
 MOST_HINTED: Final = 256
 """Hints that may lie unread while more are given: the pushers are busy enough with those, and the sizes change."""
 MEASURED_MS: Final = 20_000
-"""An order is followed this long; then the sizes are taken again."""
+"""An order is followed this long; then the sizes are taken again, and no sooner: each time every buffer of the server is asked."""
 
 
 @dataclass(slots=True)
@@ -45,7 +45,8 @@ class Pressure:
 
     def wants_sizes(self, now_ms: int) -> bool:
         """Whether the buffers must be measured before `next`."""
-        return self.short and (not self._queue or now_ms - self._measured_ms >= MEASURED_MS)
+        # Farther ahead than it can be: the clock was put back.
+        return self.short and not 0 <= now_ms - self._measured_ms < MEASURED_MS
 
     def measured(self, sizes: Iterable[BufferSize], floor_ms: int, now_ms: int) -> None:
         """Takes what lies on the servers that have to give."""
