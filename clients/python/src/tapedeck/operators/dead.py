@@ -16,8 +16,9 @@ from tapedeck.operators.reach import ConversationArgument, RedisOption
 from tapedeck.operators.spans import length, several
 
 if TYPE_CHECKING:
-    from tapedeck.operators.letters import DeadLetter, Retried, Retry
+    from tapedeck.operators.letters import DeadLetter
     from tapedeck.operators.masters import Away
+    from tapedeck.operators.retrying import Retried, Retry
 
 app = typer.Typer(help="Dead letters: entries that cannot be stored, with their audio.", no_args_is_help=True)
 
@@ -106,7 +107,7 @@ def retry(
     redis_url: RedisOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Have dead letters tried again, and wait for it. Exit code 1 where one is still not stored."""
+    """Have dead letters tried again, and wait for it. Exit code 1 where one is still not stored, or lost."""
     if (conversation is None) != everything:
         raise UsageError(
             "it is not said which letters", hint="name a conversation, or give --all and no conversation"
@@ -114,26 +115,9 @@ def retry(
     retried = asyncio.run(_retry(redis_url, conversation, ids or [], timeout or None))
     if json:
         print_json(retried)
-    elif not retried.asked and not retried.not_asked and not retried.away:
-        ERR.print("there are no dead letters", markup=False)
     else:
-        ERR.print(f"{retried.stored} stored, {retried.failed} failed", markup=False, highlight=False)
-    if retried.failed and not json:
-        ERR.print("`tapedeck dead list` says why.", style="red", markup=False)
-    if retried.waiting and not json:
-        ERR.print(
-            f"{retried.waiting} wait still, and go on without this command. `tapedeck dead list` says what is in the way; "
-            "is a pusher at work?",
-            style="red",
-            markup=False,
-        )
-    if not json:
-        for one in retried.not_asked:
-            ERR.print(f"not tried: {one}", style="red", markup=False, highlight=False)
-        if retried.problem:
-            ERR.print(f"Redis does not answer: {retried.problem}", style="red", markup=False)
-        name_away(retried.away, "what it holds was not tried")
-    if retried.failed or retried.waiting or retried.not_asked or retried.away:
+        _tell(retried)
+    if retried.failed or retried.waiting or retried.lost or retried.not_asked or retried.away:
         raise typer.Exit(FAILED)
 
 
@@ -204,6 +188,32 @@ def drop(
         ERR.print(f"{dropped} deleted, {length(samples / 48_000)}", markup=False, highlight=False)
 
 
+def _tell(retried: "Retried") -> None:
+    """What came of another try, for people."""
+    if not retried.asked and not retried.not_asked and not retried.away:
+        ERR.print("there are no dead letters", markup=False)
+        return
+    deleted = f", {retried.deleted} deleted meanwhile" if retried.deleted else ""
+    ERR.print(f"{retried.stored} stored, {retried.failed} failed{deleted}", markup=False, highlight=False)
+    if retried.failed:
+        ERR.print("`tapedeck dead list` says why.", style="red", markup=False)
+    if retried.lost:
+        lost = several(retried.lost, "letter is", "letters are")
+        ERR.print(f"{lost} gone, and the books do not say where", style="red", markup=False)
+    if retried.waiting:
+        ERR.print(
+            f"{retried.waiting} wait still, and go on without this command. `tapedeck dead list` says what is in the way; "
+            "is a pusher at work?",
+            style="red",
+            markup=False,
+        )
+    for one in retried.not_asked:
+        ERR.print(f"not tried: {one}", style="red", markup=False, highlight=False)
+    if retried.problem:
+        ERR.print(f"Redis does not answer: {retried.problem}", style="red", markup=False)
+    name_away(retried.away, "what it holds was not tried")
+
+
 def _no_such(conversation: str, ids: list[str]) -> NoSuchThingError:
     which = f"no dead letter {', '.join(ids)}" if ids else "no dead letters"
     return NoSuchThingError(f"{conversation} has {which}", hint=NO_SUCH_HINT)
@@ -225,8 +235,9 @@ async def _retry(
     redis_url: str | None, conversation: str | None, ids: list[str], within_s: float | None
 ) -> "Retried":
     from audiobus import Conversation  # noqa: PLC0415 - see the package
-    from tapedeck.operators.letters import Retry, dead  # noqa: PLC0415 - not needed for --help
+    from tapedeck.operators.letters import dead  # noqa: PLC0415 - not needed for --help
     from tapedeck.operators.masters import Masters  # noqa: PLC0415 - not needed for --help
+    from tapedeck.operators.retrying import Retry  # noqa: PLC0415 - not needed for --help
 
     one = reach.conversation(conversation) if conversation is not None else None
     async with reach.redis(redis_url) as bus:
@@ -241,7 +252,7 @@ async def _retry(
             if not ids or letter.id in ids:
                 whose = Conversation.from_tag(letter.conversation)
                 if letter.is_letter:
-                    await retry.ask(whose, letter.id)
+                    await retry.ask(whose, letter)
                 else:
                     retry.leave(whose, letter.id, letter.reason)
         with ERR.status("trying again") as status:

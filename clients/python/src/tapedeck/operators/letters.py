@@ -1,23 +1,12 @@
-"""Dead letters, for operators: what they are, and the waiting until a second try is through. The work behind `tapedeck dead`."""
-
-import asyncio
-import time
-from collections.abc import Callable
-from typing import Final
+"""Dead letters, for operators: what they are. The work behind `tapedeck dead list` and `show`."""
 
 import msgspec
 
-from audiobus import Conversation, EntryId, dead_letters, decode_chunk
+from audiobus import Conversation, dead_letters, decode_chunk
 from audiobus.dead_letters import Found, last_try, marked_ms, tries
-from audiobus.errors import BadEntryError, BusUnavailableError, NotKnownError
-from audiobus.letter import read_letter
-from tapedeck.operators.masters import Away, Masters
+from audiobus.errors import BadEntryError, BusUnavailableError
+from tapedeck.operators.masters import Masters
 from tapedeck.operators.spans import moment, times
-
-FIRST_PAUSE_S: Final = 0.05
-LONGEST_PAUSE_S: Final = 1.0
-LOOKED_AT: Final = 100
-"""Letters of a conversation that are read in one look."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
@@ -26,7 +15,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     conversation: str
     """UID/CID."""
     id: str
-    """Of the entry: `<epoch>-<end offset>`."""
+    """Of the entry: `<epoch>-<end offset>`. Of what is no letter the field's name; bytes in it that are no text are written `\\xff`."""
     seconds: float
     """Audio that was counted for it."""
     buried_at: str
@@ -114,104 +103,3 @@ async def dead(masters: Masters, conversation: Conversation | None) -> list[Dead
         except BusUnavailableError as error:
             masters.lost(masters.bus.keys.dead(one), error)
     return letters
-
-
-class Retried(msgspec.Struct, frozen=True):
-    """What came of another try."""
-
-    asked: int
-    stored: int
-    failed: int
-    """Still not storable: told in each letter."""
-    waiting: int
-    """Not tried to the end in time; it goes on."""
-    not_asked: tuple[str, ...] = ()
-    """Letters that could not be marked: `UID/CID ID: why`."""
-    away: tuple[Away, ...] = ()
-    """Masters of a cluster that do not answer."""
-    problem: str = ""
-    """Why it is not known how far it is."""
-
-
-class Retry:
-    """Letters that are tried again, and how far that has come."""
-
-    def __init__(self, masters: Masters) -> None:
-        self._masters = masters
-        self._asked: dict[Conversation, set[str]] = {}
-        self._not_asked: list[str] = []
-        self.asked = self.stored = self.failed = 0
-
-    @property
-    def waiting(self) -> int:
-        """Letters that are not through."""
-        return self.asked - self.stored - self.failed
-
-    async def ask(self, conversation: Conversation, id_: str) -> None:
-        """Marks a letter. On a cluster one whose master does not answer is among those that were not asked for.
-
-        Raises:
-            BusUnavailableError: not known whether it is marked.
-        """
-        bus = self._masters.bus
-        now_ms = time.time_ns() // 1_000_000
-        try:
-            marked = await dead_letters.mark(bus, conversation, EntryId.parse(id_), now_ms)
-        except BusUnavailableError as error:
-            self._masters.lost(bus.keys.dead(conversation), error)
-            self.leave(conversation, id_, str(error))
-        except (BadEntryError, NotKnownError, ValueError) as error:
-            self.leave(conversation, id_, str(error))
-        else:
-            if marked:
-                self._asked.setdefault(conversation, set()).add(id_)
-                self.asked += 1
-
-    def leave(self, conversation: Conversation, id_: str, why: str) -> None:
-        """It is not asked for: nobody could store it."""
-        self._not_asked.append(f"{conversation.tag} {id_}: {why}")
-
-    async def wait(self, within_s: float | None, seen: Callable[["Retry"], None]) -> Retried:
-        """Returns when all are through, or the time is over. The marks stand: that Redis does not answer for a while ends nothing."""
-        deadline = None if within_s is None else time.monotonic() + within_s
-        pause = FIRST_PAUSE_S
-        problem = ""
-        while self.waiting and (deadline is None or time.monotonic() < deadline):
-            problem = ""
-            for conversation, ids in self._asked.items():
-                try:
-                    await self._look(conversation, ids)
-                except BusUnavailableError as error:
-                    problem = str(error)
-            seen(self)
-            if self.waiting:
-                await asyncio.sleep(pause)
-                pause = min(LONGEST_PAUSE_S, pause * 1.5)
-        return Retried(
-            self.asked,
-            self.stored,
-            self.failed,
-            self.waiting,
-            tuple(self._not_asked),
-            self._masters.away,
-            problem,
-        )
-
-    async def _look(self, conversation: Conversation, ids: set[str]) -> None:
-        bus = self._masters.bus
-        there = {one.decode() for one in await bus.command("HKEYS", bus.keys.dead(conversation))}
-        self.stored += len(ids - there)
-        ids &= there
-        # The letters hold audio: only as many are read as say whether it goes on.
-        for one in sorted(ids, key=EntryId.parse)[:LOOKED_AT]:
-            data = await bus.command("HGET", bus.keys.dead(conversation), one)
-            if data is not None and not _is_marked(one, data):
-                self.failed += 1
-                ids.discard(one)
-
-
-def _is_marked(id_: str, data: bytes) -> bool:
-    try:
-        return marked_ms(read_letter(id_, data)) is not None
-    except BadEntryError:
-        return False  # it was damaged since, and nobody tries it any more
