@@ -4,8 +4,9 @@ import pytest
 
 from audiobus import EntryId
 from audiobus.census import exact
-from audiobus.dead_fields import discard_field
-from audiobus.errors import BusContractError
+from audiobus.dead_fields import discard_field, named, shown
+from audiobus.dead_letters import look
+from audiobus.errors import BadEntryError, BusContractError
 
 
 @pytest.fixture
@@ -60,3 +61,25 @@ async def test_what_somebody_put_there_was_never_counted(letters, bus, conversat
     assert await discard_field(bus, conversation, "9-9") == 0
     assert (await exact(bus, conversation)).difference == 0
     assert (await bus.stored(conversation, letters[0].epoch)).dead_offset == 100
+
+
+@pytest.mark.parametrize(
+    "name", [b"\xff\xfe", b"\\xff\\xfe", b"\\", b"\\\xff", "ä-1".encode(), b"", b"1-1", b"x\\x5c"]
+)
+def test_what_a_field_is_called_names_it_and_no_other(name):
+    assert named(shown(name)) == name
+    shown(name).encode()  # it can be printed
+
+
+async def test_a_name_that_is_no_text_is_seen_and_can_be_dropped(letters, bus, conversation):
+    key = bus.keys.dead(conversation)
+    await bus.command("HSET", key, b"\xff\xfe", b"x")
+    await bus.command("HSET", key, "\\xff\\xfe", b"y")
+    found = [one.id async for one in look(bus, conversation)]
+    assert found == [*map(str, letters), *sorted(["\\xff\\xfe", "\\\\xff\\\\xfe"], key=found.index)]
+    with pytest.raises(BadEntryError):
+        await exact(bus, conversation)
+    assert await discard_field(bus, conversation, "\\xff\\xfe") == 0
+    assert await bus.command("HGET", key, "\\xff\\xfe") == b"y"
+    assert await discard_field(bus, conversation, "\\\\xff\\\\xfe") == 0
+    assert (await exact(bus, conversation)).difference == 0

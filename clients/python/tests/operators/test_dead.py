@@ -170,3 +170,18 @@ def test_what_is_no_letter_stops_no_other(command, letters, record, bury, on_red
 
 async def _key(bus, conversation):
     return bus.keys.dead(conversation)
+
+
+def test_a_field_whose_name_is_no_text_can_be_dropped(command, letters, on_redis):
+    key = on_redis(lambda bus: _key(bus, letters.conversation))
+    on_redis(lambda bus: bus.command("HSET", key, b"\xff\xfe", "x"))
+    name = "\\xff\\xfe"
+    assert [row["id"] for row in command("dead", "list", "--json").json["dead_letters"]] == [
+        *ids(letters),
+        name,
+    ]
+    assert command("doctor", "--json").code == 1
+    assert name in command("dead", "retry", letters.tag, "--timeout", "0.1").err
+    dropped = command("dead", "drop", letters.tag, name, "--yes", "--json")
+    assert dropped.json == {"dropped": 1, "seconds": 0}
+    assert on_redis(lambda bus: exact(bus, letters.conversation)).difference == 0

@@ -1,7 +1,10 @@
 """Fields among the dead letters that nothing can read: damaged letters, and what somebody else put there.
 
-Owns their deletion. It reads none of them, and moves in the books what the letters beside it do not account for.
+Owns how they are called, and their deletion. It reads none of them, and moves in the books what the letters beside it do not account for.
 """
+
+import re
+from typing import Final
 
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
@@ -12,9 +15,28 @@ from audiobus.letter import Letter, read_letter
 from audiobus.letters_cut import PAGE
 from audiobus.script import Argument, script
 
+_ESCAPED: Final = re.compile(rb"\\(\\|x[0-9a-f]{2})")
+
+
+def shown(name: bytes) -> str:
+    r"""A field's name as text, another one for each: a byte that is no UTF-8 becomes `\xff`, a backslash `\\`."""
+    return name.replace(b"\\", b"\\\\").decode(errors="backslashreplace")
+
+
+def named(text: str) -> bytes:
+    """The name that is shown so."""
+    return _ESCAPED.sub(_unescaped, text.encode())
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    escaped = found[1]
+    return escaped if escaped == b"\\" else bytes.fromhex(escaped[1:].decode())
+
 
 async def discard_field(bus: Bus, conversation: Conversation, field: str | bytes) -> int | None:
     """Deletes a field that is no letter; how many samples that made deleted, None where there is no such field.
+
+    `field`: its name, or, as text, as `shown` has it.
 
     Where several of them cannot be read nobody knows what was counted for which: the last one takes it all.
 
@@ -23,7 +45,7 @@ async def discard_field(bus: Bus, conversation: Conversation, field: str | bytes
         BusUnavailableError: not known whether it is deleted. Delete it again.
     """
     keys = bus.keys
-    name = field.encode() if isinstance(field, str) else field
+    name = named(field) if isinstance(field, str) else field
     while True:
         value = await bus.command("HGET", keys.dead(conversation), name)
         if value is None:

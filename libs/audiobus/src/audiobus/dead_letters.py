@@ -14,6 +14,7 @@ from audiobus.answers import ConversationGone, CutStands
 from audiobus.bus import ENDS_KEPT_MS, Bus
 from audiobus.connection import translated
 from audiobus.conversation import Conversation
+from audiobus.dead_fields import shown
 from audiobus.deletions import KEPT_MS
 from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError, BusContractError, NotKnownError
@@ -37,6 +38,7 @@ class Found:
     """A field of `td:dead`."""
 
     id: str
+    """Its name, as `dead_fields.shown` has it."""
     letter: Letter | None
     """None where it is no letter of ours."""
     defect: str = ""
@@ -81,18 +83,18 @@ async def conversations(bus: Bus) -> AsyncIterator[Conversation]:
 
 async def look(bus: Bus, conversation: Conversation) -> AsyncIterator[Found]:
     """The dead letters of a conversation, in order, those that are none of ours last."""
-    names = [one.decode(errors="replace") for one in await bus.command("HKEYS", bus.keys.dead(conversation))]
-    names.sort(key=_order)
+    names = sorted(await bus.command("HKEYS", bus.keys.dead(conversation)), key=_order)
     for start in range(0, len(names), PAGE):
         page = names[start : start + PAGE]
         values = await bus.command("HMGET", bus.keys.dead(conversation), *page)
         for name, data in zip(page, values, strict=True):
             if data is None:
                 continue
+            id_ = shown(name)
             try:
-                yield Found(name, read_letter(name, data))
+                yield Found(id_, read_letter(id_, data))
             except BadEntryError as error:
-                yield Found(name, None, str(error))
+                yield Found(id_, None, str(error))
 
 
 async def mark(bus: Bus, conversation: Conversation, entry_id: EntryId, now_ms: int) -> bool:
@@ -242,7 +244,7 @@ async def _amend(
                 raise BusContractError(f"reletter answered {answer!r}")
 
 
-def _order(name: str) -> tuple[int, int, int]:
+def _order(name: bytes) -> tuple[int, int, int]:
     try:
         one = EntryId.parse(name)
     except ValueError:
