@@ -270,7 +270,7 @@ async def test_what_a_user_recorded_after_they_deleted_all_is_brought(
 async def test_a_user_deletes_all_while_it_moves(
     *, bus, store, second, keys, batch, conversation, clock, later
 ):
-    """Whoever deletes lists both buckets, the second first, and deletes in both."""
+    """Whoever deletes lists both buckets, the second first, notes what is there, and deletes in both."""
     name, data, metadata = batch()
     await put(second, name, data, metadata)
 
@@ -281,6 +281,7 @@ async def test_a_user_deletes_all_while_it_moves(
         async def put(self, *args, **kwargs):
             await set_user_tombstone(bus, conversation.uid, clock())
             if not later:
+                await unstore(bus, conversation, {name.path: 1}, clock())
                 await PairedStore(store, second).delete(name.path)
             return await store.put(*args, **kwargs)
 

@@ -4,11 +4,14 @@ import dataclasses
 
 import pytest
 
+from audiobus import Bus
+from audiobus.deletions import drop_cut, gone, set_user_tombstone, unstore
+from audiobus.errors import BusUnavailableError
 from audiostore import open_store
 from audiostore.errors import ChecksumError, TransientStoreError
 from audiostore.names import CONTENT_TYPE, BatchName
 from pusher.batch_builder import build
-from pusher.homecoming import FOUND, Homecoming
+from pusher.homecoming import DELETED, EARLY, FOUND, MOVED, Homecoming
 
 
 class Of:
@@ -124,3 +127,136 @@ async def test_its_own_damaged_object_goes_once_its_audio_lies_beside_it(
     assert await Homecoming(bus, first, second, keys).move(info) == FOUND
     assert (await names(first), await names(second)) == ([later(name).path], [])
     assert await packets_of(first) == session.sent
+
+
+class AtPut(Of):
+    """Something happens just before, or just after, an object is put under another name than this, or under any."""
+
+    def __init__(self, real, then, *, after=False, but="") -> None:
+        super().__init__(real)
+        self.then = then
+        self.after = after
+        self.but = but
+
+    async def _now(self, name):
+        if name != self.but and self.then is not None:
+            then, self.then = self.then, None
+            await then()
+
+    async def put(self, name, *args, **kwargs):
+        if not self.after:
+            await self._now(name)
+        info = await self.real.put(name, *args, **kwargs)
+        if self.after:
+            await self._now(name)
+        return info
+
+
+async def test_a_users_tombstone_of_long_ago_deletes_nothing_of_today(
+    bus, first, second, keys, batch, session, conversation, clock, packets_of
+):
+    """Two movers, one paused after its put: the other moves the object to its end. Then everything older than 30 days is deleted."""
+    await put(second, *batch)
+
+    async def meanwhile():
+        [left] = await infos(second)
+        assert await Homecoming(bus, first, second, keys).move(left) == FOUND
+        await set_user_tombstone(bus, conversation.uid, clock() - 30 * 86_400_000)
+
+    [info] = await infos(second)
+    assert await Homecoming(bus, AtPut(first, meanwhile, after=True), second, keys).move(info) == MOVED
+    assert await packets_of(first) == session.sent
+
+
+@pytest.fixture
+async def killed(bus, redis_url, prefix, device, conversation, new_worker, second):
+    """A pusher put a batch into the second bucket, and was killed before it settled it. What lies in the second bucket."""
+    await device.open()
+    await device.say(61)
+    await bus.ask(conversation, "flush")
+
+    async def dies(*_args, **_kwargs):
+        raise BusUnavailableError("killed")
+
+    async with Bus(redis_url, prefix=prefix) as dying:
+        dying.finish = dies
+        with pytest.raises(BusUnavailableError):
+            await new_worker(second, bus=dying, holder="dying").drain(conversation)
+    await bus.client.delete(bus.keys.lease(conversation))
+    [info] = await infos(second)
+    return info
+
+
+@pytest.mark.parametrize("at_home", ["nothing", "damaged"])
+async def test_nothing_moves_whose_cut_stands(
+    bus, first, second, keys, device, killed, conversation, new_worker, packets_of, clock, at_home
+):
+    """Whoever carries the cut out may find the object at home damaged, give its name up and store the audio under another, at any step of a move."""
+    if at_home == "damaged":
+        data = await second.get(killed.name)
+        await put_at(first, killed.name, data[:2000] + bytes(len(data) - 2000), killed.metadata)
+    home = Homecoming(bus, first, second, keys)
+    assert await home.move(killed) == EARLY
+    assert await names(second) == [killed.name]
+    assert await names(first) == ([killed.name] if at_home == "damaged" else [])
+    await new_worker(first, second=second).drain(conversation)
+    assert (await bus.state(conversation)).waiting_samples == 0
+    assert await home.move(killed) in (FOUND, DELETED)
+    assert await names(second) == []
+    for _ in range(3):
+        clock.pass_s(20)
+        await new_worker(first, second=second).drain(conversation)
+    assert await packets_of(first) == device.sent
+
+
+async def test_a_name_that_was_given_up_says_nothing_of_the_same_audio_under_another(
+    bus, first, second, keys, device, killed, conversation, new_worker, packets_of, clock
+):
+    """Redis lost its last writes while the object was moved, the cut stands again, and a pusher settles it by what it puts under another name."""
+    state = await bus.state(conversation)
+    data = await second.get(killed.name)
+    await put_at(first, killed.name, data[:2000] + bytes(len(data) - 2000), killed.metadata)
+    await bus.command("HDEL", bus.keys.conv(conversation), "cut")  # settled, as the mover sees it
+
+    async def meanwhile():
+        await bus.command("HSET", bus.keys.conv(conversation), "cut", state.cut)
+        assert await drop_cut(bus, conversation, state.cut, killed.name, clock())
+        await new_worker(first).drain(conversation)
+        assert (await bus.state(conversation)).waiting_samples == 0
+
+    moving = Homecoming(bus, AtPut(first, meanwhile, but=killed.name), second, keys)
+    assert await moving.move(killed) == DELETED
+    assert await names(second) == []
+    for _ in range(3):
+        clock.pass_s(20)
+        await new_worker(first, second=second).drain(conversation)
+    assert await packets_of(first) == device.sent
+
+
+async def test_what_is_deleted_while_it_is_brought_under_another_name_goes_and_that_name_is_noted(
+    bus, first, second, keys, batch, conversation, clock
+):
+    """The other name may be a cut's by and by: nobody must rely on what is about to go."""
+    name, data, metadata = batch
+    await put(first, name, b"other audio of this instant", {})
+    await put(second, name, data, metadata)
+    noted = []
+
+    class Notes(AtPut):
+        async def delete(self, path):
+            noted.append(path in await gone(bus, conversation))
+            await self.real.delete(path)
+
+    async def meanwhile():
+        await unstore(bus, conversation, {name.path: 1}, clock())
+
+    [info] = await infos(second)
+    home = Homecoming(bus, Notes(first, meanwhile, after=True), second, keys)
+    assert await home.move(info) == DELETED
+    assert noted == [True]
+    assert await names(second) == []
+    assert await names(first) == [name.path]
+
+
+async def put_at(store, path, data, metadata):
+    await store.put(path, data, content_type=CONTENT_TYPE, metadata=metadata or {})

@@ -5,6 +5,8 @@ import math
 
 import pytest
 
+from audiobus.conversation import Conversation
+from audiobus.cut import Cut
 from audiostore import open_store
 from audiostore.errors import StoreConfigurationError, TransientStoreError
 from audiostore.names import CONTENT_TYPE, BatchName
@@ -105,6 +107,43 @@ async def test_one_that_breaks_in_an_unforeseen_way_hinders_no_other(first, seco
     assert len(await names(first)) == 39
     assert [name.split("/")[2] for name in await names(second)] == ["c5"]
     assert metrics.moved_home["failed"]._value.get() == 2 * AT_ONCE
+
+
+@pytest.fixture
+def unsettled(bus):
+    """Writes down the cut of an object: its pusher is not done."""
+
+    async def cut(number):
+        name = BatchName("u", f"c{number}", 1000 * number, 1000 * number + 500).path
+        raw = Cut(1, "1-0", "1-1", name, "standard", "size").encode()
+        await bus.command("HSET", bus.keys.conv(Conversation("u", f"c{number}")), "cut", raw)
+
+    return cut
+
+
+async def test_what_is_not_settled_yet_is_left_and_counted(first, second, new_mover, metrics, unsettled):
+    await put(second, *range(5))
+    await unsettled(3)
+    mover = new_mover(first, second)
+    assert await mover._turn(mover.buckets.second) == 1
+    assert [name.split("/")[2] for name in await names(second)] == ["c3"]
+    assert metrics.moved_home["early"]._value.get() == 1
+    assert metrics.fallback_objects._value.get() == 1
+
+
+async def test_what_is_not_settled_yet_does_not_keep_it_from_trying_the_first_bucket(
+    first, second, new_mover, unsettled, clock
+):
+    await put(second, *range(5))
+    for number in range(3):
+        await unsettled(number)
+    mover = new_mover(first, second)
+    for _ in range(OPENS_AFTER):
+        mover.buckets.first.circuit.failed(clock(), clock(), "away", operators=False)
+    clock.pass_s(60)
+    await mover.try_one(mover.buckets.second)
+    assert mover.buckets.well
+    assert [name.split("/")[2] for name in await names(first)] == ["c3"]
 
 
 async def test_it_leaves_a_bucket_in_peace_that_is_away(first, second, new_mover):

@@ -3,23 +3,29 @@
 Owns the order. The copy in the second bucket is the only one that is known to be there until the first has confirmed the whole object, so it
 is deleted last, and only where the first has this audio, whole: under this name, or, where nobody could look before it was cut, under any other.
 A crash anywhere between leaves the object in both buckets under one name, which readers play once; whoever comes next finds it at home
-and deletes the rest. Tombstones are looked at on both sides of the put, as in `store_put`, and for the same reason. What a user's tombstone
-covers is told by when chunks were made, which no object says: of these, whoever set it deletes the objects (docs/conservation.md).
+and deletes the rest.
+
+What is deleted is looked at on both sides of the put, as in `store_put`, and for the same reason. A name that was noted among the `gone` ones says
+something of the object that has it, in either bucket. It says nothing of others with the same audio: one under another name, which somebody else put
+there, may be what a cut was settled by. So nothing moves whose cut stands (only of such a one is the name given up, and its audio stored under another),
+and what this mover put under another name goes only once that name is noted, too. What a user's tombstone covers is told by when chunks were made, which no
+object says: of these, whoever set it notes and deletes the objects (docs/conservation.md).
 """
 
 import asyncio
 import logging
-from collections.abc import Container, Mapping
+import time
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final
 
 import google_crc32c
 
-from audiobus.answers import Marks
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
-from audiobus.deletions import gone, marks
+from audiobus.cut import decode_cut
+from audiobus.deletions import gone, marks, unstore
 from audiocodec.errors import CodecError
 from audiocodec.ogg import read_ogg_headers
 from audiostore import facts as facts_of
@@ -49,8 +55,9 @@ FOUND: Final = "found"
 DELETED: Final = "deleted"
 FAILED: Final = "failed"
 WAITS: Final = "waits"
-HOMECOMINGS: Final = (MOVED, FOUND, DELETED, FAILED, WAITS)
-"""What came of an object: copied; its audio was at home already; under a tombstone; a bucket failed; a key is missing."""
+EARLY: Final = "early"
+HOMECOMINGS: Final = (MOVED, FOUND, DELETED, FAILED, WAITS, EARLY)
+"""What came of an object: copied; its audio was at home already; under a tombstone; a bucket failed; a key is missing; its cut still stands."""
 
 
 class _There(Enum):
@@ -71,37 +78,58 @@ class Homecoming:
     first: Store
     second: Store
     keys: KeySource
+    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    """The clock, unix ms."""
 
     async def move(self, info: ObjectInfo) -> str:
-        """MOVED, FOUND or DELETED: the second bucket has it no longer. An object that is no batch of ours by its name is left alone.
+        """MOVED, FOUND or DELETED: the second bucket has it no longer. EARLY: it is to be settled first; come again.
+
+        An object that is no batch of ours by its name is left alone: WAITS.
 
         Raises:
             StoreError: a bucket failed; nothing is lost. Do the same again.
             CannotTellError: a key is missing without which nobody can tell whether the first bucket has this audio.
-            BusError: nobody can tell whether it is deleted.
+            BusError, BadEntryError: nobody can tell whether it is deleted, or settled.
         """
         name = parse_name(info.name)
         if name is None:
             return WAITS
         conversation = Conversation(name.uid, name.conversation_id)
-        begun = await marks(self.bus, conversation)
+        deleted = (await marks(self.bus, conversation)).deleted
+        if not deleted and await self._cut_stands(conversation, name.path):
+            return EARLY
+        # After the cut: one that does not stand was settled, or its name was given up before.
         forbidden = await gone(self.bus, conversation)
-        if begun.deleted or name.path in forbidden:
+        if deleted or name.path in forbidden:
             await self.second.delete(info.name)
             return DELETED
         facts = await object_facts(self.second, info, self.keys.ring())
         if facts is not None and await self._is_at_home(conversation, info.name, facts, forbidden):
             await self.second.delete(info.name)
             return FOUND
+        return await self._move(conversation, name, info, facts, forbidden)
+
+    async def _move(
+        self,
+        conversation: Conversation,
+        name: BatchName,
+        info: ObjectInfo,
+        facts: BatchFacts | None,
+        forbidden: Container[str],
+    ) -> str:
+        """MOVED, FOUND or DELETED, with the second bucket's copy gone."""
         try:
             info = await self.second.head(info.name)  # listings of some backends leave metadata out
             data = await self.second.get(info.name)
         except NotFoundError:
             return FOUND  # somebody else was faster
         at_home, outcome = await self._bring(name, info, data, facts, forbidden)
-        if await self._was_deleted(conversation, name, begun):
+        if (await marks(self.bus, conversation)).deleted:
             await self.second.delete(info.name)
             await self.first.delete(at_home)
+            return DELETED
+        if name.path in await gone(self.bus, conversation):
+            await self._take_back(conversation, name.path, at_home, outcome)
             return DELETED
         if at_home != name.path and at_home in await gone(self.bus, conversation):
             raise TransientStoreError(
@@ -200,18 +228,22 @@ class Homecoming:
             return False
         return same_runs(await object_facts(self.first, there, self.keys.ring()), facts)
 
-    async def _was_deleted(self, conversation: Conversation, name: BatchName, begun: Marks) -> bool:
-        """Whether the conversation was deleted while it was brought, or this very object, or all that its user had then."""
-        found = await marks(self.bus, conversation)
-        if found.deleted or name.path in await gone(self.bus, conversation):
-            return True
-        if found.before_ms == begun.before_ms:
-            return False
-        try:
-            await self.second.head(name.path)
-        except NotFoundError:
-            return True
-        return False  # whoever deletes what the user had finds it yet: in the second bucket, or afterwards at home
+    async def _cut_stands(self, conversation: Conversation, path: str) -> bool:
+        """Whether whoever carries out the cut of this name is not done: it puts the object at home itself, or gives its name up."""
+        cut: bytes | None = await self.bus.command("HGET", self.bus.keys.conv(conversation), "cut")
+        return cut is not None and decode_cut(cut).name == path
+
+    async def _take_back(self, conversation: Conversation, path: str, at_home: str, outcome: str) -> None:
+        """The object was deleted while it was brought: it goes, and so does what was put at home, if by this mover.
+
+        What another put there under another name is that one's to see to: it may be what a cut was settled by.
+        """
+        ours = at_home == path or outcome == MOVED
+        if ours and at_home != path:
+            await unstore(self.bus, conversation, {at_home: 0}, self.now_ms())
+        await self.second.delete(path)
+        if ours:
+            await self.first.delete(at_home)
 
     def _metadata(self, name: BatchName, data: bytes) -> Mapping[str, str]:
         """What an object says of itself, for a store that keeps it, from one that does not. Blocks. Nothing where the key is missing."""

@@ -23,7 +23,7 @@ from audiostore.store import ObjectInfo
 from pusher.buckets import Buckets
 from pusher.errors import KeptBackError, PusherError
 from pusher.guarded_store import GuardedStore, without_names
-from pusher.homecoming import FAILED, WAITS, Homecoming
+from pusher.homecoming import EARLY, FAILED, WAITS, Homecoming
 from pusher.metrics import PusherMetrics
 from pusher.roles import Roles
 from servicekit.ending import end
@@ -112,7 +112,7 @@ class Mover:
             StoreConfigurationError: both are one bucket: then nothing must be deleted.
         """
         await self._make_sure_of_two(second)
-        home = Homecoming(self.bus, self.buckets.first, second, self.keys)
+        home = self._homecoming(second)
         left: list[str] = []
         count = 0
         broken: AudiostoreError | None = None
@@ -152,16 +152,20 @@ class Mover:
         left: list[str] = []
         try:
             await self._make_sure_of_two(second)
-            home = Homecoming(self.bus, self.buckets.first, second, self.keys)
+            home = self._homecoming(second)
             async for info in second.list(ROOT):
                 if parse_name(info.name) is not None:
-                    await self._move(home, info, left)
-                    if left or circuit.closed:
+                    outcome = await self._move(home, info, left)
+                    # One that is not settled yet does not ask the first bucket.
+                    if circuit.closed or outcome in (FAILED, WAITS):
                         break
         finally:
             circuit.end(probe)
         await self._count(second)
         return 1
+
+    def _homecoming(self, second: GuardedStore) -> Homecoming:
+        return Homecoming(self.bus, self.buckets.first, second, self.keys, self.buckets.first.now_ms)
 
     async def _count(self, second: GuardedStore) -> None:
         """Tells how many batches lie in the second bucket, while none is moved."""
@@ -173,11 +177,13 @@ class Mover:
         self.metrics.fallback_objects.set(count)
         self._counted_s = asyncio.get_running_loop().time()
 
-    async def _move(self, home: Homecoming, info: ObjectInfo, left: list[str]) -> None:
-        """One object; what happens to it hinders no other. The top of a task."""
+    async def _move(self, home: Homecoming, info: ObjectInfo, left: list[str]) -> str:
+        """One object, and what came of it; that hinders no other. The top of a task."""
         outcome = FAILED
         try:
             outcome = await home.move(info)
+            if outcome == EARLY:
+                left.append(info.name)
         except (AudiostoreError, PusherError, BusError, BadEntryError) as error:
             outcome = WAITS if isinstance(error, KeptBackError) else FAILED
             left.append(info.name)
@@ -191,6 +197,7 @@ class Mover:
             log.critical("a batch stays in the second bucket: moving it broke", exc_info=True)
         finally:
             self.metrics.moved_home[outcome].inc()
+        return outcome
 
     async def _make_sure_of_two(self, second: GuardedStore) -> None:
         """Two addresses may mean one bucket (a link, a mount, a name of the same server): deleting in one would delete in both.
