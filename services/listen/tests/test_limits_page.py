@@ -98,7 +98,7 @@ NO_LIMITS = {
     "what something is taken to weigh, or from which size on it is treated otherwise": (
         "connection.SMALL_BYTES connection.WEIGH_BYTES outbox.CHUNK_BYTES pace.SMALL_SAMPLES reading.FRAME_MOST_S"
         " reading.WORTH_S recording.HELD_MESSAGE_BYTES"
-        " transcode_lane.PIECE_BYTES transcode_lane.STRETCH_BYTES"
+        " transcode_lane.PIECE_BYTES transcode_lane.STRETCH_BYTES upcoming.UPCOMING_BYTES"
     ),
     "a piece in which something is read": "http_side.READ_BYTES",
     "part of a format": (

@@ -1,6 +1,7 @@
 import pytest
 
 from listen.pressure import MAX_WAITING_BYTES, MAX_WAITING_SAMPLES, Pressure
+from listen.upcoming import MAX_UPCOMING
 
 
 @pytest.mark.parametrize(("samples", "size"), [(MAX_WAITING_SAMPLES, 0), (0, MAX_WAITING_BYTES)])
@@ -36,3 +37,13 @@ def test_where_the_process_has_little_room_a_socket_may_hold_less():
     pressure.allowance_bytes = 10 * MAX_WAITING_BYTES
     assert pressure.judge(0, MAX_WAITING_BYTES // 2, failing=False) is False
     assert pressure.judge(0, MAX_WAITING_BYTES, failing=False) is True
+
+
+def test_a_socket_that_names_many_conversations_ahead_is_not_read_until_half_of_them_are_open():
+    pressure = Pressure()
+    assert pressure.judge(0, 0, failing=False, upcoming=MAX_UPCOMING - 1) is None
+    assert pressure.judge(0, 0, failing=False, upcoming=MAX_UPCOMING) is True
+    assert not pressure.reading
+    assert pressure.judge(0, 0, failing=False, upcoming=MAX_UPCOMING // 2 + 1) is None
+    assert pressure.judge(0, 0, failing=False, upcoming=MAX_UPCOMING // 2) is False
+    assert pressure.reading

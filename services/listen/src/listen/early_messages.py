@@ -1,4 +1,7 @@
-"""Messages that came before their session was open: kept in order, so many and no more, and the `close` among them always."""
+"""A v1 client's messages that came before their session was open: kept in order, so many and no more, and the `close` among them always.
+
+What a plain client sends then is taken as it comes (`intake`).
+"""
 
 from typing import Final
 

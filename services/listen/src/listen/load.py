@@ -76,8 +76,13 @@ class Load:
 
     def judge(self, out: Replies) -> None:
         """Looks at what waits, and tells the client where that has changed much."""
-        failing = self._patience.pause_ms > 0
-        out.trouble(self._pressure.judge(self.waiting_samples, self._waiting_bytes, failing=failing))
+        judged = self._pressure.judge(
+            self.waiting_samples,
+            self._waiting_bytes,
+            failing=self._patience.pause_ms > 0,
+            upcoming=self._intake.upcoming,
+        )
+        out.trouble(judged)
 
     @property
     def _waiting_bytes(self) -> int:

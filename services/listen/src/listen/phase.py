@@ -37,10 +37,6 @@ class Parting:
 
     ending: Ending | None = None
     """None while the socket is to stay."""
-    next_cid: str = ""
-    """The conversation that is being switched to."""
-    next_arrived_ms: int = 0
-    """When it was asked for, unix ms."""
     asked: bool = False
     """The `AskToStore` under way is the one that ends the session."""
     over: bool = False

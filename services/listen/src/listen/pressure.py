@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from listen.upcoming import MAX_UPCOMING
+
 MAX_WAITING_SAMPLES: Final = 8 * 48_000
 MAX_WAITING_BYTES: Final = 2 * 1024 * 1024
 
@@ -17,17 +19,22 @@ class Pressure:
     allowance_bytes: int = MAX_WAITING_BYTES
     """What may wait here now: less where other sockets hold most of what the process has room for."""
 
-    def judge(self, samples: int, waiting_bytes: int, *, failing: bool) -> bool | None:
+    def judge(self, samples: int, waiting_bytes: int, *, failing: bool, upcoming: int = 0) -> bool | None:
         """Looks at what waits. True: tell the client `buffering`; False: tell it `ok`; None: nothing to tell.
 
         Args:
             samples: audio that waits, at 48 kHz.
             waiting_bytes: bytes that wait, and what they need beside.
             failing: the last command to Redis failed.
+            upcoming: conversations that wait for the one before them.
         """
         allowed = min(MAX_WAITING_BYTES, self.allowance_bytes)
-        full = samples >= MAX_WAITING_SAMPLES or waiting_bytes >= allowed
-        roomy = samples <= MAX_WAITING_SAMPLES // 2 and waiting_bytes <= allowed // 2
+        full = upcoming >= MAX_UPCOMING or samples >= MAX_WAITING_SAMPLES or waiting_bytes >= allowed
+        roomy = (
+            upcoming <= MAX_UPCOMING // 2
+            and samples <= MAX_WAITING_SAMPLES // 2
+            and waiting_bytes <= allowed // 2
+        )
         if full:
             self.reading = False
         elif roomy:

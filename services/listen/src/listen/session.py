@@ -36,12 +36,14 @@ class Session:
         self._cid = terms.conversation_id
         self._resume = terms.resume
         self._arrived_ms = terms.arrived_ms
-        self._intake = Intake(terms.audio_format, terms.dialect, terms.chunk_ms)
+        self._plain = terms.dialect == "plain"
+        self._intake = Intake(terms.conversation_id, terms.audio_format, terms.dialect, terms.chunk_ms)
         self._safe: Safekeeping | None = None
         """None until the session is open."""
         self._parting = Parting()
         self._account = Account(terms)
         self._early = EarlyMessages()
+        """Of a v1 client."""
         self._deaf = False
         """The client has nothing more to say: the socket ends."""
         self._patience = Patience()
@@ -75,7 +77,7 @@ class Session:
             return []
         if len(data) > messages.MAX_MESSAGE_BYTES + self._terms.audio_format.tag_bytes:
             return self._end(now_ms, self._faults.too_big())
-        if self._terms.dialect == "plain" and len(data) <= messages.KEEPALIVE_BYTES:
+        if self._plain and len(data) <= messages.KEEPALIVE_BYTES:
             return []
         recording = self._intake.target
         if recording is None:
@@ -116,15 +118,15 @@ class Session:
                     self._out.reject("bad_mark", wrong)
             case messages.Nothing() | messages.AuthFirst():
                 pass
-            case _ if self.phase is not Phase.OPEN:
+            case _ if self.phase is not Phase.OPEN and not self._plain:
                 self._deaf = isinstance(message, messages.CloseSession)
                 if not self._early.put(message):
                     self._faults.early_text()
             case messages.SwitchConversation(cid):
                 self._switch(cid, now_ms)
             case messages.Finalize():
-                recording, safe = self._opened_parts()
-                safe.finalize(recording.flush(now_ms, "more"), now_ms)
+                if not self._intake.finalize(now_ms):
+                    self._faults.early_text()
             case messages.CloseSession():
                 return self._end(now_ms, close_codes.DONE, asks="end")
         return self._advance(now_ms)
@@ -187,7 +189,7 @@ class Session:
         self.load.safe = self._safe
         self._intake.opened(answer)
         self._faults.ready()
-        self.phase = Phase.OPEN
+        self.phase = Phase.SWITCHING if self._intake.changing else Phase.OPEN
         outcome = "resumed" if answer.resumed else "fresh" if self._resume is None else "superseded"
         self._out.count("opened", 1, outcome)
         self._out.do(self._safe.watch(now_ms))
@@ -278,6 +280,8 @@ class Session:
             self._out.do([Encode(job)])
         if self._safe is not None and self._intake.current is not None:
             self._safe.put(self._intake.current.chunks())
+            for offset in self._intake.finals():
+                self._safe.finalize(offset, now_ms)
             if not self._opening:
                 self._out.do(self._safe.advance(now_ms))
             if self.phase in (Phase.SWITCHING, Phase.CLOSING):
@@ -318,7 +322,7 @@ class Session:
 
     def _part(self, safe: Safekeeping) -> None:
         """What came before is over. A `finalize` is answered first, unless a plain client's next audio, safe nowhere, waits."""
-        if safe.unanswered and not (self._parting.hurry or self._intake.next_has_audio):
+        if safe.unanswered and not (self._parting.hurry or self._intake.hurries):
             return
         self._out.do(safe.last_words())
         if self.phase is Phase.CLOSING and self._parting.ending:
@@ -330,26 +334,22 @@ class Session:
         if cid is None or not valid_id(cid):
             self._out.reject("bad_parameter", messages.BAD_CONVERSATION_ID)
             return
-        recording, safe = self._opened_parts()
-        if cid == self._cid and recording.taken == 0:
-            self._intake.begin_again()
-            self._out.ready(messages.ready(cid, safe.epoch, 0, self._terms.chunk_ms, None))
-            return
-        recording.flush(now_ms, "nothing")
-        self._parting.next_cid = cid
-        self._parting.next_arrived_ms = now_ms  # for what it has until then it came before
-        self._intake.switch()
-        self.phase = Phase.SWITCHING
+        if not self._intake.named_again(cid):
+            self._intake.change(cid, now_ms)
+            self.phase = Phase.SWITCHING if self.phase is Phase.OPEN else self.phase
+        elif self.phase is Phase.OPEN:
+            epoch = self._opened_parts()[1].epoch
+            self._out.ready(messages.ready(cid, epoch, 0, self._terms.chunk_ms, None))
 
     def _switched(self) -> None:
         """The next conversation begins."""
         self._out.do(self._opened_parts()[1].left())
-        self._intake.switched()
-        self._cid, self._arrived_ms = self._parting.next_cid, self._parting.next_arrived_ms
+        upcoming = self._intake.changed()
+        self._cid, self._arrived_ms = upcoming.conversation_id, upcoming.arrived_ms
         self._safe = self.load.safe = self._resume = None
         self._parting.asked = self._parting.over = False
         self.phase = Phase.OPENING
-        if self._parting.ending and not self._intake.has_early_audio:
+        if self._parting.ending and self._parting.hurry and not self._intake.has_early_audio:
             self._close_now(self._parting.ending.code)
 
     def _end(self, now_ms: int, code: int, *, asks: AskReason | None = None) -> list[Action]:
@@ -358,11 +358,11 @@ class Session:
         self._parting.end(code, asks)
         if self.phase in (Phase.CLOSING, Phase.CLOSED):
             return self._advance(now_ms)
-        if self.phase is Phase.OPENING and not self._intake.has_early_audio:
+        if self.phase is Phase.OPENING and self._parting.hurry and not self._intake.has_early_audio:
             return self._close(code)
         if self.phase is Phase.OPEN:
             # A v1 client that comes back sends what its decoder warms up with, and half a sample, again; a plain one cannot.
-            over = self._terms.dialect == "plain" or asks is not None
+            over = self._plain or asks is not None
             self._opened_parts()[0].flush(now_ms, "nothing" if over else "return")
             self.phase = Phase.CLOSING
         return self._advance(now_ms)
