@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from listen import close_codes
+from listen.floods import Floods
 from listen.frames import Frames, Line
-from listen.reading import READ_BYTES, Floods
+from listen.reading import AT_ONCE_S, READ_BYTES
 from listen.wire import MESSAGE_BYTES_LIMIT, Wire
 
 KEY = "AAAAAAAAAAAAAAAAAAAAAA=="
@@ -291,6 +292,17 @@ async def test_while_we_do_not_read_nobody_is_silent(open_wire):
     for second in range(200):
         assert wire.sweep(float(second))
     assert transport.ended == []
+
+
+async def test_who_rests_from_its_flood_is_not_silent_and_has_time_after_it(open_wire):
+    wire, transport, _ = open_wire()
+    wire.reading.charge(2_000, 1_000, 1.0, 1.0 + AT_ONCE_S * 2)
+    for second in range(200):
+        assert wire.sweep(float(second))
+    assert wire.reading.rested()
+    for second in range(200, 295):
+        wire.sweep(float(second))
+        assert bool(transport.ended) is (second >= 199 + 90)
 
 
 async def test_the_line_asks_the_system_for_nothing():

@@ -4,16 +4,8 @@ import asyncio
 
 import pytest
 
-from listen.reading import (
-    AT_ONCE_S,
-    FRAME_MOST_S,
-    LEAST_BYTES,
-    READ_BYTES,
-    REST_MOST_S,
-    REST_TIMES,
-    Floods,
-    Reading,
-)
+from listen.floods import REST_TIMES, Floods
+from listen.reading import AT_ONCE_S, FRAME_MOST_S, LEAST_BYTES, READ_BYTES, Reading
 
 MANY = 1_000
 
@@ -143,18 +135,14 @@ async def test_a_connection_that_is_closing_is_left_alone(floods, flood, when):
     assert transport.calls == (1 if when == "before" else 2)
 
 
-async def test_the_more_rest_the_longer_and_never_for_too_long(monkeypatch):
-    floods = Floods()
-    rests = []
-
-    class Loop:
-        def call_later(self, rest_s, _ended) -> None:
-            rests.append(rest_s)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(asyncio, "get_running_loop", Loop)
-        for _ in range(41):
-            Reading(Transport(), floods).charge(2_000, MANY, 1.0, 1.0 + AT_ONCE_S * 1.5)
-    first_s = AT_ONCE_S * 1.5 * REST_TIMES
-    assert rests[:3] == pytest.approx([first_s, first_s * 2, first_s * 3])
-    assert rests[-1] == REST_MOST_S
+async def test_a_connection_that_is_closing_leaves_its_turn_to_the_next(floods, flood):
+    reading, transport = flood
+    gone = Transport()
+    leaving = Reading(gone, floods)
+    leaving.resume()
+    leaving.charge(2_000, MANY, 1.0, 1.0 + AT_ONCE_S * 2)
+    reading.charge(2_000, MANY, 1.0, 1.0 + AT_ONCE_S * 2)
+    gone.closing = True
+    assert not leaving.rested()
+    await until(lambda: transport.reading)
+    assert not gone.reading

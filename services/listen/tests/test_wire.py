@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from listen import server, wire
-from listen.reading import Floods
+from listen.floods import Floods
 
 
 @pytest.fixture(autouse=True)

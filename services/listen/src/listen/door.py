@@ -16,10 +16,10 @@ from listen.answer import HTTP_2_REFUSED, refusal
 from listen.arrival import lain_ms
 from listen.comeback import FULL_S, retry_after_s
 from listen.errors import BadHandshakeError
+from listen.floods import Floods
 from listen.handshake import HEAD_BYTES_LIMIT, Handshake, Http2Preface, HttpHead, head_end, read_head
 from listen.metrics import ListenMetrics
 from listen.proxies import TrustedProxies
-from listen.reading import Floods
 from listen.wire import LINGER_S, Receiver, Wire
 from servicekit.ending import end
 from servicekit.problem import identified

@@ -17,9 +17,10 @@ from typing import Any, Final, Protocol, cast
 from picows import WSListener, WSMsgType, WSTransport
 
 from listen import close_codes
+from listen.floods import Floods
 from listen.frames import Deaf, Frames, Line
 from listen.messages import KEEPALIVE_S, MAX_MESSAGE_BYTES
-from listen.reading import Floods, Reading
+from listen.reading import Reading
 
 log = logging.getLogger(__name__)
 
@@ -211,7 +212,7 @@ class Wire(WSListener):
         """Time has passed, about a second: pings, and ends what is silent or does not close. False: it is over."""
         if self._over:
             return False
-        if self.heard:
+        if self.heard or self.reading.rests:
             self.heard = False
             self.heard_s = now_s
         if self._close_by_s is not None:

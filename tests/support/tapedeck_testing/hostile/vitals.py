@@ -34,7 +34,7 @@ class Vitals:
 
 async def look(pid: int, admin_port: int, *, redis_port: int | None = None) -> Vitals:
     """Looks once. The look itself costs the process a connection and a task; so does every other look."""
-    said = await _metrics(admin_port)
+    said = await metrics(admin_port)
     process = psutil.Process(pid)
     with process.oneshot():
         descriptors = process.num_fds()
@@ -50,12 +50,14 @@ async def look(pid: int, admin_port: int, *, redis_port: int | None = None) -> V
         )
 
 
-async def _metrics(admin_port: int) -> dict[str, float]:
+async def metrics(admin_port: int) -> dict[str, float]:
+    """What it says of itself, by series."""
     async with await Peer.connect(admin_port) as peer:
         await peer.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         heard = await peer.ending()
-    pairs = (line.rpartition(" ") for line in heard.body.decode().splitlines())
-    return {name: float(value) for name, _, value in pairs if name in (*SOCKETS, TASKS)}
+    lines = (line for line in heard.body.decode().splitlines() if not line.startswith("#"))
+    pairs = (line.rpartition(" ") for line in lines)
+    return {name: float(value) for name, _, value in pairs}
 
 
 def forget_peak(pid: int) -> None:
