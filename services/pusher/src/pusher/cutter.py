@@ -38,7 +38,8 @@ class Limits:
     idle_ms: int = 60_000
     """A conversation to which nothing was appended for this long is stored, whatever it has."""
     batch_bytes: int = 6 * 1024 * 1024
-    """Of its entries: a minute of Opus at its highest rate has less than 4 MiB, and no store takes an object of more than 64. All of it is in memory, several times, while it is made."""
+    """Of its entries: a minute at 510 kbit/s, the highest rate of RFC 6716 §2.1.1, has less than 4 MiB. Far below what stores take (64 MiB): it is
+    in memory several times while it is made, and its pre-roll comes on top."""
     entries: int = 4096
     """Entries in one cut: bounds what empty chunks and session openings can pile up."""
     early: bool = False

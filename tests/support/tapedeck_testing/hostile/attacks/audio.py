@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from tapedeck_testing.bloated import bloated
 from tapedeck_testing.hostile.attack import Attack
 from tapedeck_testing.hostile.frames import BINARY, TEXT, frame
 from tapedeck_testing.hostile.server import Server
@@ -60,6 +61,12 @@ def _no_opus(chance: random.Random) -> list[bytes]:
     return [bytes((0x4B, 0x3F)) + chance.randbytes(50) for _ in range(MOST)]
 
 
+def _padding(chance: random.Random) -> list[bytes]:
+    """Good packets of 20 ms, each filled up to nearly 60 KiB: 3 MB a second of audio."""
+    good = opus_packets(1, seed=3)
+    return [bloated(chance.choice(good), 61_000) for _ in range(200)]
+
+
 def _now_and_then(chance: random.Random) -> list[bytes]:
     """49 bad ones, a good one: never 50 in a row."""
     good = opus_packets(1, seed=3)
@@ -108,6 +115,7 @@ TWO = "codec=pcm16&channels=2"
 ATTACKS = (
     streams("Opus: packets of noise", "codec=opus", _opus_without_sense, ENDS),
     streams("Opus: packets that cannot be", "codec=opus", _no_opus, GIVEN_UP),
+    streams("Opus: packets of padding", "codec=opus", _padding, GIVEN_UP),
     streams("Opus: a good one among 50", "codec=opus", _now_and_then, ENDS),
     streams("Opus: any bytes", "codec=opus", _noise, (*ENDS, *GIVEN_UP)),
     streams("Opus in two channels: packets of noise", "codec=opus&channels=2", _noise, (*ENDS, *GIVEN_UP)),
