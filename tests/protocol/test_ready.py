@@ -214,3 +214,33 @@ async def test_audio_before_the_next_ready(listen, second):
         "stored": 0,
     }
     assert sum(chunk.samples for chunk in await listen.chunks("after")) == 48_000
+
+
+def changes(*cids):
+    """A plain client's frames: each conversation is named, and 100 ms are sent for it."""
+    audio = masked(0x82, bytes([128]) * 800, b"mask")
+    names = (json.dumps({"type": "conversation", "conversation_id": cid}).encode() for cid in cids)
+    return b"".join(masked(0x81, name, b"mask") + audio for name in names)
+
+
+async def test_a_plain_client_that_waits_for_nothing(listen):
+    """plain.ahead: all that comes together with the handshake belongs to the conversation that was named last, though the client leaves."""
+    async with RawSocket.dial(listen) as raw:
+        asked = handshake(listen.port, listen.token(), "conversation_id=ahead-0", plain=True)
+        raw.writer.write(asked + changes("ahead-1", "ahead-2", "ahead-3"))
+        await raw.head()
+    for number in (1, 2, 3):
+        await listen.appended(f"ahead-{number}", 0.1)
+    samples = [sum(span.samples for span in await listen.spans(f"ahead-{number}")) for number in range(4)]
+    assert samples == [0, 4_800, 4_800, 4_800]
+
+
+async def test_more_conversations_named_ahead_than_wait(listen):
+    """plain.ahead.limit, plain.ahead: the rest is read when those before it are open, and nothing is lost."""
+    names = [f"many-{number}" for number in range(40)]
+    async with RawSocket.dial(listen) as raw:
+        raw.writer.write(handshake(listen.port, listen.token(), "conversation_id=many", plain=True))
+        await raw.head()
+        raw.writer.write(changes(*names) + masked(0x81, b'{"type":"close"}', b"mask"))
+        for name in names:
+            await listen.appended(name, 0.1)

@@ -38,25 +38,25 @@ async def test_all_that_comes_right_after_the_handshake(service, raw, leaves):
         a, b, c = (f"{name}{turn}" for name in "abc")
         client, _ = await raw(f"conversation_id={a}", plain=True)
         client.writer.write(
-            audio(client, 0.5)
+            audio(client, 0.2)
             + change(client, b)
-            + audio(client, 0.25)
+            + audio(client, 0.1)
             + change(client, c)
-            + audio(client, 1)
+            + audio(client, 0.15)
         )
         if leaves:
             client.writer.close()
         else:
             client.writer.write(text(client, type="close"))
-        await stored(service, **{a: 0.5, b: 0.25, c: 1})
+        await stored(service, **{a: 0.2, b: 0.1, c: 0.15})
 
 
 async def test_all_that_comes_with_the_handshake(service, raw):
     frames, _ = await raw("conversation_id=other", plain=True)
-    sent = change(frames, "b") + audio(frames, 0.5) + change(frames, "c") + audio(frames, 0.25)
+    sent = change(frames, "b") + audio(frames, 0.2) + change(frames, "c") + audio(frames, 0.1)
     client, _ = await raw("conversation_id=a", plain=True, after=sent)
     client.writer.close()
-    await stored(service, a=0, b=0.5, c=0.25)
+    await stored(service, a=0, b=0.2, c=0.1)
 
 
 async def test_later_ones_do_not_wait_for_a_finalize(service, raw):

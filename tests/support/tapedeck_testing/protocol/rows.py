@@ -44,6 +44,7 @@ ROWS: Final[tuple[tuple[str, str], ...]] = (
     ("Where it is not known", "previous_offset.unknown"),
     ("A client that no longer has", "client.lost_bytes"),
     ("In v1 audio that comes before", "not_ready"),
+    ("A plain client waits for nothing", "plain.ahead plain.ahead.limit"),
     ("A binary message is audio", "binary"),
     ("PCM may be cut anywhere", "binary.cut binary.packet"),
     ("In the plain dialect a binary", "binary.keepalive binary.dtx"),
