@@ -14,17 +14,20 @@ from pusher.maker import Maker
 
 
 class Gate:
-    """A bucket that can be away."""
+    """A bucket that can be away, or full."""
 
     def __init__(self, real) -> None:
         self._real = real
         self.away = False
+        self.full = False
 
     def __getattr__(self, name):
         return getattr(self._real, name)
 
     async def put(self, *args, **kwargs):
         self._look()
+        if self.full:
+            raise StoreConfigurationError("full")
         return await self._real.put(*args, **kwargs)
 
     async def list(self, prefix, after=""):
@@ -122,6 +125,43 @@ async def test_a_cut_of_a_pusher_that_had_not_heard_of_the_export(
     await device.say(8)
     await flushed(bus, device, worker)
     assert await packets_of(memory_store) == device.sent
+
+
+async def test_exports_of_several_times_into_one_folder_hold_each_byte_once(
+    device, bus, memory_store, new_worker, export, packets_of
+):
+    """The buffer has grown meanwhile: what is there stays, and what is new goes beside it."""
+    await device.open()
+    for seconds in (30, 20, 75):
+        await device.say(seconds)
+        copy = await export()
+    await copy()
+    assert await packets_of(memory_store) == device.sent
+    await flushed(bus, device, new_worker(memory_store))
+    assert await packets_of(memory_store) == device.sent
+    assert (await bus.state(device.conversation)).waiting_samples == 0
+
+
+async def test_a_cut_that_was_written_down_between_two_exports(
+    device, bus, memory_store, looked, export, packets_of, clock
+):
+    worker, gate = looked
+    await device.say(12)
+    await export()
+    await device.say(9)
+    gate.full = True
+    await flushed(bus, device, worker)
+    assert (await bus.state(device.conversation)).cut
+    await device.say(8)
+    for _ in range(2):
+        copy = await export()
+    await copy()
+    assert await packets_of(memory_store) == device.sent
+    gate.full = False
+    clock.pass_s(600)
+    await flushed(bus, device, worker)
+    assert await packets_of(memory_store) == device.sent
+    assert (await bus.state(device.conversation)).waiting_samples == 0
 
 
 async def test_a_pusher_looks_again_once_the_bucket_was_away(

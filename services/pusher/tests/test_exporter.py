@@ -10,6 +10,7 @@ from audiobus import Cut, CutStands
 from audiobus.census import exact
 from audiobus.deletions import set_user_tombstone
 from audiostore import open_store
+from pusher.arrived import read_entry
 from pusher.cutter import Limits
 from pusher.exporter import Exported, Exporter
 from pusher.maker import Maker
@@ -104,6 +105,74 @@ async def test_runs_that_have_the_name_are_left_alone(device, new_exporter, fold
     written = await objects(folder)
     assert written.pop(name) == b"others"
     assert list(written.values()) == [data]
+
+
+async def test_what_is_there_of_an_export_before_is_counted_and_not_written_again(
+    device, bus, new_exporter, folder
+):
+    await device.open()
+    await device.say(70)
+    first = await exported_of(new_exporter(), device.conversation)
+    assert (first.objects, first.found) == (2, 0)
+    written = await objects(folder)
+    await device.say(20)
+    second = await exported_of(new_exporter(), device.conversation)
+    assert (second.objects, second.found) == (3, 2)
+    assert second.seconds == pytest.approx((await exact(bus, device.conversation)).waiting / 48_000)
+    added = {name: data for name, data in (await objects(folder)).items() if name not in written}
+    assert len(added) == 1
+    third = await exported_of(new_exporter(), device.conversation)
+    assert (third.objects, third.found, third.seconds) == (3, 3, second.seconds)
+    assert await objects(folder) == written | added
+
+
+async def test_a_file_that_was_taken_out_is_written_again_between_those_that_are_there(
+    device, new_exporter, folder, packets_of, batches
+):
+    await device.open()
+    await device.say(170)
+    await exported_of(new_exporter(), device.conversation)
+    written = await objects(folder)
+    await folder.delete(sorted(written)[1])
+    found = await exported_of(new_exporter(), device.conversation)
+    assert (found.objects, found.found) == (len(written), len(written) - 1)
+    assert await packets_of(folder) == device.sent
+    assert (await objects(folder)).keys() == written.keys()
+
+
+async def test_recordings_of_one_time_are_none_that_were_there(device, new_device, new_exporter, folder):
+    """A device begins anew, and its clock has been put back."""
+    await device.open()
+    await device.say(20, end=True)
+    other = new_device("another")
+    await other.open()
+    other.session.run_start_ms -= 10_000
+    await other.say(20)
+    found = await exported_of(new_exporter(), device.conversation)
+    assert (found.objects, found.found) == (len(await objects(folder)), 0)
+    assert found.objects > 1
+
+
+async def test_letters_that_were_written_down_before_are_not_written_again(
+    device, bus, new_exporter, folder, packets_of
+):
+    await device.open()
+    for _ in range(3):
+        await device.say(4)
+        for entry in await bus.read(device.conversation, count=20):
+            one = read_entry(device.conversation.cid, entry)
+            await bus.bury(
+                device.conversation,
+                entry,
+                reason="odd",
+                first_offset=one.chunk.first_offset if one.chunk else 0,
+                samples=entry.counted_samples,
+                now_ms=device.session.clock(),
+            )
+        found = Exported(device.conversation.tag)
+        await new_exporter().letters(device.conversation, (), found)
+    assert (found.objects, found.found) == (3, 2)
+    assert await packets_of(folder) == device.sent
 
 
 async def test_the_module_says_what_is_wrong_with_its_settings(tmp_path):

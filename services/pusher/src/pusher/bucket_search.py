@@ -34,6 +34,8 @@ class Found:
     ranges: tuple[Stored, ...]
     last_ms: int
     """End of the last object of the conversation that may reach into it or comes after, unix ms; -1 where there is none."""
+    names: tuple[str, ...] = ()
+    """Of the objects that were read: those that hold audio of that time, or begin where it ends."""
     damaged: tuple[str, ...] = ()
     """Names of objects that say that they hold audio of that time, and do not."""
 
@@ -49,7 +51,8 @@ async def stored_between(
 ) -> Found:
     """The bytes of this conversation that objects of this time hold, those of the names `without` left out.
 
-    Objects that reach into it are fetched and read; those that only touch it, as the one before does, are believed.
+    Objects that reach into it are fetched and read, and so is one that begins where it ends: whoever leaves out all of this time may go on with what
+    comes next. One that ends where it begins, as the one before does, is believed.
 
     Raises:
         StoreError: the bucket cannot be asked.
@@ -57,6 +60,7 @@ async def stored_between(
     """
     prefix = conversation_prefix(conversation.uid, conversation.cid)
     found: list[Stored] = []
+    names: list[str] = []
     damaged: list[str] = []
     last_ms = -1
     after = f"{prefix}{timestamp(max(0, start_ms - LONGEST_OBJECT_MS))}"
@@ -70,12 +74,9 @@ async def stored_between(
         facts = await object_facts(store, info, ring)
         if facts is None or facts.conversation_id != conversation.cid:
             continue
+        counts = name.end_ms > start_ms
         try:
-            if (
-                name.start_ms < end_ms
-                and name.end_ms > start_ms
-                and not await _is_whole(store, info, facts, ring)
-            ):
+            if counts and not await _is_whole(store, info, facts, ring):
                 log.error(
                     "an object is damaged: it does not count", extra={"object": info.name.rpartition("/")[2]}
                 )
@@ -83,8 +84,10 @@ async def stored_between(
                 continue
         except NotFoundError:
             continue  # removed just now
+        if counts:
+            names.append(info.name)
         found += [Stored(span.epoch, span.first_offset, span.end_offset) for span in facts.spans]
-    return Found(merged(found), last_ms, tuple(damaged))
+    return Found(merged(found), last_ms, tuple(names), tuple(damaged))
 
 
 async def _is_whole(store: Store, info: ObjectInfo, facts: BatchFacts, ring: KeyRing) -> bool:

@@ -1,7 +1,8 @@
 """The exporter: writes what waits, or lies in the dead letters, into a folder, as the very files that the bucket would get.
 
 It reads Redis and takes nothing out, so it can run while everything else is down, and beside a pusher; all that it leaves there is a note, so
-that pushers look for these files in the bucket. What a bucket holds already it cannot know: such audio is written too. Sealed users' audio is sealed here as it is in the bucket, also where it is no audio file.
+that pushers look for these files in the bucket. What a bucket holds already it cannot know: such audio is written too. What the folder holds already is
+not written again (`folder_contents`). Sealed users' audio is sealed here as it is in the bucket, also where it is no audio file.
 """
 
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -27,12 +28,14 @@ from audiostore.names import BatchName, parse_name
 from audiostore.store import Store
 from pusher.arrived import Arrived, read_entry
 from pusher.batch_builder import Built
-from pusher.cutter import Limits, ReadOn, Take, context_after, decide
+from pusher.cutter import Decision, Limits, ReadOn, Take, context_after, decide
 from pusher.errors import BuildError, NoKeyError, ObjectTooLargeError
+from pusher.folder_contents import FolderContents
 from pusher.maker import Maker
 from pusher.object_facts import object_facts, same_runs
 from pusher.planner import phase_of
 from pusher.protection import STANDARD, must_seal, sealed_by
+from pusher.stored_ranges import covers
 
 PAGE: Final = 96
 """Entries in one read: a minute of audio in chunks of a second, and some."""
@@ -46,7 +49,7 @@ class Exported(msgspec.Struct):
     objects: int = 0
     seconds: float = 0.0
     found: int = 0
-    """Of the objects, those that were in the folder already."""
+    """Of the objects, those that were in the folder already: they hold some of this audio."""
     letters: int = 0
     """Dead letters that were written down as they lie there."""
     unreadable: int = 0
@@ -123,8 +126,9 @@ class Exporter:
         if exported.deleted or state.newest is None:
             return
         feed = _Feed(self.bus, conversation, state.newest, deleted.before_ms, exported)
+        there = FolderContents(self.folder, self.maker.keys, conversation)
         if state.cut is not None:
-            state = await self._standing(conversation, state, decode_cut(state.cut), feed)
+            state = await self._standing(conversation, state, decode_cut(state.cut), feed, there)
         sealed = must_seal(await self._protection(conversation))
         state = msgspec.structs.replace(state, cut=None, flush=state.newest, flush_reason="flush")
         arrived: list[Arrived] = []
@@ -132,23 +136,15 @@ class Exporter:
             if not arrived:
                 arrived = await feed.page()
                 continue
-            decision = decide(
-                arrived,
-                state,
-                more=feed.more,
-                now_ms=self.now_ms,
-                limits=self.limits,
-                phase=phase_of(conversation),
-            )
+            decision = await self._decide(arrived, state, there, more=feed.more)
             if isinstance(decision, ReadOn):
                 arrived += await feed.page()
             elif isinstance(decision, Take):
-                took, state = await self._take(
-                    conversation, arrived, decision, state, exported, sealed=sealed
-                )
+                took, state = await self._take(arrived, decision, state, there, exported, sealed=sealed)
                 del arrived[:took]
             else:
                 raise BuildError(f"entries {arrived[0].id} to {arrived[-1].id}: nothing to cut")
+        _count_files(there, exported)
 
     async def letters(self, conversation: Conversation, ids: Collection[str], exported: Exported) -> None:
         """Dead letters of a conversation, all of them where `ids` is empty: each as it lies there, and as audio those that parse.
@@ -161,6 +157,7 @@ class Exporter:
             return
         sealed = must_seal(await self._protection(conversation))
         nothing = ConversationState.from_values([None] * len(STATE_FIELDS))
+        there = FolderContents(self.folder, self.maker.keys, conversation)
         async for page in self._pages(conversation, ids, exported):
             arrived = []
             for letter in page:
@@ -171,11 +168,12 @@ class Exporter:
                     exported.unreadable += 1
             while arrived:
                 state = msgspec.structs.replace(nothing, flush=arrived[-1].id)
-                take = decide(arrived, state, more=False, now_ms=self.now_ms, limits=self.limits)
+                take = await self._decide(arrived, state, there, more=False)
                 if not isinstance(take, Take):
                     raise BuildError(f"letters {arrived[0].id} to {arrived[-1].id}: nothing to cut")
-                took, _ = await self._take(conversation, arrived, take, state, exported, sealed=sealed)
+                took, _ = await self._take(arrived, take, state, there, exported, sealed=sealed)
                 del arrived[:took]
+        _count_files(there, exported)
 
     async def _pages(
         self, conversation: Conversation, ids: Collection[str], exported: Exported
@@ -193,16 +191,48 @@ class Exporter:
                 page = []
         yield page
 
+    async def _decide(
+        self, arrived: Sequence[Arrived], state: ConversationState, there: FolderContents, *, more: bool
+    ) -> Decision:
+        """The cutter's answer, what lies in the folder already left out."""
+        while True:
+            decision = decide(
+                arrived,
+                state,
+                more=more,
+                now_ms=self.now_ms,
+                limits=self.limits,
+                phase=phase_of(there.conversation),
+                exclude=there.exclude,
+            )
+            if not isinstance(decision, Take) or decision.start_ms is None or decision.end_ms is None:
+                return decision
+            if not await there.look(decision.start_ms, decision.end_ms):
+                return decision
+
     async def _standing(
-        self, conversation: Conversation, state: ConversationState, cut: Cut, feed: _Feed
+        self,
+        conversation: Conversation,
+        state: ConversationState,
+        cut: Cut,
+        feed: _Feed,
+        there: FolderContents,
     ) -> ConversationState:
-        """The object of the cut that stands, as whoever wrote it down would make it."""
+        """The object of the cut that stands, as whoever wrote it down would make it; nothing where the folder has some of its audio already."""
         entries: list[Arrived] = []
         unreadable = feed.exported.unreadable
         while feed.more:
             entries += await feed.page(upto=cut.last_id)
         feed.more, feed.after = True, cut.last_id
         if not entries:
+            return state
+        there.elsewhere = cut.exclude
+        spans = [one.audio for one in entries if one.audio and not covers(cut.exclude, one.audio)]
+        if spans:
+            await there.look(min(span.start_ms for span in spans), max(span.end_ms for span in spans))
+        if any(there.has(span) for span in spans):
+            # Its object would hold that once more: only the rest is written. A pusher that finds all of it in the bucket settles the cut.
+            feed.after, feed.exported.unreadable = None, unreadable
             return state
         sealed = sealed_by(cut)
         try:
@@ -213,26 +243,26 @@ class Exporter:
             # A pusher gives it up, too, and cuts its entries anew.
             feed.after, feed.exported.unreadable = None, unreadable
             return state
-        await self._put(cut.name, built, feed.exported)
+        await self._put(cut.name, built, there, feed.exported)
         return msgspec.structs.replace(state, settled=cut.last_id, preroll=built.preroll)
 
     async def _take(
         self,
-        conversation: Conversation,
         arrived: Sequence[Arrived],
         take: Take,
         state: ConversationState,
+        there: FolderContents,
         exported: Exported,
         *,
         sealed: bool,
     ) -> tuple[int, ConversationState]:
         """Writes the next object; how many entries it took, and what the one after it goes on from."""
-        count = take.count
+        count, conversation = take.count, there.conversation
         while True:
             entries = arrived[:count]
             try:
                 built = await self._make(
-                    conversation, entries, state, (), take.context_samples, sealed=sealed
+                    conversation, entries, state, there.exclude, take.context_samples, sealed=sealed
                 )
             except BuildError:
                 # One of these entries is at fault: fewer and fewer are tried until it stands alone, and is left out.
@@ -246,7 +276,9 @@ class Exporter:
                 name = BatchName(
                     conversation.uid, conversation.cid, spans[0].start_ms, spans[-1].end_ms, sealed=sealed
                 )
-                await self._put(name.path, built, exported)
+                await self._put(name.path, built, there, exported)
+            found = sum(one.audio.samples for one in entries if one.audio and there.has(one.audio))
+            exported.seconds += found / 48_000
             return count, msgspec.structs.replace(state, settled=entries[-1].id, preroll=built.preroll)
 
     async def _make(
@@ -263,7 +295,7 @@ class Exporter:
             conversation, entries, state.preroll, exclude, sealed=sealed, context_samples=context_samples
         )
 
-    async def _put(self, path: str, built: Built, exported: Exported) -> None:
+    async def _put(self, path: str, built: Built, there: FolderContents, exported: Exported) -> None:
         """Create-only: an object with the same runs that is there stays; one with other runs gets another name."""
         name = parse_name(path)
         if built.batch is None or name is None:
@@ -279,6 +311,7 @@ class Exporter:
                     name = replace(name, end_ms=name.end_ms + 1)
                     continue
                 exported.found += 1
+            there.written.add(name.path)
             exported.objects += 1
             exported.seconds += sum(span.samples for span in built.batch.spans) / 48_000
             return
@@ -307,3 +340,9 @@ class Exporter:
 
     async def _protection(self, conversation: Conversation) -> str:
         return (await self.bus.user_settings(conversation.uid)).get("protection", STANDARD)
+
+
+def _count_files(there: FolderContents, exported: Exported) -> None:
+    """Counts those that were in the folder, and hold what would have been written."""
+    exported.objects += len(there.names)
+    exported.found += len(there.names)
