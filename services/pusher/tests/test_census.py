@@ -1,6 +1,7 @@
 """One pusher adds up what waits, since when, and whether the books add up."""
 
 import asyncio
+import math
 
 import pytest
 
@@ -20,11 +21,13 @@ SECOND = 48_000
 class Shown:
     """A census of its own, and what it shows."""
 
-    def __init__(self, bus, holder: str) -> None:
+    def __init__(self, bus, holder: str, now_ms) -> None:
         self.metrics = Metrics("pusher", "0")
         self.unstored = Unstored()
         self.s = 0.0
-        self.census = Census(bus, Books(self.metrics), self.unstored, holder, now_s=lambda: self.s)
+        self.census = Census(
+            bus, Books(self.metrics), self.unstored, holder, now_s=lambda: self.s, now_ms=now_ms
+        )
 
     def __getitem__(self, name: str) -> float:
         found = self.metrics.registry.get_sample_value(f"tapedeck_{name}")
@@ -40,8 +43,8 @@ class Shown:
 
 
 @pytest.fixture
-def new_shown(bus):
-    return lambda holder="one": Shown(bus, holder)
+def new_shown(bus, clock):
+    return lambda holder="one", bus=bus: Shown(bus, holder, clock)
 
 
 @pytest.fixture
@@ -109,7 +112,80 @@ async def test_only_the_oldest_are_remembered(new_shown, new_device, hints, cloc
     shown = new_shown()
     await shown.census.tick()
     assert shown.unstored.oldest()[0].cid == "c0"
-    assert len(shown.unstored._since_ms) == OLDEST
+    assert len(shown.unstored._seen) == OLDEST
+
+
+async def test_audio_from_a_clock_that_is_ahead_is_as_old_as_it_is_known(
+    new_shown, new_device, hints, clock, bus
+):
+    """A `listen` whose clock is an hour ahead, and more older audio than is remembered."""
+    clock.pass_s(3_600)
+    ahead = new_device(conversation="ahead")
+    await ahead.open()
+    await ahead.say(1)
+    await hints.due(ahead.conversation, 0)
+    clock.pass_s(-3_600)
+    shown = new_shown()
+    await shown.census.tick()
+    first_ms = clock()
+    for number in range(OLDEST + 3):
+        clock.pass_s(1)
+        device = new_device(conversation=f"c{number}")
+        await device.open()
+        await device.say(1)
+        await hints.due(device.conversation, 0)
+    for _ in range(3):
+        shown.s += 60
+        await shown.census.tick()
+    assert shown.unstored.oldest() == (ahead.conversation, first_ms)
+    shown.unstored.saw(ahead.conversation, None, clock())
+    shown.s += 60
+    await shown.census.tick()
+    assert shown.unstored.oldest() == (ahead.conversation, first_ms)
+
+
+async def away(*_):
+    """No server answers."""
+    raise BusUnavailableError("away")
+
+
+async def test_what_nobody_can_count_is_no_number(recorded, new_shown, clock, monkeypatch):
+    shown = new_shown()
+    clock.pass_s(1_000)
+    with monkeypatch.context() as patch:
+        patch.setattr("audiobus.script.Script.run", away)
+        with pytest.raises(BusUnavailableError):
+            await shown.census.tick()
+        assert math.isnan(shown["audio_waiting_seconds"])
+        assert math.isnan(shown["audio_dead_seconds"])
+        assert math.isnan(shown.unstored.age_seconds(clock.ms))
+    with monkeypatch.context() as patch:
+        # The lease can be had, and nothing else.
+        for name in ("look_each", "look"):
+            patch.setattr(f"pusher.census.{name}", away)
+        with pytest.raises(BusUnavailableError):
+            await shown.census.tick()
+        assert math.isnan(shown["audio_waiting_seconds"])
+        assert math.isnan(shown["unbalanced_conversations"])
+        assert math.isnan(shown.unstored.age_seconds(clock.ms))
+        # But for what it has seen itself.
+        shown.unstored.saw(recorded.conversation, clock() - 1_000_000, clock())
+        assert shown.unstored.age_seconds(clock.ms) == 1_000
+    await shown.census.tick()
+    assert shown["audio_waiting_seconds"] == pytest.approx(10 - 312 / SECOND)
+    assert (shown["audio_dead_seconds"], shown["unbalanced_conversations"]) == (0, 0)
+    assert shown.unstored.age_seconds(clock.ms) == pytest.approx(1_000 + 9 + 5)
+
+
+async def test_who_does_not_count_shows_nothing_while_redis_is_away(recorded, new_shown, clock, monkeypatch):
+    first, second = new_shown("one"), new_shown("two")
+    for shown in (first, second):
+        await shown.census.tick()
+    monkeypatch.setattr("audiobus.script.Script.run", away)
+    with pytest.raises(BusUnavailableError):
+        await second.census.tick()
+    assert second["audio_waiting_seconds"] == 0
+    assert second.unstored.age_seconds(clock.ms) == 0
 
 
 async def test_books_that_do_not_add_up_are_told(recorded, new_shown, bus, caplog):

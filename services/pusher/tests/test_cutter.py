@@ -20,7 +20,7 @@ LIMITS = Limits()
 def ask(clock, new_state):
     """Decides over entries, now, with everything unusual given by name."""
 
-    def decided(arrived, *, more=False, limits=LIMITS, phase=1.0, exclude=(), **state):
+    def decided(arrived, *, more=False, limits=LIMITS, phase=1.0, exclude=(), since_ms=None, **state):
         state.setdefault("last_ms", clock())
         return decide(
             arrived,
@@ -30,6 +30,7 @@ def ask(clock, new_state):
             limits=limits,
             phase=phase,
             exclude=exclude,
+            since_ms=since_ms,
         )
 
     return decided
@@ -50,6 +51,17 @@ def test_what_may_still_grow_waits_for_age_or_idleness(ask, session, clock):
     entries = list(session.speech(5))
     first_at = entries[0].chunk.at_ms
     assert ask(entries) == Wait(min(first_at + 60_000, clock() + 60_000))
+
+
+def test_what_says_that_it_was_made_later_than_it_was_seen_waits_since_then(ask, session, clock):
+    clock.pass_s(3_600)
+    entries = list(session.speech(5))
+    last_ms = clock()
+    clock.pass_s(-3_600)
+    since = clock()
+    assert ask(entries, since_ms=since, last_ms=last_ms) == Wait(since + 60_000)
+    clock.pass_s(60)
+    assert ask(entries, since_ms=since, last_ms=last_ms).reason is Reason.AGE
 
 
 def test_what_fits_whole_is_read_to_the_end_first(ask, session, clock):

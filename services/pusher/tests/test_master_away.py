@@ -1,6 +1,7 @@
 """A cluster of which one master is away, or hangs: what lies on the others is hinted at, found, and made room for."""
 
 import asyncio
+import math
 import signal
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from audiobus import Bus, Conversation, Hints
 from audiobus.connection import open_client
 from audiobus.errors import BusUnavailableError
 from audiobus.memory import memory_shares
+from pusher.books import Books
+from pusher.census import Census
 from pusher.cutter import Limits
 from pusher.dispatch import Dispatch
 from pusher.pressure import Pressure
@@ -22,6 +25,7 @@ from pusher.scheduler import Scheduler
 from pusher.unstored import Unstored
 from pusher.worker import BUSY_MS
 from servicekit.health import Health
+from servicekit.metrics import Metrics
 from servicekit.stop import Stop
 from tapedeck_testing.redis_binary import any_server
 from tapedeck_testing.redis_process import RedisProcess, make_cluster
@@ -93,6 +97,39 @@ async def test_a_server_that_is_away_spoils_no_others_walk(broken, new_device, n
         await new_scheduler(bus).walk()
     for conversation in here:
         assert await score(bus, conversation) is not None
+
+
+async def test_what_waits_on_the_others_is_told(broken, new_device, clock):
+    """Also by a pusher that begins to count just then."""
+    bus = broken.bus
+    devices = [new_device(bus=bus, conversation=f"c{number}") for number in range(40)]
+    for device in devices:
+        await device.open()
+        await device.say(1, chunk_s=0.5)
+        await Hints(bus).due(device.conversation, 0)
+    clock.pass_s(3_600)
+    lease = broken.node(bus.keys.census_lease())
+    gone = next(node for node in broken.nodes if node is not lease)
+    keys = bus.keys
+    here = [
+        one.conversation
+        for one in devices
+        if gone
+        not in (
+            broken.node(keys.audio(one.conversation)),
+            broken.node(keys.due(keys.partition(one.conversation))),
+        )
+    ]
+    assert 0 < len(here) < len(devices)
+    await asyncio.to_thread(gone.kill)
+    metrics, unstored = Metrics("pusher", "0"), Unstored(speaks=False)
+    with pytest.raises(BusUnavailableError):  # of all that Redis knows the sums cannot be had
+        await Census(bus, Books(metrics), unstored, "one", now_ms=clock).tick()
+    assert unstored.age_seconds(clock()) > 3_600
+    assert metrics.registry.get_sample_value("tapedeck_audio_waiting_seconds") == pytest.approx(
+        len(here) * (1 - 312 / 48_000)
+    )
+    assert math.isnan(metrics.registry.get_sample_value("tapedeck_audio_dead_seconds"))
 
 
 async def test_a_server_that_hangs_holds_up_no_hints_on_others(broken, new_scheduler, clock):

@@ -8,6 +8,7 @@ import pytest
 from audiobus import Bus, Conversation, EntryId, Hints
 from audiobus.errors import BusUnavailableError
 from audiobus.keys import GROUP
+from pusher.census import Census
 from pusher.next_look import LONGEST_MS
 from pusher.scheduler import MOST_READY, SPREAD_MS, Scheduler
 from pusher.unstored import Unstored
@@ -121,11 +122,11 @@ async def test_the_oldest_audio_is_looked_at_again_before_it_is_shown(
     stored, waits = new_device(conversation="stored"), new_device(conversation="waits")
     await stored.open()
     await stored.say(1)
-    unstored.saw(stored.conversation, clock() - 900_000)
+    unstored.saw(stored.conversation, clock() - 900_000, clock())
     await waits.open()
     await waits.say(1)
     since = clock()
-    unstored.saw(waits.conversation, since - 500_000)
+    unstored.saw(waits.conversation, since - 500_000, since)
     # Another pusher stored the one, and knows better about the other.
     later = str(EntryId(clock() * 2, 0))
     await bus.client.xtrim(bus.keys.audio(stored.conversation), minid=later, approximate=False)
@@ -133,6 +134,34 @@ async def test_the_oldest_audio_is_looked_at_again_before_it_is_shown(
     await new_scheduler(bus, unstored).look_around()
     assert metrics.oldest_unstored._value.get() == 100
     assert unstored.oldest() == (waits.conversation, since)
+
+
+@pytest.mark.parametrize("openings", [5, 90])
+async def test_openings_without_audio_hide_no_audio(
+    openings, bus, device, new_scheduler, clock, metrics, hints
+):
+    """A device came back many times while the bucket was away."""
+    unstored = Unstored()
+    await device.open()
+    for _ in range(openings):
+        clock.pass_s(1)
+        await device.open()
+    await device.say(30)
+    await hints.due(device.conversation, clock())
+    clock.pass_s(3_600)
+    await Census(bus, metrics.books, unstored, "one", now_ms=clock).tick()
+    assert unstored.age_seconds(clock()) > 3_600
+    await new_scheduler(bus, unstored).look_around()
+    assert metrics.oldest_unstored._value.get() > 3_600
+
+
+async def test_openings_alone_are_no_audio(bus, device, new_scheduler, clock, metrics):
+    unstored = Unstored()
+    for _ in range(90):
+        await device.open()
+    unstored.saw(device.conversation, clock() - 500_000, clock())
+    await new_scheduler(bus, unstored).look_around()
+    assert metrics.oldest_unstored._value.get() == 0
 
 
 async def test_what_a_clock_far_ahead_put_off_is_found_by_the_next_walk(

@@ -65,6 +65,33 @@ async def test_every_reason_that_is_asked_for_is_counted(
     assert metrics.stored_seconds._value.get() == pytest.approx(1 - 312 / 48_000)
 
 
+async def test_audio_from_a_clock_that_is_ahead_waits_no_longer(
+    device, bus, memory_store, new_worker, clock, metrics, packets_of
+):
+    """A `listen` whose clock is an hour ahead, and a device that never comes back."""
+    clock.pass_s(3_600)
+    await device.open()
+    await device.say(30)
+    clock.pass_s(-3_630)
+    worker = new_worker(memory_store)
+    await worker.drain(device.conversation)
+    clock.pass_s(59)
+    await worker.drain(device.conversation)
+    assert worker.unstored.age_seconds(clock()) == 59
+    assert await packets_of(memory_store) == []
+    # It is looked at again by then.
+    due = await bus.command("ZSCORE", bus.keys.due(0), device.conversation.tag)
+    assert float(due) == clock() + 1_000
+    clock.pass_s(1)
+    await worker.drain(device.conversation)
+    assert metrics.batches["age"]._value.get() == 1
+    # By that clock more may come any moment: the last chunk may begin another batch.
+    clock.pass_s(60)
+    await worker.drain(device.conversation)
+    assert await packets_of(memory_store) == device.sent
+    assert worker.unstored.age_seconds(clock()) == 0
+
+
 async def test_age_and_idleness_drain(device, bus, hints, memory_store, new_worker, clock, metrics):
     await device.open()
     await device.say(5)

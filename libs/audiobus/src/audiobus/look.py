@@ -32,7 +32,7 @@ class Look:
     deleted: bool
     """Whether a tombstone stands."""
     oldest_ms: int | None
-    """When the oldest chunk in the buffer was made, unix ms; where it does not say, when its session began. None without audio."""
+    """When the oldest chunk in the buffer was made, unix ms; where it does not say, when its session began, or one before it. None without audio."""
     legible: bool = True
     """Whether its numbers are some; else they are shown as 0."""
 
@@ -110,10 +110,13 @@ def _read(conversation: Conversation, answer: Any) -> Look | BusError:
         return translate_response("look", answer)
     *numbers, entries, letters, tomb, epoch, heads = answer
     made = [at_ms for head in heads if (at_ms := made_ms(head)) is not None]
-    oldest_ms = made[0] if made else int(epoch) if epoch else None
     try:
         received, stored, dead, deleted = (int(number or 0) for number in numbers)
     except ValueError:
-        return Look(conversation, Balance(), int(entries), int(letters), bool(tomb), oldest_ms, legible=False)
-    balance = Balance(received, stored, received - stored - dead - deleted, dead, deleted)
-    return Look(conversation, balance, int(entries), int(letters), bool(tomb), oldest_ms)
+        balance, legible = Balance(), False
+    else:
+        balance, legible = Balance(received, stored, received - stored - dead - deleted, dead, deleted), True
+    # Behind more openings than were looked at there is audio if the numbers say so.
+    waits = bool(heads) or balance.waiting > 0
+    oldest_ms = made[0] if made else int(epoch) if epoch and waits else None
+    return Look(conversation, balance, int(entries), int(letters), bool(tomb), oldest_ms, legible)

@@ -4,6 +4,7 @@ The others show 0, so that the sum over all pushers and the largest of them are 
 about (`census`).
 """
 
+import math
 from typing import Final
 
 from audiobus.census import Balance
@@ -36,8 +37,8 @@ class Books:
             "audio_deleted_seconds_total", "Audio that was deleted on purpose, from Redis or the bucket"
         )
 
-    def waiting(self, samples: int) -> None:
-        """What waits in all buffers, at 48 kHz."""
+    def waiting(self, samples: float) -> None:
+        """What waits in all buffers, at 48 kHz; NaN where nobody can tell."""
         self._waiting.set(samples / RATE)
 
     def total(self, total: Balance, unbalanced: int) -> None:
@@ -46,6 +47,11 @@ class Books:
         for part in PARTS:
             self._balance[part].set(getattr(total, part) / RATE)
         self._unbalanced.set(unbalanced)
+
+    def unknown(self) -> None:
+        """Nobody can tell where any audio is."""
+        for gauge in (self._dead, self._unbalanced, *(self._balance[part] for part in PARTS)):
+            gauge.set(math.nan)
 
     def silent(self) -> None:
         """Another pusher shows them."""

@@ -2,15 +2,17 @@
 
 Owns the lease for that, and how often it is done. What waits, and since when, is looked up for the conversations with a buffer, every few
 seconds; the books of everything that Redis knows are added up more seldom. Both leave most of the time to draining, however much there is.
-It changes nothing but `due`, for what was deleted and is not swept: a census that fails costs a gauge that is behind.
+It changes nothing but `due`, for what was deleted and is not swept: a census that fails costs a gauge that is behind. What nobody could ever
+tell is shown as NaN, never as nothing: a Redis that does not answer must not look like one in which all is stored.
 """
 
 import asyncio
 import heapq
 import logging
+import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,12 +20,13 @@ from typing import Final
 from audiobus.bus import Bus
 from audiobus.census import Balance, exact, pages_of_known
 from audiobus.conversation import Conversation
-from audiobus.errors import BadEntryError, BusError, MovingError
+from audiobus.errors import BadEntryError, BusError, BusUnavailableError, MovingError
 from audiobus.hints import Hints
-from audiobus.look import look, on_due
+from audiobus.look import Look, look, look_each, on_due
 from audiobus.script import script
 from pusher.books import Books
 from pusher.unstored import Unstored
+from pusher.worker import unix_ms
 from servicekit.stop import Stop
 
 log = logging.getLogger(__name__)
@@ -54,6 +57,12 @@ class Period:
     least_s: float
     most_s: float
     at_s: float = 0.0
+    counted: bool = False
+    """Whether it was, since this process counts."""
+
+    def begin(self) -> None:
+        """This process does not count it: it begins at once when it does."""
+        self.at_s, self.counted = 0.0, False
 
     def is_due(self, now_s: float) -> bool:
         """Whether its time has come."""
@@ -61,6 +70,7 @@ class Period:
 
     def ended(self, looks: int, now_s: float) -> None:
         """It ended now, after so many looks."""
+        self.counted = True
         pause = looks * EACH_S / SHARE
         self.at_s = now_s + min(self.most_s, max(self.least_s, pause))
 
@@ -75,10 +85,15 @@ class Census:
     holder: str
     now_s: Callable[[], float] = time.monotonic
     rng: random.Random = field(default_factory=random.Random)
+    now_ms: Callable[[], int] = unix_ms
     _waiting: Period = field(default_factory=lambda: Period(*WAITING_S))
     _all: Period = field(default_factory=lambda: Period(*BOOKS_S))
     _held_s: float = 0.0
     """Until when the lease is sure to be ours, by `now_s`."""
+    _told: bool = False
+    """Whether Redis ever said who counts."""
+    _ahead: dict[Conversation, tuple[int, int]] = field(default_factory=dict)
+    """Where the oldest chunk says that it was made later than now: what it says, and when it was counted first, both unix ms."""
 
     async def run(self, stop: Stop) -> None:
         """A look at the clock every few seconds; goes on whatever happens to Redis. At the end another pusher may take over at once."""
@@ -100,32 +115,88 @@ class Census:
 
     async def tick(self) -> None:
         """Counts what is to be counted now, if no other pusher does."""
-        if not await self._take_lease():
-            self.unstored.speaks = False
+        try:
+            mine = await self._take_lease()
+        except BusError:
+            if not self._told:
+                self.unstored.known = False
+                self.books.waiting(math.nan)
+                self.books.unknown()
+            raise
+        self._told = True
+        if not mine:
+            self.unstored.speaks, self.unstored.known = False, True
             self.books.silent()
-            self._waiting.at_s = self._all.at_s = 0.0
+            self._waiting.begin()
+            self._all.begin()
+            self._ahead.clear()
             return
+        # Also of what this process alone has seen, should nothing else answer.
+        self.unstored.speaks, self.unstored.known = True, self._waiting.counted
+        failed: list[BusError] = []
         for period, count in ((self._waiting, self.count_waiting), (self._all, self.count_all)):
             if period.is_due(self.now_s()):
-                period.ended(await count(), self.now_s())
+                try:
+                    period.ended(await count(), self.now_s())
+                except BusError as error:
+                    failed.append(error)
+        self.unstored.known = self._waiting.counted
+        if not self._waiting.counted:
+            self.books.waiting(math.nan)
+        if not self._all.counted:
+            self.books.unknown()
+        if failed:
+            raise failed[0]
 
     async def count_waiting(self) -> int:
-        """Adds up what waits in all buffers, and finds the oldest audio; how many looks that took."""
-        samples = count = 0
-        oldest: list[tuple[int, Conversation]] = []
+        """Adds up what waits in all buffers that can be looked at, and finds the oldest audio; how many looks that took.
+
+        Raises:
+            BusUnavailableError: none can.
+        """
+        samples = count = answered = 0
+        oldest: list[tuple[int, Conversation, int]] = []
+        ahead: dict[Conversation, tuple[int, int]] = {}
+        away: list[BusError] = []
         for partition in range(self.bus.keys.partitions):
-            async for page in on_due(self.bus, partition):
-                looks = await look(self.bus, page)
-                count += len(looks)
-                samples += sum(max(0, one.balance.waiting) for one in looks)
-                oldest += [(one.oldest_ms, one.conversation) for one in looks if one.oldest_ms is not None]
-                oldest = heapq.nsmallest(OLDEST, oldest)
-                await self._hold()
-        for since_ms, conversation in oldest:
-            self.unstored.saw(conversation, since_ms)
-        self.unstored.speaks = True
+            try:
+                async for page in on_due(self.bus, partition):
+                    found = await look_each(self.bus, page)
+                    away += [one for one in found if isinstance(one, BusError)]
+                    looks = [one for one in found if isinstance(one, Look)]
+                    count += len(looks)
+                    samples += sum(max(0, one.balance.waiting) for one in looks)
+                    oldest = heapq.nsmallest(OLDEST, [*oldest, *self._since(looks, ahead)])
+                    await self._hold()
+                answered += 1
+            except BusUnavailableError as error:
+                away.append(error)
+        if away and not answered:
+            raise away[0]
+        if away:
+            # Of a cluster, a master: what waits on the others is told.
+            log.warning("what waits cannot be seen everywhere", extra={"error": str(away[0])})
+        self._ahead = ahead
+        for since_ms, conversation, made_ms in oldest:
+            self.unstored.saw(conversation, made_ms, since_ms)
         self.books.waiting(samples)
         return count
+
+    def _since(
+        self, looks: list[Look], ahead: dict[Conversation, tuple[int, int]]
+    ) -> Iterator[tuple[int, Conversation, int]]:
+        """Since when the oldest audio of each waits, and when it says that it was made, unix ms; notes in `ahead` what says later than now."""
+        now_ms = self.now_ms()
+        for one in looks:
+            if one.oldest_ms is None:
+                continue
+            since_ms = min(one.oldest_ms, now_ms)
+            made_ms, first_ms = self._ahead.get(one.conversation, (0, 0))
+            if made_ms == one.oldest_ms:
+                since_ms = min(since_ms, first_ms)
+            if one.oldest_ms > now_ms or made_ms == one.oldest_ms:
+                ahead[one.conversation] = (one.oldest_ms, since_ms)
+            yield since_ms, one.conversation, one.oldest_ms
 
     async def count_all(self) -> int:
         """Adds up the books of everything that Redis knows; how many looks that took.

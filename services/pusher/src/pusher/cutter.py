@@ -88,6 +88,7 @@ def decide(
     limits: Limits,
     phase: float = 1.0,
     exclude: Sequence[Stored] = (),
+    since_ms: int | None = None,
 ) -> Decision:
     """What to do with the buffer.
 
@@ -99,13 +100,16 @@ def decide(
         limits: see there.
         phase: 0 to 1, from a hash of the conversation; see `_phased`.
         exclude: bytes that lie in the bucket already.
+        since_ms: since when the oldest chunk is known to wait, unix ms: it may say that it was made later, by a clock that is ahead.
     """
     if not arrived:
         return Wait(None)
     count, full, no_room = _fitting(arrived, limits, exclude)
     if full is None and more:
         return ReadOn()
-    reason, number = (full, count) if full else _due(arrived, state, now_ms, limits, no_room=no_room)
+    reason, number = (
+        (full, count) if full else _due(arrived, state, now_ms, limits, no_room=no_room, since_ms=since_ms)
+    )
     if reason is None:
         return Wait(number)
     context_samples = context_after(reason)
@@ -129,7 +133,13 @@ def context_after(reason: str) -> int:
 
 
 def _due(
-    arrived: Sequence[Arrived], state: ConversationState, now_ms: int, limits: Limits, *, no_room: bool
+    arrived: Sequence[Arrived],
+    state: ConversationState,
+    now_ms: int,
+    limits: Limits,
+    *,
+    no_room: bool,
+    since_ms: int | None,
 ) -> tuple[Reason, int] | tuple[None, int]:
     """Why a batch that could still grow is cut now, and after how many entries; or None, and when there will be a reason."""
     if state.flush is not None and arrived[0].id <= state.flush:
@@ -143,6 +153,8 @@ def _due(
     oldest = oldest_ms(arrived)
     if oldest is None:
         return None, idle_ms
+    if since_ms is not None:
+        oldest = min(oldest, since_ms)
     aged = now_ms >= oldest + limits.age_ms
     if aged or (limits.early and _samples(arrived) >= limits.early_ms * 48):
         return (Reason.AGE if aged else Reason.PRESSURE), len(arrived)

@@ -167,6 +167,10 @@ class Planner:
         exclude: tuple[Stored, ...] = ()
         asked: tuple[int, int] | None = None
         while True:
+            oldest = oldest_ms(buffer.arrived)
+            since_ms = None
+            if oldest is not None or not buffer.more:
+                since_ms = self._unstored.saw(conversation, oldest, now_ms)
             decision = decide(
                 buffer.arrived,
                 state,
@@ -175,6 +179,7 @@ class Planner:
                 limits=limits,
                 phase=phase_of(conversation),
                 exclude=exclude,
+                since_ms=since_ms,
             )
             match decision:
                 case ReadOn():
@@ -182,9 +187,7 @@ class Planner:
                         return LookAgain()
                     continue
                 case Wait():
-                    self._unstored.saw(conversation, oldest_ms(buffer.arrived))
                     return decision
-            self._unstored.saw(conversation, oldest_ms(buffer.arrived))
             start_ms, end_ms = decision.start_ms, decision.end_ms
             needed = _needed(exclude, buffer.arrived[: decision.count])
             if start_ms is None or end_ms is None:

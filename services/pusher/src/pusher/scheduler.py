@@ -14,9 +14,9 @@ from functools import partial
 from typing import Final
 
 from audiobus.bus import Bus
-from audiobus.chunk import decode_chunk
-from audiobus.errors import BadEntryError, BusError, BusUnavailableError
+from audiobus.errors import BusError, BusUnavailableError
 from audiobus.hints import SCHEDULE_LIMIT, Hints
+from audiobus.look import look_each
 from audiobus.replication_id import histories
 from audiobus.servers import servers
 from pusher.metrics import PusherMetrics
@@ -192,17 +192,13 @@ class Scheduler:
             if oldest is None or self.now_ms() - oldest[1] < self.age_ms:
                 break
             conversation, since_ms = oldest
-            found = since_ms
             try:
-                entries = await self.bus.read(conversation, count=4)
+                [found] = await look_each(self.bus, [conversation])
             except BusUnavailableError:
+                break
+            if isinstance(found, BusError):
                 break  # its server is away: it goes on growing older
-            chunks = [entry.chunk for entry in entries if entry.chunk is not None]
-            if chunks:
-                with suppress(BadEntryError):
-                    found = decode_chunk(chunks[0]).at_ms
-            self.unstored.saw(conversation, found if chunks else None)
-            if chunks and found == since_ms:
+            if self.unstored.saw(conversation, found.oldest_ms, self.now_ms()) == since_ms:
                 break
         self.metrics.oldest_unstored.set(self.unstored.age_seconds(self.now_ms()))
 

@@ -273,7 +273,7 @@ class Worker:
         after = await self._cut(conversation, state, planned, turn)
         if after is After.STORED and planned.rest is not None and not self.stopping():
             # What else was read has to wait, and whether more came is looked at with the lease: nothing needs to be read again for that.
-            self.unstored.saw(conversation, planned.rest.oldest_ms)
+            self.unstored.saw(conversation, planned.rest.oldest_ms, self.now_ms())
             return await self._leave(conversation, state, planned.rest.until_ms, held, buffered=True)
         return after
 
@@ -388,7 +388,7 @@ class Worker:
 
     async def _deleted(self, conversation: Conversation) -> After:
         """Under a tombstone nothing is stored, and what was goes."""
-        self.unstored.saw(conversation, None)
+        self.unstored.saw(conversation, None, self.now_ms())
         await self._deleting.sweep(conversation)
         return After.DONE
 

@@ -34,6 +34,9 @@ class Counting:
                 f"by the census {unbalanced} conversations are out of balance, all by {total.difference}"
             )
 
+    def unknown(self) -> None:
+        """Nobody can tell where any audio is."""
+
     def silent(self) -> None:
         """Another pusher shows them."""
 
