@@ -73,6 +73,9 @@ def test_after_a_minute_all_go_to_the_second_and_one_tries_the_first(buckets, cl
         assert buckets.to_ask(OTHER) == (buckets.second,)
         assert buckets.can_go_on_without(buckets.first)
         assert not buckets.can_go_on_without(buckets.second)
+        assert buckets.may_ask(ONE, buckets.first)
+        assert not buckets.may_ask(OTHER, buckets.first)
+        assert buckets.may_ask(OTHER, buckets.second)
         buckets.listed(OTHER, first=False)
         assert other.unlisted
         assert not turn.unlisted

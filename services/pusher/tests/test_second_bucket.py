@@ -13,6 +13,7 @@ from pusher.circuit import OPENS_AFTER
 from pusher.comeback import APART_MS, look_again
 from pusher.cutter import Limits
 from pusher.mover import Mover
+from pusher.sweeper import AGAIN_MS
 
 
 class Switched:
@@ -281,6 +282,63 @@ async def test_what_is_deleted_meanwhile_stays_nowhere(
     worker.buckets.first.circuit.worked(clock())
     assert await go_home(worker) == 0
     assert await names(second) == await names(first.real) == []
+
+
+async def test_deletions_do_not_hammer_a_first_bucket_that_is_away(
+    first, second, record, new_worker, clock, away, bus
+):
+    devices = [await record(f"c{number}") for number in range(12)]
+    worker = new_worker(first, second=second)
+    for device in devices[:2]:
+        await worker.drain(device.conversation)
+    first.away = away
+    await drain_for(worker, devices[2], clock, AWAY_MS // 1000 + 5)
+    assert len(await names(first.real)) == 2
+    assert len(await names(second)) == 1
+    asked = first.calls
+    for device in devices:
+        await set_tombstone(bus, device.conversation, clock())
+        await worker.drain(device.conversation)
+    assert first.calls <= asked + 1
+    # What can be deleted is, and the rest is neither counted nor forgotten.
+    assert await names(second) == []
+    state = await bus.state(devices[0].conversation)
+    assert state.stored_samples == state.received_samples > 0
+    assert (await bus.state(devices[5].conversation)).waiting_samples == 0
+    clock.pass_s(3_600)
+    for device in devices:
+        await worker.drain(device.conversation)
+        due = await bus.command("ZSCORE", bus.keys.due(0), device.conversation.tag)
+        assert due is not None
+        assert float(due) <= clock() + AGAIN_MS
+    first.away = None
+    worker.buckets.first.circuit.worked(clock())
+    clock.pass_s(300)  # one of them tried it, and failed
+    for device in devices:
+        await worker.drain(device.conversation)
+        assert await bus.command("ZSCORE", bus.keys.due(0), device.conversation.tag) is None
+    assert await names(first.real) == []
+    state = await bus.state(devices[0].conversation)
+    assert (state.stored_samples, state.deleted_samples) == (0, state.received_samples)
+
+
+async def test_deletions_go_on_in_a_first_bucket_that_is_back_though_nobody_stores_anything(
+    first, second, record, new_worker, clock, away, bus
+):
+    """Only a put closes the circuit: until then one after another may try it."""
+    devices = [await record(f"c{number}") for number in range(4)]
+    worker = new_worker(first, second=second)
+    for device in devices[:3]:
+        await worker.drain(device.conversation)
+    first.away = away
+    await drain_for(worker, devices[3], clock, AWAY_MS // 1000 + 5)
+    first.away = None
+    for device in devices:
+        clock.pass_s(10)
+        await set_tombstone(bus, device.conversation, clock())
+        await worker.drain(device.conversation)
+    assert not worker.buckets.well
+    assert await names(first.real) == await names(second) == []
 
 
 async def test_a_name_that_is_taken_at_home_gets_the_next_one(

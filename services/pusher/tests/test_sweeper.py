@@ -86,6 +86,21 @@ async def test_a_bucket_that_is_away_hinders_no_other_and_leaves_it_counted(
     assert (await state_of()).stored_samples > 0  # not known to be gone
 
 
+async def test_a_bucket_that_is_left_out_is_swept_later_however_long_that_takes(
+    stored, sweeper, bus, memory_store, state_of, clock, conversation
+):
+    await set_tombstone(bus, conversation, clock())
+    since_ms, other = clock(), Broken()
+    for _ in range(2):
+        again_ms = await sweeper.sweep([memory_store], conversation, since_ms, clock(), left_out=[other])
+        assert clock() < again_ms <= clock() + AGAIN_MS
+        assert (await state_of()).stored_samples > 0  # it may hold some of it
+        clock.pass_s(UNTIL_MS / 1000)
+    assert await names(memory_store) == []
+    assert await sweeper.sweep([memory_store], conversation, since_ms, clock()) is None
+    assert (await state_of()).stored_samples == 0
+
+
 async def test_names_are_deleted_until_nobody_can_put_them(
     stored, sweeper, bus, memory_store, clock, conversation
 ):

@@ -99,6 +99,11 @@ class Buckets:
         """Where a batch may be put now, in this order; nothing where a circuit opened since the turn began."""
         return self._open_to(turn)
 
+    def may_ask(self, conversation: Conversation, bucket: GuardedStore) -> bool:
+        """Whether this bucket works, or this conversation has the right to try it now."""
+        turn = self._turns.get(conversation)
+        return bucket.circuit.closed or (turn is not None and bucket in turn.probes)
+
     def to_ask(self, conversation: Conversation) -> tuple[GuardedStore, ...]:
         """Which buckets are asked what lies there before a cut. The second comes first: what is moved home meanwhile is seen in one.
 

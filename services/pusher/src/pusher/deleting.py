@@ -5,7 +5,7 @@ Owns the order: what is deleted leaves Redis first, which needs no bucket; then 
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from audiobus.answers import Marks
@@ -14,7 +14,7 @@ from audiobus.conversation import Conversation
 from audiobus.errors import BadEntryError, BusContractError
 from audiobus.hints import Hints
 from audiobus.state import ConversationState
-from audiostore.store import Store
+from pusher.buckets import Buckets
 from pusher.clearing import Cleared, Clearing
 from pusher.sweeper import Sweeper
 
@@ -27,8 +27,7 @@ class Deleting:
 
     bus: Bus
     hints: Hints
-    stores: Sequence[Store]
-    """Every bucket that may hold something."""
+    buckets: Buckets
     clearing: Clearing
     sweeper: Sweeper
     now_ms: Callable[[], int]
@@ -46,7 +45,7 @@ class Deleting:
         """
         cleared = await self.clearing.clear(conversation, state, self.now_ms(), marks)
         if cleared is Cleared.NOTHING and state.gone:
-            await self.sweeper.sweep_names(self.stores, conversation, self.now_ms())
+            await self.sweeper.sweep_names(self.buckets.all, conversation, self.now_ms())
         return cleared
 
     def is_deleted(self, conversation: Conversation, made_ms: int | None) -> bool:
@@ -71,7 +70,7 @@ class Deleting:
             log.debug("what was deleted cannot be cleared", exc_info=True)
 
     async def sweep(self, conversation: Conversation) -> None:
-        """Deletes everything of a conversation under a tombstone, and sees to `due`.
+        """Deletes everything of a conversation under a tombstone, from every bucket that it may ask now, and sees to `due`.
 
         Raises:
             StoreError: a bucket could not be swept.
@@ -82,7 +81,12 @@ class Deleting:
             # The tombstone is over: it is a conversation like any other.
             await self.hints.due(conversation, self.now_ms())
             return
-        again_ms = await self.sweeper.sweep(self.stores, conversation, swept.since_ms, self.now_ms())
+        # Many may be deleted while a bucket is away, and each would wait for it.
+        asked = [one for one in self.buckets.all if self.buckets.may_ask(conversation, one)]
+        left_out = [one for one in self.buckets.all if one not in asked]
+        again_ms = await self.sweeper.sweep(
+            asked, conversation, swept.since_ms, self.now_ms(), left_out=left_out
+        )
         if again_ms is not None:
             await self.hints.push_due(conversation, again_ms)
         elif await self.hints.leave(conversation, self.now_ms()):

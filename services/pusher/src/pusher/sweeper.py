@@ -51,9 +51,17 @@ class Sweeper:
     """Stores that failed to delete a name, and from when on they are asked to again, unix ms."""
 
     async def sweep(
-        self, stores: Sequence[Store], conversation: Conversation, since_ms: int, now_ms: int
+        self,
+        stores: Sequence[Store],
+        conversation: Conversation,
+        since_ms: int,
+        now_ms: int,
+        *,
+        left_out: Sequence[Store] = (),
     ) -> int | None:
         """Deletes all that lies in the buckets of a conversation under a tombstone; when to come again, unix ms, None where it is over.
+
+        `left_out`: buckets that may not be asked now. It is not over before they could be, and what they may hold is not counted as deleted.
 
         Raises:
             StoreError: a bucket could not be swept. Come again; the others are.
@@ -70,8 +78,11 @@ class Sweeper:
                     log.info("deleted what lay in a bucket", extra={"objects": count})
         if failed:
             raise failed[0]
+        again_ms = next_sweep_ms(since_ms, now_ms)
+        if left_out:
+            return now_ms + AGAIN_MS if again_ms is None else again_ms
         self.books.deleted(await emptied(self.bus, conversation))
-        return next_sweep_ms(since_ms, now_ms)
+        return again_ms
 
     async def sweep_names(self, stores: Sequence[Store], conversation: Conversation, now_ms: int) -> None:
         """Deletes the objects that must not be there, as long as somebody may still put them.

@@ -125,7 +125,7 @@ class Worker:
         self._deleting = Deleting(
             self.bus,
             self.hints,
-            self.buckets.all,
+            self.buckets,
             Clearing(self.bus, self.metrics.books, self.usage),
             Sweeper(self.bus, self.metrics.books),
             self.now_ms,
