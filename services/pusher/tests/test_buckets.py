@@ -73,12 +73,29 @@ def test_after_a_minute_all_go_to_the_second_and_one_tries_the_first(buckets, cl
         assert buckets.to_ask(OTHER) == (buckets.second,)
         assert buckets.can_go_on_without(buckets.first)
         assert not buckets.can_go_on_without(buckets.second)
-        assert buckets.may_ask(ONE, buckets.first)
-        assert not buckets.may_ask(OTHER, buckets.first)
-        assert buckets.may_ask(OTHER, buckets.second)
+        with buckets.to_sweep(ONE) as asked, buckets.to_sweep(OTHER) as others:
+            assert asked == (buckets.first, buckets.second)
+            assert others == (buckets.second,)
         buckets.listed(OTHER, first=False)
         assert other.unlisted
         assert not turn.unlisted
+
+
+def test_deletions_try_a_second_one_that_is_away_one_at_a_time(buckets, clock):
+    fail(buckets.second, clock)
+    clock.pass_s(AWAY_MS / 1000)
+    with buckets.turn(ONE), buckets.turn(OTHER):
+        with buckets.to_sweep(ONE) as asked, buckets.to_sweep(OTHER) as others:
+            assert asked == (buckets.first, buckets.second)
+            assert others == (buckets.first,)
+        with buckets.to_sweep(OTHER) as others:
+            assert others == (buckets.first, buckets.second)
+        fail(buckets.second, clock)
+        with buckets.to_sweep(OTHER) as others:
+            assert buckets.second in others
+            fail(buckets.second, clock)
+        with buckets.to_sweep(OTHER) as others:
+            assert buckets.second not in others
 
 
 def test_a_circuit_that_opens_under_a_turn_leaves_no_place(buckets, clock):

@@ -341,6 +341,28 @@ async def test_deletions_go_on_in_a_first_bucket_that_is_back_though_nobody_stor
     assert await names(first.real) == await names(second) == []
 
 
+async def test_what_lies_in_a_second_bucket_that_was_away_is_deleted_when_it_is_back(
+    first, second, record, new_worker, clock, away, bus
+):
+    """Nobody puts anything there that would show it."""
+    device = await record("one")
+    first.away = away
+    worker = new_worker(first, second=second)
+    await drain_for(worker, device, clock, AWAY_MS // 1000 + 5)
+    first.away = None
+    worker.buckets.first.circuit.worked(clock())
+    second.away = away
+    for number in range(OPENS_AFTER):
+        await set_tombstone(bus, device.conversation, clock())
+        await worker.drain(device.conversation)
+        clock.pass_s(100 * (number + 1))
+    assert not worker.buckets.second.circuit.closed
+    second.away = None
+    clock.pass_s(1_000)
+    await worker.drain(device.conversation)
+    assert await names(second) == []
+
+
 async def test_a_name_that_is_taken_at_home_gets_the_next_one(
     first, second, record, new_worker, packets_of, clock, away, go_home
 ):

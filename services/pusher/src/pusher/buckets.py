@@ -99,10 +99,27 @@ class Buckets:
         """Where a batch may be put now, in this order; nothing where a circuit opened since the turn began."""
         return self._open_to(turn)
 
-    def may_ask(self, conversation: Conversation, bucket: GuardedStore) -> bool:
-        """Whether this bucket works, or this conversation has the right to try it now."""
+    @contextmanager
+    def to_sweep(self, conversation: Conversation) -> Iterator[tuple[GuardedStore, ...]]:
+        """Which buckets may be asked to delete something now: those that work, and such as it is time to try again.
+
+        Also the second while the first works: nobody puts anything there that would show that it is back.
+        """
         turn = self._turns.get(conversation)
-        return bucket.circuit.closed or (turn is not None and bucket in turn.probes)
+        own = Turn(conversation)
+        asked: list[GuardedStore] = []
+        for bucket in self.all:
+            tries = turn is not None and bucket in turn.probes
+            if not bucket.circuit.closed and not tries:
+                probe = bucket.circuit.probe(self._now_ms())
+                if probe is None:
+                    continue
+                own.probes[bucket] = probe
+            asked.append(bucket)
+        try:
+            yield tuple(asked)
+        finally:
+            _end(own)
 
     def to_ask(self, conversation: Conversation) -> tuple[GuardedStore, ...]:
         """Which buckets are asked what lies there before a cut. The second comes first: what is moved home meanwhile is seen in one.

@@ -82,11 +82,11 @@ class Deleting:
             await self.hints.due(conversation, self.now_ms())
             return
         # Many may be deleted while a bucket is away, and each would wait for it.
-        asked = [one for one in self.buckets.all if self.buckets.may_ask(conversation, one)]
-        left_out = [one for one in self.buckets.all if one not in asked]
-        again_ms = await self.sweeper.sweep(
-            asked, conversation, swept.since_ms, self.now_ms(), left_out=left_out
-        )
+        with self.buckets.to_sweep(conversation) as asked:
+            left_out = [one for one in self.buckets.all if one not in asked]
+            again_ms = await self.sweeper.sweep(
+                asked, conversation, swept.since_ms, self.now_ms(), left_out=left_out
+            )
         if again_ms is not None:
             await self.hints.push_due(conversation, again_ms)
         elif await self.hints.leave(conversation, self.now_ms()):
