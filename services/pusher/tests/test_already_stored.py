@@ -46,22 +46,86 @@ async def test_it_finds_what_lies_in_that_time(new_buckets, store, put, conversa
 async def test_it_is_known_once_everything_there_is_passed(new_buckets, store, put, conversation, keys):
     already = AlreadyStored(new_buckets(store), keys)
     start, end = await put()
-    assert not already.known(conversation, "r", start)
+    assert not already.known(conversation, "r", start, end)
     await already.between(conversation, "r", start, end)
-    assert not already.known(conversation, "r", end)
-    assert already.known(conversation, "r", end + 1)
+    assert not already.known(conversation, "r", end, end + 5)
+    assert already.known(conversation, "r", end + 1, end + 5)
     # Another history of Redis: nothing is known any more.
-    assert not already.known(conversation, "another", end + 1)
+    assert not already.known(conversation, "another", end + 1, end + 5)
     # What this process puts itself does not count.
     later, _ = await put()
     await already.between(conversation, "r", end, end)
-    assert already.known(conversation, "r", later + 5)
+    assert already.known(conversation, "r", later + 5, later + 9)
 
 
 async def test_a_new_conversation_is_listed_once(new_buckets, store, conversation, keys):
     already = AlreadyStored(new_buckets(store), keys)
     assert await already.between(conversation, "r", 5, 10) == ()
-    assert already.known(conversation, "r", 5)
+    assert already.known(conversation, "r", 5, 10)
+
+
+async def test_audio_of_earlier_than_what_is_stored_is_listed_once(
+    bus, store, device, conversation, new_worker, clock
+):
+    """A device brings what it recorded an hour ago into a conversation that went on since."""
+    later = clock() + 3_600_000
+    for minute in range(100):
+        name = BatchName(*conversation, later + minute * 60_000, later + minute * 60_000 + 59_990)
+        await store.put(name.path, b"x", content_type=CONTENT_TYPE, metadata={})
+    listings = []
+
+    class Counts:
+        def __getattr__(self, name):
+            return getattr(store, name)
+
+        async def list(self, prefix, after=""):
+            listings.append(prefix)
+            async for info in store.list(prefix, after):
+                yield info
+
+    worker = new_worker(Counts())
+    await device.open()
+    for _ in range(10):
+        await device.say(10)
+        await bus.ask(conversation, "flush")
+        await worker.drain(conversation)
+    assert len(listings) == 1
+    # Up to what lies there: from then on it is asked again.
+    clock.ms = later - 5_000
+    device.session.begin_run()
+    await device.say(10)
+    await bus.ask(conversation, "flush")
+    await worker.drain(conversation)
+    assert len(listings) > 1
+
+
+async def test_what_is_known_reaches_as_far_as_was_listed(new_buckets, store, conversation, keys):
+    for start in (2_000, 5_000, 8_000):
+        await store.put(
+            BatchName(*conversation, start, start + 1_000).path, b"x", content_type=CONTENT_TYPE, metadata={}
+        )
+    already = AlreadyStored(new_buckets(store), keys)
+
+    async def between(start, end):
+        await already.between(conversation, "r", start, end)
+
+    def known(start, end):
+        return already.known(conversation, "r", start, end)
+
+    await between(6_500, 7_000)
+    assert known(6_500, 7_999)
+    assert not known(6_500, 8_000)  # it may touch what comes
+    assert not known(6_499, 7_000)  # nobody has looked so early
+    assert not known(9_500, 9_600)
+    await between(5_500, 6_600)
+    assert known(6_001, 7_999)
+    assert not known(6_000, 7_999)
+    await between(3_500, 4_000)
+    assert known(3_500, 4_999)
+    assert not known(6_500, 7_000)  # one stretch is remembered
+    await between(9_500, 9_600)
+    assert known(9_500, 9_999)
+    assert not known(9_500, 10_000)  # times of another length are listed by themselves
 
 
 async def test_other_objects_are_passed_over(new_buckets, store, put, conversation, keys):
@@ -88,7 +152,7 @@ async def test_only_so_many_are_remembered(new_buckets, store, conversation, key
     others = [conversation._replace(cid=f"c{number}") for number in range(3)]
     for one in others:
         await already.between(one, "r", 5, 10)
-    assert [already.known(one, "r", 5) for one in others] == [False, True, True]
+    assert [already.known(one, "r", 5, 10) for one in others] == [False, True, True]
 
 
 async def test_without_the_key_nobody_says_what_a_folder_holds(
@@ -106,7 +170,7 @@ async def test_without_the_key_nobody_says_what_a_folder_holds(
     for _ in range(2):
         with pytest.raises(CannotTellError):
             await rotated.between(conversation, "r", start, end)
-        assert not rotated.known(conversation, "r", start)
+        assert not rotated.known(conversation, "r", start, end)
     # Another time needs no key; with the key all is known.
     assert await rotated.between(conversation, "r", end + 1, end + 2) == ()
     back = AlreadyStored(new_buckets(folder), new_keys("k2", "k1"))

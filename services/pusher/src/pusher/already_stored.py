@@ -3,7 +3,7 @@
 A failover may bring back a Redis that never heard of the last `finish`, or of the cut before it; then the same audio would be cut
 again, perhaps elsewhere, and lie in two objects. So before its first cut of a conversation since this process started, since
 Redis' replication id changed, or since a bucket was away (somebody may have copied an export there by hand meanwhile), a worker asks here, and
-goes on asking until it has passed everything that lies there. Where there are two
+goes on asking until it is where nothing lay when it asked: past everything, or in a stretch that no object reaches into. Where there are two
 buckets both are asked, and none waits for the other: while the first is away and the second serves, the second alone is asked, and the first
 is looked into before such a cut is put there; what a second one that is away has is looked for at home when it is moved there (`homecoming`).
 """
@@ -26,23 +26,31 @@ REMEMBERED: Final = 50_000
 
 
 class _Passed:
-    """Of one bucket: conversation -> (replication id, end of the last object that was there when it was first listed, unix ms)."""
+    """Of one bucket: conversation -> (replication id, a stretch of time between two objects when it was listed, unix ms).
+
+    What this history of Redis brings there later does not count: it was settled with that.
+    """
 
     def __init__(self) -> None:
-        self._table: OrderedDict[Conversation, tuple[str, int]] = OrderedDict()
+        self._table: OrderedDict[Conversation, tuple[str, int, int]] = OrderedDict()
 
-    def known(self, conversation: Conversation, replication_id: str, start_ms: int) -> bool:
-        passed = self._table.get(conversation)
-        if passed is None or passed[0] != replication_id:
+    def known(self, conversation: Conversation, replication_id: str, start_ms: int, end_ms: int) -> bool:
+        free = self._table.get(conversation)
+        if free is None or free[0] != replication_id:
             return False
         self._table.move_to_end(conversation)
-        return start_ms > passed[1]
+        return free[1] < start_ms and end_ms < free[2]
 
-    def note(self, conversation: Conversation, replication_id: str, last_ms: int) -> None:
+    def note(self, conversation: Conversation, replication_id: str, passed_ms: int, next_ms: int) -> None:
         before = self._table.get(conversation)
-        if before is not None and before[0] == replication_id:
-            last_ms = min(last_ms, before[1])
-        self._table[conversation] = (replication_id, last_ms)
+        if (
+            before is not None
+            and before[0] == replication_id
+            and max(passed_ms, before[1]) < min(next_ms, before[2])
+        ):
+            # They overlap: what reached into both would reach into one of them.
+            passed_ms, next_ms = min(passed_ms, before[1]), max(next_ms, before[2])
+        self._table[conversation] = (replication_id, passed_ms, next_ms)
         self._table.move_to_end(conversation)
         while len(self._table) > REMEMBERED:
             self._table.popitem(last=False)
@@ -59,10 +67,10 @@ class AlreadyStored:
         self._keys = keys
         self._passed = {bucket: _Passed() for bucket in buckets.all}
 
-    def known(self, conversation: Conversation, replication_id: str, start_ms: int) -> bool:
-        """Whether nothing of a cut that starts at `start_ms` can lie in a bucket that can be asked."""
+    def known(self, conversation: Conversation, replication_id: str, start_ms: int, end_ms: int) -> bool:
+        """Whether nothing of a cut of this time can lie in a bucket that can be asked."""
         known = {
-            bucket: passed.known(conversation, replication_id, start_ms)
+            bucket: passed.known(conversation, replication_id, start_ms, end_ms)
             for bucket, passed in self._passed.items()
         }
         self._buckets.listed(conversation, first=known[self._buckets.first])
@@ -113,5 +121,5 @@ class AlreadyStored:
         found = await stored_between(
             bucket, self._keys.ring(), conversation, start_ms, end_ms, without=without
         )
-        self._passed[bucket].note(conversation, replication_id, found.last_ms)
+        self._passed[bucket].note(conversation, replication_id, found.passed_ms, found.next_ms)
         return found.ranges

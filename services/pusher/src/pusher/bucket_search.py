@@ -5,7 +5,7 @@ the only other copy of that audio goes on the strength of it.
 """
 
 import logging
-from collections.abc import Container
+from collections.abc import AsyncIterator, Container
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +15,7 @@ from audiocodec.span import Span
 from audiostore.batch import BatchFacts
 from audiostore.errors import NotFoundError
 from audiostore.key_ring import KeyRing
-from audiostore.names import conversation_prefix, parse_name, timestamp
+from audiostore.names import BatchName, conversation_prefix, parse_name, timestamp
 from audiostore.store import ObjectInfo, Store
 from pusher.object_facts import object_facts, same_runs
 from pusher.stored_ranges import covers, merged
@@ -32,8 +32,10 @@ class Found:
     """What objects of a stretch of time hold."""
 
     ranges: tuple[Stored, ...]
-    last_ms: int
-    """End of the last object of the conversation that may reach into it or comes after, unix ms; -1 where there is none."""
+    passed_ms: int
+    """No object of the conversation, but those of before, reaches into what comes after this (unix ms)…"""
+    next_ms: int
+    """…and ends before this: where the next object begins, or nobody has looked."""
     names: tuple[str, ...] = ()
     """Of the objects that were read: those that hold audio of that time, or begin where it ends."""
     damaged: tuple[str, ...] = ()
@@ -62,15 +64,14 @@ async def stored_between(
     found: list[Stored] = []
     names: list[str] = []
     damaged: list[str] = []
-    last_ms = -1
-    after = f"{prefix}{timestamp(max(0, start_ms - LONGEST_OBJECT_MS))}"
-    async for info in store.list(prefix, after=after):
-        name = parse_name(info.name)
-        if name is None or info.name in without:
+    passed_ms, next_ms = start_ms - 1, _same_length(end_ms)[1]
+    async for info, name in _from(store, prefix, max(0, start_ms - LONGEST_OBJECT_MS), end_ms):
+        if name.start_ms > end_ms:
+            next_ms = name.start_ms
             continue
-        last_ms = max(last_ms, name.end_ms)
-        if name.start_ms > end_ms or name.end_ms < start_ms:
+        if info.name in without or name.end_ms < start_ms:
             continue
+        passed_ms = max(passed_ms, name.end_ms)
         facts = await object_facts(store, info, ring)
         if facts is None or facts.conversation_id != conversation.cid:
             continue
@@ -87,7 +88,32 @@ async def stored_between(
         if counts:
             names.append(info.name)
         found += [Stored(span.epoch, span.first_offset, span.end_offset) for span in facts.spans]
-    return Found(merged(found), last_ms, tuple(names), tuple(damaged))
+    return Found(merged(found), passed_ms, next_ms, tuple(names), tuple(damaged))
+
+
+async def _from(
+    store: Store, prefix: str, begin_ms: int, end_ms: int
+) -> AsyncIterator[tuple[ObjectInfo, BatchName]]:
+    """The objects that began then or later, in the order of time; up to and with the first that began after `end_ms`, if it is of the same length.
+
+    Names are in the order of their characters, so they are in that of time only where the numbers are equally long (as they are from 2001 to 2286).
+    """
+    while begin_ms <= end_ms:
+        least_ms, most_ms = _same_length(begin_ms)
+        async for info in store.list(prefix, after=f"{prefix}{timestamp(begin_ms)}"):
+            name = parse_name(info.name)
+            if name is None or not least_ms <= name.start_ms < most_ms:
+                continue
+            yield info, name
+            if name.start_ms > end_ms:
+                return
+        begin_ms = most_ms
+
+
+def _same_length(at_ms: int) -> tuple[int, int]:
+    """From when on, and up to when, unix ms, times have as many digits in names as this one."""
+    digits = len(str(at_ms // 1000))
+    return (10 ** (digits - 1) * 1000 if digits > 1 else 0), 10**digits * 1000
 
 
 async def _is_whole(store: Store, info: ObjectInfo, facts: BatchFacts, ring: KeyRing) -> bool:

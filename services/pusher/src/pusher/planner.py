@@ -192,7 +192,8 @@ class Planner:
             needed = _needed(exclude, buffer.arrived[: decision.count])
             if start_ms is None or end_ms is None:
                 return decision, needed, asked is not None
-            known = self._already_stored.known(conversation, history, start_ms) and not state.export_waits
+            known = self._already_stored.known(conversation, history, start_ms, end_ms)
+            known = known and not state.export_waits
             if known or (asked and asked[0] <= start_ms and end_ms <= asked[1]):
                 return decision, needed, asked is not None
             asked = (min(asked[0], start_ms), max(asked[1], end_ms)) if asked else (start_ms, end_ms)
