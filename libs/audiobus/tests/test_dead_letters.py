@@ -5,6 +5,7 @@ import pytest
 
 from audiobus import Bus, Conversation, ConversationGone, Cut, CutStands, EntryId, failures
 from audiobus import dead_letters as dead
+from audiobus.answers import NameGone
 from audiobus.census import Balance, exact
 from audiobus.dead_letters import Found, OtherCut
 from audiobus.deletions import discard, drop_cut, gone, set_tombstone, sweep
@@ -159,8 +160,10 @@ async def test_a_letter_that_is_dropped_while_it_is_stored_is_not_stored(letters
     assert await dead.settle(bus, conversation, raw, mine) is None
     assert await standing(bus, conversation) is None
     assert await exact(bus, conversation) == balance(600, 0, 300, 200, 100)
+    again = LettersCut(1, (str(letters[1]),), NAME, "standard")
+    assert await dead.cut(bus, conversation, again, now_ms=5) == NameGone()
     # One that the cut does not speak of leaves it alone.
-    raw = await write_cut(bus, conversation, letters[1:2])
+    raw = await write_cut(bus, conversation, letters[1:2], name=NAME.replace("2.000", "2.001"))
     assert await discard(bus, conversation, letters[2], now_ms) == 4_800
     assert await standing(bus, conversation) == raw
 

@@ -18,10 +18,12 @@ def test_a_later_name_ends_a_millisecond_later():
         later(cut_named("2.9"))
 
 
-async def test_no_deleted_object_s_name_is_taken(bus, conversation):
+async def test_no_deleted_object_s_name_is_taken(bus, conversation, new_state):
     await unstore(bus, conversation, {cut_named("2.000").name: 0, cut_named("2.001").name: 0}, 1)
-    answer, cut = await write_down(bus, conversation, cut_named("2.000"), settled=None)
+    state = new_state()
+    answer, cut = await write_down(bus, conversation, cut_named("2.000"), state)
     assert (answer, cut) == (CutStands(), cut_named("2.002"))
     assert (await bus.state(conversation)).cut == cut.encode()
-    moved, same = await write_down(bus, conversation, cut_named("4.000"), settled=EntryId(9, 9))
+    state = new_state(settled=EntryId(9, 9))
+    moved, same = await write_down(bus, conversation, cut_named("4.000"), state)
     assert (type(moved).__name__, same) == ("SettledMoved", cut_named("4.000"))

@@ -110,7 +110,7 @@ class OtherCutStands:
 
 @dataclass(frozen=True, slots=True)
 class SettledMoved:
-    """Something was settled since the buffer was read: read it again."""
+    """Something was settled, taken away or given up since the buffer was read, or Redis has another history: read it again."""
 
     settled: EntryId | None
 

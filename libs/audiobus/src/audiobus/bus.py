@@ -26,7 +26,7 @@ from audiobus.append import AppendAnswer, AppendRequest, read_append_answer
 from audiobus.connection import Client, is_cluster, open_client, translated
 from audiobus.conversation import Conversation
 from audiobus.cut import Cut
-from audiobus.entry import Entry
+from audiobus.entry import Entry, entries_of
 from audiobus.entry_id import EntryId
 from audiobus.errors import BusContractError
 from audiobus.keys import Keys
@@ -285,6 +285,7 @@ class Bus:
         settled: EntryId | None,
         replaces: bytes | None = None,
         history: str = "",
+        fence: int | None = None,
     ) -> CutStands | OtherCutStands | SettledMoved | ConversationGone | NameGone:
         """Writes down the next batch.
 
@@ -293,10 +294,12 @@ class Bus:
             cut: the batch.
             settled: the settled id as it was read together with the buffer.
             replaces: the cut that stands and gives way (its name was taken by other audio).
-            history: the replication id of that moment, where the answer shall be `SettledMoved` if Redis has another one now.
+            history: the replication id of that moment, where the answer shall be `SettledMoved` if Redis has another one now;
+            fence: so with `ConversationState.fence`.
         """
         keys = [self.keys.conv(conversation), self.keys.tomb(conversation), self.keys.gone(conversation)]
         args: list[Argument] = [str(settled or ""), replaces or b"", cut.encode(), cut.name, history]
+        args.append("" if fence is None else fence)
         match await script("cut").run(self.client, keys, args, wait_replicas=self.wait_replicas):
             case [b"ok"]:
                 return CutStands()
@@ -388,12 +391,3 @@ class Bus:
     async def release_lease(self, conversation: Conversation, holder: str) -> None:
         """Gives it back, if it is still the holder's."""
         await script("release").run(self.client, [self.keys.lease(conversation)], [holder])
-
-
-def entries_of(rows: Any) -> list[Entry]:
-    """The entries that `XRANGE` answered."""
-    return [Entry(EntryId.parse(row[0]), _fields(row[1])) for row in rows]
-
-
-def _fields(row: Any) -> dict[bytes, bytes]:
-    return row if isinstance(row, dict) else dict(zip(row[::2], row[1::2], strict=True))

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 import msgspec
 
-from audiobus.answers import ConversationGone, CutStands
+from audiobus.answers import ConversationGone, CutStands, NameGone
 from audiobus.bus import ENDS_KEPT_MS, Bus
 from audiobus.connection import translated
 from audiobus.conversation import Conversation
@@ -47,7 +47,17 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class OtherCut:
-    """Another cut of dead letters stands, or a letter is gone: look again."""
+    """Another cut of dead letters stands, a letter is gone, or something was taken away or given up since the `Moment`: look again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """As of when it was decided what of some letters lies in the bucket already."""
+
+    fence: int
+    """`ConversationState.fence`."""
+    history: str
+    """`master_replid` of the server that holds the conversation."""
 
 
 def marked_ms(letter: Letter) -> int | None:
@@ -146,6 +156,12 @@ async def marked(bus: Bus, conversation: Conversation, count: int) -> list[Lette
     return found
 
 
+async def moment(bus: Bus, conversation: Conversation) -> Moment:
+    """This one: ask for it before the buckets are looked into."""
+    fence, history = await script("moment").run(bus.client, [bus.keys.conv(conversation)], [])
+    return Moment(int(fence), history.decode())
+
+
 async def cut(
     bus: Bus,
     conversation: Conversation,
@@ -153,8 +169,9 @@ async def cut(
     *,
     replaces: bytes | None = None,
     gone: str = "",
+    since: Moment | None = None,
     now_ms: int,
-) -> CutStands | OtherCut | ConversationGone:
+) -> CutStands | OtherCut | ConversationGone | NameGone:
     """Writes down which letters enter the next object.
 
     Args:
@@ -163,6 +180,7 @@ async def cut(
         new: the cut; None drops the one that stands.
         replaces: the cut that stands, as it lies there.
         gone: the name that is given up with it, if it may be put by somebody all the same.
+        since: when it was decided what stays out of it; None for a cut that only has another name than the one that stands.
         now_ms: unix ms.
     """
     keys = bus.keys
@@ -173,14 +191,17 @@ async def cut(
         keys.gone(conversation),
     ]
     args: list[Argument] = [replaces or b"", new.encode() if new else b"", gone, now_ms, KEPT_MS]
+    args += [new.name if new else "", since.history if since else "", since.fence if since else ""]
     args += new.ids if new else ()
     match await script("recut").run(bus.client, names, args, wait_replicas=bus.wait_replicas):
         case [b"ok"]:
             return CutStands()
-        case [b"standing", _] | [b"gone"]:
+        case [b"standing", _] | [b"gone"] | [b"moved"]:
             return OtherCut()
         case [b"deleted"]:
             return ConversationGone()
+        case [b"name"]:
+            return NameGone()
         case other:
             raise BusContractError(f"recut answered {other!r}")
 

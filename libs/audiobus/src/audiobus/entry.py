@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -43,6 +43,15 @@ class Entry:
         if counted is not None and counted.isdigit() and len(counted) <= _MOST_DIGITS:
             return int(counted)
         return _claimed_samples(self.chunk)
+
+
+def entries_of(rows: Any) -> list[Entry]:
+    """The entries that `XRANGE` answered."""
+    return [Entry(EntryId.parse(row[0]), _fields(row[1])) for row in rows]
+
+
+def _fields(row: Any) -> dict[bytes, bytes]:
+    return row if isinstance(row, dict) else dict(zip(row[::2], row[1::2], strict=True))
 
 
 def _claimed_samples(chunk: bytes | None) -> int:

@@ -12,7 +12,7 @@ from audiobus.position import Position
 STATE_FIELDS: Final = (
     "owner", "newest", "format", "settled", "cut", "preroll", "pos",
     "in", "out", "dead", "last_ms", "flush", "flush_reason", "merging", "closed", "deleted",
-    "again", "gone", "exported", "hurried",
+    "again", "gone", "exported", "hurried", "fence",
 )  # fmt: skip
 """The fields of one `HMGET`, in the order of `ConversationState.from_values`."""
 
@@ -71,6 +71,9 @@ class ConversationState(msgspec.Struct, frozen=True):
 
     hurried: bool = False
     """Its last batch was stored before its time, perhaps at the moment when others' were."""
+    fence: int = 0
+    """Grows with each entry that leaves the buffer unstored, and with each name of an object that is given up or deleted: what was planned before
+    that counts no more (`Bus.cut`, `dead_letters.cut`)."""
 
     @property
     def exists(self) -> bool:
@@ -116,6 +119,7 @@ class ConversationState(msgspec.Struct, frozen=True):
             gone,
             exported,
             hurried,
+            fence,
         ) = values
         try:
             return cls(
@@ -139,6 +143,7 @@ class ConversationState(msgspec.Struct, frozen=True):
                 gone=bool(gone),
                 exported=EntryId.parse_or_none(exported),
                 hurried=bool(hurried),
+                fence=int(fence or 0),
             )
         except (ValueError, msgspec.DecodeError) as error:
             raise BadEntryError(f"conversation hash: {error}") from error

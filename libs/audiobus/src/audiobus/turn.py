@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from audiobus.answers import Marks
-from audiobus.bus import Bus, entries_of
+from audiobus.bus import Bus
 from audiobus.conversation import Conversation
-from audiobus.entry import Entry
+from audiobus.entry import Entry, entries_of
 from audiobus.errors import BusContractError
 from audiobus.state import STATE_FIELDS, ConversationState
 

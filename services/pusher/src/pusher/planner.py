@@ -57,7 +57,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class LookAgain:
-    """Something moved meanwhile: begin with the state again."""
+    """Something moved meanwhile, or was buried: begin with the state again."""
 
 
 class Planner:
@@ -198,7 +198,8 @@ class Planner:
                 return decision, needed, asked is not None
             asked = (min(asked[0], start_ms), max(asked[1], end_ms)) if asked else (start_ms, end_ms)
             # What lies under these names is about to be deleted.
-            without = await gone(self._bus, conversation) if state.gone else {}
+            # Also where all of them were seen to: a put that was stopped for long may bring one back for a moment.
+            without = await gone(self._bus, conversation)
             exclude = await self._already_stored.between(conversation, history, *asked, without=without)
 
     async def _protection(self, conversation: Conversation) -> str:
@@ -206,7 +207,15 @@ class Planner:
         return settings.get("protection", STANDARD)
 
     async def _read_page(self, buffer: Buffer, now_ms: int) -> bool:
-        return await buffer.read_page(now_ms, on_buried=lambda: self._count_dead(DEAD_UNREADABLE))
+        """False where something was buried, or a cut came between: what was read with the state counts no more."""
+        buried = False
+
+        def note() -> None:
+            nonlocal buried
+            buried = True
+            self._count_dead(DEAD_UNREADABLE)
+
+        return await buffer.read_page(now_ms, on_buried=note) and not buried
 
     async def _bury(self, buffer: Buffer, reason: str, now_ms: int) -> None:
         if await buffer.bury(buffer.entries[0], reason, now_ms):

@@ -24,13 +24,14 @@ from audiobus.letter import Letter
 from audiobus.letters_cut import VERSION, LettersCut, decode_letters_cut, letters_of, standing
 from audiobus.state import STATE_FIELDS, ConversationState
 from audiostore.errors import AudiostoreError, StoreError
-from audiostore.names import BatchName, parse_name
+from audiostore.names import BatchName
 from pusher.arrived import Arrived, read_entry
 from pusher.batch_builder import Built
 from pusher.bucket_search import stored_between
 from pusher.buckets import Buckets
 from pusher.cutter import Limits, Take, decide
 from pusher.errors import BuildError, PusherError
+from pusher.free_name import later, write_letters_down
 from pusher.guarded_store import without_names
 from pusher.letter_metrics import FAILED, FOUND, STORED, WAITS
 from pusher.maker import Maker
@@ -121,13 +122,16 @@ class SecondTry:
         readable = await self._read(conversation, letters)
         if not readable:
             return True
+        since = await dead.moment(self.bus, conversation)
         chosen = await self._choose(conversation, readable)
         if chosen is None:
             return True
-        answer = await dead.cut(self.bus, conversation, chosen.cut, now_ms=self.now_ms())
+        answer, cut = await write_letters_down(
+            self.bus, conversation, chosen.cut, since=since, now_ms=self.now_ms()
+        )
         match answer:
             case CutStands():
-                return await self._store(conversation, chosen)
+                return await self._store(conversation, replace(chosen, cut=cut))
             case ConversationGone():
                 return False
         return True
@@ -308,11 +312,9 @@ class SecondTry:
 
     async def _rename(self, conversation: Conversation, cut: LettersCut) -> bool:
         """Other runs have the name: the same cut, ending a millisecond later, takes its place."""
-        name = parse_name(cut.name)
-        if name is None:
-            raise BadEntryError(f"cut of dead letters: {cut.name[-60:]!r} is no name of a batch")
-        later = msgspec.structs.replace(cut, name=replace(name, end_ms=name.end_ms + 1).path)
-        answer = await dead.cut(self.bus, conversation, later, replaces=cut.encode(), now_ms=self.now_ms())
+        answer, _ = await write_letters_down(
+            self.bus, conversation, later(cut), replaces=cut.encode(), now_ms=self.now_ms()
+        )
         return not isinstance(answer, ConversationGone)
 
 

@@ -296,9 +296,7 @@ class Worker:
         self, conversation: Conversation, state: ConversationState, planned: Planned, turn: Turn
     ) -> After:
         """Writes the next batch down, and stores it."""
-        answer, cut = await write_down(
-            self.bus, conversation, planned.cut, settled=state.settled, history=planned.history
-        )
+        answer, cut = await write_down(self.bus, conversation, planned.cut, state, history=planned.history)
         match answer:
             case CutStands():
                 prepared = Prepared(conversation, cut, cut.encode(), planned.built, self.maker.keys.ring())
@@ -376,11 +374,7 @@ class Worker:
         """Other runs have the name: the same cut, ending a millisecond later, takes the place of this one."""
         log.info("the name is taken by other runs", extra={"object": prepared.cut.name})
         answer, _ = await write_down(
-            self.bus,
-            prepared.conversation,
-            later(prepared.cut),
-            settled=state.settled,
-            replaces=prepared.raw,
+            self.bus, prepared.conversation, later(prepared.cut), state, replaces=prepared.raw
         )
         if isinstance(answer, ConversationGone):
             return await self._deleted(prepared.conversation)

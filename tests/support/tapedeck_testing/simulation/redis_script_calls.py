@@ -117,7 +117,7 @@ class ScriptCalls:
 _POOLS: Final[list[tuple[str, list[str]]]] = [
     (r"'1' if", ["0", "1"]),
     (r"^field", ["newest", "settled", "cut", "nothing"]),
-    (r"replication", ["", "", "", "of another server"]),
+    (r"replication|fence", ["", "", "", "of another server"]),
     (r"ttl|seconds|kept|resumable", [_KEPT]),
     (r"owner|holder", ["me", "me", "you", ""]),
     (r"\bid\b|newest|settled|entry", [f"{FIVE}-0", f"{FIVE}-10", f"{FIVE}-20", f"{SIX}-0", f"{LATER}-0", ""]),

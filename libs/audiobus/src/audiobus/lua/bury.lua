@@ -10,6 +10,8 @@ if #redis.call('XRANGE', KEYS[2], ARGV[1], ARGV[1]) == 0 then return {'gone'} en
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
 redis.call('XDEL', KEYS[2], ARGV[1])
 redis.call('HINCRBY', KEYS[1], 'dead', ARGV[5])
+-- What was planned before this counts no more (`cut`).
+redis.call('HINCRBY', KEYS[1], 'fence', 1)
 -- `stored` in acks stops here until an operator deals with it.
 local field = 'dead:' .. ARGV[4]
 local known = redis.call('HGET', KEYS[1], field)

@@ -22,6 +22,8 @@ if redis.call('EXISTS', conv) == 0 then return {'ok'} end
 -- From zero, for `-0` is no number to Redis.
 redis.call('HINCRBY', conv, 'dead', string.format('%.0f', 0 - ARGV[2]))
 redis.call('HINCRBY', conv, 'deleted', ARGV[2])
+-- What was planned before this counts no more (`cut`).
+redis.call('HINCRBY', conv, 'fence', 1)
 local field = 'dead:' .. ARGV[3]
 if first then redis.call('HSET', conv, field, string.format('%.0f', first)) else redis.call('HDEL', conv, field) end
 -- Where the last thing that was recorded was a dead letter, nothing else moves the settled id over it.

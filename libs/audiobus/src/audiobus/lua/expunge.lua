@@ -13,6 +13,8 @@ for i = 6, #ARGV, 2 do
   if redis.call('XDEL', audio, ARGV[i]) == 1 then deleted = deleted + tonumber(ARGV[i + 1]) end
 end
 redis.call('HINCRBY', conv, 'deleted', string.format('%.0f', deleted))
+-- What was planned before this counts no more (`cut`).
+redis.call('HINCRBY', conv, 'fence', 1)
 if h[1] and #ARGV > 5 then
   redis.call('HDEL', conv, 'cut')
   -- Whoever is about to put it deletes it again, and so does everybody who looks here until no put can be under way.

@@ -6,6 +6,8 @@
 redis.call('HDEL', KEYS[1], '')
 if redis.call('HGET', KEYS[1], 'cut') ~= ARGV[1] then return 0 end
 redis.call('HDEL', KEYS[1], 'cut')
+-- What was planned before this counts no more (`cut`).
+redis.call('HINCRBY', KEYS[1], 'fence', 1)
 if ARGV[2] ~= '' then
   -- Whoever is about to put it deletes it again, and so does everybody who looks here until no put can be under way.
   redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])

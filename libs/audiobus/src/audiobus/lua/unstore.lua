@@ -11,7 +11,11 @@ for i = 3, #ARGV, 2 do
   if redis.call('HSETNX', gone, ARGV[i], ARGV[1]) == 1 then deleted = deleted + tonumber(ARGV[i + 1]) end
 end
 redis.call('PEXPIRE', gone, ARGV[2])
-if redis.call('EXISTS', conv) == 1 then redis.call('HSET', conv, 'gone', ARGV[1]) end
+if redis.call('EXISTS', conv) == 1 then
+  redis.call('HSET', conv, 'gone', ARGV[1])
+  -- What was planned before this counts no more (`cut`).
+  redis.call('HINCRBY', conv, 'fence', 1)
+end
 -- What was stored before Redis knew the conversation was never counted as received.
 if deleted > stored then deleted = stored end
 if deleted > 0 then
