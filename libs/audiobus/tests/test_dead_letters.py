@@ -168,6 +168,30 @@ async def test_a_letter_that_is_dropped_while_it_is_stored_is_not_stored(letters
     assert await standing(bus, conversation) == raw
 
 
+@pytest.mark.parametrize(
+    ("stands", "noted"),
+    [
+        (msgspec.msgpack.encode([2, [], NAME, "standard", [], "of a later version"]), {NAME: 5}),
+        (msgspec.msgpack.encode([1, ["no id"], NAME]), {NAME: 5}),
+        (msgspec.msgpack.encode([2, [], 3]), {}),
+        (b"\xc1 damaged", {}),
+        (b"\xa1\xff", {}),
+    ],
+    ids=["later version", "no ids", "no name", "damaged", "no text"],
+)
+async def test_a_letters_cut_that_cannot_be_read_goes_with_the_letter_that_is_dropped(
+    stands, noted, letters, bus, conversation
+):
+    await bus.command("HSET", bus.keys.conv(conversation), "again_cut", stands)
+    assert await discard(bus, conversation, letters[0], 5) == 4_800
+    assert await discard(bus, conversation, letters[0], 5) is None
+    assert await standing(bus, conversation) is None
+    assert await gone(bus, conversation) == noted
+    assert (await bus.state(conversation)).gone is bool(noted)
+    # The others can be tried again.
+    await write_cut(bus, conversation, letters[1:], name=NAME.replace("2.000", "2.001"))
+
+
 async def test_nothing_is_stored_under_a_tombstone(letters, bus, conversation, now_ms):
     raw = await write_cut(bus, conversation, letters[:1])
     mine = await of(bus, conversation, letters[:1])

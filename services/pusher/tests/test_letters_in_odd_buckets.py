@@ -4,9 +4,12 @@ import pytest
 
 from audiobus import dead_letters as dead
 from audiobus.census import exact
+from audiobus.deletions import gone, unstore
+from audiobus.letter import read_letter
 from audiostore import open_store
 from audiostore.errors import AlreadyExistsError, NotFoundError, TransientStoreError
-from audiostore.names import conversation_prefix
+from audiostore.names import BatchName, conversation_prefix
+from pusher.arrived import read_entry
 
 
 @pytest.fixture
@@ -121,3 +124,25 @@ async def test_it_need_not_wait_for_a_second_bucket_that_is_away(
     asked = Away.asked
     await worker._second_try._stored(device.conversation, 0, clock(), {})
     assert Away.asked == asked
+
+
+async def test_it_takes_no_name_that_must_not_stay(
+    bus, device, store, letter, new_worker, clock, packets_of, drain
+):
+    """Other audio has its name, and what had the next one is being deleted: who looks there would delete it again, and it is settled."""
+    conversation = device.conversation
+    worker = new_worker(store)
+    await drain(worker, 2)
+    data = await bus.command("HGET", bus.keys.dead(conversation), str(letter))
+    span = read_entry(conversation.cid, read_letter(str(letter), data).entry).span
+    taken, forbidden, free = (
+        BatchName(*conversation, span.start_ms, span.end_ms + late).path for late in range(3)
+    )
+    await store.put(taken, b"other audio of this instant", content_type="audio/ogg", metadata={})
+    await unstore(bus, conversation, {forbidden: 0}, clock())
+    await dead.mark(bus, conversation, letter, clock())
+    await drain(worker)
+    assert set(await gone(bus, conversation)) == {forbidden}
+    assert {taken, free} < set(await names(store, device))
+    await store.delete(taken)
+    await whole_once(bus, device, store, packets_of)

@@ -173,3 +173,28 @@ async def test_a_bucket_that_is_known_to_be_away_is_not_asked(
     bucket.away = False
     await sweeper.sweep_names(buckets.all, conversation, clock())
     assert await gone(bus, conversation) == {name: 0}
+
+
+@pytest.mark.parametrize(
+    "stands", [b"\xc1 damaged", b"\x94\x02\x90\xa0\xa0"], ids=["damaged", "later version"]
+)
+async def test_what_is_recorded_does_not_wait_for_a_letters_cut_that_cannot_be_read(
+    *, stands, stored, bus, memory_store, new_worker, packets_of, conversation, clock
+):
+    """The names stay noted: one of them may be that cut's."""
+    other = f"chunks/{conversation.tag}/1.000-2.000.batch.bin"
+    await unstore(bus, conversation, {other: 0}, clock())
+    await bus.command("HSET", bus.keys.conv(conversation), "again_cut", stands)
+    set_ms = clock()
+    clock.pass_s(UNTIL_MS / 1000 + 60)
+    await put(memory_store, other)
+    await stored.say(5)
+    await bus.ask(conversation, "flush")
+    await new_worker(memory_store).drain(conversation)
+    assert other not in await names(memory_store)
+    assert await packets_of(memory_store) == stored.sent
+    assert await gone(bus, conversation) == {other: set_ms}
+    await bus.command("HDEL", bus.keys.conv(conversation), "again_cut")
+    clock.pass_s(60)
+    await new_worker(memory_store).drain(conversation)
+    assert await gone(bus, conversation) == {other: 0}

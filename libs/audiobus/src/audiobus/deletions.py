@@ -14,7 +14,7 @@ from audiobus.connection import translated
 from audiobus.conversation import Conversation
 from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError, BusContractError
-from audiobus.letters_cut import decode_letters_cut, first_offsets, letters_of, standing
+from audiobus.letters_cut import decode_letters_cut, first_offsets, letters_of, name_in, standing
 from audiobus.pipeline import execute
 from audiobus.routed import Routed
 from audiobus.script import Argument, script
@@ -143,7 +143,8 @@ async def drop_cut(bus: Bus, conversation: Conversation, cut: bytes, name: str, 
 async def discard(bus: Bus, conversation: Conversation, entry_id: EntryId, now_ms: int) -> int | None:
     """Deletes a dead letter with its audio; how many samples, None where there is none of that id.
 
-    Where it is just being stored, its object is noted among the `gone` ones: whoever puts it deletes it again.
+    Where it is just being stored, its object is noted among the `gone` ones: whoever puts it deletes it again. So it is with a cut of dead letters
+    that this build cannot read: it may speak of this one, and nothing else clears one that is damaged.
 
     Raises:
         BadEntryError: a letter of that session is none of ours: it cannot be told where `stored` goes on.
@@ -155,10 +156,10 @@ async def discard(bus: Bus, conversation: Conversation, entry_id: EntryId, now_m
         if (letter := letters.pop(entry_id, None)) is None:
             return None
         raw = await standing(bus, conversation)
-        cut = decode_letters_cut(raw) if raw else None
-        name = cut.name if cut is not None and str(entry_id) in cut.ids else ""
+        name = _given_up_with(entry_id, raw) if raw else None
         args: list[Argument] = [str(entry_id), letter.samples, str(entry_id.epoch)]
-        args += [raw or b"", name, now_ms, KEPT_MS, *first_offsets(letters)]
+        args += [raw or b"", "0" if name is None else "1", name or "", now_ms, KEPT_MS]
+        args += first_offsets(letters)
         # What is told to be deleted must not come back with a failover.
         match await script("discard").run(bus.client, names, args, wait_replicas=bus.wait_replicas):
             case [b"ok"]:
@@ -169,6 +170,15 @@ async def discard(bus: Bus, conversation: Conversation, entry_id: EntryId, now_m
                 continue  # another was buried meanwhile, or is being stored
             case answer:
                 raise BusContractError(f"discard answered {answer!r}")
+
+
+def _given_up_with(entry_id: EntryId, raw: bytes) -> str | None:
+    """The name of the object of the letters' cut `raw`, perhaps empty, where it is given up with that letter; None where it stays."""
+    try:
+        cut = decode_letters_cut(raw)
+    except BadEntryError:
+        return name_in(raw)
+    return cut.name if str(entry_id) in cut.ids else None
 
 
 async def unstore(bus: Bus, conversation: Conversation, objects: Mapping[str, int], now_ms: int) -> int:

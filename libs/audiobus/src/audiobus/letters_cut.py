@@ -22,7 +22,7 @@ PAGE: Final = 64
 
 
 class LettersCut(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """Everything about the object that does not follow from the letters."""
+    """Everything about the object that does not follow from the letters. In every version the name has this place (`name_in`)."""
 
     version: int
     ids: tuple[str, ...]
@@ -57,6 +57,19 @@ def decode_letters_cut(data: bytes) -> LettersCut:
     if cut.version != VERSION:
         raise BadEntryError(f"cut of dead letters: version {cut.version} is unknown to this build")
     return cut
+
+
+def name_in(data: bytes) -> str:
+    """The name in a cut that this build cannot read, so that it can be given up; empty where it is none of any version."""
+    try:
+        fields = msgspec.msgpack.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    match fields:
+        case [_, _, str(name), *_]:
+            return name
+        case _:
+            return ""
 
 
 async def standing(bus: Bus, conversation: Conversation) -> bytes | None:

@@ -14,6 +14,7 @@ from audiobus.bus import Bus
 from audiobus.conversation import Conversation
 from audiobus.cut import decode_cut
 from audiobus.deletions import emptied, gone, names_gone
+from audiobus.errors import BadEntryError
 from audiobus.letters_cut import decode_letters_cut
 from audiostore.errors import AudiostoreError
 from audiostore.names import conversation_prefix
@@ -88,10 +89,9 @@ class Sweeper:
         """Deletes the objects that must not be there, as long as somebody may still put them.
 
         The audio of this conversation that is not deleted waits for that, so a bucket that is away is not asked, and one that fails not again for a
-        while: the names stay noted.
+        while: the names stay noted. So do they beside a cut that this build cannot read: one of them may be its.
 
         Raises:
-            BadEntryError: a cut that is none stands.
             NotReplicatedError: only this server knows the names, which may be a former master.
         """
         noted = await gone(self.bus, conversation, confirmed=True)
@@ -100,8 +100,11 @@ class Sweeper:
         if over:
             # Whoever carries out the cut will put it once more, however late. Asked before the objects are deleted: without the cut no put of
             # that name is followed by a `finish`, and whoever makes it looks at the names (`store_put`).
-            for name in await self._standing(conversation):
-                over.pop(name, None)
+            try:
+                for name in await self._standing(conversation):
+                    over.pop(name, None)
+            except BadEntryError:
+                over.clear()
         clean = True
         for store in stores:
             if is_away(store) or self._is_early(store, now_ms):
@@ -125,7 +128,11 @@ class Sweeper:
         return 0 < self._later.get(store, 0) - now_ms <= AGAIN_MS
 
     async def _standing(self, conversation: Conversation) -> list[str]:
-        """Names of the objects of the cuts that stand."""
+        """Names of the objects of the cuts that stand.
+
+        Raises:
+            BadEntryError: one of them cannot be read.
+        """
         key = self.bus.keys.conv(conversation)
         cut, letters_cut = await self.bus.command("HMGET", key, "cut", "again_cut")
         names = [decode_cut(cut).name] if cut else []
