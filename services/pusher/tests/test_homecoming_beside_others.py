@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from audiobus import Bus
+from audiobus import Bus, pipeline
 from audiobus.deletions import drop_cut, gone, set_user_tombstone, unstore
-from audiobus.errors import BusUnavailableError
+from audiobus.errors import BusUnavailableError, NotReplicatedError
 from audiostore import open_store
 from audiostore.errors import ChecksumError, TransientStoreError
 from audiostore.names import CONTENT_TYPE, BatchName
@@ -256,6 +256,28 @@ async def test_what_is_deleted_while_it_is_brought_under_another_name_goes_and_t
     assert noted == [True]
     assert await names(second) == []
     assert await names(first) == [name.path]
+
+
+@pytest.mark.parametrize("when", ["before", "while it moves"])
+async def test_a_note_that_no_replica_has_deletes_nothing(
+    *, bus, redis_url, prefix, first, second, keys, batch, conversation, clock, monkeypatch, when
+):
+    """The pusher talks to a former master, and the new one has settled by this very object."""
+    monkeypatch.setattr(pipeline, "WAIT_MS", 50)
+    await put(second, *batch)
+
+    async def noted():
+        await unstore(bus, conversation, {batch[0].path: 1}, clock())
+
+    if when == "before":
+        await noted()
+    [info] = await infos(second)
+    async with Bus(redis_url, prefix=prefix, wait_replicas=1) as former:
+        home = Homecoming(former, AtPut(first, noted, after=True), second, keys)
+        with pytest.raises(NotReplicatedError):
+            await home.move(info)
+    assert await names(second) == [info.name]
+    assert await names(first) == ([] if when == "before" else [info.name])
 
 
 async def put_at(store, path, data, metadata):

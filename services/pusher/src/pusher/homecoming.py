@@ -100,7 +100,7 @@ class Homecoming:
             return EARLY
         # After the cut: one that does not stand was settled, or its name was given up before.
         forbidden = await gone(self.bus, conversation)
-        if deleted or name.path in forbidden:
+        if deleted or await self._must_go(conversation, name.path, forbidden):
             await self.second.delete(info.name)
             return DELETED
         facts = await object_facts(self.second, info, self.keys.ring())
@@ -128,7 +128,7 @@ class Homecoming:
             await self.second.delete(info.name)
             await self.first.delete(at_home)
             return DELETED
-        if name.path in await gone(self.bus, conversation):
+        if await self._must_go(conversation, name.path, await gone(self.bus, conversation)):
             await self._take_back(conversation, name.path, at_home, outcome)
             return DELETED
         if at_home != name.path and at_home in await gone(self.bus, conversation):
@@ -232,6 +232,10 @@ class Homecoming:
         """Whether whoever carries out the cut of this name is not done: it puts the object at home itself, or gives its name up."""
         cut: bytes | None = await self.bus.command("HGET", self.bus.keys.conv(conversation), "cut")
         return cut is not None and decode_cut(cut).name == path
+
+    async def _must_go(self, conversation: Conversation, path: str, forbidden: Container[str]) -> bool:
+        """Whether the name is noted, and not only by a former master: a new one may have settled by what has it."""
+        return path in forbidden and path in await gone(self.bus, conversation, confirmed=True)
 
     async def _take_back(self, conversation: Conversation, path: str, at_home: str, outcome: str) -> None:
         """The object was deleted while it was brought: it goes, and so does what was put at home, if by this mover.
