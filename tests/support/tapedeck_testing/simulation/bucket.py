@@ -1,7 +1,7 @@
 """The one bucket of a world, and the store that a process has of it: audiostore's contract, with everything that a network does to it.
 
-Owns create-only puts, puts that land long after their caller gave up, lost replies, and listings in pages. `Patience` and the tries
-are the product's own (`audiostore.attempts`).
+Owns create-only puts, puts that land long after their caller gave up, lost replies, and listings in pages; whoever puts compares what lies there with
+what was sent, and takes it away again if it differs, as the real stores do. `Patience` and the tries are the product's own (`audiostore.attempts`).
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 import google_crc32c
 
 from audiostore.attempts import Patience, attempts
-from audiostore.errors import AlreadyExistsError, NotFoundError, TransientStoreError
+from audiostore.errors import AlreadyExistsError, ChecksumError, NotFoundError, TransientStoreError
 from audiostore.store import ObjectInfo, check_metadata, check_name, check_prefix, check_range, check_size
+from tapedeck_testing.simulation.garbling import Garbling
 from tapedeck_testing.simulation.server import PROCESS_FAULTS
 from tapedeck_testing.simulation.virtual_loop import PROCESS, Process, VirtualLoop
 
@@ -29,6 +30,8 @@ PAGE: Final = 3
 PATIENCE: Final = Patience(first_pause_s=0.2, longest_pause_s=0.5, begin_for_s=0.8, deadline_s=4.0)
 LATEST_S: Final = 30.0
 """A put lands so much later at most."""
+LEFT_THERE: Final = 0.5
+"""Of the objects that are not what was sent, whoever put them cannot take away so many."""
 UNHEARD: Final = ("bucket: 5xx", "bucket: reply lost", "bucket: lands late")
 FAULTS: Final = ("bucket: 5xx", "bucket: reply lost", "bucket: lands late", "bucket: slow")
 
@@ -40,6 +43,8 @@ class Held:
     info: ObjectInfo
     data: bytes
     content_type: str
+    damaged: bool = False
+    """It is not what was sent."""
 
 
 class Bucket:
@@ -56,6 +61,7 @@ class Bucket:
         self.loop = loop
         self.chance = chance
         self.harm = harm
+        self.garbling = Garbling(chance)
         self.objects: dict[str, Held] = {}
         self.away_until = 0.0
         self.puts = 0
@@ -68,14 +74,22 @@ class Bucket:
         name = held.info.name
         if name in self.objects:
             raise AlreadyExistsError(f"put {name}: the name is taken")
+        data = self.garbling.stored(name, held.data)
+        if data != held.data:
+            crc32c = held.info.crc32c if self.garbling.claims else google_crc32c.value(data)
+            held = Held(
+                replace(held.info, size=len(data), crc32c=crc32c), data, held.content_type, damaged=True
+            )
         self.objects[name] = held
         self.since_s.setdefault(name, self.loop.time())
         self.chance.note(f"{self.name}: {name} is there")
         return held.info
 
-    def delete(self, name: str) -> None:
-        """It may be gone already."""
-        if self.objects.pop(name, None) is not None:
+    def delete(self, name: str, only: ObjectInfo | None = None) -> None:
+        """It may be gone already. `only`: just this one, and none that was put in its place."""
+        there = self.objects.get(name)
+        if there is not None and (only is None or there.info is only):
+            del self.objects[name]
             self.chance.note(f"{self.name}: {name} is gone")
 
 
@@ -90,7 +104,13 @@ class WorldStore:
     ) -> ObjectInfo:
         check_name(name)
         check_size(name, len(data))
-        info = ObjectInfo(name, len(data), google_crc32c.value(data), check_metadata(metadata))
+        info = ObjectInfo(
+            name,
+            len(data),
+            google_crc32c.value(data),
+            check_metadata(metadata),
+            claimed=self._bucket.garbling.claims,
+        )
         held = Held(info, bytes(data), content_type)
         async with attempts(f"put {name}", PATIENCE) as tries:
             try:
@@ -99,13 +119,32 @@ class WorldStore:
                 )
             except AlreadyExistsError:
                 # As the real ones: one's own object, whose reply was lost, is no conflict.
-                if tries.repeated and _same(await self.head(name), info):
-                    return info
-                raise
-            return result
+                if not tries.repeated or not _same(result := await self.head(name), info):
+                    raise
+            await self._compare(result, data)
+            return info
+
+    async def _compare(self, told: ObjectInfo, data: bytes) -> None:
+        """Nothing, if what lies there is what was sent; else it is taken away again. `told`: what the bucket says of it."""
+        crc32c = told.crc32c
+        if told.claimed:
+            held: Held = await self._read(lambda: self._held(told.name))
+            told, crc32c = held.info, google_crc32c.value(held.data)
+        if crc32c != google_crc32c.value(data):
+            if self._bucket.chance.dice.random() < LEFT_THERE:
+                raise TransientStoreError(
+                    f"put {told.name}: what lies there differs, and cannot be taken away"
+                )
+            # By its generation, as gs:// does it: what comes to lie there meanwhile is somebody else's.
+            await self._delete(told.name, only=told)
+            raise ChecksumError(
+                f"put {told.name}: what lies there differs from what was sent; it was removed again"
+            )
 
     async def get(self, name: str) -> bytes:
         held: Held = await self._read(lambda: self._held(name))
+        if google_crc32c.value(held.data) != held.info.crc32c or self._bucket.garbling.misreads(name):
+            raise ChecksumError(f"get {name}: the bytes that came do not have the CRC32C that was stored")
         return held.data
 
     async def get_range(self, name: str, start: int, end: int) -> bytes:
@@ -124,7 +163,10 @@ class WorldStore:
 
             def page(at: str = at) -> list[ObjectInfo]:
                 names = sorted(name for name in self._bucket.objects if name.startswith(prefix) and name > at)
-                return [self._bucket.objects[name].info for name in names[:PAGE]]
+                found = [self._bucket.objects[name].info for name in names[:PAGE]]
+                if not self._bucket.garbling.claims:
+                    return found
+                return [ObjectInfo(info.name, info.size, None, None) for info in found]
 
             found: list[ObjectInfo] = await self._read(page)
             for info in found:
@@ -163,8 +205,11 @@ class WorldStore:
 
     async def delete(self, name: str) -> None:
         check_name(name)
+        await self._delete(name)
+
+    async def _delete(self, name: str, only: ObjectInfo | None = None) -> None:
         async with attempts(f"delete {name}", PATIENCE) as tries:
-            await tries.read(lambda: self._request(lambda: self._bucket.delete(name), writes=True))
+            await tries.read(lambda: self._request(lambda: self._bucket.delete(name, only), writes=True))
 
     async def close(self) -> None:
         """Nothing to give back."""

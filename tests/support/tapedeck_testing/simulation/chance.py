@@ -28,6 +28,8 @@ RATES: Final[dict[str, tuple[float, float]]] = {
     "bucket: reply lost": (0.02, 0.40),
     "bucket: lands late": (0.02, 0.30),
     "bucket: slow": (0.05, 0.40),
+    "bucket: wrong checksum": (0.20, 0.60),
+    "bucket: stored damaged": (0.05, 0.40),
     "process: killed before a request": (0.001, 0.02),
     "process: killed after a request": (0.001, 0.02),
     "process: killed after an answer": (0.001, 0.02),
@@ -51,13 +53,19 @@ RATES: Final[dict[str, tuple[float, float]]] = {
     "bucket: second away": (0.01, 0.08),
     "conversation: deleted": (0.01, 0.06),
     "user: deleted": (0.02, 0.10),
+    "user: deleted up to the past": (0.05, 0.20),
     # At each time that Redis loses its last writes.
     "redis: old master goes on": (0.3, 1.0),
     # Of all chunks, so many for each process.
     "chunk: unreadable to a build": (0.03, 0.40),
 }
 """Each kind of fault, with the least and the greatest rate that a history may have of it."""
-SELDOM: Final = {"chunk: damaged": 0.12, "chunk: unreadable to a build": 0.15, "user: deleted": 0.2}
+SELDOM: Final = {
+    "chunk: damaged": 0.12,
+    "chunk: unreadable to a build": 0.15,
+    "user: deleted": 0.2,
+    "user: deleted up to the past": 0.2,
+}
 """Of the histories so many have these: where audio may be missing less is seen."""
 LOSSY: Final = "redis: last writes lost"
 OLD_MASTER: Final = "redis: old master goes on"
@@ -96,6 +104,7 @@ class Chance:
         self.now: Callable[[], float] = lambda: 0.0
         self.tracing = tracing
         self._calm = False
+        self._hits_calm: Counter[str] = Counter()
         chosen = (
             [kind for kind in RATES if self.dice.random() < SELDOM.get(kind, PART)]
             if faults is None
@@ -111,11 +120,14 @@ class Chance:
         """Whether this history has faults of the kind."""
         return kind in self._rates
 
-    def strikes(self, kind: str, share: float = 1.0) -> bool:
-        """Whether a fault of the kind happens here."""
+    def strikes(self, kind: str, share: float = 1.0, *, calm_too: int = 0) -> bool:
+        """Whether a fault of the kind happens here. `calm_too`: so many of the kind may happen when the others have ended."""
         rate = self._rates.get(kind)
-        if rate is None or self._calm or self.dice.random() >= rate * share:
+        if rate is None or (self._calm and self._hits_calm[kind] >= calm_too):
             return False
+        if self.dice.random() >= rate * share:
+            return False
+        self._hits_calm[kind] += self._calm
         self.hit(kind)
         return True
 
@@ -149,7 +161,7 @@ class Chance:
         self.note(kind)
 
     def calm(self) -> None:
-        """No more faults."""
+        """No more faults, but for a few of those that strike what is left to do."""
         self._calm = True
         self.note("all faults end")
 

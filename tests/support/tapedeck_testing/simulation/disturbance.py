@@ -6,7 +6,7 @@ Those at a single request are the server's and the bucket's, those of a line the
 from __future__ import annotations
 
 from contextvars import Context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from audiobus.keys import GROUP
 from tapedeck_testing.simulation.chance import LOSSY, OLD_MASTER
@@ -17,6 +17,9 @@ from tapedeck_testing.simulation.substitutes import unix_ms
 if TYPE_CHECKING:
     from tapedeck_testing.simulation.virtual_loop import Process
     from tapedeck_testing.simulation.world import World
+
+AGO_MS: Final = (700, 2_500, 6_000, 90_000)
+"""What was recorded up to so long ago is deleted; before the longest nothing was."""
 
 
 def disturb(world: World) -> None:
@@ -53,13 +56,19 @@ def _delete(world: World) -> None:
 
 
 def _delete_user(world: World) -> None:
-    """Somebody has all deleted that a user recorded so far."""
-    if world.lossy or not world.chance.strikes("user: deleted"):
+    """Somebody has all deleted that a user recorded so far, or up to a moment of the past, as whoever keeps recordings for so many days only."""
+    if world.lossy:
+        return
+    if world.chance.strikes("user: deleted"):
+        ago_ms = 0
+    elif world.chance.strikes("user: deleted up to the past"):
+        ago_ms = world.chance.dice.choice(AGO_MS)
+    else:
         return
     uid = world.chance.dice.choice(world.recorders).stories[0].tape.uid
     if uid in world.forgetting:
         return
-    forgetting = world.forgetting[uid] = Forgetting(unix_ms(world.loop))
+    forgetting = world.forgetting[uid] = Forgetting(unix_ms(world.loop) - ago_ms)
     world.chance.note(f"{uid}: what was recorded before {forgetting.before_ms} is to be deleted")
     work = delete_user(world.loop, world.server, uid, forgetting, world.wait_replicas)
     world.deleting.append(world.loop.create_task(work))

@@ -17,6 +17,7 @@ import audiobus.pipeline
 import listen.errands
 import listen.outbox
 import pusher.already_stored
+import pusher.clearing
 import pusher.second_try
 import pusher.standing
 import pusher.store_put
@@ -28,6 +29,7 @@ from audiobus.hints import Hints
 from audiobus.script import script
 from storage_api.recording import Recording, Recordings
 from tapedeck_testing.simulation.chance import LOSSY, OLD_MASTER
+from tapedeck_testing.simulation.garbling import GARBLED
 from tapedeck_testing.simulation.outcome import Outcome, run
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ class Mutant:
     rule: str
     """What is not done."""
     stories: tuple[int, ...]
-    """Of docs/interleavings.md."""
+    """Of docs/interleavings.md; none: it is docs/stores.md's."""
     faults: tuple[str, ...] | dict[str, float]
     """The kinds that it is hunted with, or their rates."""
     script: tuple[str, str, str] | None = None
@@ -311,5 +313,17 @@ MUTANTS: Final = (
         (13,),
         {"conversation: deleted": 0.15, "bucket: lands late": 0.4},
         patch=lambda: replaced(pusher.sweeper, "next_sweep_ms", lambda _since_ms, _now_ms: None),
+    ),
+    Mutant(
+        "of what a user recorded only what came before the moment is deleted",
+        (12,),
+        {"user: deleted up to the past": 0.3},
+        patch=lambda: replaced(pusher.clearing, "_made_ms", lambda _entry, _before_ms: 0),
+    ),
+    Mutant(
+        "an object that was found is read before its audio leaves Redis",
+        (),
+        {GARBLED: 0.4, "bucket: reply lost": 0.4},
+        patch=lambda: replaced(pusher.store_put, "is_just", lambda _info, _data: True),
     ),
 )

@@ -3,7 +3,8 @@
 Everything is put back afterwards. `time` and `random` are changed where they are looked up, so that no line of the product knows. How a
 seam sounds (`pusher.seam`) costs ten times what the rest of a batch costs and has no part in what is proved here: which entry
 a batch ends with is left to chance instead, which meets more places than real speech does. What a pusher waits for between two
-looks, two tries and two moves is shorter, as all other times of a world are (`services.Batches`).
+looks, two tries and two moves is shorter, as all other times of a world are (`services.Batches`), and a reader believes at no time that an object
+that it could not read is the one that has its name now.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ import pusher.retries
 import pusher.scheduler
 import pusher.second_try
 import pusher.sweeper
+import storage_api.verdicts
 from audiobus.errors import BadEntryError
 from audiocodec.span import PREROLL_SAMPLES
 from pusher.seam import last_packets
@@ -124,6 +126,7 @@ def surroundings(loop: VirtualLoop, chance: Chance, first_walk_s: float = 30.0) 
         (pusher.mover, "LEASE_MS", 8_000),
         (pusher.mover, "AGAIN_S", 4.0),
         (pusher.mover, "IDLE_S", 20.0),
+        (storage_api.verdicts, "BELIEVED_S", 0.0),
         (secrets, "token_bytes", _here(token_bytes, secrets.token_bytes)),
         (secrets, "token_hex", _here(token_hex, secrets.token_hex)),
         (pusher.buffer, "read_entry", read_entry),

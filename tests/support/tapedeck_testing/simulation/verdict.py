@@ -50,6 +50,9 @@ async def judge(world: World) -> list[str]:
         where = (story.tape.uid, story.tape.cid)
         spans, late, said = [], [], []
         for held in objects.pop(where, []):
+            if held.damaged:
+                said += _damaged(world, held.info.name)
+                continue
             inside, misnamed = opened(held, *where, ring)
             spans += inside
             late += inside if _landed_late(world, held.info.name) else []
@@ -120,6 +123,13 @@ def _since_s(world: World, name: str) -> float:
 def _landed_late(world: World, name: str) -> bool:
     """Whether Redis had lost its cut by then."""
     return world.server.lost_cuts.landed_late(name, _since_s(world, name))
+
+
+def _damaged(world: World, name: str) -> list[str]:
+    """An object that is not what was sent must not stay, unless nobody can know of it."""
+    if world.lossy and _landed_late(world, name):
+        return []
+    return [f"{name} is damaged, and stays"]
 
 
 async def _books(world: World, story: Story) -> Books:
