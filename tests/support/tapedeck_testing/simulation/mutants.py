@@ -113,9 +113,9 @@ _push_due = Hints.push_due
 
 
 async def _push_due_with_audio(self: Any, conversation: Any, at_ms: int) -> None:
-    """A buffer of no more than two entries is taken off `due`, although its session goes on."""
+    """A buffer of no more than two entries is taken off `due`, although its session goes on. With empty ones alone it shows in one of hundreds."""
     keys = self._bus.keys
-    if await self._bus.command("XLEN", keys.audio(conversation)) > 2:  # noqa: PLR2004 - with an empty one alone it shows in one of hundreds of histories
+    if await self._bus.command("XLEN", keys.audio(conversation)) > 2:
         await _push_due(self, conversation, at_ms)
     else:
         await self._bus.command("ZREM", keys.due(keys.partition(conversation)), conversation.tag)
