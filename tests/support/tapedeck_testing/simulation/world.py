@@ -58,8 +58,9 @@ class World:
         self.server = Server(loop, chance, self._harm, mutants)
         self.bucket = Bucket(loop, chance, self._harm)
         self.second = Bucket(loop, chance, self._harm, "second bucket") if dice.random() < SECOND else None
-        if self.second is not None and chance.has("bucket: lands late"):
-            # Not played yet: whoever moves home deletes what is damaged there, and a put of that name may land afterwards.
+        if self.second is not None:
+            # Not played yet: a damaged object hides the good one of its name in the second bucket from readers, and whoever moves that home deletes
+            # it without a note, so that a put of its name may still land there.
             self.bucket.garbling.garbles = self.second.garbling.garbles = False
         self.batches = Batches(dice)
         self.wait_replicas = int(chance.has(LOSSY) and dice.random() < 0.4)
