@@ -14,34 +14,7 @@ from pusher.comeback import APART_MS, look_again
 from pusher.cutter import Limits
 from pusher.mover import Mover
 from pusher.sweeper import AGAIN_MS
-
-
-class Switched:
-    """A bucket that is away while `away` is set; with `works` only its replies to puts are lost."""
-
-    def __init__(self, real) -> None:
-        self.real = real
-        self.away: Exception | None = None
-        self.works = False
-        self.calls = 0
-
-    def __getattr__(self, name):
-        async def call(*args, **kwargs):
-            self.calls += 1
-            if self.away is None:
-                return await getattr(self.real, name)(*args, **kwargs)
-            if self.works and name == "put":
-                await self.real.put(*args, **kwargs)
-            raise self.away
-
-        return call
-
-    async def list(self, *args, **kwargs):
-        self.calls += 1
-        if self.away is not None and not self.works:
-            raise self.away
-        async for info in self.real.list(*args, **kwargs):
-            yield info
+from tapedeck_testing.switched_store import Switched
 
 
 @pytest.fixture
