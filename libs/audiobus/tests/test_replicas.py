@@ -12,23 +12,14 @@ from audiobus import Bus, Cut, CutStands, EntryId, Writer, pipeline
 from audiobus.deletions import drop_cut, expunge, gone
 from audiobus.errors import NotReplicatedError
 from tapedeck_testing.redis_binary import any_server, bundled
-from tapedeck_testing.redis_process import RedisProcess
-from tapedeck_testing.sentinel_group import in_step
+from tapedeck_testing.replica_pair import replica_pair
 
 
 @pytest.fixture(scope="module", params=[any_server, bundled], ids=["newest", "bundled"])
 def pair(request, tmp_path_factory):
     """A master and a replica that follows it."""
-    binary, directory = request.param(), tmp_path_factory.mktemp("pair")
-    master = RedisProcess(binary, directory / "master", options=("--repl-diskless-sync-delay", "0")).start()
-    replica = RedisProcess(
-        binary, directory / "replica", options=("--replicaof", "127.0.0.1", str(master.port))
-    ).start()
-    while not in_step(replica):
-        replica.wait(0.05)
-    yield master, replica
-    replica.stop()
-    master.stop()
+    with replica_pair(request.param(), tmp_path_factory.mktemp("pair")) as both:
+        yield both
 
 
 @contextlib.contextmanager

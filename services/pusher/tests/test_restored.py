@@ -19,7 +19,7 @@ from pusher.unstored import Unstored
 from servicekit.stop import Stop
 from tapedeck_testing.redis_binary import any_server
 from tapedeck_testing.redis_process import RedisProcess
-from tapedeck_testing.sentinel_group import in_step
+from tapedeck_testing.replica_pair import replica_pair
 
 
 class Failing:
@@ -172,15 +172,8 @@ def restore(server, backup) -> None:
 @pytest.fixture
 def pair(tmp_path):
     """A master and a replica that follows it."""
-    master = RedisProcess(any_server(), tmp_path / "m", options=("--repl-diskless-sync-delay", "0")).start()
-    replica = RedisProcess(
-        any_server(), tmp_path / "r", options=("--replicaof", "127.0.0.1", str(master.port))
-    ).start()
-    while not in_step(replica):
-        replica.wait(0.05)
-    yield master, replica
-    replica.stop()
-    master.stop()
+    with replica_pair(any_server(), tmp_path) as both:
+        yield both
 
 
 class Pair:
