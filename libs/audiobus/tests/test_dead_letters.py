@@ -3,10 +3,11 @@
 import msgspec
 import pytest
 
-from audiobus import Bus, Conversation, ConversationGone, Cut, CutStands, EntryId, failures
+from audiobus import Bus, Conversation, ConversationGone, Cut, CutStands, EntryId, deletions, failures
 from audiobus import dead_letters as dead
 from audiobus.answers import NameGone
 from audiobus.census import Balance, exact
+from audiobus.dead_fields import named
 from audiobus.dead_letters import Found, OtherCut
 from audiobus.deletions import discard, drop_cut, gone, set_tombstone, sweep
 from audiobus.errors import BadEntryError, BusFullError, NotKnownError
@@ -59,6 +60,18 @@ async def write_cut(bus, conversation, ids, *, name=NAME, **fields) -> bytes:
 
 async def of(bus, conversation, ids):
     return [one.letter for one in await look(bus, conversation) if EntryId.parse(one.id) in ids]
+
+
+async def test_a_look_goes_on_after_any_of_them(letters, bus, conversation):
+    strange = [b"\xff", b"x" * 5_000, b"05-1", b""]
+    for name in strange:
+        await bus.command("HSET", bus.keys.dead(conversation), name, "what?")
+    found = await look(bus, conversation)
+    assert [one.id for one in found[:3]] == [str(one) for one in letters]
+    assert {named(one.id) for one in found[3:]} == set(strange)
+    for index, one in enumerate(found):
+        rest = dead.look(bus, conversation, after=dead.order(named(one.id)))
+        assert [each async for each in rest] == found[index + 1 :]
 
 
 async def test_what_lies_there(letters, bus, conversation):
@@ -155,8 +168,12 @@ async def test_only_one_cut_of_letters_stands(letters, bus, conversation):
 async def test_a_letter_that_is_dropped_while_it_is_stored_is_not_stored(letters, bus, conversation, now_ms):
     raw = await write_cut(bus, conversation, letters[:2])
     mine = await of(bus, conversation, letters[:2])
+    due = bus.keys.due(bus.keys.partition(conversation))
+    await bus.command("ZREM", due, conversation.tag)
     assert await discard(bus, conversation, letters[0], now_ms) == 4_800
     assert await gone(bus, conversation) == {NAME: now_ms}
+    # Its object is looked for, also where nobody looked at the conversation any more.
+    assert await bus.command("ZSCORE", due, conversation.tag) == now_ms
     assert await dead.settle(bus, conversation, raw, mine) is None
     assert await standing(bus, conversation) is None
     assert await exact(bus, conversation) == balance(600, 0, 300, 200, 100)
@@ -166,6 +183,32 @@ async def test_a_letter_that_is_dropped_while_it_is_stored_is_not_stored(letters
     raw = await write_cut(bus, conversation, letters[1:2], name=NAME.replace("2.000", "2.001"))
     assert await discard(bus, conversation, letters[2], now_ms) == 4_800
     assert await standing(bus, conversation) == raw
+
+
+@pytest.mark.parametrize("stood", [False, True], ids=["no cut", "another name"])
+async def test_a_letter_whose_cut_is_written_while_it_is_dropped_is_not_stored(
+    letters, bus, conversation, now_ms, monkeypatch, stood
+):
+    """Between the look at the cut that stands and the script that drops: what is put under the new name goes again."""
+    other = NAME.replace("2.000", "2.001")
+    stands = await write_cut(bus, conversation, letters[:2], name=other) if stood else None
+
+    async def then_a_cut(*args):
+        nonlocal stands
+        seen = await standing(*args)
+        if seen == stands:
+            await write_cut(bus, conversation, letters[:2], replaces=stands)
+            stands = b""
+        return seen
+
+    monkeypatch.setattr(deletions, "standing", then_a_cut)
+    mine = await of(bus, conversation, letters[:2])
+    assert await discard(bus, conversation, letters[0], now_ms) == 4_800
+    assert await standing(bus, conversation) is None
+    assert await gone(bus, conversation) == {NAME: now_ms}
+    raw = LettersCut(1, tuple(str(one) for one in letters[:2]), NAME, "standard").encode()
+    assert await dead.settle(bus, conversation, raw, mine) is None
+    assert await exact(bus, conversation) == balance(600, 0, 300, 200, 100)
 
 
 @pytest.mark.parametrize(

@@ -255,7 +255,25 @@ async def test_names_that_were_seen_to_stay_noted(recorded, bus, conversation, n
 async def test_objects_of_a_conversation_that_is_forgotten_are_noted(bus, conversation, now_ms):
     assert await unstore(bus, conversation, {NAME: 1_000}, now_ms) == 0
     assert await gone(bus, conversation) == {NAME: now_ms}
-    assert not await bus.command("EXISTS", bus.keys.conv(conversation))
+    # Else nobody saw to the name; and it is known no longer than that.
+    assert (await bus.state(conversation)).gone
+    assert await bus.command("PTTL", bus.keys.conv(conversation)) > 0
+
+
+async def test_what_is_noted_is_known_for_a_month_and_no_audio_is_forgotten(
+    recorded, bus, conversation, now_ms
+):
+    """Of a conversation that is known the books, and all that waits, stay as long as they would have; of one that is not, what is noted alone."""
+    unknown = Conversation("user-1", "forgotten")
+    for whose in (conversation, unknown):
+        await unstore(bus, whose, {NAME: 0}, now_ms)
+        left_ms = await bus.command("PTTL", bus.keys.gone(whose))
+        assert KEPT_MS - 60_000 < left_ms <= KEPT_MS
+    assert await bus.command("PTTL", bus.keys.conv(conversation)) == -1
+    assert await bus.command("PTTL", bus.keys.audio(conversation)) == -1
+    left_ms = await bus.command("PTTL", bus.keys.conv(unknown))
+    assert KEPT_MS - 60_000 < left_ms <= KEPT_MS
+    assert (await bus.state(unknown)).gone
 
 
 async def test_forgetting_keeps_the_books_of_dead_letters(recorded, bus, conversation, now_ms):

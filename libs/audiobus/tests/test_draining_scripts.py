@@ -20,6 +20,7 @@ from audiobus import (
     decode_cut,
 )
 from audiobus.bus import ENDS_KEPT_MS, QUIET_MS
+from audiobus.deletions import drop_cut
 from audiobus.errors import BusUnavailableError
 
 
@@ -69,6 +70,17 @@ async def test_a_standing_cut_can_be_given_another_name(recorded, bus, conversat
         renamed.encode()
     )
     assert not await finish(bus, conversation, cut)
+
+
+async def test_a_cut_that_stands_no_more_is_not_given_another_name(recorded, bus, conversation):
+    """What it was about is looked at anew."""
+    cut = cut_of(EntryId(recorded.epoch, 0), EntryId(recorded.epoch, 200))
+    await bus.cut(conversation, cut, settled=None)
+    assert await drop_cut(bus, conversation, cut.encode(), cut.name, 1)
+    renamed = msgspec.structs.replace(cut, name="chunks/user-1/conv-1/1.000-2.001.batch.bin")
+    answer = await bus.cut(conversation, renamed, settled=None, replaces=cut.encode())
+    assert answer == SettledMoved(None)
+    assert (await bus.state(conversation)).cut is None
 
 
 async def test_a_cut_under_a_tombstone_is_refused(recorded, bus, conversation):

@@ -3,8 +3,10 @@
 import pytest
 
 from audiobus import Cut, CutStands
+from audiobus.deletions import emptied, set_tombstone, sweep
 from audiobus.errors import BadEntryError
 from audiobus.failures import MOST_CHARACTERS, Failures, note, read
+from audiobus.look import look
 
 
 async def test_failures_are_counted_until_something_is_stored(bus, recorder, conversation, now_ms):
@@ -21,6 +23,25 @@ async def test_failures_are_counted_until_something_is_stored(bus, recorder, con
         conversation, cut.encode(), last=cut.last_id, preroll=None, samples=4_800, ends={}, now_ms=0
     )
     assert await read(bus, conversation) == Failures()
+
+
+async def test_they_are_forgotten_where_all_of_a_deleted_conversation_is_gone(
+    bus, recorder, conversation, now_ms
+):
+    """Whoever sweeps it knows nothing of those that another met."""
+    await recorder.open()
+    await recorder.append(100)
+    await note(bus, conversation, "the bucket", now_ms)
+    await emptied(bus, conversation)  # it is not deleted
+    assert await read(bus, conversation) == Failures(1, "the bucket", now_ms)
+    await set_tombstone(bus, conversation, now_ms)
+    await sweep(bus, conversation, now_ms)
+    # The bucket comes next, and may fail again.
+    assert await read(bus, conversation) == Failures(1, "the bucket", now_ms)
+    assert (await look(bus, [conversation]))[0].failing
+    assert await emptied(bus, conversation) == 0
+    assert await read(bus, conversation) == Failures()
+    assert not (await look(bus, [conversation]))[0].failing
 
 
 async def test_a_count_that_is_none(bus, conversation):

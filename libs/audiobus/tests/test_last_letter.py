@@ -94,3 +94,39 @@ async def test_what_is_still_dead_holds_it_back(bus, conversation, recorder, let
     assert await stored() == 200
     await discard(bus, conversation, letter, 9)
     assert await stored() == 400
+
+
+async def test_a_letter_that_comes_while_others_are_settled_holds_it_back(
+    bus, conversation, recorder, monkeypatch
+):
+    """Between the look at the other letters and the script that settles."""
+    await recorder.open()
+    for end in (100, 200, 300):
+        await recorder.append(end)
+    entries = {one.id.offset: one for one in await bus.read(conversation, count=9)}
+
+    async def bury(end: int) -> EntryId:
+        one = entries[end]
+        buried = {"reason": "defect", "first_offset": end - 100, "samples": one.counted_samples, "now_ms": 7}
+        assert await bus.bury(conversation, one, **buried)
+        return one.id
+
+    first = await bury(100)
+    assert await dead.mark(bus, conversation, first, 9)
+    letters = await dead.marked(bus, conversation, 9)
+    cut = LettersCut(1, (str(first),), "", "standard")
+    await dead.cut(bus, conversation, cut, now_ms=9)
+    look, looks = dead.letters_of, 0
+
+    async def then_another(*args):
+        nonlocal looks
+        found = await look(*args)
+        looks += 1
+        if looks == 1:
+            await bury(300)
+        return found
+
+    monkeypatch.setattr(dead, "letters_of", then_another)
+    assert await dead.settle(bus, conversation, cut.encode(), letters) == 4800
+    assert looks == 2
+    assert (await bus.stored(conversation, first.epoch)).dead_offset == 200

@@ -3,9 +3,10 @@
 import msgspec
 import pytest
 
-from audiobus import Entry, EntryId
+from audiobus import Chunk, Conversation, Entry, EntryId
+from audiobus.chunk import VERSION
 from audiobus.errors import BadEntryError
-from audiobus.letter import encode_letter, read_letter
+from audiobus.letter import Legible, encode_letter, legible, read_letter
 
 ENTRY = Entry(EntryId(5, 300), {b"c": b"\xc1 damaged", b"s": b"960"})
 
@@ -42,3 +43,18 @@ def test_what_is_no_letter(data):
 def test_the_id_must_be_one():
     with pytest.raises(BadEntryError):
         read_letter("abc", encode_letter(ENTRY, reason="x", at_ms=0, first_offset=0, samples=0))
+
+
+@pytest.mark.parametrize(
+    ("fields", "read"),
+    [
+        ({b"c": Chunk(VERSION, 7, "opus", 16_000, 1, 7_000, 48_000, 0, 0, 0, False, 300, ()).encode()}, Legible(True, 8_000)),
+        ({b"c": Chunk(VERSION, 7, "opus", 16_000, 1, 7_000, 0, 0, 0, 0, False, 301, ()).encode()}, Legible(False, 7_000)),
+        ({b"c": b"\xc1"}, Legible(False)),
+        ({}, Legible(False)),
+    ],
+    ids=["whole", "ends before it begins", "damaged", "without"],
+)  # fmt: skip
+def test_what_can_be_read_of_its_audio(fields, read):
+    data = encode_letter(Entry(EntryId(5, 300), fields), reason="x", at_ms=0, first_offset=0, samples=0)
+    assert legible(Conversation("u", "c"), read_letter("5-300", data)) == read

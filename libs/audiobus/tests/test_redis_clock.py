@@ -9,7 +9,7 @@ import pytest
 from audiobus import Bus
 from audiobus.errors import BusUnavailableError
 from audiobus.redis_clock import KEPT_S, SLOW_KEPT_S
-from tapedeck_testing.redis_process import free_port
+from tapedeck_testing.free_ports import free_port
 
 
 async def server_ms(bus) -> int:

@@ -3,7 +3,7 @@
 import pytest
 
 from audiobus import Bus, Cut, CutStands, SettledMoved
-from audiobus.deletions import set_tombstone, set_user_tombstone
+from audiobus.deletions import names_gone, set_tombstone, set_user_tombstone, unstore
 from audiobus.errors import BadEntryError, BusContractError
 from audiobus.turn import UserRules, part, take, user_rules
 
@@ -124,6 +124,24 @@ async def test_it_stays_where_something_was_asked_for(recorded, bus, conversatio
     taken = await take(bus, conversation, ME, TTL_MS, entries=10)
     await bus.ask(conversation, "flush")
     assert (await part(bus, conversation, ME, taken.state())).flush == taken.state().newest
+
+
+async def test_it_stays_where_a_name_was_noted_that_must_not_stay(recorded, bus, conversation):
+    taken = await take(bus, conversation, ME, TTL_MS, entries=10)
+    await unstore(bus, conversation, {"chunks/a": 1}, 1)
+    after = await part(bus, conversation, ME, taken.state())
+    assert after.gone
+    assert not await bus.take_lease(conversation, OTHER, TTL_MS)
+    # Another one: whoever saw the first comes back soon anyway.
+    await unstore(bus, conversation, {"chunks/b": 1}, 2)
+    assert await part(bus, conversation, ME, after) is None
+
+
+async def test_names_that_were_seen_to_meanwhile_keep_nobody(recorded, bus, conversation):
+    await unstore(bus, conversation, {"chunks/a": 1}, 1)
+    taken = await take(bus, conversation, ME, TTL_MS, entries=10)
+    assert await names_gone(bus, conversation, {"chunks/a": 1}) == 0
+    assert await part(bus, conversation, ME, taken.state()) is None
 
 
 async def test_somebody_elses_lease_is_not_given_back(recorded, bus, conversation):

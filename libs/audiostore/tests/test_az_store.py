@@ -1,12 +1,18 @@
 """What is Azure's own; everything else runs in test_store and test_remote_stores."""
 
+import asyncio
 import base64
 import traceback
 
 import pytest
 
 from audiostore import open_store
-from audiostore.errors import ChecksumError, NotFoundError, StoreConfigurationError
+from audiostore.errors import (
+    ChecksumError,
+    NotFoundError,
+    StoreConfigurationError,
+    TransientStoreError,
+)
 
 SCHEMES = ["az"]
 META = {"tapedeck-runs": "1:0-2@3+4", "tapedeck-pre-skip": "312"}
@@ -29,13 +35,103 @@ async def test_bytes_that_change_on_the_way_back_cost_no_object(remote):
     assert await remote.store.get("a") == b"audio"
 
 
-async def test_what_was_stored_wrongly_is_taken_away_again(remote):
+async def test_what_was_stored_wrongly_is_put_right_in_its_place(remote):
+    remote.line.faults.append(("PUT", "break"))
+    info = await put(remote.store, "a")
+    assert [request.split()[0] for request in remote.line.requests] == ["PUT", "GET", "GET", "PUT", "GET"]
+    assert await remote.store.get("a") == b"audio"
+    assert await remote.store.head("a") == info
+    assert info.metadata == META
+    result = await remote.store._client.get_async("a")
+    assert result.attributes["Content-Type"] == "audio/ogg"
+
+
+async def test_what_only_seems_to_be_stored_wrongly_stays(remote):
     remote.line.faults.extend([("GET", "bytes")] * 2)
-    with pytest.raises(ChecksumError, match="removed again") as caught:
+    await put(remote.store, "a")
+    assert await remote.store.get("a") == b"audio"
+
+
+async def test_what_is_listed_does_not_count_as_deleted(remote, monkeypatch):
+    """A container that is not to be seen for a moment says of each object that it is not there."""
+    await put(remote.store, "some/a")
+    client = remote.store._client
+
+    class NotToBeSeen:
+        def __getattr__(self, name):
+            return getattr(client, name)
+
+        async def delete_async(self, name):
+            raise FileNotFoundError(name)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(remote.store, "_client", NotToBeSeen())
+        with pytest.raises(TransientStoreError, match="lists it"):
+            await remote.store.delete("some/a")
+        await remote.store.delete("some/b")
+    await remote.store.delete("some/a")
+    await remote.store.delete("some/a")
+
+
+async def test_a_lost_reply_does_not_matter_where_it_is_put_right(remote):
+    remote.line.faults.append(("PUT", "break"))
+    remote.line.faults.extend([("GET", ""), ("GET", ""), ("PUT", "lose")])
+    await put(remote.store, "a")
+    assert not remote.line.faults
+    assert await remote.store.get("a") == b"audio"
+
+
+async def test_what_is_stored_wrongly_every_time_stays_and_is_told(remote):
+    remote.line.faults.extend([("PUT", "break"), ("GET", ""), ("GET", ""), ("PUT", "break")])
+    with pytest.raises(ChecksumError, match="stays") as caught:
         await put(remote.store, "a")
     assert caught.value.retryable
-    with pytest.raises(NotFoundError):
-        await remote.store.head("a")
+    with pytest.raises(ChecksumError):
+        await remote.store.get("a")
+
+
+async def test_a_copy_that_is_damaged_is_put_right_too(remote):
+    await put(remote.store, "a")
+    remote.line.requests.clear()
+    remote.line.faults.extend([("GET", "bytes")] * 2)
+    copied = await remote.store.copy("a", "b")
+    assert remote.line.counted("PUT") == 2
+    assert await remote.store.get("b") == b"audio"
+    assert await remote.store.head("b") == copied
+    assert copied.metadata == META
+
+
+@pytest.mark.parametrize("what", ["other", "same", "nothing"])
+async def test_what_somebody_put_there_meanwhile_is_not_touched(remote, what, monkeypatch):
+    """Nothing is removed by its name alone: it may be another object by then, which somebody relies on."""
+    for name, value in remote.server.settings().items():
+        monkeypatch.setenv(name, value)
+    somebody = open_store(remote.url)  # not over the line
+    entered = remote.line.next_fault
+
+    async def meanwhile():
+        await somebody.delete("a")
+        if what != "nothing":
+            await put(somebody, "a", *([b"other", {"k": "v"}] if what == "other" else []))
+
+    def before_it_is_put_right(request):
+        if request.startswith("PUT") and remote.line.counted("PUT"):
+            asyncio.run(meanwhile())
+        return entered(request)
+
+    remote.line.next_fault = before_it_is_put_right
+    remote.line.faults.append(("PUT", "break"))
+    if what == "same":
+        await put(remote.store, "a")
+        assert await somebody.get("a") == b"audio"
+        return
+    with pytest.raises(TransientStoreError, match="gone again"):
+        await put(remote.store, "a")
+    if what == "other":
+        assert await somebody.get("a") == b"other"
+    else:
+        with pytest.raises(NotFoundError):
+            await somebody.get("a")
 
 
 async def test_the_checksum_is_what_the_writer_said(remote):

@@ -60,7 +60,10 @@ async def test_what_both_have_is_there_once_and_the_firsts_counts(pair, first, s
     await put(first, "u/c/1", b"first")
     await put(second, "u/c/1", b"second")
     await put(second, "u/c/2", b"only here", {"k": "v"})
-    assert await names(pair) == ["u/c/1", "u/c/2"]
+    listed = [info async for info in pair.list("u/")]
+    assert [info.name for info in listed] == ["u/c/1", "u/c/2"]
+    assert [info.size for info in listed] == [5, 9]
+    assert [info.beside.size if info.beside else None for info in listed] == [6, None]
     assert await pair.get("u/c/1") == b"first"
     assert (await pair.head("u/c/2")).metadata == {"k": "v"}
     assert await pair.get_range("u/c/2", 5, 9) == b"here"

@@ -1,5 +1,6 @@
 import asyncio
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -42,6 +43,25 @@ async def test_nobody_waits_longer_than_the_deadline_and_what_waits_never_runs()
     release.set()
     await threads.close()
     assert not ran.is_set()
+
+
+async def test_a_call_knows_that_its_time_is_up_before_anybody_tells_it():
+    """After a pause of the whole process, its thread may go on before the event loop does."""
+    threads = Threads("t", 1, 0.05)
+
+    ended = threading.Event()
+
+    def writes():
+        while not under_way().given_up:
+            pass
+        ended.set()
+
+    task = asyncio.ensure_future(threads.run("put a", writes))
+    await asyncio.sleep(0)
+    assert ended.wait(10)  # holds up the event loop, which could give it up
+    with suppress(TransientStoreError):
+        await task
+    await threads.close()
 
 
 async def test_close_waits_for_what_runs():

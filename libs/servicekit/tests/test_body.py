@@ -64,6 +64,13 @@ async def test_a_body_that_does_not_come_to_its_end(url):
 
 async def test_json(client):
     assert (await client.post("/order", json={"sources": ["a"]})).json() == ["a"]
-    for content in (b"", b"{", json.dumps({"sources": [5]}).encode(), b"[" * 50_000, b"\xff"):
+    for content in (
+        b"",
+        b"{",
+        json.dumps({"sources": [5]}).encode(),
+        b"[" * 50_000,
+        b"\xff",
+        b'{"sources":["\xff"]}',
+    ):
         answer = await client.post("/order", content=content)
         assert (answer.status_code, answer.json()["code"]) == (400, "bad_json")

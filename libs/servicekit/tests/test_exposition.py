@@ -1,3 +1,5 @@
+import math
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -34,6 +36,31 @@ def test_counts_are_summed_and_the_worst_is_shown():
     assert found["tapedeck_build_info", "listen", "1"] == 1
     assert found["tapedeck_event_loop_lag_seconds",] == 0.5
     assert merged.count("# TYPE tapedeck_puts_total counter") == 1
+
+
+def of(series, *values):
+    """What the merged page says of a gauge of which each process says one of these."""
+    family = series.partition("{")[0]
+    head = f"# HELP {family} G\n# TYPE {family} gauge\n"
+    [line] = merge([f"{head}{series} {value}\n" for value in values]).splitlines()[2:]
+    return float(line.rpartition(" ")[2])
+
+
+def test_what_is_a_share_or_a_state_is_not_summed():
+    assert of("tapedeck_redis_memory_ratio", 0.873, 0.871) == 0.873
+    assert of('tapedeck_store_circuit{store="first",state="closed"}', 1.0, 1.0) == 1
+    assert of('tapedeck_store_circuit{store="first",state="open"}', 0.0, 1.0) == 1
+
+
+def test_the_largest_passes_over_what_is_not_known_in_whatever_order():
+    age = "tapedeck_oldest_unstored_age_seconds"
+    for values in (("NaN", 7.0, 0.0), (7.0, "NaN", 0.0), (0.0, 7.0, "NaN")):
+        assert of(age, *values) == 7
+    assert of(age, "NaN", 0.0) == of(age, 0.0, "NaN") == 0
+    assert math.isnan(of(age, "NaN", "NaN"))
+    # A sum of which a part is not known is not known.
+    for values in (("NaN", 7.0), (7.0, "NaN")):
+        assert math.isnan(of("tapedeck_audio_waiting_seconds", *values))
 
 
 def test_nothing_and_nonsense():

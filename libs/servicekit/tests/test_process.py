@@ -153,3 +153,14 @@ async def test_help(program):
         assert await process.wait() == 0
     async with program("", "--port=5") as process:
         assert await process.wait() == 2
+
+
+async def test_a_check_reads_the_settings_and_starts_nothing(program):
+    async with program("", "--check") as running:
+        assert await running.communicate() == (b"", b"")
+        assert running.returncode == 0
+    async with program("", "--check", TAPEDECK_ADMIN_BIND="nowhere", TAPEDECK_DRAIN_SECONDS="x") as running:
+        out, err = await running.communicate()
+        assert (out, running.returncode) == (b"", 2)
+        assert b"TAPEDECK_ADMIN_BIND" in err
+        assert b"TAPEDECK_DRAIN_SECONDS" in err

@@ -40,7 +40,7 @@ async def test_an_unread_body_leaves_nothing_behind(served, eventually, breaks_o
 
 async def test_over_http_2_other_requests_of_the_connection_live_on(served):
     refuses = Refuses(breaks_off=False)
-    async with served(refuses) as url, httpx.AsyncClient(http1=False, http2=True) as client:
+    async with served(refuses) as url, httpx.AsyncClient(http1=False, http2=True, timeout=60) as client:
         answers = await asyncio.gather(*(client.post(url, content=b"x" * 500_000) for _ in range(5)))
         assert {(answer.http_version, answer.status_code) for answer in answers} == {("HTTP/2", 413)}
         assert (await client.get(url)).text == "no"

@@ -27,6 +27,7 @@ from audiobus.errors import (
     NotReplicatedError,
 )
 from audiobus.packing import PackingConnection
+from audiobus.pool import PromptPool
 from audiobus.redis_url import Kind, RedisUrl
 from audiobus.refusals import Refusals
 from audiobus.sentinel import master_pool
@@ -138,7 +139,7 @@ def open_client(url: str, *, blocking_s: float = 0.0) -> Client:
             address, wait_s=COMMAND_TIMEOUT_S, max_connections=MAX_CONNECTIONS, **timeouts
         )
         return Redis.from_pool(pool)
-    pool = BlockingConnectionPool.from_url(
+    pool = PromptPool.from_url(
         url,
         connection_class=PackingConnection,  # TLS and unix sockets have a class of their own, which packs in Python
         max_connections=MAX_CONNECTIONS,

@@ -1,6 +1,9 @@
 """Which recording: a user and a conversation of theirs."""
 
-from typing import NamedTuple
+import re
+from typing import Final, NamedTuple
+
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}", re.ASCII)
 
 
 class Conversation(NamedTuple):
@@ -13,6 +16,11 @@ class Conversation(NamedTuple):
     def tag(self) -> str:
         """`uid/cid`: the hash tag of every key about it, and the member of `due` and `ready`."""
         return f"{self.uid}/{self.cid}"
+
+    @property
+    def possible(self) -> bool:
+        """Whether both may be ids: a key in Redis may carry any name."""
+        return _ID.fullmatch(self.uid) is not None and _ID.fullmatch(self.cid) is not None
 
     @classmethod
     def from_tag(cls, tag: str | bytes) -> "Conversation":

@@ -4,7 +4,9 @@ Owns every change of a dead letter but its burial (`Bus.bury`) and its deletion 
 repeat, and the books move with it. When to try, and how, is the pusher's.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -15,7 +17,7 @@ from audiobus.bus import ENDS_KEPT_MS, Bus
 from audiobus.connection import translated
 from audiobus.conversation import Conversation
 from audiobus.dead_fields import shown
-from audiobus.deletions import KEPT_MS
+from audiobus.deletions import KEPT_MS, looked_at
 from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError, BusContractError, NotKnownError
 from audiobus.hints import Hints
@@ -31,6 +33,9 @@ LAST_TRY: Final = "last_try"
 """In a letter: what is in the way of the try that is marked, or what the last one failed of."""
 REASON: Final = "retry"
 """Of the hint."""
+
+Order = tuple[int, int, int, bytes]
+"""A place among the fields of `td:dead`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +96,13 @@ async def conversations(bus: Bus) -> AsyncIterator[Conversation]:
                 yield conversation
 
 
-async def look(bus: Bus, conversation: Conversation) -> AsyncIterator[Found]:
-    """The dead letters of a conversation, in order, those that are none of ours last."""
-    names = sorted(await bus.command("HKEYS", bus.keys.dead(conversation)), key=_order)
+async def look(
+    bus: Bus, conversation: Conversation, after: Order | None = None
+) -> AsyncGenerator[Found, None]:
+    """The dead letters of a conversation, in order, those that are none of ours last; all, or those after a place in that order."""
+    names = sorted(await bus.command("HKEYS", bus.keys.dead(conversation)), key=order)
+    if after is not None:
+        names = [name for name in names if order(name) > after]
     for start in range(0, len(names), PAGE):
         page = names[start : start + PAGE]
         values = await bus.command("HMGET", bus.keys.dead(conversation), *page)
@@ -193,7 +202,10 @@ async def cut(
     args: list[Argument] = [replaces or b"", new.encode() if new else b"", gone, now_ms, KEPT_MS]
     args += [new.name if new else "", since.history if since else "", since.fence if since else ""]
     args += new.ids if new else ()
-    match await script("recut").run(bus.client, names, args, wait_replicas=bus.wait_replicas):
+    # Letters are kept where nobody looks at the conversation any more; what is given up is looked for.
+    async with looked_at(bus, conversation, now_ms) if gone else nullcontext():
+        answer = await script("recut").run(bus.client, names, args, wait_replicas=bus.wait_replicas)
+    match answer:
         case [b"ok"]:
             return CutStands()
         case [b"standing", _] | [b"gone"] | [b"moved"]:
@@ -202,8 +214,8 @@ async def cut(
             return ConversationGone()
         case [b"name"]:
             return NameGone()
-        case other:
-            raise BusContractError(f"recut answered {other!r}")
+        case _:
+            raise BusContractError(f"recut answered {answer!r}")
 
 
 async def settle(bus: Bus, conversation: Conversation, raw: bytes, letters: Sequence[Letter]) -> int | None:
@@ -265,9 +277,10 @@ async def _amend(
                 raise BusContractError(f"reletter answered {answer!r}")
 
 
-def _order(name: bytes) -> tuple[int, int, int]:
+def order(name: bytes) -> Order:
+    """Where a field of `td:dead` stands in `look`: letters by their ids, then all others."""
     try:
         one = EntryId.parse(name)
     except ValueError:
-        return 1, 0, 0
-    return 0, one.epoch, one.offset
+        return 1, 0, 0, hashlib.sha256(name).digest()  # a name may be of any length
+    return 0, one.epoch, one.offset, b""

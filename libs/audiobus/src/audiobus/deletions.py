@@ -4,7 +4,8 @@ Owns the moves to `deleted` (see `census`): each is one script, safe to repeat, 
 deleted by others; here they are noted and counted. Nothing here retries.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +15,7 @@ from audiobus.connection import translated
 from audiobus.conversation import Conversation
 from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError, BusContractError
+from audiobus.hints import Hints
 from audiobus.letters_cut import decode_letters_cut, first_offsets, letters_of, name_in, standing
 from audiobus.pipeline import execute
 from audiobus.routed import Routed
@@ -21,6 +23,33 @@ from audiobus.script import Argument, script
 
 KEPT_MS: Final = 30 * 24 * 3_600_000
 """Tombstones, and the names of deleted objects, stand so long."""
+LOOK_MS: Final = 60_000
+"""So long after a note was begun somebody looks at the conversation, should whoever began it be killed. No note takes so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Why a name must not be in the bucket."""
+
+    at_ms: int
+    """Since when, unix ms; 0 where that was seen to."""
+    given_up: bool
+    """Only the name is: the same audio lies under another, or is stored under another. Else it was deleted with its audio."""
+
+    @classmethod
+    def read(cls, value: bytes) -> "Noted":
+        """As it stands in Redis; a ValueError where it is no time. Who knows of no `+` reads the time all the same."""
+        return cls(int(value), value.startswith(b"+"))
+
+
+@asynccontextmanager
+async def looked_at(bus: Bus, conversation: Conversation, now_ms: int) -> AsyncIterator[None]:
+    """Somebody looks at the conversation after what is noted inside of this, also if nothing else is known of it, or this process is killed."""
+    hints = Hints(bus)
+    # Before it, for the killed; after it, for a look that comes in between takes the conversation off `due`.
+    await hints.due(conversation, now_ms + LOOK_MS)
+    yield
+    await hints.due(conversation, now_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +190,16 @@ async def discard(bus: Bus, conversation: Conversation, entry_id: EntryId, now_m
         args += [raw or b"", "0" if name is None else "1", name or "", now_ms, KEPT_MS]
         args += first_offsets(letters)
         # What is told to be deleted must not come back with a failover.
-        match await script("discard").run(bus.client, names, args, wait_replicas=bus.wait_replicas):
+        async with looked_at(bus, conversation, now_ms) if name else nullcontext():
+            answer = await script("discard").run(bus.client, names, args, wait_replicas=bus.wait_replicas)
+        match answer:
             case [b"ok"]:
                 return letter.samples
             case [b"gone"]:
                 return None
             case [b"again"]:
                 continue  # another was buried meanwhile, or is being stored
-            case answer:
+            case _:
                 raise BusContractError(f"discard answered {answer!r}")
 
 
@@ -184,8 +215,9 @@ def _given_up_with(entry_id: EntryId, raw: bytes) -> str | None:
 async def unstore(bus: Bus, conversation: Conversation, objects: Mapping[str, int], now_ms: int) -> int:
     """Notes objects that are about to be deleted from the bucket, and counts them as deleted; how many samples that were not counted so before.
 
-    Call it before the objects are deleted and after what is kept of them is stored anew. A pusher that is late and puts one of them again finds the
-    note, and so does whoever asks for the names (`gone`).
+    Call it before the objects are deleted and after what is kept of them is stored anew. Then list the buckets again, before anything is deleted, and note
+    what holds the same audio under other names: until the note it may have been brought home under such a one, of which you cannot know. A pusher that is late and puts one of them again finds the
+    note, and so does whoever asks for the names (`gone`). The conversation is put on `due`.
 
     Args:
         conversation: whose objects.
@@ -197,11 +229,18 @@ async def unstore(bus: Bus, conversation: Conversation, objects: Mapping[str, in
     for name, samples in objects.items():
         args += [name, samples]
     # The objects are deleted on the strength of this note.
-    return int(await script("unstore").run(bus.client, keys, args, wait_replicas=bus.wait_replicas))
+    async with looked_at(bus, conversation, now_ms):
+        return int(await script("unstore").run(bus.client, keys, args, wait_replicas=bus.wait_replicas))
 
 
 async def gone(bus: Bus, conversation: Conversation, *, confirmed: bool = False) -> dict[str, int]:
-    """The names that must not be in the bucket, and since when, unix ms; 0 where that was seen to (`names_gone`).
+    """The names that must not be in the bucket, and since when, unix ms; 0 where that was seen to (`names_gone`). Else as `noted`."""
+    names = await noted(bus, conversation, confirmed=confirmed)
+    return {name: why.at_ms for name, why in names.items()}
+
+
+async def noted(bus: Bus, conversation: Conversation, *, confirmed: bool = False) -> dict[str, Noted]:
+    """The names that must not be in the bucket, and why.
 
     Args:
         bus: the bus.
@@ -223,7 +262,7 @@ async def gone(bus: Bus, conversation: Conversation, *, confirmed: bool = False)
             raise rows
     pairs = rows.items() if isinstance(rows, dict) else zip(rows[::2], rows[1::2], strict=True)
     try:
-        return {name.decode(): int(at_ms) for name, at_ms in pairs}
+        return {name.decode(): Noted.read(value) for name, value in pairs}
     except ValueError as error:
         raise BadEntryError(f"deleted objects: {error}") from error
 

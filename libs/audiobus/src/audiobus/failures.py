@@ -1,6 +1,6 @@
 """How often in a row a conversation was drained in vain, and why: in Redis, beside what it counts, for those who look from outside.
 
-Owns the fields `fails`, `fails_why` and `fails_ms` of `td:conv`. A finish takes them off. When to try again is the pusher's.
+Owns the fields `fails`, `fails_why` and `fails_ms` of `td:conv`. A finish takes them off, and a try that works. When to try again is the pusher's.
 """
 
 from dataclasses import dataclass
@@ -29,6 +29,11 @@ async def note(bus: Bus, conversation: Conversation, why: str, now_ms: int) -> i
     """One more; how many there are now. A repeat after a lost reply counts twice: it is a sign, no book."""
     args: list[str | bytes | int] = [why[:MOST_CHARACTERS], now_ms]
     return int(await script("failed").run(bus.client, [bus.keys.conv(conversation)], args))
+
+
+async def forget(bus: Bus, conversation: Conversation) -> None:
+    """A try worked, and stored nothing: what waited is gone, or others have stored it."""
+    await bus.command("HDEL", bus.keys.conv(conversation), "fails", "fails_why", "fails_ms")
 
 
 async def read(bus: Bus, conversation: Conversation) -> Failures:

@@ -37,6 +37,10 @@ class Keys:
         """What SCAN matches to find all dead letters."""
         return f"{self.prefix}dead:{{*}}"
 
+    def user_pattern(self, uid: str) -> str:
+        """What SCAN matches to find everything about conversations of a user; more than one key of each."""
+        return f"{self.prefix}*:{{{uid}/*}}"
+
     def conversation_of(self, key: str | bytes) -> Conversation | None:
         """The conversation that a key found by one of these patterns speaks of; None where it speaks of none."""
         text = key.decode(errors="replace") if isinstance(key, bytes) else key
@@ -112,6 +116,14 @@ class Keys:
         """Stream: hints, conversations to look at now."""
         return f"{self.prefix}ready:{{{partition}}}"
 
+    def operation(self, operation_id: str) -> str:
+        """Hash: see `audiobus.operations`. All operations share a slot: they are few, and each is begun and put on the list in one step."""
+        return f"{self.prefix}op:{{ops}}:{operation_id}"
+
+    def operations(self) -> str:
+        """Sorted set: operation to the unix ms, by Redis' clock, at which it must be looked at."""
+        return f"{self.prefix}ops:{{ops}}"
+
     def census_lease(self) -> str:
         """String: the pusher that adds up the books, with a time limit."""
         return f"{self.prefix}census:{{lease}}"
@@ -123,6 +135,10 @@ class Keys:
     def homecoming_lease(self) -> str:
         """String: the pusher that moves the second bucket's objects home, with a time limit."""
         return f"{self.prefix}homecoming:{{lease}}"
+
+    def homecoming_teller(self) -> str:
+        """String: the pusher that shows how many objects the second bucket has: the one that looked last."""
+        return f"{self.prefix}homecoming:{{teller}}"
 
     def homecoming_role(self, bucket: str) -> str:
         """String: `first` or `second`, what pushers take this bucket for, with a time limit."""

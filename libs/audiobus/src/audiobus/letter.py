@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from audiobus.chunk import decode_chunk
+from audiobus.conversation import Conversation
 from audiobus.entry import Entry
 from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError
@@ -71,6 +73,29 @@ def read_letter(entry_id: str | bytes, data: bytes) -> Letter:
         ValueError,
     ) as error:
         raise BadEntryError(f"dead letter {entry_id[:60]!r}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Legible:
+    """What can be read of a letter's audio."""
+
+    parses: bool
+    """Whether this build can read it. Another try would then most likely succeed."""
+    start_ms: int | None = None
+    """Where its audio begins, unix ms."""
+
+
+def legible(conversation: Conversation, letter: Letter) -> Legible:
+    """Looks into the chunk that the letter carries."""
+    entry = letter.entry
+    if entry.chunk is None:
+        return Legible(parses=False)
+    try:
+        chunk = decode_chunk(entry.chunk)
+        span = chunk.span(conversation.cid, entry.id.epoch, entry.id.offset)
+        return Legible(chunk.first_offset <= entry.id.offset, span.start_ms)
+    except (BadEntryError, ValueError):
+        return Legible(parses=False)
 
 
 def _fields(pairs: Mapping[Any, Any]) -> dict[bytes, bytes]:

@@ -35,11 +35,18 @@ class Look:
     """When the oldest chunk in the buffer was made, unix ms; where it does not say, when its session began, or one before it. None without audio."""
     legible: bool = True
     """Whether its numbers are some; else they are shown as 0."""
+    fails: int = 0
+    """How often in a row it was drained in vain, up to now."""
 
     @property
     def unswept(self) -> bool:
         """Whether it is deleted, and something of it is left, here or, by the numbers, in the bucket."""
         return self.deleted and bool(self.entries or self.letters or self.balance.stored)
+
+    @property
+    def failing(self) -> bool:
+        """Whether its last try failed, and something of it is left for the next one."""
+        return self.fails > 0 and bool(self.entries or self.letters or self.deleted)
 
     @property
     def suspicious(self) -> bool:
@@ -108,7 +115,7 @@ async def on_due(bus: Bus, partition: int) -> AsyncIterator[list[Conversation]]:
 def _read(conversation: Conversation, answer: Any) -> Look | BusError:
     if isinstance(answer, Exception):
         return translate_response("look", answer)
-    *numbers, entries, letters, tomb, epoch, heads = answer
+    *numbers, entries, letters, tomb, epoch, heads, fails = answer
     made = [at_ms for head in heads if (at_ms := made_ms(head)) is not None]
     try:
         received, stored, dead, deleted = (int(number or 0) for number in numbers)
@@ -119,4 +126,13 @@ def _read(conversation: Conversation, answer: Any) -> Look | BusError:
     # Behind more openings than were looked at there is audio if the numbers say so.
     waits = bool(heads) or balance.waiting > 0
     oldest_ms = made[0] if made else int(epoch) if epoch and waits else None
-    return Look(conversation, balance, int(entries), int(letters), bool(tomb), oldest_ms, legible)
+    return Look(
+        conversation,
+        balance,
+        int(entries),
+        int(letters),
+        bool(tomb),
+        oldest_ms,
+        legible,
+        fails=int(fails) if fails.isdigit() else 0,
+    )

@@ -1,9 +1,12 @@
 """Whether Redis is set up so that what it confirmed is still there tomorrow: every service warns where it is not."""
 
-from typing import Any
+from typing import Any, Final
 
 from audiobus.bus import Bus
 from audiobus.servers import Server, servers
+
+NO_LIMIT: Final = "maxmemory is 0: nothing can push back before the machine is full, and the kernel ends Redis then; set it below what the machine has"
+"""Nothing is lost by it as long as there is memory."""
 
 
 async def complaints(bus: Bus) -> list[str]:
@@ -37,6 +40,8 @@ def _complaints(fields: dict[str, Any], wait_replicas: int) -> set[str]:
         found.add(f"maxmemory-policy is {policy}: Redis may throw audio away; set noeviction")
     if fields.get("aof_enabled", 1) == 0:
         found.add("appendonly is no: what waits here is lost when Redis ends; set appendonly yes")
+    if fields.get("maxmemory") == 0:
+        found.add(NO_LIMIT)
     if (replicas := fields.get("connected_slaves", wait_replicas)) < wait_replicas:
         found.add(
             f"{replicas} replicas are connected and {wait_replicas} are waited for: nothing can be acknowledged"

@@ -47,8 +47,8 @@ class Server:
         """The keys of all streams that match, as `keys` has it."""
         return self.keys(match, "stream")
 
-    async def keys(self, match: str, kind: str) -> AsyncIterator[list[bytes]]:
-        """The keys of this type (`stream`, `hash` and so on) that match, by some hundreds. One may come twice while Redis grows or moves its tables.
+    async def keys(self, match: str, kind: str | None) -> AsyncIterator[list[bytes]]:
+        """The keys of this type (`stream`, `hash` and so on; None: of any) that match, by some hundreds. One may come twice while Redis grows or moves its tables.
 
         Raises:
             BusUnavailableError: it does not answer, or answers no more.

@@ -89,14 +89,17 @@ async def take(
 async def part(
     bus: Bus, conversation: Conversation, holder: str, seen: ConversationState
 ) -> ConversationState | None:
-    """Gives the lease back, unless something was appended or asked for since `seen`: then it stays, and what stands now is answered.
+    """Gives the lease back, unless something was appended or asked for since `seen`, or the first name noted among the `gone` ones.
+
+    Then it stays, and what stands now is answered.
 
     Raises:
         BadEntryError: a field that no script of ours wrote.
         BusUnavailableError: it may be given back or not.
     """
     keys = [bus.keys.lease(conversation), bus.keys.conv(conversation)]
-    args: list[str | bytes | int] = [holder, str(seen.newest or ""), str(seen.flush or ""), *STATE_FIELDS]
+    args: list[str | bytes | int] = [holder, str(seen.newest or ""), str(seen.flush or "")]
+    args += ["1" if seen.gone else "0", *STATE_FIELDS]
     match await bus.run("part", keys, args):
         case [b"parted"]:
             return None

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from audiocodec.decoder import Decoder
@@ -107,7 +108,7 @@ def _merge(group: list[Span]) -> Span:
         samples=sum(span.samples for span in group),
         lead=sum(span.lead for span in group),
         trim=group[-1].trim,
-        packets=tuple(packet for span in group for packet in span.packets),
+        packets=tuple(chain.from_iterable(span.packets for span in group)),
     )
 
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from audiocodec.errors import CodecError
-from audiocodec.ogg import OggOpusWriter, read_ogg_opus
+from audiocodec.ogg import OggOpusWriter, Paged, paged, read_ogg_headers, read_ogg_opus
 from audiostore import facts as facts_of
 from audiostore.errors import BatchFormatError
 from audiostore.facts import HEAD_BYTES, BatchFacts, batch_facts
-from audiostore.layout import MAX_BATCH_MS, MAX_RUNS, MIN_PRE_SKIP_SAMPLES, Layout, fill, lay_out
+from audiostore.layout import MAX_BATCH_MS, MAX_RUNS, MIN_PRE_SKIP_SAMPLES, Layout, durations, fill, lay_out
 
 if TYPE_CHECKING:
     from audiocodec.span import Span
@@ -95,7 +95,20 @@ def batch_file(batch: Batch) -> BatchFile:
     except CodecError as error:
         raise BatchFormatError(f"batch from {facts.start_ms} ms: {error}") from error
     data = b"".join(pages)
-    return BatchFile(data, facts_of.metadata(facts, data))
+    told = replace(facts, pages=tuple(map(_paged, batch.spans)))
+    return BatchFile(data, facts_of.metadata(told, data))
+
+
+def metadata_of(data: bytes) -> dict[str, str]:
+    """The metadata that belong to a file: those that `batch_file` gave with it.
+
+    Raises:
+        BatchFormatError: it is no batch.
+        CodecError: it is no Ogg Opus.
+    """
+    batch = read_batch(data)
+    told = replace(batch_facts(read_ogg_headers(data)), pages=tuple(map(_paged, batch.spans)))
+    return facts_of.metadata(told, data)
 
 
 def read_batch(data: bytes) -> Batch:
@@ -148,6 +161,12 @@ def _facts(batch: Batch, layout: Layout) -> BatchFacts:
     if not readable:
         raise BatchFormatError("batch: its tags would not say what it holds")
     return facts
+
+
+def _paged(span: Span) -> Paged:
+    return paged(
+        (len(packet), samples) for packet, samples in zip(span.packets, durations(span.packets), strict=True)
+    )
 
 
 def _parted(packets: list[bytes], facts: BatchFacts) -> tuple[Packets, tuple[Packets, ...], tuple[Span, ...]]:

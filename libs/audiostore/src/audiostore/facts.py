@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from audiocodec.ogg import OpusHead, OpusTags
+from audiocodec.ogg import OpusHead, OpusTags, Paged
 from audiocodec.span import Span
 from audiostore.errors import BatchFormatError
 from audiostore.layout import MAX_FILE_SAMPLES, MAX_RUNS, fill
@@ -19,6 +19,8 @@ from audiostore.names import timestamp
 
 VERSION = "1"
 VENDOR = "tapedeck"
+KEY = "tapedeck-key"
+"""In the metadata of a sealed object: the id of the key that it was sealed with, as its header says. The two differ where one of them is damaged."""
 HEAD_BYTES = 8192
 """So many first bytes of any batch hold its OpusHead and OpusTags, with all the runs it may have."""
 
@@ -26,6 +28,7 @@ _NUMBER = r"(0|[1-9][0-9]{0,17})"
 _RUN = re.compile(rf"{_NUMBER}:{_NUMBER}-{_NUMBER}@{_NUMBER}\+{_NUMBER}", re.ASCII)
 _SAMPLES = re.compile(rf"{_NUMBER}/{_NUMBER}\+{_NUMBER}", re.ASCII)
 _PACKETS = re.compile(rf"{_NUMBER}/{_NUMBER}/{_NUMBER}/{_NUMBER}/([01])", re.ASCII)
+_PAGES = re.compile(rf"{_NUMBER}/{_NUMBER}", re.ASCII)
 _SOURCE = re.compile(r"[a-z0-9_]{1,32}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
@@ -49,6 +52,8 @@ class BatchFacts:
     """For each span: packets before it in the file (pre-roll; for later ones silence), and packets of its own."""
     sha256: str | None
     """Hex, of the plain file. Only metadata can know it: None from tags."""
+    pages: tuple[Paged, ...] | None = field(default=None, compare=False)
+    """For each span: what its packets take as Ogg pages of their own. None from tags, and where older writers left it out."""
 
     @property
     def start_ms(self) -> int:
@@ -82,7 +87,7 @@ def head_and_tags(facts: BatchFacts) -> tuple[OpusHead, OpusTags]:
 
 def metadata(facts: BatchFacts, data: bytes) -> dict[str, str]:
     """The metadata of the object that holds `data`, the plain file."""
-    return {
+    entries = {
         "tapedeck-version": VERSION,
         "tapedeck-conversation": facts.conversation_id,
         "tapedeck-runs": _runs(facts),
@@ -95,6 +100,9 @@ def metadata(facts: BatchFacts, data: bytes) -> dict[str, str]:
         "tapedeck-duration-ms": str(facts.end_ms - facts.start_ms),
         "tapedeck-sha256": hashlib.sha256(data).hexdigest(),
     }
+    if facts.pages is not None:
+        entries["tapedeck-pages"] = ";".join(f"{each.pages}/{each.bytes}" for each in facts.pages)
+    return entries
 
 
 def batch_facts(source: Mapping[str, str] | tuple[OpusHead, OpusTags]) -> BatchFacts:
@@ -128,7 +136,8 @@ def batch_facts(source: Mapping[str, str] | tuple[OpusHead, OpusTags]) -> BatchF
         "channels": str(head.channels),
         "pre-skip": str(head.pre_skip),
     }
-    fields.pop("sha256", None)
+    for only_metadata in ("sha256", "pages"):
+        fields.pop(only_metadata, None)
     facts = _facts(fields, "tags")
     if fields.get("start") != timestamp(facts.start_ms):
         raise BatchFormatError("tags: TAPEDECK_START is not where the first run starts")
@@ -148,6 +157,9 @@ def _facts(fields: Mapping[str, str], where: str) -> BatchFacts:
         raise BatchFormatError(
             f"{where}: {len(runs)} runs, {len(positions)} samples and {len(counts)} packets do not agree"
         )
+    pages = _items(fields, "pages", _PAGES, where) if "pages" in fields else None
+    if pages is not None and len(pages) != len(runs):
+        raise BatchFormatError(f"{where}: {len(runs)} runs and {len(pages)} pages do not agree")
     spans: list[Span] = []
     for run, position, count in zip(runs, positions, counts, strict=True):
         epoch, first_offset, end_offset, start_ms, duration_ms = run
@@ -185,6 +197,7 @@ def _facts(fields: Mapping[str, str], where: str) -> BatchFacts:
         spans=tuple(spans),
         packets=tuple((count[0], count[1]) for count in counts),
         sha256=sha256,
+        pages=None if pages is None else tuple(Paged(*each) for each in pages),
     )
 
 

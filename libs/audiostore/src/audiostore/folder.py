@@ -25,6 +25,7 @@ from audiostore.errors import (
     TransientStoreError,
 )
 from audiostore.store import MAX_OBJECT_BYTES, ObjectInfo, check_size
+from audiostore.threads import under_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -176,10 +177,18 @@ class Folder:
         return self.root / name
 
     def _link(self, source: Path, name: str) -> None:
-        """Give the file its name, if nobody has it, and make the name durable."""
+        """Give the file its name, if nobody has it, and make the name durable.
+
+        Raises TransientStoreError where its caller waits no more: whoever gave it up may have swept that name for good since then.
+        """
         path = self._path(name)
         for attempt in range(_CREATE_TRIES):
             self._make_folders(path.parent)
+            # The last look before it lies there: all that comes before may hang for as long as a disk does.
+            if (call := under_way()) is not None and call.given_up:
+                raise TransientStoreError(
+                    f"put {name} into {self.root}: it took too long, and nobody waits for it any more"
+                )
             try:
                 os.link(source, path, follow_symlinks=False)
             except FileExistsError as error:

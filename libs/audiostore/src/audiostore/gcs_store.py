@@ -1,8 +1,9 @@
 """`gs://`: Google Cloud Storage through google-cloud-storage, in a thread pool of its own.
 
 Owns the calls. Every put and copy is create-only (`if_generation_match=0`), sends or knows a CRC32C and compares it with the
-answer's, and where they differ with the bytes that lie there; a "taken" that follows one's own lost reply is compared before it is called a conflict. How the library connects,
-retries and fails stands in `gcs_client`.
+answer's, and where they differ with the bytes that lie there; a "taken" that follows one's own lost reply is compared before it is called a conflict. What seems
+to be damaged is never removed here: somebody else may have seen that it is whole, and rely on it. How the library connects, retries and fails
+stands in `gcs_client`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import google_crc32c
-from google.api_core.exceptions import NotFound, RequestRangeNotSatisfiable
+from google.api_core.exceptions import RequestRangeNotSatisfiable
 
 from audiostore.attempts import PATIENCE
 from audiostore.errors import AlreadyExistsError, ChecksumError, NotFoundError, TransientStoreError
@@ -176,10 +177,10 @@ class GcsStore:
             raise
 
     def _confirmed(self, doing: str, blob: Blob, wanted: ObjectInfo) -> ObjectInfo:
-        """`wanted`, if just this lies in the bucket now; else what lies there is taken away again.
+        """`wanted`, if just this lies in the bucket now. Raises ChecksumError where it seems to be something else: it stays.
 
-        An answer that says otherwise is not believed, in either direction: the bytes themselves are fetched. Somebody else may have found the object
-        by now, and rely on it.
+        An answer that says otherwise is not believed: the bytes themselves are fetched. Nor are these reason enough to take the object away, for
+        they may have been spoilt on their way, and somebody else may have found it by now, and rely on it.
         """
         try:
             with translated(doing, missing="object"):
@@ -192,11 +193,7 @@ class GcsStore:
             raise TransientStoreError(f"{doing}: it was there, and is gone again") from error
         if (len(there), google_crc32c.value(there)) == (wanted.size, wanted.crc32c):
             return wanted
-        with translated(doing, missing="object"):
-            blob.delete(if_generation_match=blob.generation, timeout=TIMEOUT, retry=self._attempts())
-        raise ChecksumError(
-            f"{doing}: what lies there differs from what was sent; the object was removed again"
-        )
+        raise ChecksumError(f"{doing}: what lies there differs from what was sent, and stays; try again")
 
     def _get(self, name: str) -> bytes:
         whole = _Limited(name)
@@ -228,8 +225,24 @@ class GcsStore:
             return self._info(blob)
 
     def _delete(self, name: str) -> None:
-        with translated(f"delete {self._url}{name}", missing="object"), suppress(NotFound):
-            self._blob(name).delete(timeout=TIMEOUT, retry=self._attempts())
+        doing = f"delete {self._url}{name}"
+        try:
+            with translated(doing, missing="object"):
+                self._blob(name).delete(timeout=TIMEOUT, retry=self._attempts())
+        except NotFoundError:
+            # A bucket that is not to be seen for now is answered with the same 404, and the object comes back with it. A listing tells.
+            if self._is_listed(doing, name):
+                raise TransientStoreError(
+                    f"{doing}: the bucket says that it is not there, and lists it"
+                ) from None
+
+    def _is_listed(self, doing: str, name: str) -> bool:
+        """Whether a listing has it. Raises StoreConfigurationError where there is no such bucket."""
+        with translated(doing, missing="bucket"):
+            found = self._client.list_blobs(
+                self._bucket, prefix=self._prefix + name, max_results=1, fields="items(name)", timeout=TIMEOUT, retry=self._attempts()
+            )  # fmt: skip
+            return any(blob.name == self._prefix + name for blob in found)
 
     def _next_page(self, pages: Iterator[Any], prefix: str) -> Page | None:
         with translated(f"list {self._url}{prefix}", missing="bucket"):

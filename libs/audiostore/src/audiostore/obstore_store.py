@@ -1,7 +1,8 @@
 """What `s3://` and `az://` have in common: a bucket through obstore, which is async itself.
 
 Owns the calls and the order in which they are made. Every put and copy is create-only; a "taken" that follows one's own lost reply is compared
-before it is called a conflict. The CRC32C of the content lies beside it as metadata, and every `get` is compared with it. obstore's own
+before it is called a conflict. What turns out not to be what was sent is put right in place, by its ETag, and never removed: obstore's delete knows
+no condition, and one that lands late could take the good object that somebody else put there meanwhile. The CRC32C of the content lies beside it as metadata, and every `get` is compared with it. obstore's own
 retries are off: what may be repeated, and whether a repeat hides a success, is decided here. What differs stands in `s3_store` and
 `az_store`; errors are translated in `obstore_errors`.
 """
@@ -80,13 +81,15 @@ class ObstoreStore:
         sent = ObjectInfo(name, len(data), google_crc32c.value(data), kept.metadata)
         entries = {self._key_out(key): value for key, value in kept.entries.items()}
         async with self._attempts(f"put {self._url}{name}") as tries:
+            attributes = entries | {"Content-Type": content_type}
             try:
-                await self._create(tries, name, data, entries | {"Content-Type": content_type})
+                await self._create(tries, name, data, attributes)
             except AlreadyExistsError:
                 if not (tries.repeated and await self._is_there(tries, sent, entries)):
                     raise
-            if self._traits.reads_back:
-                await self._compare(tries, f"put {self._url}{name}", sent)
+            if self._traits.reads_back and (e_tag := await self._damaged(tries, sent, entries)):
+                doing = f"put {self._url}{name}"
+                await self._put_right(tries, doing, sent, data, attributes, e_tag)
         return sent
 
     async def get(self, name: str) -> bytes:
@@ -175,17 +178,27 @@ class ObstoreStore:
                 if not (tries.repeated and await self._is_there(tries, wanted, entries)):
                     raise
             if not await self._is_there(tries, wanted, entries):
-                await self._take_away(tries, target)
-                raise ChecksumError(f"{doing}: the copy is not its source; it was removed again")
-            if self._traits.reads_back:
-                await self._compare(tries, doing, wanted)
+                raise ChecksumError(f"{doing}: what lies there says that it is something else")
+            if self._traits.reads_back and (e_tag := await self._damaged(tries, wanted, entries)):
+                data = await self._get(tries, source)
+                await self._put_right(tries, doing, wanted, data, dict(result.attributes), e_tag)
         return wanted
 
     async def delete(self, name: str) -> None:
         """See Store."""
         check_name(name)
-        async with self._attempts(f"delete {self._url}{name}") as tries:
-            await self._take_away(tries, name)
+        doing = f"delete {self._url}{name}"
+
+        async def ask() -> None:
+            with self._translated(doing):
+                await self._client.delete_async(self._prefix + name)
+
+        async with self._attempts(doing) as tries:
+            try:
+                await tries.read(ask)
+            except NotFoundError:
+                # S3 has no such answer. Azure says it of a container that is not to be seen for now, too, and the object comes back with it.
+                await self._require_unlisted(tries, doing, name)
 
     async def close(self) -> None:
         """See Store."""
@@ -238,6 +251,17 @@ class ObstoreStore:
     async def _head(self, tries: Attempts, name: str) -> ObjectInfo:
         return self._info(name, await self._look(tries, name))
 
+    async def _require_unlisted(self, tries: Attempts, doing: str, name: str) -> None:
+        """Nothing, if a listing does not have it. Raises StoreConfigurationError where there is no such bucket, TransientStoreError where it is listed."""
+        listing = Listing(self._client, self._prefix, name, "")
+
+        async def ask() -> list[tuple[str, int]] | None:
+            with self._translated(doing, "bucket"):
+                return await listing.page()
+
+        if any(found == name for found, _size in await tries.read(ask) or ()):
+            raise TransientStoreError(f"{doing}: the store says that it is not there, and lists it")
+
     async def _look(self, tries: Attempts, name: str) -> GetResult:
         async def ask() -> GetResult:
             with self._translated(f"look at {self._url}{name}"):
@@ -253,29 +277,60 @@ class ObstoreStore:
             raise _gone_again(wanted.name) from error
         return found.meta["size"] == wanted.size and _entries(found) == entries
 
-    async def _compare(self, tries: Attempts, doing: str, wanted: ObjectInfo) -> None:
-        """Nothing, if the bytes that lie there are the ones meant; else they are taken away again.
+    async def _damaged(self, tries: Attempts, wanted: ObjectInfo, entries: Entries) -> str:
+        """The ETag of what lies there where its bytes are not the ones meant, although it says that they are; empty where all is well.
 
-        Raises ChecksumError, and TransientStoreError where it is gone again by now.
+        Raises TransientStoreError where it is gone again by now, or something else lies there.
         """
-        try:
-            # Bytes may change on the way here too, and by now somebody else may rely on the object.
-            for _ in range(2):
-                with suppress(ChecksumError):
-                    data = await self._get(tries, wanted.name)
-                    if wanted.crc32c in {None, google_crc32c.value(data)}:
-                        return
-        except NotFoundError as error:
-            raise _gone_again(wanted.name) from error
-        await self._take_away(tries, wanted.name)
-        raise ChecksumError(f"{doing}: what lies there differs from what was sent; it was removed again")
 
-    async def _take_away(self, tries: Attempts, name: str) -> None:
+        async def ask() -> tuple[bytes, GetResult]:
+            with self._translated(f"get {self._url}{wanted.name}"):
+                result = await self._client.get_async(self._prefix + wanted.name)
+                check_size(wanted.name, result.meta["size"])
+                return bytes(await result.bytes_async()), result
+
+        e_tag = ""
+        for _ in range(2):  # bytes may change on the way here too
+            try:
+                data, result = await tries.read(ask)
+            except NotFoundError as error:
+                raise _gone_again(wanted.name) from error
+            if _entries(result) != entries:
+                raise _gone_again(wanted.name)
+            if wanted.crc32c in {None, google_crc32c.value(data)}:
+                return ""
+            e_tag = result.meta["e_tag"] or "none"  # what has none is not put right: no object matches this
+        return e_tag
+
+    async def _put_right(
+        self,
+        tries: Attempts,
+        doing: str,
+        wanted: ObjectInfo,
+        data: bytes,
+        attributes: Entries,
+        e_tag: str,
+    ) -> None:
+        """Puts the bytes that were meant in the place of the damaged ones with this ETag, unless that has changed by now.
+
+        Raises ChecksumError where they are not the right ones even so: they stay.
+        """
+
         async def ask() -> None:
-            with suppress(NotFoundError), self._translated(f"delete {self._url}{name}"):
-                await self._client.delete_async(self._prefix + name)
+            with self._translated(doing):
+                await self._client.put_async(
+                    self._prefix + wanted.name,
+                    data,
+                    attributes=attributes,
+                    mode={"e_tag": e_tag},
+                    use_multipart=False,
+                )
 
-        await tries.read(ask)
+        # Somebody was faster, or it was us, and the reply was lost.
+        with suppress(AlreadyExistsError, NotFoundError):
+            await tries.write(ask)
+        if await self._damaged(tries, wanted, _kept(attributes)):
+            raise ChecksumError(f"{doing}: what lies there differs from what was sent, and stays; try again")
 
     def _info(self, name: str, result: GetResult) -> ObjectInfo:
         entries = {key.replace(self._traits.hyphen, "-"): value for key, value in _entries(result).items()}
@@ -301,4 +356,8 @@ def _gone_again(name: str) -> TransientStoreError:
 
 def _entries(result: GetResult) -> Entries:
     """What was given to the object as metadata: `Content-Type` and its like begin with a capital."""
-    return {key: value for key, value in result.attributes.items() if key.islower()}
+    return _kept(result.attributes)
+
+
+def _kept(attributes: Mapping[str, str]) -> Entries:
+    return {key: value for key, value in attributes.items() if key.islower()}

@@ -2,12 +2,14 @@
 
 Owns the order in which the two are asked. What lies in the second is moved home: copied to the first under the same name, and only then
 deleted. So whoever lists asks the second first and the first afterwards, and sees in one of them what is moved meanwhile; and where neither
-has an object, the first is asked once more. Nothing is ever written to the second here.
+has an object, the first is asked once more. Nothing is ever written to the second here. Which of two objects of one name is damaged only who
+opens them can tell: a listing names both.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from audiostore import sealing
@@ -22,7 +24,7 @@ _R = TypeVar("_R")
 
 
 class PairedStore:
-    """The objects of both, each name once; where both have a name, the first one's object counts. Implements Store.
+    """The objects of both, each name once; where both have a name, the first one's object counts, and the other lies `beside` it. Implements Store.
 
     Where either cannot be asked, a listing fails: it never leaves out what it could not see. An object that the second has can be read
     while the first is away.
@@ -64,7 +66,7 @@ class PairedStore:
                 while waiting and waiting[-1].name < info.name:
                     yield waiting.pop()
                 if waiting and waiting[-1].name == info.name:
-                    waiting.pop()
+                    info = replace(info, beside=waiting.pop())  # noqa: PLW2901 — what is yielded is it, and more
                 yield info
             while waiting:
                 yield waiting.pop()

@@ -45,6 +45,7 @@ class ObjectInfo:
     have to open the object to know it (s3://, az://: `head` knows it), and where it was more than the backend keeps. Who needs it then
     reads the tags in the object.
     `claimed`: the CRC32C is what its writer said, and nothing has compared it with what lies there (az://).
+    `beside`: in a listing of two stores, what the second has under the same name: it is to be read where this one cannot be.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ObjectInfo:
     crc32c: int | None
     metadata: Mapping[str, str] | None
     claimed: bool = field(default=False, compare=False)
+    beside: ObjectInfo | None = field(default=None, compare=False)
 
 
 class Store(Protocol):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -26,9 +27,10 @@ _of_thread = threading.local()
 
 
 class Call:
-    """One call in a thread: how it is broken off, and what is to be closed at its end."""
+    """One call in a thread: how it is broken off, and what is to be closed at its end. `ends_at`: its deadline, by `time.monotonic`."""
 
-    def __init__(self) -> None:
+    def __init__(self, ends_at: float) -> None:
+        self._ends_at = ends_at
         self._lock = threading.Lock()
         self._given_up = False
         self._how: Callable[[], None] | None = None
@@ -36,8 +38,8 @@ class Call:
 
     @property
     def given_up(self) -> bool:
-        """Whether nobody waits for it any more."""
-        return self._given_up
+        """Whether nobody waits for it any more, or its time is up: after a pause of the process a thread may run before anybody is told so."""
+        return self._given_up or time.monotonic() >= self._ends_at
 
     def broken_off_by(self, how: Callable[[], None]) -> None:
         """From now on the call ends soon after `how` was called, from any thread; at once if nobody waits for it any more."""
@@ -80,7 +82,7 @@ class Threads:
 
     async def run(self, doing: str, call: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
         """What the call returns or raises. `doing` names the operation and the object in the text of a passed deadline."""
-        this = Call()
+        this = Call(time.monotonic() + self._deadline_s)
         future = asyncio.wrap_future(
             self._pool.submit(_in_thread, this, functools.partial(call, *args, **kwargs))
         )

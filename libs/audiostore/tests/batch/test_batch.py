@@ -168,6 +168,7 @@ def test_the_golden_file_reads_as_it_always_did_and_is_written_the_same_again():
         "tapedeck-pre-skip": "15360",
         "tapedeck-duration-ms": "4333",
         "tapedeck-sha256": "23bcf03834052b7efdc65bb76d3f749e3a80bb5b1fab9d06df6c83a84ff9c3ea",
+        "tapedeck-pages": "3/5475;2/5310",
     }
 
 

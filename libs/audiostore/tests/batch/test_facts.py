@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from audiocodec import Span, join, preroll_after
-from audiocodec.ogg import OpusTags, read_ogg_headers
+from audiocodec.ogg import OpusTags, Paged, read_ogg_headers
 from audiostore.batch import Batch, batch_file
 from audiostore.errors import BatchFormatError
 from audiostore.facts import HEAD_BYTES, BatchFacts, batch_facts, head_and_tags, metadata
@@ -69,6 +69,17 @@ def test_both_say_the_same_and_all():
     assert (FACTS.start_ms, FACTS.end_ms, FACTS.samples) == (1_732_147_200_993, 1_732_147_209_001, 96_001)
 
 
+def test_metadata_tells_what_the_packets_of_each_run_take_where_the_writer_knew_it():
+    told = replace(FACTS, pages=(Paged(2, 12_345), Paged(0, 0)))
+    there = metadata(told, b"file")
+    assert there["tapedeck-pages"] == "2/12345;0/0"
+    assert batch_facts(there).pages == told.pages
+    del there["tapedeck-pages"]
+    assert there == metadata(FACTS, b"file")
+    assert batch_facts(there).pages is None
+    assert batch_facts(head_and_tags(told)).pages is None
+
+
 def test_the_first_bytes_of_an_object_are_enough(speech):
     (before,) = join(speech.spans[:4])
     (span,) = join(speech.spans[4:])
@@ -86,7 +97,11 @@ def test_the_longest_facts_fit():
         run_start_ms=9_999_999_999_999, first_sample=10**10, samples=10**6, lead=65_000, trim=5_760,
     )  # fmt: skip
     facts = replace(
-        FACTS, conversation_id="c" * 128, spans=(wide,) * MAX_RUNS, packets=((10_000, 10_000),) * MAX_RUNS
+        FACTS,
+        conversation_id="c" * 128,
+        spans=(wide,) * MAX_RUNS,
+        packets=((10_000, 10_000),) * MAX_RUNS,
+        pages=(Paged(10_000, 10**8),) * MAX_RUNS,
     )
     head, tags = head_and_tags(facts)
     assert len(head.encode()) + len(tags.encode()) + 200 < HEAD_BYTES
@@ -146,6 +161,9 @@ def test_broken_twins_are_refused(field, value):
         ("duration-ms", "1"),
         ("duration-ms", "x"),
         ("sha256", "abc"),
+        ("pages", "2/500"),
+        ("pages", "2/500;1/x"),
+        ("pages", ""),
     ],
 )
 def test_broken_metadata_is_refused(key, value):

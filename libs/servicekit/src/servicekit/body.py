@@ -42,7 +42,7 @@ async def read_json(request: Request, shape: type[T], *, max_bytes: int = MAX_BO
     """The body as JSON of a msgspec type; ProblemError as in `read_body`, and 400 `bad_json` that says where it is wrong."""
     try:
         return msgspec.json.decode(await read_body(request, max_bytes=max_bytes), type=shape)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProblemError(400, "bad_json", str(error)) from error
 
 

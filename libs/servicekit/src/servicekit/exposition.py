@@ -3,18 +3,28 @@
 Pure: Prometheus' text format 0.0.4 in and out, as `metrics.Metrics.render` writes it (no timestamps). Must not fetch.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
-# What says how bad or how much something is, not how much there is of it: the sum over processes would mean nothing.
-LARGEST: Final = ("_info", "_age_seconds", "_lag_seconds", "_lag", "_start_time_seconds", "_max_fds")
+LARGEST: Final = (
+    "_info",
+    "_age_seconds",
+    "_lag_seconds",
+    "_lag",
+    "_start_time_seconds",
+    "_max_fds",
+    "_ratio",
+    "_circuit",
+)
+"""How families end that say how bad or how much something is, or in which state, not how much there is of it: the sum over processes would mean nothing."""
 
 
 def merge(pages: Sequence[str]) -> str:
     """One page from several: counters, histograms and most gauges are summed by name and labels.
 
-    Of families whose names end as in `LARGEST` the largest value is taken. Families keep the order in which they first
-    appear. ValueError for a line that is no sample.
+    Of families whose names end as in `LARGEST` the largest value is taken, which passes NaN over (docs/conservation.md); a sum of which one
+    part is NaN is. Families keep the order in which they first appear. ValueError for a line that is no sample.
     """
     heads: dict[str, list[str]] = {}  # family -> its HELP and TYPE lines
     samples: dict[str, dict[str, float]] = {}  # family -> series with labels -> value
@@ -33,7 +43,7 @@ def merge(pages: Sequence[str]) -> str:
                 if series not in values:
                     values[series] = value
                 elif family.endswith(LARGEST):
-                    values[series] = max(values[series], value)
+                    values[series] = _largest(values[series], value)
                 else:
                     values[series] += value
     lines = []
@@ -41,6 +51,11 @@ def merge(pages: Sequence[str]) -> str:
         lines += head
         lines += [f"{series} {_number(value)}" for series, value in samples.get(family, {}).items()]
     return "\n".join(lines) + "\n" if lines else ""
+
+
+def _largest(one: float, other: float) -> float:
+    """The larger one; NaN only if both are."""
+    return other if math.isnan(one) or other > one else one
 
 
 def _number(value: float) -> str:

@@ -13,6 +13,7 @@ from socket import socket
 from typing import TYPE_CHECKING, Any, Final
 
 from servicekit.bind import BACKLOG
+from servicekit.broken_streams import reset_broken_streams
 from servicekit.header_lines import read_in_linear_time
 from servicekit.stop import Stop
 from servicekit.unread import UnreadBodies
@@ -47,6 +48,7 @@ async def serve(
     from hypercorn.config import Config  # noqa: PLC0415 - as above
 
     read_in_linear_time()
+    reset_broken_streams()
     bound.listen(BACKLOG)
     config = Config()
     config.bind = [f"fd://{bound.detach()}"]

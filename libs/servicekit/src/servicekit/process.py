@@ -3,7 +3,7 @@
 Owns what happens around a service's main coroutine. SIGTERM or SIGINT asks it to stop; a second signal ends the process at
 once; one that has not ended a little after its drain time is ended, so that no supervisor waits for ever.
 
-Exit codes: 0 ended when asked to; 1 failed (the log says why), or did not end in time; 2 settings are wrong; 128 + n by a second
+Exit codes: 0 ended when asked to, or the settings can be used (`--check`); 1 failed (the log says why), or did not end in time; 2 settings are wrong; 128 + n by a second
 signal n.
 """
 
@@ -38,18 +38,20 @@ def main(
     *,
     argv: Sequence[str] | None = None,
 ) -> NoReturn:
-    """The whole `__main__` of a service: `--help`, settings, logs, `start(settings, stop)` on uvloop, exit.
+    """The whole `__main__` of a service: `--help`, `--check`, settings, logs, `start(settings, stop)` on uvloop, exit.
 
     `command` is the service's name in logs (`listen`; `python -m listen` in its help). The settings need a field `process` of
     `groups.ProcessSettings`. Let `start` import the service, so that --help and wrong settings answer at once.
+    `--check` reads the settings and exits, with 0 or 2; it connects to nothing.
     """
     arguments = sys.argv[1:] if argv is None else argv
     if any(argument in {"-h", "--help"} for argument in arguments):
         sys.stdout.write(usage(f"python -m {command}", settings))
         raise SystemExit(0)
-    if arguments:
+    only_check = list(arguments) == ["--check"]
+    if arguments and not only_check:
         sys.stderr.write(
-            f"{command} takes no arguments: its settings come from the environment (--help lists them)\n"
+            f"{command} takes no other arguments: its settings come from the environment (--help lists them, --check reads them)\n"
         )
         raise SystemExit(SETTINGS_ARE_WRONG)
     try:
@@ -57,6 +59,8 @@ def main(
     except SettingsError as error:
         sys.stderr.write(f"{command}: {error}\n")
         raise SystemExit(SETTINGS_ARE_WRONG) from None
+    if only_check:
+        raise SystemExit(0)
     logs.configure(command, loaded.process.log_level)
     raise SystemExit(run(lambda stop: start(loaded, stop), drain_s=loaded.process.drain_seconds))
 

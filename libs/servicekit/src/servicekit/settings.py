@@ -86,7 +86,12 @@ def usage(command: str, struct: type[msgspec.Struct]) -> str:
     """The text of `--help`: the command, and its settings with their defaults."""
     rows = describe(struct)
     width = max((len(row.variable) for row in rows), default=0)
-    lines = [f"usage: {command} [--help]", "", "Settings, from the environment:", ""]
+    lines = [
+        f"usage: {command} [--help | --check]",
+        "",
+        "Settings, from the environment (--check reads them, says what is wrong, and ends):",
+        "",
+    ]
     for row in rows:
         note = " (required)" if row.required else f" [{row.default}]" if row.default else ""
         lines.append(f"  {row.variable:<{width}}  {row.help}{note}")

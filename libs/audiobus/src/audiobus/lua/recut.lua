@@ -23,7 +23,9 @@ end
 if ARGV[6] ~= '' and redis.call('HEXISTS', KEYS[4], ARGV[6]) == 1 then return {'name'} end
 if ARGV[3] ~= '' then
   -- Whoever is about to put it deletes it again, and so does everybody who looks here until no put can be under way.
-  redis.call('HSET', KEYS[4], ARGV[3], ARGV[4])
+  -- Given up ('+'): its audio is stored under another name. What was deleted before stays deleted.
+  local known = redis.call('HGET', KEYS[4], ARGV[3])
+  redis.call('HSET', KEYS[4], ARGV[3], (known and string.sub(known, 1, 1) ~= '+' and '' or '+') .. ARGV[4])
   redis.call('PEXPIRE', KEYS[4], ARGV[5])
   redis.call('HSET', conv, 'gone', ARGV[4])
   -- What was planned before this counts no more (`cut`).

@@ -10,7 +10,9 @@ redis.call('HDEL', KEYS[1], 'cut')
 redis.call('HINCRBY', KEYS[1], 'fence', 1)
 if ARGV[2] ~= '' then
   -- Whoever is about to put it deletes it again, and so does everybody who looks here until no put can be under way.
-  redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
+  -- Given up ('+'): its audio is stored under another name. What was deleted before stays deleted.
+  local known = redis.call('HGET', KEYS[2], ARGV[2])
+  redis.call('HSET', KEYS[2], ARGV[2], (known and string.sub(known, 1, 1) ~= '+' and '' or '+') .. ARGV[3])
   redis.call('PEXPIRE', KEYS[2], ARGV[4])
   redis.call('HSET', KEYS[1], 'gone', ARGV[3])
 end

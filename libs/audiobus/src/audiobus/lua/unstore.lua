@@ -1,4 +1,5 @@
--- Notes that objects are to be deleted from the bucket, and counts what they held as deleted. Each is noted, and counted, once.
+-- Notes that objects are to be deleted from the bucket, and counts what they held as deleted. Each is noted, and counted, once. What was only
+-- given up before ('+', its audio lies elsewhere) is deleted from now on.
 -- KEYS conv, gone
 -- ARGV now_ms, kept_ms, then name and samples of each object
 -- Answers the samples that were counted
@@ -8,14 +9,19 @@ redis.call('HDEL', conv, '')
 local stored = tonumber(redis.call('HGET', conv, 'out') or '0')
 local deleted = 0
 for i = 3, #ARGV, 2 do
-  if redis.call('HSETNX', gone, ARGV[i], ARGV[1]) == 1 then deleted = deleted + tonumber(ARGV[i + 1]) end
+  local known = redis.call('HGET', gone, ARGV[i])
+  if not known or string.sub(known, 1, 1) == '+' then
+    redis.call('HSET', gone, ARGV[i], ARGV[1])
+    deleted = deleted + tonumber(ARGV[i + 1])
+  end
 end
 redis.call('PEXPIRE', gone, ARGV[2])
-if redis.call('EXISTS', conv) == 1 then
-  redis.call('HSET', conv, 'gone', ARGV[1])
-  -- What was planned before this counts no more (`cut`).
-  redis.call('HINCRBY', conv, 'fence', 1)
-end
+-- Also where nothing else is known of the conversation any more: else nobody sees to the names.
+local left_ms = redis.call('PTTL', conv)
+redis.call('HSET', conv, 'gone', ARGV[1])
+-- What was planned before this counts no more (`cut`).
+if left_ms ~= -2 then redis.call('HINCRBY', conv, 'fence', 1) end
+if left_ms ~= -1 then redis.call('PEXPIRE', conv, ARGV[2]) end
 -- What was stored before Redis knew the conversation was never counted as received.
 if deleted > stored then deleted = stored end
 if deleted > 0 then

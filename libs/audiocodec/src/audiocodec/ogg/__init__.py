@@ -1,7 +1,17 @@
 """Ogg Opus (RFC 3533, RFC 7845): one mono or stereo stream, written as it comes, read strictly."""
 
 from audiocodec.ogg.headers import OpusHead, OpusTags
+from audiocodec.ogg.paging import Paged, paged
 from audiocodec.ogg.reader import OggOpus, read_ogg_headers, read_ogg_opus
 from audiocodec.ogg.writer import OggOpusWriter
 
-__all__ = ["OggOpus", "OggOpusWriter", "OpusHead", "OpusTags", "read_ogg_headers", "read_ogg_opus"]
+__all__ = [
+    "OggOpus",
+    "OggOpusWriter",
+    "OpusHead",
+    "OpusTags",
+    "Paged",
+    "paged",
+    "read_ogg_headers",
+    "read_ogg_opus",
+]

@@ -25,6 +25,8 @@ FIRST = 2
 LAST = 4
 
 _HEADER = struct.Struct("<4sBBqIIIB")
+HEADER_BYTES = _HEADER.size
+"""Of a page, before its lacing."""
 _CRC_AT = 22
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 

@@ -5,7 +5,7 @@ Owns pages, granule positions and the end of the stream. Looks into no packet: d
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from audiocodec.errors import OggError
 from audiocodec.ogg.page import FIRST, LAST, MAX_SEGMENTS, write_page
@@ -40,6 +40,14 @@ class OggOpusWriter:
         self._page_samples = 0
         self._last_samples = 0
         self._granule = 0
+        self._breaks = False
+
+    @classmethod
+    def resumed(cls, head: OpusHead, tags: OpusTags, serial: int, sequence: int, granule: int) -> Self:
+        """Goes on in the middle of such a stream: after `sequence` pages, whose packets end at `granule`. It has no `start`."""
+        writer = cls(head, tags, serial)
+        writer._sequence, writer._granule, writer._state = sequence, granule, "open"
+        return writer
 
     def start(self) -> bytes:
         """The header pages. OggError: the tags break a limit."""
@@ -54,6 +62,10 @@ class OggOpusWriter:
         OggError: an empty or too long packet, or no possible duration.
         """
         return self.packets((data,), (samples,))
+
+    def break_page(self) -> None:
+        """The packet that comes next begins a page. So its page and those after it do not depend on what comes before them."""
+        self._breaks = True
 
     def packets(self, packets: Sequence[bytes], durations: Sequence[int]) -> bytes:
         """Takes packets and how long each is, in samples at 48 kHz, as one by one; gives the pages that are full.
@@ -73,7 +85,8 @@ class OggOpusWriter:
                 )
             page_samples += samples
             segments += size // 255 + 1
-            if page_samples > PAGE_SAMPLES or segments > MAX_SEGMENTS:
+            if self._breaks or page_samples > PAGE_SAMPLES or segments > MAX_SEGMENTS:
+                self._breaks = False
                 if kept:
                     self._granule += page_samples - samples
                     pages.append(self._page(0, self._granule, kept))

@@ -1,0 +1,143 @@
+"""Operations: what takes longer than a request may, written down so that any process can go on with it.
+
+Owns who carries one out: whoever holds its lease. Every script that writes compares that, so a process that was taken for dead changes
+nothing any more. All times are Redis' own. What an operation does, and how its texts are to be read, is its kind's business.
+"""
+
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, cast
+
+from audiobus.bus import Bus
+from audiobus.connection import translated
+from audiobus.errors import BadEntryError
+from audiobus.script import Argument, script
+
+KEPT_MS: Final = 7 * 24 * 3_600_000
+"""What is done is known for so long."""
+LIMIT: Final = 64
+"""Operations that are looked at together."""
+
+Writing = Literal["hold", "later", "done"]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation as it stood when it was read."""
+
+    id: str
+    kind: str
+    uid: str
+    """Whose audio it is about, and who may see it."""
+    request: bytes
+    """What was asked for: JSON."""
+    step: bytes
+    """How far it is, for whoever goes on with it: JSON, empty at the beginning."""
+    progress: bytes
+    """The same for people: JSON, empty at the beginning."""
+    error: bytes
+    """Why it failed, or what the last try failed of: JSON, empty where it did not."""
+    result: bytes
+    """What came of it: JSON, empty until it is done."""
+    created_ms: int
+    """When it was begun, unix ms."""
+    tries: int
+    """How often in a row a try failed."""
+    done: bool
+
+    @classmethod
+    def read(cls, operation_id: str, fields: Mapping[bytes, bytes]) -> "Operation":
+        """From the hash.
+
+        Raises:
+            BadEntryError: a field that no script of ours wrote.
+        """
+        try:
+            return cls(
+                id=operation_id,
+                kind=fields[b"kind"].decode(),
+                uid=fields[b"uid"].decode(),
+                request=fields[b"request"],
+                step=fields.get(b"step", b""),
+                progress=fields.get(b"progress", b""),
+                error=fields.get(b"error", b""),
+                result=fields.get(b"result", b""),
+                created_ms=int(fields[b"created"]),
+                tries=int(fields.get(b"tries", b"0")),
+                done=b"done" in fields,
+            )
+        except (KeyError, ValueError) as error:
+            raise BadEntryError(f"operation {operation_id}: {error!r}") from error
+
+
+async def begin(bus: Bus, operation_id: str, kind: str, uid: str, request: bytes) -> bool:
+    """Writes down an operation, to be carried out at once; False where there is one of that id: it stays as it is.
+
+    Raises:
+        NotReplicatedError: it is carried out, unless a failover loses it. Begin it again.
+        BusUnavailableError: not known whether it is written down. Begin it again.
+    """
+    args: list[Argument] = [operation_id, "kind", kind, "uid", uid, "request", request]
+    keys = _keys(bus, operation_id)
+    return bool(await script("op_begin").run(bus.client, keys, args, wait_replicas=bus.wait_replicas))
+
+
+async def find(bus: Bus, operation_id: str) -> Operation | None:
+    """The operation; None where there is none of that id, or it is forgotten.
+
+    Raises:
+        BadEntryError: it cannot be read.
+        BusUnavailableError: Redis does not answer.
+    """
+    rows: Any
+    with translated("HGETALL"):
+        key = bus.keys.operation(operation_id)
+        rows = await cast("Awaitable[Any]", bus.client.execute_command("HGETALL", key))
+    pairs = rows if isinstance(rows, dict) else dict(zip(rows[::2], rows[1::2], strict=True))
+    return Operation.read(operation_id, pairs) if pairs else None
+
+
+async def due(bus: Bus) -> list[str]:
+    """Ids of operations that must be looked at now, the longest due first."""
+    ids = await script("op_due").run(bus.client, [bus.keys.operations()], [LIMIT])
+    return [one.decode() for one in ids]
+
+
+async def take(bus: Bus, operation_id: str, holder: str, lease_ms: int) -> bool:
+    """Takes the operation's lease for so long; False where another holds it, or there is nothing to do."""
+    return bool(
+        await script("op_take").run(bus.client, _keys(bus, operation_id), [operation_id, holder, lease_ms])
+    )
+
+
+async def write(
+    bus: Bus,
+    operation_id: str,
+    holder: str,
+    writing: Writing,
+    ms: int,
+    fields: Mapping[str, bytes | int],
+) -> bool:
+    """Writes down how far it is: `step`, `progress`, `error`, `result`, `tries`. False where the lease is another's by now: leave off.
+
+    Args:
+        bus: the bus.
+        operation_id: which.
+        holder: who holds its lease.
+        writing: `hold` it for `ms` from now; give it back and have it looked at in `ms` (`later`); or it is `done`, and kept for `ms`.
+        ms: see there.
+        fields: what changes.
+
+    Raises:
+        BusUnavailableError: not known whether it is written. Write it again, or leave it to whoever takes it next: steps may be done twice.
+    """
+    args: list[Argument] = [operation_id, holder, writing, ms]
+    for name, value in fields.items():
+        args += [name, value]
+    # What is told to be done must not be undone by a failover.
+    wait = bus.wait_replicas if writing == "done" else 0
+    return bool(await script("op_write").run(bus.client, _keys(bus, operation_id), args, wait_replicas=wait))
+
+
+def _keys(bus: Bus, operation_id: str) -> list[str]:
+    return [bus.keys.operation(operation_id), bus.keys.operations()]

@@ -1,0 +1,40 @@
+"""A conversation's tombstone as somebody sets it who was asked to delete that: not while a merge holds it, and told what it was set over."""
+
+from dataclasses import dataclass
+
+from audiobus.bus import Bus
+from audiobus.conversation import Conversation
+from audiobus.deletions import KEPT_MS
+from audiobus.errors import BusContractError, MergingError
+from audiobus.script import script
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What stands."""
+
+    fresh: bool
+    """Whether it was set just now."""
+    merged: bool
+    """The conversation went into another one."""
+    received_samples: int
+    """All that was ever received, at 48 kHz: under the tombstone it grows no more."""
+
+
+async def entomb(bus: Bus, conversation: Conversation, now_ms: int) -> Tombstone:
+    """Deletes the conversation from now on, as `deletions.set_tombstone` does. Do it inside of `deletions.looked_at`.
+
+    Raises:
+        MergingError: a merge holds it; nothing is changed.
+        NotReplicatedError: it stands, but a failover could lose it. Set it again.
+        BusUnavailableError: not known whether it stands. Set it again.
+    """
+    keys = [bus.keys.tomb(conversation), bus.keys.conv(conversation)]
+    answer = await script("entomb").run(bus.client, keys, [now_ms, KEPT_MS], wait_replicas=bus.wait_replicas)
+    match answer:
+        case [b"set" | b"stands" as how, tomb, received]:
+            return Tombstone(how == b"set", b" " in tomb, int(received))
+        case [b"merging", target]:
+            raise MergingError(target.decode())
+        case other:
+            raise BusContractError(f"entomb answered {other!r}")

@@ -1,0 +1,72 @@
+"""Names that must not be in the bucket: what is noted of them, and that somebody looks."""
+
+from audiobus import dead_letters, deletions
+from audiobus.deletions import Noted, drop_cut, names_gone, noted, unstore
+from audiobus.script import script
+
+NAME = "chunks/user-1/conv-1/1.000-2.000.batch.bin"
+
+
+async def test_what_is_noted_is_on_due_before_and_after(bus, conversation, now_ms, monkeypatch):
+    """Whoever notes it may be killed; and a pusher that looks in between takes the conversation off."""
+    key = bus.keys.due(bus.keys.partition(conversation))
+    ran = []
+
+    class Watched:
+        def __init__(self, name) -> None:
+            self.name = name
+
+        async def run(self, *args, **rest):
+            ran.append(self.name)
+            assert now_ms < await bus.command("ZSCORE", key, conversation.tag) <= now_ms + deletions.LOOK_MS
+            await bus.command("ZREM", key, conversation.tag)
+            return await script(self.name).run(*args, **rest)
+
+    monkeypatch.setattr(deletions, "script", Watched)
+    monkeypatch.setattr(dead_letters, "script", Watched)
+    await bus.command("HSET", bus.keys.conv(conversation), "again_cut", "cut")
+    for call in (
+        unstore(bus, conversation, {NAME: 1}, now_ms),
+        dead_letters.cut(bus, conversation, None, replaces=b"cut", gone=NAME, now_ms=now_ms),
+    ):
+        await bus.command("ZREM", key, conversation.tag)
+        await call
+        assert await bus.command("ZSCORE", key, conversation.tag) == now_ms
+    assert ran == ["unstore", "recut"]
+
+
+async def test_names_are_deleted_or_only_given_up(bus, conversation, now_ms):
+    """What was deleted is not given up any more, and what was given up can be deleted; which of them it was stands as long as the name."""
+
+    async def give_up(at_ms):
+        await bus.command("HSET", bus.keys.conv(conversation), "cut", b"cut")
+        assert await drop_cut(bus, conversation, b"cut", NAME, at_ms)
+
+    await give_up(now_ms)
+    assert await noted(bus, conversation) == {NAME: Noted(now_ms, given_up=True)}
+    assert await names_gone(bus, conversation, {NAME: now_ms}) == 0
+    assert await noted(bus, conversation) == {NAME: Noted(0, given_up=True)}
+    assert not (await bus.state(conversation)).gone
+    await bus.command("HSET", bus.keys.conv(conversation), "out", 5_000)
+    assert await unstore(bus, conversation, {NAME: 1_000}, now_ms + 1) == 1_000
+    await give_up(now_ms + 2)
+    assert await noted(bus, conversation, confirmed=True) == {NAME: Noted(now_ms + 2, given_up=False)}
+    assert await unstore(bus, conversation, {NAME: 1_000}, now_ms + 3) == 0
+
+
+async def test_letters_give_their_name_up_unless_that_was_deleted(bus, conversation, now_ms):
+    for given_up in (True, False):
+        await bus.command("HSET", bus.keys.conv(conversation), "again_cut", "cut")
+        await dead_letters.cut(bus, conversation, None, replaces=b"cut", gone=NAME, now_ms=now_ms)
+        assert await noted(bus, conversation) == {NAME: Noted(now_ms, given_up=given_up)}
+        await unstore(bus, conversation, {NAME: 0}, now_ms)
+
+
+async def test_what_older_versions_noted_counts_as_deleted(bus, conversation, now_ms):
+    await bus.command("HSET", bus.keys.gone(conversation), NAME, now_ms, "seen to", 0)
+    assert await noted(bus, conversation) == {
+        NAME: Noted(now_ms, given_up=False),
+        "seen to": Noted(0, given_up=False),
+    }
+    # And they read the times of this one.
+    assert int(b"+1732147200000") == 1_732_147_200_000
