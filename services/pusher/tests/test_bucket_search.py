@@ -35,11 +35,18 @@ async def test_bytes_of_a_stretch_of_time(store, ring, conversation, batches):
 
 async def test_runs_may_lie_in_several_objects(store, ring, conversation, batches):
     spans = tuple(span for _, spans in batches for span in spans)
-    assert await holds(store, ring, conversation, spans)
-    assert not await holds(store, ring, conversation, spans, without={batches[1][0]})
-    await store.delete(batches[0][0])
-    assert not await holds(store, ring, conversation, spans)
-    assert await holds(store, ring, conversation, spans[1:])
+    names = tuple(name for name, _ in batches)
+    assert await holds(store, ring, conversation, spans) == names
+    assert await holds(store, ring, conversation, spans, without={names[1]}) is None
+    await store.delete(names[0])
+    assert await holds(store, ring, conversation, spans) is None
+    assert await holds(store, ring, conversation, spans[1:]) == names[1:]
+
+
+async def test_only_objects_that_hold_bytes_of_the_runs_are_named(store, ring, conversation, batches):
+    """The next one begins where this one ends, and is read, too."""
+    for name, spans in batches:
+        assert await holds(store, ring, conversation, spans) == (name,)
 
 
 async def put(store, conversation, *times):

@@ -5,6 +5,7 @@ import math
 
 import pytest
 
+from audiobus import failures
 from audiobus.census import Balance
 from audiobus.conversation import Conversation
 from audiobus.deletions import set_tombstone
@@ -157,6 +158,7 @@ async def test_what_nobody_can_count_is_no_number(recorded, new_shown, clock, mo
         with pytest.raises(BusUnavailableError):
             await shown.census.tick()
         assert math.isnan(shown["audio_waiting_seconds"])
+        assert math.isnan(shown["retrying_conversations"])
         assert math.isnan(shown["audio_dead_seconds"])
         assert math.isnan(shown.unstored.age_seconds(clock.ms))
     with monkeypatch.context() as patch:
@@ -274,3 +276,24 @@ async def test_it_runs_until_it_is_asked_to_stop(recorded, new_shown, caplog):
     stop.set()
     await running
     assert not caplog.records
+
+
+async def test_what_fails_is_counted_once_and_only_while_something_is_left_to_do(
+    recorded, new_shown, bus, hints, clock
+):
+    """Whoever tried it in vain, and whoever stored it since."""
+    await failures.note(bus, recorded.conversation, "away", clock())
+    others = {name: Conversation("alice", name) for name in ("letter", "deleted", "done", "away")}
+    for one in others.values():
+        await bus.command("HSET", bus.keys.conv(one), "fails", "many" if one.cid == "away" else 2)
+        await hints.due(one, 0)
+    await bus.command("HSET", bus.keys.dead(others["letter"]), "1-1", b"")
+    await set_tombstone(bus, others["deleted"], clock())
+    first, second = new_shown("one"), new_shown("two")
+    for shown in (first, second):
+        await shown.census.tick()
+    assert (first["retrying_conversations"], second["retrying_conversations"]) == (3, 0)
+    await failures.forget(bus, recorded.conversation)
+    first.s += 60
+    await first.census.tick()
+    assert first["retrying_conversations"] == 2

@@ -44,6 +44,14 @@ def test_failures_in_a_row_open_it_and_the_first_success_closes_it(circuit):
     assert not circuit.worked(NOW + 1)
 
 
+def test_it_counts_how_often_it_opened(circuit):
+    for number in range(3):
+        assert circuit.opened == number
+        fail(circuit, times=3 * OPENS_AFTER)
+        fail(circuit, operators=True)
+        circuit.worked(NOW)
+
+
 def test_a_success_between_two_failures_begins_the_row_anew(circuit):
     for second in range(100):
         fail(circuit, NOW + 1000 * second, times=OPENS_AFTER - 1)

@@ -232,6 +232,24 @@ async def test_one_that_is_cancelled_before_it_begins_is_left_too(drains):
     assert drains.done == [b"1-0"]
 
 
+async def test_a_hint_that_comes_in_the_moment_in_which_a_worker_ends_begins_a_new_one(drains):
+    """It must not be left pending, to be read again as if whoever followed it had failed."""
+    drains.let(2)
+    loop = asyncio.get_running_loop()
+
+    async def acknowledge(one: Hint) -> None:
+        await drains.acknowledge(one)
+        if one.id == b"1-0":
+            loop.call_soon(dispatch.take, hint(2))  # runs before what is called when the task has ended
+
+    async with asyncio.TaskGroup() as tasks:
+        dispatch = Dispatch(tasks, drains.drain, acknowledge)
+        dispatch.take(hint(1))
+    assert drains.done == [b"1-0", b"2-0"]
+    assert drains.begun == ["c", "c"]
+    assert dispatch.failures == 0
+
+
 async def test_closing_lets_what_runs_end_and_begins_nothing(drains, eventually):
     async with asyncio.TaskGroup() as tasks:
         dispatch = Dispatch(tasks, drains.drain, drains.acknowledge, at_once=1)

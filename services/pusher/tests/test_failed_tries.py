@@ -30,7 +30,7 @@ class Breaks:
 
 
 async def test_what_nobody_foresaw_is_told_and_tried_with_growing_pauses(
-    *, device, bus, memory_store, new_worker, packets_of, clock, metrics, caplog
+    *, device, bus, memory_store, new_worker, packets_of, clock, caplog
 ):
     await device.open()
     await device.say(5)
@@ -42,7 +42,6 @@ async def test_what_nobody_foresaw_is_told_and_tried_with_growing_pauses(
         await worker.drain(device.conversation)
         assert store.times == number
         assert (await failures.read(bus, device.conversation)).count == number
-        assert metrics.retrying._value.get() == 1
         due = float(await bus.command("ZSCORE", bus.keys.due(0), device.conversation.tag))
         delays.append(due - clock())
         # A hint that comes earlier changes nothing.
@@ -57,7 +56,7 @@ async def test_what_nobody_foresaw_is_told_and_tried_with_growing_pauses(
     store.well = True
     await worker.drain(device.conversation)
     assert await packets_of(memory_store) == device.sent
-    assert metrics.retrying._value.get() == 0
+    assert (await failures.read(bus, device.conversation)).count == 0
 
 
 async def test_it_delays_nobody_else(device, new_device, bus, memory_store, new_worker, packets_of, hints):
@@ -103,3 +102,22 @@ async def test_redis_that_goes_away_is_no_failure_of_the_conversation(
     with pytest.raises(BusUnavailableError):
         await worker.drain(device.conversation)
     assert device.conversation not in worker.retries
+
+
+async def test_a_try_that_works_forgets_those_that_failed_though_it_had_nothing_to_store(
+    device, bus, memory_store, new_worker, clock
+):
+    """Another pusher has stored it: `fails` would stay until something is stored again."""
+    await device.open()
+    await device.say(5)
+    await bus.ask(device.conversation, "end")
+    store = Breaks(memory_store)
+    worker = new_worker(store)
+    await worker.drain(device.conversation)
+    store.well = True
+    await new_worker(memory_store).drain(device.conversation)
+    await failures.note(bus, device.conversation, "noted after that", clock())
+    clock.pass_s(60)
+    await worker.drain(device.conversation)
+    assert device.conversation not in worker.retries
+    assert await failures.read(bus, device.conversation) == failures.Failures()

@@ -3,7 +3,10 @@
 import pytest
 
 from audiobus import Bus, pipeline
+from audiobus import dead_letters as dead
 from audiobus.census import exact
+from audiobus.cut import decode_cut
+from audiobus.deletions import discard, drop_cut
 from audiobus.errors import NotReplicatedError
 from audiostore.errors import ChecksumError
 from pusher.maker import Maker
@@ -63,4 +66,68 @@ async def test_it_gives_no_name_up_that_the_new_one_has_settled(
         for _ in range(2):
             with pytest.raises(NotReplicatedError):
                 await late.drain(conversation)
+        assert await packets_of(memory_store) == device.sent
+
+
+async def test_a_name_that_it_alone_knows_to_be_given_up_is_not_deleted(
+    *, pair, prefix, memory_store, new_device, conversation, new_worker, packets_of, monkeypatch
+):
+    """Two pushers talk to it: one has given the name up there, the other was paused before its put, and finds that the cut stands no more."""
+    master, replica = pair
+    async with (
+        Bus(master.url, prefix=prefix, wait_replicas=1) as former,
+        Bus(replica.url, prefix=prefix) as new,
+    ):
+        device = new_device(bus=former)
+        await device.open()
+        await device.say(20)
+        await former.ask(conversation, "flush")
+
+        async def parts():
+            await new.command("REPLICAOF", "NO", "ONE")
+            monkeypatch.setattr(pipeline, "WAIT_MS", 50)
+            await new.client.delete(new.keys.lease(conversation))
+            await new_worker(memory_store, bus=new, holder="living").drain(conversation)
+            assert (await exact(new, conversation)).waiting == 0
+            cut = (await former.state(conversation)).cut
+            with pytest.raises(NotReplicatedError):
+                await drop_cut(former, conversation, cut, decode_cut(cut).name, 1)
+
+        late = new_worker(Parted(memory_store, parts), bus=former, holder="late")
+        with pytest.raises(NotReplicatedError):
+            await late.drain(conversation)
+        assert await packets_of(memory_store) == device.sent
+
+
+async def test_nor_is_that_of_a_letter_that_it_alone_knows_to_be_dropped(
+    *, pair, prefix, memory_store, new_device, conversation, new_worker, packets_of, monkeypatch
+):
+    """The new master has had the letter stored meanwhile."""
+    master, replica = pair
+    async with (
+        Bus(master.url, prefix=prefix, wait_replicas=1) as former,
+        Bus(replica.url, prefix=prefix) as new,
+    ):
+        device = new_device(bus=former)
+        await device.open()
+        await device.say(2)
+        *_, before, entry = await former.read(conversation, count=9)
+        buried = {"reason": "defect", "first_offset": before.id.offset, "samples": entry.counted_samples}
+        assert await former.bury(conversation, entry, **buried, now_ms=1)
+        await former.ask(conversation, "end")
+        await new_worker(memory_store, bus=former, holder="early").drain(conversation)
+        assert await dead.mark(former, conversation, entry.id, 2)
+
+        async def parts():
+            await new.command("REPLICAOF", "NO", "ONE")
+            monkeypatch.setattr(pipeline, "WAIT_MS", 50)
+            await new.client.delete(new.keys.lease(conversation))
+            await new_worker(memory_store, bus=new, holder="living").drain(conversation)
+            assert (await exact(new, conversation)).dead == 0
+            with pytest.raises(NotReplicatedError):
+                await discard(former, conversation, entry.id, 3)
+
+        late = new_worker(Parted(memory_store, parts), bus=former, holder="late")
+        with pytest.raises(NotReplicatedError):
+            await late.drain(conversation)
         assert await packets_of(memory_store) == device.sent

@@ -14,7 +14,7 @@ from audiostore.errors import (
 )
 from pusher.circuit import OPENS_AFTER, PAUSES_AFTER, Phase
 from pusher.errors import CannotTellError
-from pusher.guarded_store import GuardedStore, is_the_stores, without_names
+from pusher.guarded_store import MOST_PROOF_BYTES, GuardedStore, is_the_stores, without_names
 
 OPERATIONS = {
     "put": lambda store: store.put("a", b"", content_type="x", metadata={}),
@@ -77,6 +77,16 @@ async def test_what_a_store_says_of_one_object_is_no_failure(guarded, operation,
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
+async def test_a_damaged_object_that_is_read_is_no_failure_of_the_store(guarded, operation):
+    """Else a few of them would keep everybody from a bucket that works. What a put made of its bytes is one."""
+    store = guarded(Fails(ChecksumError("other bytes came")))
+    for _ in range(OPENS_AFTER):
+        with pytest.raises(ChecksumError):
+            await OPERATIONS[operation](store)
+    assert store.circuit.closed == (operation == "get")
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
 async def test_only_an_object_that_is_stored_closes_the_circuit(guarded, memory_store, operation):
     """A full disk still lists, and who may read may not write."""
     await memory_store.put("a", b"1", content_type="x", metadata={})
@@ -97,6 +107,60 @@ async def test_a_name_that_is_taken_is_an_answer_too(guarded, memory_store):
     with pytest.raises(AlreadyExistsError):
         await OPERATIONS["put"](store)
     assert store.circuit.closed
+
+
+class Small(Fails):
+    """A store that takes objects of so many bytes at most."""
+
+    def __init__(self, room) -> None:
+        super().__init__(TransientStoreError("no space left"))
+        self.room = room
+
+    async def put(self, name, data, **_kwargs):
+        if len(data) > self.room:
+            raise self.error
+        return name
+
+
+async def test_what_is_no_conversations_closes_it_only_where_it_is_as_large_as_what_failed(guarded):
+    store = guarded(Small(2))
+
+    async def put(name, size):
+        await store.put(name, bytes(size), content_type="x", metadata={})
+
+    async def fail(user):
+        for number in range(OPENS_AFTER):
+            with pytest.raises(TransientStoreError):
+                await put(f"chunks/{user}/c{number}/x", 8 - number)
+        assert not store.circuit.closed
+
+    await fail("u")
+    assert store.proof_bytes == 8
+    await put("chunks/.try", 2)
+    assert not store.circuit.closed
+    await put("chunks/u/c/x", 2)
+    assert (store.circuit.closed, store.proof_bytes) == (True, 8)
+    await fail("v")
+    store._store.room = 100
+    await put("chunks/.try", 7)
+    assert not store.circuit.closed
+    await put("chunks/.try", 8)
+    assert (store.circuit.closed, store.proof_bytes) == (True, 0)
+
+
+@pytest.mark.parametrize("error", [TooLargeError("x"), BadNameError("x")])
+async def test_what_is_said_of_one_object_asks_no_larger_ones(guarded, error):
+    store = guarded(Fails(error))
+    with pytest.raises(StoreError):
+        await store.put("chunks/u/c/x", b"1", content_type="x", metadata={})
+    assert store.proof_bytes == 0
+
+
+async def test_no_more_than_a_batch_is_asked_for(guarded):
+    store = guarded(Small(0))
+    with pytest.raises(TransientStoreError):
+        await store.put("chunks/u/c/x", bytes(MOST_PROOF_BYTES + 1), content_type="x", metadata={})
+    assert store.proof_bytes == MOST_PROOF_BYTES
 
 
 @pytest.mark.parametrize(

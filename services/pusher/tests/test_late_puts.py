@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from audiobus import Cut
+from audiobus import dead_letters as dead
 from audiobus.census import exact
 from audiobus.cut import VERSION, decode_cut
-from audiobus.deletions import drop_cut, gone, set_user_tombstone, unstore
+from audiobus.deletions import discard, drop_cut, gone, set_user_tombstone, unstore
 from audiostore.errors import TransientStoreError
 from audiostore.key_ring import KeyRing
 from audiostore.names import BatchName
@@ -119,6 +120,53 @@ async def test_what_a_user_deleted(device, bus, store, new_worker, clock, paused
     await paused(store, story)
     assert await names(store) == []
     assert (await exact(bus, device.conversation)).stored == 0
+
+
+async def test_what_a_user_deleted_since_the_cut_and_nobody_swept(
+    device, bus, store, new_worker, clock, paused
+):
+    """The one that puts it is the only one there is: it finds the tombstone after its put."""
+    await device.open()
+    await device.say(5)
+    await bus.ask(device.conversation, "flush")
+
+    async def story():
+        await set_user_tombstone(bus, device.conversation.uid, clock() + 1)
+
+    await paused(store, story)
+    await new_worker(store, holder="living").drain(device.conversation)
+    assert await names(store) == []
+    balance = await exact(bus, device.conversation)
+    assert (balance.difference, balance.stored, balance.deleted) == (0, 0, balance.received)
+
+
+@pytest.mark.parametrize("loses", [False, True], ids=["heard", "reply lost"])
+async def test_a_letter_that_was_dropped(
+    *, device, bus, store, new_worker, clock, paused, sweep_until_over, loses
+):
+    await device.open()
+    await device.say(3)
+    *_, before, entry = await bus.read(device.conversation, count=9)
+    assert await bus.bury(
+        device.conversation,
+        entry,
+        reason="unknown to this build",
+        first_offset=before.id.offset,
+        samples=entry.counted_samples,
+        now_ms=clock(),
+    )
+    await bus.ask(device.conversation, "end")
+    living = new_worker(store, holder="living")
+    await living.drain(device.conversation)
+    stored = await names(store)
+    assert await dead.mark(bus, device.conversation, entry.id, clock())
+
+    async def story():
+        assert await discard(bus, device.conversation, entry.id, clock())
+        await sweep_until_over(living)
+
+    await paused(store, story, loses=loses)
+    assert await names(store) == stored
 
 
 async def test_a_part_that_was_deleted_while_its_cut_stood_for_long(

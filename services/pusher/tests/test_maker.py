@@ -50,7 +50,7 @@ async def test_a_sealed_object_holds_the_same_file_and_is_another_one_each_time(
         assert open_sealed(made.data, keys.ring(), conversation.uid) == plain.data
         assert sealed_key_id(made.data) == "k2"
         assert made.content_type == "application/octet-stream"
-        assert made.metadata == plain.metadata
+        assert made.metadata == {**plain.metadata, "tapedeck-key": "k2"}
     assert read_batch(plain.data) == one.batch
 
 

@@ -219,7 +219,7 @@ async def test_hints_at_what_lies_on_a_server_that_is_away_wait_on_due(
         dispatch = Dispatch(tasks, worker.drain, hints.done, put_off=worker.put_off)
         reader = Reader(hints, client, dispatch, metrics, partition, "me", 30_000)
         tasks.create_task(reader.run(stop))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             for _ in range(2 * MANY_DELIVERIES):
                 await hints.make_group(partition)
                 await hints.push_due(device.conversation, clock())
@@ -228,11 +228,12 @@ async def test_hints_at_what_lies_on_a_server_that_is_away_wait_on_due(
                 while await score(bus, device.conversation) > clock() + BUSY_MS or await hints.unfollowed(
                     partition
                 ):
-                    await asyncio.sleep(0)
+                    await asyncio.sleep(0.005)
             await asyncio.to_thread(gone.start)
             while not [one async for one in memory_store.list("chunks/")]:
                 if not await hints.unfollowed(partition):
                     await hints.ready(device.conversation, "due")
+                await asyncio.sleep(0.005)
         stop.set()
         await dispatch.close(5)
     await client.aclose()

@@ -5,14 +5,18 @@ import math
 
 import pytest
 
+from audiobus import Bus
 from audiobus.conversation import Conversation
 from audiobus.cut import Cut
 from audiostore import open_store
 from audiostore.errors import StoreConfigurationError, TransientStoreError
 from audiostore.names import CONTENT_TYPE, BatchName
 from pusher.circuit import OPENS_AFTER
+from pusher.metrics import PusherMetrics
 from pusher.mover import AT_ONCE, Mover
+from pusher.roles import Roles
 from servicekit.stop import Stop
+from tapedeck_testing.free_ports import free_port
 
 
 @pytest.fixture
@@ -236,6 +240,64 @@ async def test_the_gauge_says_so_where_nobody_knows(first, second, new_mover, me
         assert gauge.get() == 0  # the other tells
     await mover._turn(mover.buckets.second)
     assert math.isnan(gauge.get())
+
+
+async def test_one_pusher_at_a_time_shows_how_many_are_left(
+    *, first, second, bus, new_buckets, keys, unsettled, eventually, monkeypatch
+):
+    monkeypatch.setattr("pusher.mover.TICK_S", 0.02)
+    monkeypatch.setattr("pusher.mover.AGAIN_S", 600.0)
+    for number in (7, 8):
+        await put(second, number)
+        await unsettled(number)
+    shown = [PusherMetrics(), PusherMetrics()]
+    one, other = (
+        Mover(bus, new_buckets(first, second), keys, metrics, f"pusher-{number}")
+        for number, metrics in enumerate(shown)
+    )
+    stop = Stop(5.0)
+    running = asyncio.create_task(one.run(stop))
+
+    def gauges() -> list[float]:
+        return [metrics.fallback_objects._value.get() for metrics in shown]
+
+    async def one_told() -> bool:
+        return gauges() == [2, 0]
+
+    await eventually(one_told, "the first one shows it")
+
+    async def other_told() -> bool:
+        if other._counted_s is None:  # the first one may still be at its turn
+            await other._turn(other.buckets.second)
+        return gauges() == [0, 2]
+
+    await eventually(other_told, "only the one that looked last shows it")
+    await bus.command("DEL", bus.keys.homecoming_teller())  # Redis lost it: who shows it goes on
+    await other._heed_others()
+    assert gauges() == [0, 2]
+    await one._turn(one.buckets.second)
+    await other._heed_others()
+    assert gauges() == [2, 0]
+    stop.set()
+    await running
+
+
+async def test_the_gauge_says_so_where_redis_says_nothing(first, second, new_buckets, keys, metrics):
+    """Not even whether another one tells: at 0 an operator may take the setting away."""
+    async with Bus(f"redis://127.0.0.1:{free_port()}") as nowhere:
+        mover = Mover(nowhere, new_buckets(first, second), keys, metrics, "pusher-1")
+        assert await mover._turn(mover.buckets.second) == 1
+    assert math.isnan(metrics.fallback_objects._value.get())
+
+
+async def test_the_gauge_says_so_where_two_have_the_buckets_the_other_way_round(
+    first, second, new_mover, bus, metrics
+):
+    assert await Roles(bus, "memory:b", "memory:a").agreed()
+    mover = new_mover(first, second)
+    mover.roles = Roles(bus, "memory:a", "memory:b")
+    assert await mover._turn(mover.buckets.second) == 1
+    assert math.isnan(metrics.fallback_objects._value.get())
 
 
 async def test_a_second_bucket_that_is_away_is_looked_at_again(first, new_mover, caplog):

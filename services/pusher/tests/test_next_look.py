@@ -30,6 +30,10 @@ def test_what_came_meanwhile_is_looked_at_at_once_only_if_something_can_be_done(
     assert not moved(before, new_state(newest=EntryId(1, 9)), 60_000)
     assert moved(before, new_state(newest=EntryId(1, 9), received_samples=60 * 48_000), 60_000)
     assert moved(before, new_state(newest=EntryId(1, 5), flush=EntryId(1, 5)), 60_000)
+    # Objects that must not stay are looked for; those that were noted before, soon anyway.
+    noted = new_state(newest=EntryId(1, 5), gone=True)
+    assert moved(before, noted, 60_000)
+    assert not moved(noted, noted, 60_000)
     # A request that was there before was seen: no reason to look for ever.
     waiting = new_state(newest=EntryId(1, 5), flush=EntryId(1, 5), received_samples=60 * 48_000)
     assert not moved(waiting, waiting, 60_000)

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from audiostore import open_store, sealing
+from audiostore.errors import ChecksumError, TooLargeError
 from audiostore.key_ring import KeyRing
 from audiostore.names import BatchName
 from audiostore.store import ObjectInfo
@@ -57,6 +58,48 @@ async def test_damaged_metadata_is_not_believed(memory_store, built):
     metadata = {**built.metadata, "tapedeck-runs": "nonsense"}
     await memory_store.put("chunks/u/c/x", built.data, content_type="audio/ogg", metadata=metadata)
     assert await object_facts(memory_store, await memory_store.head("chunks/u/c/x"), KeyRing.empty) is None
+
+
+class Misreads:
+    """A store whose ranges come wrong, and whose checked reads find that they do, so many times."""
+
+    def __init__(self, real, times: int) -> None:
+        self._real, self.times = real, times
+
+    def __getattr__(self, name):
+        return getattr(self._real, name)
+
+    async def get_range(self, name, start, end):
+        return bytes(len(await self._real.get_range(name, start, end)))
+
+    async def get(self, name):
+        self.times -= 1
+        if self.times >= 0:
+            raise ChecksumError(f"get {name}: other bytes")
+        return await self._real.get(name)
+
+
+@pytest.mark.parametrize(("times", "known"), [(0, True), (1, True), (2, False)])
+async def test_what_was_misread_is_read_again_and_what_is_damaged_has_no_facts(
+    memory_store, built, times, known
+):
+    await memory_store.put("chunks/u/c/x", built.data, content_type="audio/ogg", metadata={})
+    info = await memory_store.head("chunks/u/c/x")
+    facts = await object_facts(Misreads(memory_store, times), info, KeyRing.empty)
+    assert same_runs(facts, built.batch) == known
+
+
+async def test_what_is_no_batch_and_too_large_for_one_has_no_facts(memory_store):
+    await memory_store.put("chunks/u/c/x", b"RIFF....WAVE", content_type="audio/wav", metadata={})
+
+    class Large(Misreads):
+        async def get(self, name):
+            raise TooLargeError(f"{name} is more than is moved in one piece")
+
+    assert (
+        await object_facts(Large(memory_store, 0), await memory_store.head("chunks/u/c/x"), KeyRing.empty)
+        is None
+    )
 
 
 # Sealed objects. A folder keeps no metadata: only the sealed head can tell.

@@ -1,6 +1,7 @@
 """The scheduler on a real Redis, single and cluster."""
 
 import asyncio
+import math
 import uuid
 
 import pytest
@@ -9,6 +10,8 @@ from audiobus import Bus, Conversation, EntryId, Hints
 from audiobus.errors import BusUnavailableError
 from audiobus.keys import GROUP
 from pusher.census import Census
+from pusher.letter_count import LetterCount
+from pusher.metrics import PusherMetrics
 from pusher.next_look import LONGEST_MS
 from pusher.scheduler import MOST_READY, SPREAD_MS, Scheduler
 from pusher.unstored import Unstored
@@ -242,3 +245,89 @@ async def test_what_is_lost_during_a_walk_is_looked_for_again(bus, new_scheduler
     monkeypatch.undo()
     await scheduler.look_around()
     assert not await scheduler.is_another()
+
+
+@pytest.fixture
+async def counting(bus, device):
+    """Two letters, and what a process of its own tells of them."""
+    for name in ("1-1", "2-2"):
+        await bus.command("HSET", bus.keys.dead(device.conversation), name, "letter")
+
+    def make(own=bus):
+        metrics, unstored = PusherMetrics(), Unstored()
+        holder = uuid.uuid4().hex
+        return (
+            Census(own, metrics.books, unstored, holder),
+            LetterCount(own, unstored, metrics.dead_letters),
+            metrics,
+        )
+
+    return make
+
+
+async def test_one_pusher_shows_the_dead_letters(bus, device, counting, monkeypatch):
+    monkeypatch.setattr("pusher.letter_count.COUNT_S", (0, 0))
+    (first, first_count, one), (second, second_count, two) = counting(), counting()
+    for census, count in ((first, first_count), (second, second_count)):
+        await census.tick()
+        await count.tell()
+    assert (one.dead_letters.value, two.dead_letters.value) == (2, 0)
+    # What one that does not speak buries is the other's to tell.
+    two.dead_letters.value += 1
+    await second_count.tell()
+    assert two.dead_letters.value == 0
+    # A letter that is dropped is not shown until the next walk.
+    await bus.command("HDEL", bus.keys.dead(device.conversation), "1-1")
+    await first_count.tell()
+    assert one.dead_letters.value == 1
+    stop = Stop(1)
+    stop.set()
+    await first.run(stop)  # at its end it gives the lease back
+    for census, count in ((second, second_count), (first, first_count)):
+        await census.tick()
+        await count.tell()
+    assert (one.dead_letters.value, two.dead_letters.value) == (0, 1)
+
+
+@pytest.mark.usefixtures("counting")
+async def test_a_walk_of_one_that_does_not_speak_shows_no_letters(bus, new_scheduler, metrics):
+    unstored = Unstored()
+    scheduler = new_scheduler(bus, unstored)
+    unstored.speaks = False
+    await scheduler.walk()
+    assert metrics.dead_letters.value == 0
+    unstored.speaks = True
+    await scheduler.walk()
+    assert metrics.dead_letters.value == 2
+
+
+async def test_letters_that_nobody_could_count_are_no_number(redis_process, counting):
+    async with Bus(redis_process.url) as own:
+        await own.ping()
+        census, count, metrics = counting(own)
+        await census.tick()  # it speaks
+        await asyncio.to_thread(redis_process.kill)
+        with pytest.raises(BusUnavailableError):
+            await count.tell()
+        assert math.isnan(metrics.dead_letters.value)
+        # Nor whether another one speaks.
+        census.unstored.speaks = census.unstored.known = False
+        await count.tell()
+        assert math.isnan(metrics.dead_letters.value)
+
+
+@pytest.mark.usefixtures("counting")
+async def test_a_running_scheduler_counts_the_letters_beside_its_walks(
+    bus, new_scheduler, metrics, eventually
+):
+    stop = Stop(1)
+    scheduler = new_scheduler(bus)
+    scheduler.rng.uniform = lambda _low, high: 100 * high  # no walk
+    running = asyncio.create_task(scheduler.run(stop))
+
+    async def told() -> bool:
+        return metrics.dead_letters.value == 2
+
+    await eventually(told, "they are shown")
+    stop.set()
+    await running

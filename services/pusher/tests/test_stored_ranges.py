@@ -3,7 +3,7 @@
 import pytest
 
 from audiobus.cut import Stored
-from pusher.stored_ranges import covers, merged
+from pusher.stored_ranges import covers, merged, reach_into
 
 
 def test_ranges_side_by_side_become_one():
@@ -38,3 +38,18 @@ def span(new_session, packets, clock):
 def test_only_what_is_there_as_a_whole_is_there(ranges, covered, span):
     assert (span.first_offset, span.end_offset) == (100, 300)
     assert covers(ranges, span) is covered
+
+
+@pytest.mark.parametrize(
+    ("stored", "reaches"),
+    [
+        (Stored(7, 0, 100), False),
+        (Stored(7, 0, 101), True),
+        (Stored(7, 150, 160), True),
+        (Stored(7, 299, 400), True),
+        (Stored(7, 300, 400), False),
+        (Stored(8, 0, 1000), False),
+    ],
+)
+def test_which_ranges_reach_into_it(stored, reaches, span):
+    assert reach_into([Stored(9, 0, 1000), stored], span) is reaches

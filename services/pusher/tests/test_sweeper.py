@@ -4,6 +4,7 @@ import pytest
 
 from audiobus.deletions import gone, set_tombstone, sweep, unstore
 from audiostore.errors import TransientStoreError
+from audiostore.waveform_names import waveform_name, waveform_names
 from pusher.circuit import OPENS_AFTER
 from pusher.sweeper import AGAIN_MS, AT_ONCE, SOON_MS, UNTIL_MS, Sweeper, next_sweep_ms
 
@@ -74,6 +75,26 @@ async def test_everything_of_the_conversation_goes_and_nothing_else(
     deleted = metrics.process.registry.get_sample_value("tapedeck_audio_deleted_seconds_total")
     assert deleted == pytest.approx(10 - 312 / 48_000)
     assert await sweeper.sweep([memory_store], conversation, clock() - UNTIL_MS, clock()) is None
+
+
+async def test_kept_waveforms_go_with_the_audio_and_after_it(sweeper, bus, memory_store, clock, stored):
+    [audio] = await names(memory_store)
+    beside = waveform_name("chunks/u/other/1700000000.000-1700000001.000.batch.bin", sealed=False)
+    await put(memory_store, *waveform_names(audio), beside)
+    await set_tombstone(bus, stored.conversation, clock())
+    await sweep(bus, stored.conversation, clock())
+    deleted = []
+
+    class Noting:
+        list = memory_store.list
+
+        async def delete(self, name):
+            deleted.append(name)
+            await memory_store.delete(name)
+
+    await sweeper.sweep([Noting()], stored.conversation, clock(), clock())
+    assert deleted == [audio, *waveform_names(audio)]
+    assert await names(memory_store) == [beside]
 
 
 async def test_a_bucket_that_is_away_hinders_no_other_and_leaves_it_counted(

@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 
 from audiostore.errors import ChecksumError, NotFoundError
+from audiostore.facts import KEY
 from audiostore.names import CONTENT_TYPE, BatchName
-from audiostore.sealing import seal
+from audiostore.sealing import seal, sealed_key_id
 from audiostore.store import ObjectInfo
 from pusher.batch_builder import build
 from pusher.errors import CannotTellError
@@ -112,3 +113,16 @@ async def test_nothing_is_said_where_nobody_can_tell(store, built, name, convers
         await whole_batch(store, ObjectInfo(name.path, 1, None, None), ring)
     other = await store.put("chunks/notes.txt", b"x", content_type="text/plain", metadata={})
     assert await whole_batch(store, other, ring) is None
+
+
+async def test_a_key_that_only_a_damaged_header_names_is_not_missed(store, ring, built, name, conversation):
+    """One bit of the key's id, where it lies in the file: no key of that id will ever be put back."""
+    name = dataclasses.replace(name, sealed=True)
+    data = seal(built.data, ring, conversation.uid)
+    at = data.index(sealed_key_id(data).encode())
+    there = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+    silent = await put(store, name, there, built.metadata)
+    with pytest.raises(CannotTellError):
+        await whole_batch(store, silent, ring)
+    info = dataclasses.replace(silent, metadata={**built.metadata, KEY: sealed_key_id(data)})
+    assert await whole_batch(store, info, ring) is None

@@ -38,7 +38,7 @@ class Built:
     content_type: str
     """Of the object."""
     metadata: dict[str, str]
-    """Of the object; empty without a batch. Of a sealed one it says the same as of a plain one."""
+    """Of the object; empty without a batch. Of a sealed one it says the same as of a plain one, and which key opens it."""
     preroll: PreRoll | None
     """What the next batch may go on from."""
     samples: int

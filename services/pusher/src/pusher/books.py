@@ -21,6 +21,10 @@ class Books:
         self._waiting = metrics.gauge(
             "audio_waiting_seconds", "Audio in the buffers of all conversations, shown by one pusher"
         )
+        self._failing = metrics.gauge(
+            "retrying_conversations",
+            "Conversations whose last try failed, and of which something is left to store or delete, shown by one pusher",
+        )
         self._dead = metrics.gauge(
             "audio_dead_seconds", "Audio in the dead letters of all conversations, shown by one pusher"
         )
@@ -37,8 +41,9 @@ class Books:
             "audio_deleted_seconds_total", "Audio that was deleted on purpose, from Redis or the bucket"
         )
 
-    def waiting(self, samples: float) -> None:
-        """What waits in all buffers, at 48 kHz; NaN where nobody can tell."""
+    def waiting(self, samples: float, failing: float) -> None:
+        """What waits in all buffers, at 48 kHz, and of how many conversations the last try failed; NaN where nobody can tell."""
+        self._failing.set(failing)
         self._waiting.set(samples / RATE)
 
     def total(self, total: Balance, unbalanced: int) -> None:
@@ -55,7 +60,7 @@ class Books:
 
     def silent(self) -> None:
         """Another pusher shows them."""
-        self.waiting(0)
+        self.waiting(0, 0)
         self.total(Balance(), 0)
 
     def deleted(self, samples: int) -> None:

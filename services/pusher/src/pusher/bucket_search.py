@@ -18,7 +18,7 @@ from audiostore.key_ring import KeyRing
 from audiostore.names import BatchName, conversation_prefix, parse_name, timestamp
 from audiostore.store import ObjectInfo, Store
 from pusher.object_facts import object_facts, same_runs
-from pusher.stored_ranges import covers, merged
+from pusher.stored_ranges import covers, merged, reach_into
 from pusher.wholeness import whole_batch
 
 log = logging.getLogger(__name__)
@@ -38,8 +38,8 @@ class Found:
     """…and ends before this: where the next object begins, or nobody has looked."""
     names: tuple[str, ...] = ()
     """Of the objects that were read: those that hold audio of that time, or begin where it ends."""
-    damaged: tuple[str, ...] = ()
-    """Names of objects that say that they hold audio of that time, and do not."""
+    held: tuple[tuple[str, tuple[Stored, ...]], ...] = ()
+    """The name and the ranges of each object that counts."""
 
 
 async def stored_between(
@@ -61,9 +61,8 @@ async def stored_between(
         CannotTellError: nor without the key of an object of that time that only its content tells of.
     """
     prefix = conversation_prefix(conversation.uid, conversation.cid)
-    found: list[Stored] = []
+    held: list[tuple[str, tuple[Stored, ...]]] = []
     names: list[str] = []
-    damaged: list[str] = []
     passed_ms, next_ms = start_ms - 1, _same_length(end_ms)[1]
     async for info, name in _from(store, prefix, max(0, start_ms - LONGEST_OBJECT_MS), end_ms):
         if name.start_ms > end_ms:
@@ -78,17 +77,18 @@ async def stored_between(
         counts = name.end_ms > start_ms
         try:
             if counts and not await _is_whole(store, info, facts, ring):
-                log.error(
+                log.info(  # whoever does something for that tells it
                     "an object is damaged: it does not count", extra={"object": info.name.rpartition("/")[2]}
                 )
-                damaged.append(info.name)
                 continue
         except NotFoundError:
             continue  # removed just now
         if counts:
             names.append(info.name)
-        found += [Stored(span.epoch, span.first_offset, span.end_offset) for span in facts.spans]
-    return Found(merged(found), passed_ms, next_ms, tuple(names), tuple(damaged))
+        ranges = tuple(Stored(span.epoch, span.first_offset, span.end_offset) for span in facts.spans)
+        held.append((info.name, ranges))
+    found = merged(one for _, ranges in held for one in ranges)
+    return Found(found, passed_ms, next_ms, tuple(names), tuple(held))
 
 
 async def _from(
@@ -128,9 +128,15 @@ async def holds(
     spans: tuple[Span, ...],
     *,
     without: Container[str] = (),
-) -> bool:
-    """Whether all of these runs lie in the bucket, in whichever objects but those. Errors as for `stored_between`."""
+) -> tuple[str, ...] | None:
+    """The names of the objects that hold bytes of these runs, if all of them lie in the bucket, in whichever objects but those; else None.
+
+    Raises:
+        StoreError, CannotTellError: see `stored_between`.
+    """
     found = await stored_between(
         store, ring, conversation, spans[0].start_ms, spans[-1].end_ms, without=without
     )
-    return all(covers(found.ranges, span) for span in spans)
+    if not all(covers(found.ranges, span) for span in spans):
+        return None
+    return tuple(name for name, ranges in found.held if any(reach_into(ranges, span) for span in spans))

@@ -120,7 +120,7 @@ class Census:
         except BusError:
             if not self._told:
                 self.unstored.known = False
-                self.books.waiting(math.nan)
+                self.books.waiting(math.nan, math.nan)
                 self.books.unknown()
             raise
         self._told = True
@@ -142,19 +142,19 @@ class Census:
                     failed.append(error)
         self.unstored.known = self._waiting.counted
         if not self._waiting.counted:
-            self.books.waiting(math.nan)
+            self.books.waiting(math.nan, math.nan)
         if not self._all.counted:
             self.books.unknown()
         if failed:
             raise failed[0]
 
     async def count_waiting(self) -> int:
-        """Adds up what waits in all buffers that can be looked at, and finds the oldest audio; how many looks that took.
+        """Adds up what waits in all buffers that can be looked at, and what fails, and finds the oldest audio; how many looks that took.
 
         Raises:
             BusUnavailableError: none can.
         """
-        samples = count = answered = 0
+        samples = failing = count = answered = 0
         oldest: list[tuple[int, Conversation, int]] = []
         ahead: dict[Conversation, tuple[int, int]] = {}
         away: list[BusError] = []
@@ -166,6 +166,7 @@ class Census:
                     looks = [one for one in found if isinstance(one, Look)]
                     count += len(looks)
                     samples += sum(max(0, one.balance.waiting) for one in looks)
+                    failing += sum(one.failing for one in looks)
                     oldest = heapq.nsmallest(OLDEST, [*oldest, *self._since(looks, ahead)])
                     await self._hold()
                 answered += 1
@@ -179,7 +180,7 @@ class Census:
         self._ahead = ahead
         for since_ms, conversation, made_ms in oldest:
             self.unstored.saw(conversation, made_ms, since_ms)
-        self.books.waiting(samples)
+        self.books.waiting(samples, failing)
         return count
 
     def _since(

@@ -63,6 +63,8 @@ class Circuit:
     phase: Phase = Phase.CLOSED
     why: str = ""
     """The last failure, where it is not closed."""
+    opened: int = 0
+    """How often it opened: where that is another number, the store was away meanwhile."""
     _in_a_row: int = 0
     _for_operators: int = 0
     """How many of them an operator has to mend."""
@@ -135,6 +137,7 @@ class Circuit:
             return  # of one conversation: rights may hang on names, or its object alone hang
         self.phase, self.why = Phase.PAUSED if operators else Phase.OPEN, why
         if was_closed:
+            self.opened += 1
             self._next_probe_ms = self._later(now_ms)
             self._booked_ms = 0
 

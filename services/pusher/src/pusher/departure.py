@@ -89,4 +89,7 @@ class Departure:
             # Opened again just now; its own note may have come before ours.
             await self.bus.note_live(conversation, now_ms)
             await self.hints.due(conversation, at_ms)
+        elif await self.bus.command("HEXISTS", self.bus.keys.conv(conversation), "gone"):
+            # Noted since the state was read: the hint that goes with it may have come before it was taken off.
+            await self.hints.due(conversation, now_ms)
         return False

@@ -175,6 +175,8 @@ class Dispatch:
                     raise
                 else:
                     await self._finish(hints)
+            # In one step with the last look: a hint that comes from now on begins a task of its own.
+            del self._waiting[conversation]
         finally:
             self._give_slot()
 
@@ -191,8 +193,10 @@ class Dispatch:
             return False
         return True
 
-    def _leave(self, conversation: Conversation, _task: asyncio.Task[None]) -> None:
+    def _leave(self, conversation: Conversation, task: asyncio.Task[None]) -> None:
         """Nobody works on it any more. Not in the task: one that is cancelled before it begins runs nothing, and the next hint needs a new one."""
+        if not task.cancelled() and task.exception() is None:
+            return  # it left by itself, and another may work on it by now
         hints = self._waiting.pop(conversation)
         if hints and not self._closed:
             self.failures += 1

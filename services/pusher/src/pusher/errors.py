@@ -1,10 +1,11 @@
 """The errors of the pusher, one tree.
 
 PusherError
-├── KeptBackError           a key is missing: the audio waits in Redis until an operator acts
+├── KeptBackError           a key is missing: the audio stays where it is until an operator acts
 │   ├── NoKeyError          it must be sealed, and there is no key, or no way that this build knows
-│   └── CannotTellError     an object in the way can only be opened with a key that is not there
+│   └── CannotTellError     an object in the way can only be opened with a key that is not there, or not the right one
 ├── BucketAwayError         no bucket may be asked at the moment: nothing failed, and it is tried again soon
+├── DamagedError            a batch of the second bucket cannot be moved home before somebody has seen to an object
 ├── UnsealedError           a defect: the object must be sealed and is not; it was not put
 ├── DefectError             a defect: this build makes no files at all; everything waits
 └── BuildError              entries that cannot become a file, although each of them parses
@@ -29,13 +30,17 @@ class NoKeyError(KeptBackError):
 
 
 class CannotTellError(KeptBackError):
-    """Whether this audio lies in the bucket already cannot be known without that key: it is neither stored again nor given up."""
+    """Whether this audio lies in the bucket already cannot be known without that key: it is neither stored again, nor moved, nor given up."""
 
 
 class BucketAwayError(PusherError):
     """The circuit of every bucket that could take the batch has opened meanwhile."""
 
     retryable = True
+
+
+class DamagedError(PusherError):
+    """An object looks damaged, and nothing is done for that: the same look may find it whole. The text names its bucket, and says what to do."""
 
 
 class UnsealedError(PusherError):

@@ -12,6 +12,7 @@ from typing import Final
 from audiostore.errors import (
     AlreadyExistsError,
     BadNameError,
+    ChecksumError,
     NotFoundError,
     StoreConfigurationError,
     StoreError,
@@ -23,6 +24,8 @@ from pusher.circuit import Circuit, Phase
 
 _ANSWERS: Final = (AlreadyExistsError, NotFoundError, BadNameError, TooLargeError)
 """What a store that works says of one object."""
+MOST_PROOF_BYTES: Final = 8 * 1024 * 1024
+"""No more is asked of an object that only shows that a store works."""
 _OBJECT: Final = re.compile(r"chunks(?:/|%2F)\S*", re.IGNORECASE)
 """Google's texts quote addresses, with the name encoded."""
 
@@ -37,25 +40,41 @@ class GuardedStore:
         self.circuit = circuit or Circuit()
         self.on_change: Callable[[GuardedStore, Phase], None] | None = None
         """Called with the phase before, after each change of it."""
+        self.proof_bytes = 0
+        """So large must an object that is no conversation's be to show that it works: as the largest that it did not take, and none as large since."""
         self._store = store
         self.now_ms = now_ms
+
+    @property
+    def untold(self) -> Store:
+        """The store itself: what comes of its operations is told to nobody."""
+        return self._store
 
     async def put(
         self, name: str, data: bytes, *, content_type: str, metadata: Mapping[str, str]
     ) -> ObjectInfo:
-        """See Store. The one operation that can close the circuit: a full disk still lists, a right to read is none to write."""
+        """See Store. The one operation that can close the circuit: a full disk still lists, a right to read is none to write.
+
+        What is no conversation's closes it only where it is as large as what failed: a disk that is nearly full takes small objects.
+        """
         with self._told(name):
             try:
                 info = await self._store.put(name, data, content_type=content_type, metadata=metadata)
             except AlreadyExistsError:
-                self._worked(name)
+                self._worked(name, len(data))
                 raise
-            self._worked(name)
+            except StoreError as error:
+                if is_the_stores(error):
+                    self.proof_bytes = max(self.proof_bytes, min(len(data), MOST_PROOF_BYTES))
+                raise
+            self._worked(name, len(data))
+            if len(data) >= self.proof_bytes:
+                self.proof_bytes = 0
             return info
 
     async def get(self, name: str) -> bytes:
-        """See Store."""
-        with self._told(name):
+        """See Store. Bytes with another checksum are told to nobody: that one object is damaged, and the store answers."""
+        with self._told(name, ChecksumError):
             return await self._store.get(name)
 
     async def get_range(self, name: str, start: int, end: int) -> bytes:
@@ -95,12 +114,13 @@ class GuardedStore:
         await self._store.close()
 
     @contextmanager
-    def _told(self, name: str = "") -> Iterator[None]:
-        """`name`: of the object that it is about, if of one."""
+    def _told(self, name: str = "", *answers: type[StoreError]) -> Iterator[None]:
+        """`name`: of the object that it is about, if of one; `answers`: what says nothing of the store here, besides what never does."""
         began_ms = self.now_ms()
+        passed: tuple[type[StoreError], ...] = (*_ANSWERS, *answers)
         try:
             yield
-        except _ANSWERS:
+        except passed:
             raise
         except StoreError as error:
             before = self.circuit.phase
@@ -114,9 +134,11 @@ class GuardedStore:
             self._changed(before)
             raise
 
-    def _worked(self, name: str) -> None:
-        before = self.circuit.phase
-        self.circuit.worked(self.now_ms(), _whose(name))
+    def _worked(self, name: str, size_bytes: int) -> None:
+        whose, before = _whose(name), self.circuit.phase
+        if whose is None and size_bytes < self.proof_bytes:
+            return
+        self.circuit.worked(self.now_ms(), whose)
         self._changed(before)
 
     def _changed(self, before: Phase) -> None:

@@ -15,6 +15,7 @@ from audiobus.conversation import Conversation
 from audiobus.cut import Stored
 from audiobus.state import PreRoll
 from audiostore import sealing
+from audiostore.facts import KEY
 from audiostore.key_ring import KeySource
 from audiostore.store import MAX_OBJECT_BYTES
 from pusher.arrived import Arrived
@@ -82,7 +83,8 @@ class Maker:
                 "TAPEDECK_ENCRYPTION_KEYS_FILE (`tapedeck keys new` makes an entry)"
             )
         data = sealing.seal(built.data, ring, conversation.uid)
-        return replace(built, data=data, content_type=sealing.CONTENT_TYPE)
+        metadata = {**built.metadata, KEY: sealing.sealed_key_id(data)}
+        return replace(built, data=data, content_type=sealing.CONTENT_TYPE, metadata=metadata)
 
     async def _run(self, work: Callable[[], _R]) -> _R:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -38,12 +38,14 @@ class DeadLetters(Collector):
     """The gauge `dead_letters`. A collector of its own: prometheus_client keeps the name of the counter `dead_letters_total` for that one."""
 
     def __init__(self) -> None:
-        self.value = 0
+        self.value = 0.0
 
     def collect(self) -> Iterator[Metric]:
         """The one sample."""
         yield GaugeMetricFamily(
-            f"{PREFIX}dead_letters", "Entries in the dead letters, as of the last walk and since", self.value
+            f"{PREFIX}dead_letters",
+            "Entries in the dead letters, as they were counted last and since",
+            self.value,
         )
 
 
@@ -95,7 +97,6 @@ class PusherMetrics:
         self.early_hints = metrics.counter(
             "early_hints_total", "Buffers hinted at to be stored early, because Redis' memory was short"
         )
-        self.retrying = metrics.gauge("retrying_conversations", "Conversations whose last try failed")
         self._circuit = metrics.gauges(
             "store_circuit",
             "How a bucket is: 1 for the state that it is in",

@@ -25,7 +25,9 @@ def next_look_ms(state: ConversationState, until_ms: int | None, now_ms: int) ->
 
 
 def moved(before: ConversationState, after: ConversationState, batch_ms: int) -> bool:
-    """Whether there is more to do since the buffer was read: it was appended to, and a batch is full or storing was asked for."""
+    """Whether there is more to do since the buffer was read: a batch is full now, storing was asked for, or objects must not stay."""
+    if after.gone and not before.gone:
+        return True
     if (before.newest, before.flush) == (after.newest, after.flush):
         return False
     return after.flush is not None or after.waiting_samples >= batch_ms * 48

@@ -19,6 +19,7 @@ from audiobus.hints import SCHEDULE_LIMIT, Hints
 from audiobus.look import look_each
 from audiobus.replication_id import histories
 from audiobus.servers import servers
+from pusher.letter_count import LetterCount
 from pusher.metrics import PusherMetrics
 from pusher.next_look import LONGEST_MS
 from pusher.unstored import Unstored
@@ -83,6 +84,9 @@ class Scheduler:
                 ticks = self._each_second(stop, partial(self.tick, partition))
                 tasks.create_task(ticks, name=f"scheduler {partition}")
             tasks.create_task(self._each_second(stop, self.look_around), name="scheduler walk")
+            # Beside the walk: that may take long.
+            letters = LetterCount(self.bus, self.unstored, self.metrics.dead_letters)
+            tasks.create_task(self._each_second(stop, letters.tell), name="scheduler letters")
 
     async def _each_second(self, stop: Stop, work: Callable[[], Awaitable[None]]) -> None:
         failing = False
@@ -137,7 +141,7 @@ class Scheduler:
     async def walk(self) -> int:
         """Puts every buffer on `due` that is missing there, or stands there for a time that only a wrong clock can have meant.
 
-        Counts the dead letters on the way. How many buffers there are.
+        Counts the dead letters on the way, where this pusher shows them. How many buffers there are.
 
         Raises:
             BusUnavailableError: not all could be walked over: a server is away. What lies on the others was.
@@ -158,7 +162,8 @@ class Scheduler:
                 await self.hints.drop_consumers(partition)
         if away:
             raise away[0]
-        self.metrics.dead_letters.value = dead
+        if self.unstored.speaks:
+            self.metrics.dead_letters.value = dead
         return buffers
 
     async def _look_at_letters(self, keys: list[bytes], away: list[BusUnavailableError]) -> int:

@@ -6,6 +6,7 @@ What is in its way is told in the letters and tried again; it never delays what 
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -264,7 +265,13 @@ class SecondTry:
                 conversation, chosen
             ):
                 return False
-            outcome = await put(store, cut.name, chosen.built, self.maker.keys.ring())
+            try:
+                outcome = await put(store, cut.name, chosen.built, self.maker.keys.ring())
+            except StoreError:
+                # It may be there all the same, and if the letters were dropped meanwhile, nobody comes again to see.
+                with suppress(StoreError):
+                    await self._remove_what_must_not_stay(conversation, cut.name)
+                raise
             match outcome:
                 case Outcome.TAKEN:
                     return await self._rename(conversation, cut)

@@ -27,6 +27,7 @@ from pusher.maker import Maker
 from pusher.metrics import PusherMetrics
 from pusher.mover import Mover
 from pusher.pressure import Pressure
+from pusher.prober import Prober
 from pusher.reader import BLOCK_MS, Reader
 from pusher.relief import Relief
 from pusher.roles import Roles
@@ -164,6 +165,7 @@ async def _serve(
                 work.create_task(
                     comeback.run(worker.buckets, worker.retries, hints, unix_ms, stop), name="comeback"
                 )
+                work.create_task(Prober(worker.buckets).run(stop), name="prober")
                 mover = Mover(bus, worker.buckets, maker.keys, metrics, settings.consumer, roles)
                 work.create_task(mover.run(stop), name="mover")
                 for partition in range(bus.keys.partitions):

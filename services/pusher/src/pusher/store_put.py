@@ -187,7 +187,8 @@ async def _lies_there(bus: Bus, store: Store, prepared: Prepared, batch: Batch) 
     """Whether the bucket holds the same audio, perhaps under other names."""
     # What lies under these names is about to be deleted.
     without = await gone(bus, prepared.conversation)
-    return await holds(store, prepared.ring, prepared.conversation, batch.spans, without=without)
+    held = await holds(store, prepared.ring, prepared.conversation, batch.spans, without=without)
+    return held is not None
 
 
 async def _deleted(bus: Bus, prepared: Prepared) -> Outcome | None:

@@ -28,3 +28,11 @@ def covers(ranges: Sequence[Stored], span: Span) -> bool:
         one.epoch == span.epoch and one.first_offset <= span.first_offset < span.end_offset <= one.end_offset
         for one in ranges
     )
+
+
+def reach_into(ranges: Iterable[Stored], span: Span) -> bool:
+    """Whether any byte of the span is among them."""
+    return any(
+        one.epoch == span.epoch and one.first_offset < span.end_offset and span.first_offset < one.end_offset
+        for one in ranges
+    )

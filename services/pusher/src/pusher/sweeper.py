@@ -12,15 +12,15 @@ from typing import Final
 
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
-from audiobus.cut import decode_cut
 from audiobus.deletions import emptied, gone, names_gone
 from audiobus.errors import BadEntryError
-from audiobus.letters_cut import decode_letters_cut
 from audiostore.errors import AudiostoreError
 from audiostore.names import conversation_prefix
 from audiostore.store import Store
+from audiostore.waveform_names import conversation_waveforms
 from pusher.books import Books
 from pusher.guarded_store import is_away
+from pusher.named_cuts import named_by_cuts
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +68,13 @@ class Sweeper:
             StoreError: a bucket could not be swept. Come again; the others are.
         """
         prefix = conversation_prefix(conversation.uid, conversation.cid)
+        waveforms = conversation_waveforms(conversation.uid, conversation.cid)
         failed: list[AudiostoreError] = []
         for store in stores:
             try:
                 count = await _delete_all(store, prefix)
+                # After the audio: whoever keeps one puts it, and then looks whether its audio is still there.
+                count += await _delete_all(store, waveforms)
             except AudiostoreError as error:
                 failed.append(error)
             else:
@@ -101,7 +104,7 @@ class Sweeper:
             # Whoever carries out the cut will put it once more, however late. Asked before the objects are deleted: without the cut no put of
             # that name is followed by a `finish`, and whoever makes it looks at the names (`store_put`).
             try:
-                for name in await self._standing(conversation):
+                for name in await named_by_cuts(self.bus, conversation):
                     over.pop(name, None)
             except BadEntryError:
                 over.clear()
@@ -126,17 +129,6 @@ class Sweeper:
     def _is_early(self, store: Store, now_ms: int) -> bool:
         # Farther ahead than it can be: the clock was put back.
         return 0 < self._later.get(store, 0) - now_ms <= AGAIN_MS
-
-    async def _standing(self, conversation: Conversation) -> list[str]:
-        """Names of the objects of the cuts that stand.
-
-        Raises:
-            BadEntryError: one of them cannot be read.
-        """
-        key = self.bus.keys.conv(conversation)
-        cut, letters_cut = await self.bus.command("HMGET", key, "cut", "again_cut")
-        names = [decode_cut(cut).name] if cut else []
-        return [*names, decode_letters_cut(letters_cut).name] if letters_cut else names
 
 
 async def _delete_all(store: Store, prefix: str) -> int:

@@ -7,11 +7,11 @@ came over a network may be wrong where the object is not: it is damaged if it is
 
 import asyncio
 import hashlib
-from typing import Final
 
 import google_crc32c
 
 from audiocodec.errors import CodecError
+from audiostore import sealing
 from audiostore.batch import Batch, batch_facts, read_batch
 from audiostore.errors import (
     BatchFormatError,
@@ -20,21 +20,41 @@ from audiostore.errors import (
     TooLargeError,
     UnknownKeyError,
 )
+from audiostore.facts import KEY
 from audiostore.key_ring import KeyRing
 from audiostore.names import parse_name
 from audiostore.sealed_batch import check_start
-from audiostore.sealing import open_sealed
+from audiostore.sealing import open_head, open_sealed, sealed_key_id
 from audiostore.store import ObjectInfo, Store
 from pusher.errors import CannotTellError
-from pusher.object_facts import RUNS
-
-READS: Final = 2
-"""An object that came so often as what it should not be is that; one read may have been spoilt on its way."""
+from pusher.object_facts import READS, RUNS
 
 
 def is_just(info: ObjectInfo, data: bytes) -> bool:
     """Whether the store itself says that just these bytes lie there. `info` is what `head` answers."""
     return not info.claimed and (info.size, info.crc32c) == (len(data), google_crc32c.value(data))
+
+
+def opens_not(info: ObjectInfo, data: bytes, ring: KeyRing) -> bool:
+    """Whether just these bytes lie there, and yet the key that they name opens none of them. Blocks.
+
+    Either what lies there is damaged, or the ring has other bytes under the key's id: nobody can tell which. A key that opens the first record is the
+    right one.
+    """
+    name = parse_name(info.name)
+    if name is None or not name.sealed or not is_just(info, data):
+        return False
+    try:
+        sealed_key_id(data)
+    except TamperedError:
+        return False  # it names no key
+    try:
+        open_head(data[: sealing.HEAD_BYTES], ring, name.uid)
+    except TamperedError:
+        return True
+    except UnknownKeyError:
+        return False
+    return False
 
 
 async def whole_batch(store: Store, info: ObjectInfo, ring: KeyRing) -> Batch | None:
@@ -52,12 +72,17 @@ async def whole_batch(store: Store, info: ObjectInfo, ring: KeyRing) -> Batch | 
             continue
         except TooLargeError:
             return None
-        if (batch := await asyncio.to_thread(_read, info, data, ring)) is not None:
+        if (batch := await asyncio.to_thread(batch_in, info, data, ring)) is not None:
             return batch
     return None
 
 
-def _read(info: ObjectInfo, data: bytes, ring: KeyRing) -> Batch | None:
+def batch_in(info: ObjectInfo, data: bytes, ring: KeyRing) -> Batch | None:
+    """What these bytes of the object hold, read to their end; None where they are damaged, or no batch of ours. Blocks.
+
+    Raises:
+        CannotTellError: only a key that is missing could tell.
+    """
     name = parse_name(info.name)
     if name is None:
         return None
@@ -67,6 +92,8 @@ def _read(info: ObjectInfo, data: bytes, ring: KeyRing) -> Batch | None:
         check_start(batch.spans[0].start_ms, name)
         says = batch_facts(info.metadata) if info.metadata and RUNS in info.metadata else None
     except UnknownKeyError as error:
+        if info.metadata and info.metadata.get(KEY, error.key_id) != error.key_id:
+            return None  # it was sealed with another: the header is damaged
         raise CannotTellError(
             f"an object of the same time is sealed with the key {error.key_id!r}, which is not in the key ring: nobody can tell whether it "
             "is whole, so the other copy of its audio stays where it is; put the key back"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Final
 
+from audiobus import failures
 from audiobus.answers import ConversationGone, CutStands, Marks, OtherCutStands, SettledMoved
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
@@ -134,7 +135,7 @@ class Worker:
         self._planner = Planner(
             self.bus, self._already_stored, self.unstored, self.metrics, self.limits, self.maker, self.early
         )
-        self._standing = StandingCuts(self.bus, self.maker)
+        self._standing = StandingCuts(self.bus, self.maker, self.buckets, self._already_stored)
         self._departure = Departure(
             self.bus, self.hints, self.usage, self.limits.batch_ms, self.now_ms, self._deleted
         )
@@ -221,9 +222,10 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - the top of one conversation's work: what nobody foresaw is tried again as any failure is, told and with growing pauses
             await self._failed_tries.book(conversation, error, foreseen=False)
         else:
+            if conversation in self.retries:
+                await failures.forget(self.bus, conversation)
             self.retries.worked(conversation)
             self.kept_back.goes_on(conversation)
-        self.metrics.retrying.set(len(self.retries))
 
     async def _drain(self, conversation: Conversation, turn: Turn, taken: Taken, held: Held) -> None:
         after = After.MORE
@@ -251,7 +253,7 @@ class Worker:
         if cleared is Cleared.SOME:
             return After.MORE
         if state.cut is not None:
-            return await self._carry_out(conversation, state, state.cut, turn)
+            return await self._carry_out(conversation, state, state.cut, taken.history, turn)
         return await self._go_on(conversation, taken, state, rules, turn, held)
 
     async def _go_on(
@@ -308,17 +310,17 @@ class Worker:
                 return After.MORE
 
     async def _carry_out(
-        self, conversation: Conversation, state: ConversationState, raw: bytes, turn: Turn
+        self, conversation: Conversation, state: ConversationState, raw: bytes, history: str, turn: Turn
     ) -> After:
         """Makes the object of a cut that stands already, exactly as whoever wrote it down would have."""
         if not await still_stands(self.bus, conversation, raw):
             return After.MORE
-        built = await self._standing.remake(conversation, state, raw, self.now_ms())
-        if built is None:
+        remade = await self._standing.remake(conversation, state, raw, history, self.now_ms())
+        if remade is None:
             return After.MORE
-        prepared = Prepared(conversation, decode_cut(raw), raw, built, self.maker.keys.ring())
+        prepared = Prepared(conversation, decode_cut(raw), raw, remade.built, self.maker.keys.ring())
         # Whoever wrote it down may have been unable to look into the first bucket, or have looked before an export was copied there.
-        look_first = self.buckets.second is not None or state.export_waits
+        look_first = self.buckets.second is not None or state.export_waits or remade.lies_there
         return await self._store(replace(prepared, look_first=look_first), state, turn)
 
     async def _store(self, prepared: Prepared, state: ConversationState, turn: Turn) -> After:

@@ -9,12 +9,13 @@ from audiobus.conversation import Conversation
 from audiobus.deletions import set_tombstone, set_user_tombstone, unstore
 from audiostore import open_store
 from audiostore.errors import AlreadyExistsError, ChecksumError, TransientStoreError
-from audiostore.names import CONTENT_TYPE, BatchName
+from audiostore.names import CONTENT_TYPE
 from audiostore.paired_store import PairedStore
-from audiostore.sealing import seal
+from audiostore.sealing import open_sealed, seal
 from pusher.batch_builder import build
 from pusher.errors import CannotTellError
 from pusher.homecoming import DELETED, FOUND, MOVED, WAITS, Homecoming
+from tapedeck_testing.draining.moving_home import AfterPut, Of, infos, later, names, path_of, put
 
 
 class Died(BaseException):
@@ -78,47 +79,15 @@ def home(bus, store, second, keys):
     return Homecoming(bus, store, second, keys)
 
 
-@pytest.fixture
-def batch(new_session, clock, conversation, keys):
-    """The next batch of ten seconds: its name, its bytes, its metadata."""
-    session = new_session()
-    session.begin(clock())
-    preroll = None
-
-    def make(seconds: float = 10, *, sealed: bool = False, later_ms: int = 0):
-        nonlocal preroll
-        built = build(conversation.cid, list(session.speech(seconds)), preroll)
-        preroll = built.preroll
-        start, end = built.batch.spans[0].start_ms, built.batch.spans[-1].end_ms
-        name = BatchName(*conversation, start, end + later_ms, sealed=sealed)
-        data = seal(built.data, keys.ring(), conversation.uid) if sealed else built.data
-        return name, data, built.metadata
-
-    make.session = session
-    return make
-
-
-async def put(store, name, data, metadata):
-    await store.put(name.path, data, content_type=CONTENT_TYPE, metadata=metadata)
-
-
-async def infos(store):
-    return [info async for info in store.list("chunks/")]
-
-
-async def names(store):
-    return [info.name for info in await infos(store)]
-
-
 @pytest.mark.parametrize("sealed", [False, True], ids=["plain", "sealed"])
-async def test_a_batch_moves_with_all_that_is_known_of_it(*, home, store, second, batch, sealed):
-    name, data, metadata = batch(sealed=sealed)
-    await put(second, name, data, metadata)
+async def test_a_batch_moves_with_all_that_is_known_of_it(*, home, store, second, next_batch, sealed):
+    path, data, metadata = next_batch(sealed=sealed)
+    await put(second, path, data, metadata)
     [info] = await infos(second)
     assert await home.move(info) == MOVED
     assert await names(second) == []
-    assert await store.get(name.path) == data
-    found = (await store.head(name.path)).metadata
+    assert await store.get(path) == data
+    found = (await store.head(path)).metadata
     assert found in (None, metadata)  # built again where the second kept none
 
 
@@ -126,14 +95,14 @@ async def test_a_batch_moves_with_all_that_is_known_of_it(*, home, store, second
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["free", "taken"])
 async def test_killed_at_each_step_it_is_home_once(
-    *, home, bus, store, second, keys, batch, packets_of, sealed, after, elsewhere
+    *, home, bus, store, second, keys, next_batch, session, packets_of, sealed, after, elsewhere
 ):
     """The process dies at its first, second, third… call of a bucket or of Redis, until it lives through the whole move."""
     for last in itertools.count(1):
-        name, data, metadata = batch(1, sealed=sealed)
+        path, data, metadata = next_batch(1, sealed=sealed)
         if elsewhere:
-            await put(store, name, b"other audio of this instant", {})
-        await put(second, name, data, metadata)
+            await put(store, path, b"other audio of this instant", {})
+        await put(second, path, data, metadata)
         [info] = await infos(second)
         calls = Calls(last, after=after)
         dying = Homecoming(Dies(bus, calls), Dies(store, calls), Dies(second, calls), keys)
@@ -149,42 +118,42 @@ async def test_killed_at_each_step_it_is_home_once(
             assert await home.move(left) in (MOVED, FOUND)
         assert await names(second) == []
         if elsewhere:
-            await store.delete(name.path)
-        assert await packets_of(store) == batch.session.sent
+            await store.delete(path)
+        assert await packets_of(store) == session.sent
         if lived:
             break
     assert last > 6
 
 
-async def test_what_lies_there_already_is_not_brought_again(home, store, second, batch, packets_of):
+async def test_what_lies_there_already_is_not_brought_again(home, store, second, batch, session, packets_of):
     """A reply of the first bucket was lost, and the batch went to the second too."""
-    name, data, metadata = batch()
-    await put(store, name, data, metadata)
-    await put(second, name, data, metadata)
+    path, data, metadata = batch
+    await put(store, path, data, metadata)
+    await put(second, path, data, metadata)
     [info] = await infos(second)
     assert await home.move(info) == FOUND
-    assert (await names(store), await names(second)) == ([name.path], [])
-    assert await packets_of(store) == batch.session.sent
+    assert (await names(store), await names(second)) == ([path], [])
+    assert await packets_of(store) == session.sent
 
 
-async def test_the_same_audio_sealed_anew_is_the_same(home, store, second, batch, keys, conversation):
-    name, data, metadata = batch(sealed=True)
-    await put(store, name, data, metadata)
-    _, plain, _ = name, data, metadata
-    await put(second, name, plain, metadata)
+async def test_the_same_audio_sealed_anew_is_the_same(home, store, second, next_batch, keys, conversation):
+    path, data, metadata = next_batch(sealed=True)
+    await put(store, path, data, metadata)
+    anew = seal(open_sealed(data, keys.ring(), conversation.uid), keys.ring(), conversation.uid)
+    assert anew != data
+    await put(second, path, anew, metadata)
     [info] = await infos(second)
     assert await home.move(info) == FOUND
-    assert await store.get(name.path) == data
+    assert await store.get(path) == data
 
 
 async def test_the_same_audio_in_other_objects_is_not_brought_again(
-    home, store, second, batch, packets_of, new_session, clock, conversation
+    home, store, second, next_batch, session, packets_of, new_session, clock, conversation
 ):
     """Redis forgot that it was stored, and nobody could look into the first bucket when it was cut anew."""
-    pieces = [batch(4) for _ in range(4)]
+    pieces = [next_batch(4) for _ in range(4)]
     for piece in pieces:
         await put(store, *piece)
-    session = batch.session
     clock.ms -= 16_000
     again = new_session()
     again.begin(session.newest.epoch)
@@ -194,38 +163,39 @@ async def test_the_same_audio_in_other_objects_is_not_brought_again(
         clock.pass_s(1)
         entries.append(again.chunk(tuple(packets[number : number + 50])))
     built = build(conversation.cid, entries[2:14], None)
-    name = BatchName(*conversation, built.batch.spans[0].start_ms, built.batch.spans[-1].end_ms)
-    await put(second, name, built.data, built.metadata)
+    await put(second, path_of(conversation, built), built.data, built.metadata)
     [info] = await infos(second)
     assert await home.move(info) == FOUND
     assert await names(second) == []
     assert await packets_of(store) == session.sent
 
 
-async def test_other_runs_of_the_same_instant_get_the_next_name(home, store, second, batch, packets_of):
-    name, data, metadata = batch()
-    taken = [BatchName(name.uid, name.conversation_id, name.start_ms, name.end_ms + more) for more in (0, 1)]
+async def test_other_runs_of_the_same_instant_get_the_next_name(
+    home, store, second, batch, session, packets_of
+):
+    path, data, metadata = batch
+    taken = [path, later(path)]
     for one in taken:
         await put(store, one, b"other audio", {})
-    await put(second, name, data, metadata)
+    await put(second, path, data, metadata)
     [info] = await infos(second)
     assert await home.move(info) == MOVED
     assert await names(second) == []
     for one in taken:
-        assert await store.get(one.path) == b"other audio"
-        await store.delete(one.path)
-    assert await packets_of(store) == batch.session.sent
+        assert await store.get(one) == b"other audio"
+        await store.delete(one)
+    assert await packets_of(store) == session.sent
 
 
 async def test_what_nobody_can_read_is_brought_as_it_is(home, store, second, batch):
-    name, data, _metadata = batch()
+    path, data, _metadata = batch
     broken = data[:-200]
-    await put(second, name, b"OggS" + broken[4:90], {})
+    await put(second, path, b"OggS" + broken[4:90], {})
     [info] = await infos(second)
     assert await home.move(info) == MOVED
-    again = await second.put(name.path, b"OggS" + broken[4:90], content_type=CONTENT_TYPE, metadata={})
+    again = await second.put(path, b"OggS" + broken[4:90], content_type=CONTENT_TYPE, metadata={})
     assert await home.move(again) == FOUND
-    assert await names(store) == [name.path]
+    assert await names(store) == [path]
 
 
 async def test_a_name_that_is_none_of_ours_is_left_alone(home, store, second):
@@ -239,12 +209,12 @@ async def test_a_name_that_is_none_of_ours_is_left_alone(home, store, second):
 async def test_what_was_deleted_is_not_brought_back(
     home, bus, store, second, batch, conversation, clock, what
 ):
-    name, data, metadata = batch()
-    await put(second, name, data, metadata)
+    path, data, metadata = batch
+    await put(second, path, data, metadata)
     if what == "conversation":
         await set_tombstone(bus, conversation, clock())
     else:
-        await unstore(bus, conversation, {name.path: 1}, clock())
+        await unstore(bus, conversation, {path: 1}, clock())
     [info] = await infos(second)
     assert await home.move(info) == DELETED
     assert await names(store) == await names(second) == []
@@ -266,135 +236,117 @@ async def test_what_a_user_recorded_after_they_deleted_all_is_brought(
     assert await packets_of(store, device.conversation) == device.sent
 
 
-@pytest.mark.parametrize("later", [False, True], ids=["deleted", "about to be deleted"])
+@pytest.mark.parametrize("soon", [False, True], ids=["deleted", "about to be deleted"])
 async def test_a_user_deletes_all_while_it_moves(
-    *, bus, store, second, keys, batch, conversation, clock, later
+    *, bus, store, second, keys, batch, conversation, clock, soon
 ):
     """Whoever deletes lists both buckets, the second first, notes what is there, and deletes in both."""
-    name, data, metadata = batch()
-    await put(second, name, data, metadata)
+    path, data, metadata = batch
+    await put(second, path, data, metadata)
 
-    class DeletedAtPut:
-        def __getattr__(self, attribute):
-            return getattr(store, attribute)
-
+    class DeletedAtPut(Of):
         async def put(self, *args, **kwargs):
             await set_user_tombstone(bus, conversation.uid, clock())
-            if not later:
-                await unstore(bus, conversation, {name.path: 1}, clock())
-                await PairedStore(store, second).delete(name.path)
-            return await store.put(*args, **kwargs)
+            if not soon:
+                await unstore(bus, conversation, {path: 1}, clock())
+                await PairedStore(store, second).delete(path)
+            return await self.real.put(*args, **kwargs)
 
     [info] = await infos(second)
-    outcome = await Homecoming(bus, DeletedAtPut(), second, keys).move(info)
-    assert outcome == (MOVED if later else DELETED)
+    outcome = await Homecoming(bus, DeletedAtPut(store), second, keys).move(info)
+    assert outcome == (MOVED if soon else DELETED)
     assert await names(second) == []
-    assert await names(store) == ([name.path] if later else [])
+    assert await names(store) == ([path] if soon else [])
 
 
 async def test_what_is_deleted_while_it_moves_does_not_stay(
     bus, store, second, keys, batch, conversation, clock
 ):
-    name, data, metadata = batch()
-    await put(second, name, data, metadata)
+    path, data, metadata = batch
+    await put(second, path, data, metadata)
 
-    class DeletedAtPut:
-        def __getattr__(self, attribute):
-            return getattr(store, attribute)
-
-        async def put(self, *args, **kwargs):
-            info = await store.put(*args, **kwargs)
-            await set_tombstone(bus, conversation, clock())
-            return info
+    async def deleted():
+        await set_tombstone(bus, conversation, clock())
 
     [info] = await infos(second)
-    assert await Homecoming(bus, DeletedAtPut(), second, keys).move(info) == DELETED
+    assert await Homecoming(bus, AfterPut(store, deleted), second, keys).move(info) == DELETED
     assert await names(store) == await names(second) == []
 
 
 async def test_what_the_first_bucket_does_not_confirm_stays(bus, store, second, keys, batch):
-    name, data, metadata = batch()
-    await put(second, name, data, metadata)
+    path, data, metadata = batch
+    await put(second, path, data, metadata)
     [info] = await infos(second)
 
-    class Spoils:
-        def __getattr__(self, attribute):
-            return getattr(store, attribute)
-
-        async def put(self, path, data, **kwargs):
-            return await store.put(path, data[:-1], **kwargs)
+    class Spoils(Of):
+        async def put(self, name, data, **kwargs):
+            return await self.real.put(name, data[:-1], **kwargs)
 
     with pytest.raises(ChecksumError):
-        await Homecoming(bus, Spoils(), second, keys).move(info)
-    assert await second.get(name.path) == data
-    await store.delete(name.path)
+        await Homecoming(bus, Spoils(store), second, keys).move(info)
+    assert await second.get(path) == data
+    await store.delete(path)
 
-    class Away:
-        def __getattr__(self, attribute):
-            return getattr(store, attribute)
-
+    class Away(Of):
         async def put(self, *_args, **_kwargs):
             raise TransientStoreError("away")
 
     with pytest.raises(TransientStoreError):
-        await Homecoming(bus, Away(), second, keys).move(info)
-    assert await second.get(name.path) == data
+        await Homecoming(bus, Away(store), second, keys).move(info)
+    assert await second.get(path) == data
 
 
 async def test_a_name_that_is_taken_by_nothing_to_be_seen_is_tried_again(bus, store, second, keys, batch):
     """Whoever put it there is just taking it away, or the bucket cannot be seen: under another name it could lie there twice."""
-    name, data, metadata = batch()
-    await put(second, name, data, metadata)
+    path, data, metadata = batch
+    await put(second, path, data, metadata)
     [info] = await infos(second)
 
-    class Vanishes:
-        def __getattr__(self, attribute):
-            return getattr(store, attribute)
-
+    class Vanishes(Of):
         async def put(self, *_args, **_kwargs):
             raise AlreadyExistsError("taken")
 
     with pytest.raises(TransientStoreError):
-        await Homecoming(bus, Vanishes(), second, keys).move(info)
-    assert await names(second) == [name.path]
+        await Homecoming(bus, Vanishes(store), second, keys).move(info)
+    assert await names(second) == [path]
     assert await names(store) == []
 
 
 async def test_audio_at_home_that_is_about_to_be_deleted_does_not_count(
-    bus, home, store, second, batch, packets_of, conversation, clock
+    bus, home, store, second, batch, session, packets_of, conversation, clock
 ):
-    name, data, metadata = batch()
-    doomed = BatchName(name.uid, name.conversation_id, name.start_ms, name.end_ms + 7)
+    path, data, metadata = batch
+    doomed = later(path, 7)
     await put(store, doomed, data, metadata)
-    await put(second, name, data, metadata)
-    await bus.command("HSET", bus.keys.gone(conversation), doomed.path, clock())
+    await put(second, path, data, metadata)
+    await bus.command("HSET", bus.keys.gone(conversation), doomed, clock())
     [info] = await infos(second)
     assert await home.move(info) == MOVED
-    await store.delete(doomed.path)
-    assert await packets_of(store) == batch.session.sent
+    await store.delete(doomed)
+    assert await packets_of(store) == session.sent
 
 
-async def test_without_the_key_it_waits(bus, second, batch, new_keys, tmp_path):
+async def test_without_the_key_it_waits(bus, second, next_batch, new_keys, tmp_path):
     """Only the content of a folder tells what it holds."""
     folder = open_store(f"file://{tmp_path}/first")
-    name, data, metadata = batch(sealed=True)
-    await put(folder, name, data, metadata)
-    await put(second, name, data, metadata)
+    path, data, metadata = next_batch(sealed=True)
+    await put(folder, path, data, metadata)
+    await put(second, path, data, metadata)
     [info] = await infos(second)
     with pytest.raises(CannotTellError):
         await Homecoming(bus, folder, second, new_keys("k3")).move(info)
-    assert await names(second) == [name.path]
+    assert await names(second) == [path]
     assert await Homecoming(bus, folder, second, new_keys("k2", "k1")).move(info) == FOUND
     await folder.close()
 
 
-async def test_another_mover_may_be_faster_at_any_step(home, store, second, batch, packets_of):
+async def test_another_mover_may_be_faster_at_any_step(home, store, second, next_batch, session, packets_of):
     """Two pushers, one of them paused beyond its lease: both move the same objects at the same time."""
     for _ in range(10):
-        await put(second, *batch(2))
+        await put(second, *next_batch(2))
     every = await infos(second)
     outcomes = await asyncio.gather(*(home.move(info) for info in every for _ in range(3)))
     assert set(outcomes) <= {MOVED, FOUND}
     assert outcomes.count(MOVED) <= len(every)
     assert await names(second) == []
-    assert await packets_of(store, Conversation(*batch.session.conversation)) == batch.session.sent
+    assert await packets_of(store, Conversation(*session.conversation)) == session.sent
