@@ -3,16 +3,18 @@
 import asyncio
 import hashlib
 import json
+import re
 import time
 import uuid
 from array import array
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 import jwt
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -33,12 +35,15 @@ from servicekit.groups import AuthSettings
 from servicekit.http import serving
 from servicekit.metrics import Metrics
 from servicekit.service_tokens import ServiceTokens
+from storage_api import wire
 from storage_api.access import Access
 from storage_api.app import build_app
 from storage_api.bucket import Bucket
 from storage_api.keys import Keys
 from storage_api.metrics import StorageMetrics
 from storage_api.older_stream import Encoding
+from storage_api.routes import TABLE
+from storage_api.row import Media
 from storage_api.services import Downloads, Services
 from storage_api.workers import Workers
 
@@ -47,7 +52,9 @@ SECRET = "storage-api-test-secret-of-32-bytes!"
 SERVICE_TOKENS = {
     "reader": ("read-token", ["audio:read"]),
     "writer": ("write-token", ["audio:write"]),
-    "all": ("all-token", ["audio:read", "audio:write"]),
+    "all": ("all-token", ["audio:read", "audio:write", "users:admin", "ops:admin"]),
+    "admin": ("admin-token", ["users:admin"]),
+    "operator": ("ops-token", ["ops:admin"]),
     "none": ("none-token", []),
 }
 SPEECH = Path(__file__).parents[3] / "clients" / "python" / "src" / "tapedeck" / "sample" / "speech.flac"
@@ -218,6 +225,29 @@ class Api:
         return array("h", answer.content)
 
 
+async def held_to_the_table(answer: httpx.Response) -> None:
+    """What a route answers is what its row says: status, code, media type and shape. In every test here."""
+    path = answer.request.url.raw_path.partition(b"?")[0].decode()
+    named = (row for row in TABLE if row.method == answer.request.method)
+    row = next((row for row in named if re.fullmatch(re.sub(r"\{\w+\}", "[^/:]+", row.path), path)), None)
+    if row is None:
+        return
+    assert answer.status_code in row.statuses, f"{row.operation_id} answers {answer.status_code}"
+    if row.method == "HEAD":
+        return
+    kind = row.answers.get(answer.status_code)
+    media_type = answer.headers.get("content-type", "")
+    if answer.is_error:
+        assert media_type == "application/problem+json"
+        code = msgspec.json.decode(await answer.aread(), type=wire.Problem).code
+        assert code in row.problems, f"{row.operation_id} answers {code}"
+    elif isinstance(kind, Media):
+        assert media_type.partition(";")[0] in {known.partition(";")[0] for known in kind.types}
+    elif kind is not None:
+        assert media_type == "application/json"
+        msgspec.json.decode(await answer.aread(), type=kind)
+
+
 @asynccontextmanager
 async def serve_api(bus: Bus, store: Store, folder: Path, keys: Keys | None = None) -> AsyncIterator[Api]:
     """The service over these, on a free port."""
@@ -229,7 +259,7 @@ async def serve_api(bus: Bus, store: Store, folder: Path, keys: Keys | None = No
     ]
     tokens.write_text(json.dumps(entries))
     registry = Metrics("storage-api", "test")
-    metrics = StorageMetrics(registry)
+    metrics = StorageMetrics(registry, TABLE)
     users = UserTokens(AuthSettings(mode="dev", secret_file=secret), registry)
     workers = Workers()
     services = Services(
@@ -246,7 +276,7 @@ async def serve_api(bus: Bus, store: Store, folder: Path, keys: Keys | None = No
     async with (
         users,
         serving(build_app(services), bound),
-        httpx.AsyncClient(base_url=url, timeout=40) as http,
+        httpx.AsyncClient(base_url=url, timeout=40, event_hooks={"response": [held_to_the_table]}) as http,
     ):
         yield Api(http, services, folder)
     workers.close()
@@ -283,6 +313,19 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 async def api(one_bus: Bus, store: Store, tmp_path: Path) -> AsyncIterator[Api]:
     async with serve_api(one_bus, store, tmp_path) as served:
         yield served
+
+
+@pytest.fixture
+def tokens_file(api: Api) -> Callable[[Collection[str]], None]:
+    """Puts a single service token in place of all: `changed-token`, with these scopes."""
+
+    def change(scopes: Collection[str]) -> None:
+        digest = hashlib.sha256(b"changed-token").hexdigest()
+        entry = {"name": "changed", "sha256": digest, "scopes": sorted(scopes)}
+        (api.folder / "new").write_text(json.dumps([entry]))
+        (api.folder / "new").replace(api.folder / "tokens.json")
+
+    return change
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import asyncio
 import subprocess
 from itertools import pairwise
 
-import h2.exceptions
+import h2.connection
+import h2.events
 import httpx
 import msgspec
 import pytest
@@ -73,24 +74,55 @@ async def test_a_failure_in_mid_stream_breaks_the_answer_visibly(
     assert (await api.get(conversation, "/audio", format=kind)).status_code == 200
 
 
-async def test_over_http_2_a_failure_in_mid_stream_is_visible_too(
-    slow_api, tape, conversation, pcm_tone, small_steps
+@pytest.mark.parametrize("kind", ["wav", "ogg"])
+async def test_over_http_2_a_failure_in_mid_stream_resets_the_stream(
+    slow_api, tape, conversation, pcm_tone, small_steps, kind
 ):
     api, slow = slow_api
     await recorded_in_batches(tape, pcm_tone(60), 6)
     slow.free, slow.fails = 3, True
     slow.gate.set()
     headers = {"Authorization": "Bearer all-token"}
-    path = api.path(conversation, "/audio?format=wav")
+    path = api.path(conversation, f"/audio?format={kind}")
     client = {"base_url": api.http.base_url, "http1": False, "http2": True, "timeout": 10}
     async with httpx.AsyncClient(**client) as http:
-        # httpx lets the error of its HTTP/2 library through as it is.
-        with pytest.raises((httpx.RemoteProtocolError, h2.exceptions.InvalidBodyLengthError)):
+        with pytest.raises(httpx.RemoteProtocolError, match="StreamReset"):
             await http.get(path, headers=headers)
-    slow.free = 1000
-    async with httpx.AsyncClient(**client) as http:
+        # The connection and its other streams live on.
+        slow.free = 1000
         answer = await http.get(path, headers=headers)
-    assert (answer.http_version, len(answer.content)) == ("HTTP/2", 44 + 60 * 32_000)
+    assert (answer.http_version, answer.status_code) == ("HTTP/2", 200)
+    assert api.services.downloads.running == 0
+
+
+async def test_over_http_2_a_client_that_resets_the_stream_stops_the_work(
+    slow_api, tape, conversation, pcm_tone, small_steps, until
+):
+    api, slow = slow_api
+    await recorded_in_batches(tape, pcm_tone(120), 12)
+    slow.free = 4
+    url = api.http.base_url
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    client = h2.connection.H2Connection()
+    client.initiate_connection()
+    asked = {
+        ":method": "GET",
+        ":scheme": "http",
+        ":authority": url.host,
+        ":path": api.path(conversation, "/audio?format=wav"),
+        "authorization": "Bearer all-token",
+    }
+    client.send_headers(1, list(asked.items()), end_stream=True)
+    writer.write(client.data_to_send())
+    events: list[h2.events.Event] = []
+    while not any(isinstance(event, h2.events.DataReceived) for event in events):
+        events += client.receive_data(await reader.read(65_536))
+    assert api.services.downloads.running == 1
+    client.reset_stream(1)
+    writer.write(client.data_to_send())
+    await until(lambda: api.services.downloads.running == 0)
+    assert slow.gets < 12
+    writer.close()
 
 
 async def test_a_failure_before_the_first_byte_is_an_answer(slow_api, tape, conversation, pcm_tone):

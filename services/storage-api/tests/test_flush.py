@@ -120,6 +120,7 @@ async def test_a_flush_leaves_an_audit_line_without_the_user(api, tape, conversa
     await tape.drain(0, len(tape.chunks))
     assert (await flushed(api, conversation, api.token(conversation.uid))).status_code == 200
     (line,) = [record for record in caplog.records if getattr(record, "audit", False)]
+    assert (line.message, line.operation) == ("flushed", "post_flush")
     assert (line.actor, line.conversation_id) == ("user", conversation.cid)
     assert conversation.uid not in str(vars(line))
 

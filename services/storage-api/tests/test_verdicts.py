@@ -73,6 +73,17 @@ def test_what_was_refused_is_doubted_after_a_while_and_what_is_good_never(metric
     assert verdicts.remember(ONE, GOOD) == verdicts.recall(ONE) == GOOD
 
 
+def test_a_checksum_that_its_writer_only_claimed_tells_nothing(metrics):
+    """An object that was stored damaged is put right in place: it says of itself what it said before."""
+    now_s = 5.0
+    verdicts = Verdicts(metrics, lambda: now_s)
+    claimed = ObjectInfo("one", 1, 7, None, claimed=True)
+    verdicts.remember(claimed, Verdict(None, "damaged"))
+    now_s += BELIEVED_S
+    assert verdicts.recall(claimed) is None
+    assert verdicts.remember(claimed, GOOD) == verdicts.recall(claimed) == GOOD
+
+
 def test_memory_is_bounded(verdicts, monkeypatch):
     monkeypatch.setattr("storage_api.verdicts.REMEMBERED_OBJECTS", 3)
     for number in range(10):
@@ -80,3 +91,21 @@ def test_memory_is_bounded(verdicts, monkeypatch):
         verdicts.remember(ObjectInfo(f"bad {number}", 1, None, None), Verdict(None, "damaged"))
     assert len(verdicts._known) == len(verdicts._refused) == 3
     assert verdicts.recall(ObjectInfo("bad 9", 1, None, None)) is not None
+
+
+def test_a_refusal_that_is_handed_over_is_a_doubt(metrics):
+    here, there = Verdicts(metrics), Verdicts(metrics)
+    known = ObjectInfo("one", 1, 7, None)
+    there.remember(known, GOOD)
+    here.remember(OTHER, GOOD)
+    for info in (known, OTHER):
+        here.hand_over(info, there)
+    assert (there.recall(known), here.recall(OTHER), there.recall(OTHER)) == (GOOD, GOOD, None)
+    here.remember(known, Verdict(None, "damaged"))
+    here.hand_over(known, there)
+    assert there.recall(known) is None
+    assert there.in_doubt(known)
+    assert not here.in_doubt(known)
+    assert there.remember(known, GOOD) == there.recall(known) == GOOD
+    here.hand_over(known, there)
+    assert there.recall(known) == GOOD

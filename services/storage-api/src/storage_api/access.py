@@ -36,8 +36,23 @@ class Access:
     async def allow(self, request: Request, scope: Scope) -> Actor:
         """Who asks, if they may do this to the path's `uid`.
 
-        ProblemError: 401 without a good token, 403 `forbidden` for a service without the scope, 404 for another's uid, 503 where no
-        token can be checked.
+        ProblemError: 404 for another's uid, and as `identify`.
+        """
+        actor, uid = await self.identify(request, scope)
+        if uid not in (None, request.path_params["uid"]):
+            raise not_found()
+        return actor
+
+    async def allow_operator(self, request: Request, scope: Scope) -> Actor:
+        """Which service asks, if it may do this: no user may. ProblemError as in `allow`, 403 `forbidden` for a user."""
+        actor, _ = await self.identify(request, scope)
+        services_only(actor)
+        return actor
+
+    async def identify(self, request: Request, scope: Scope) -> tuple[Actor, str | None]:
+        """Who asks, and the user whose things alone they may see; None for a service that may do this to any user's.
+
+        ProblemError: 401 without a good token, 403 `forbidden` for a service without the scope, 503 where no token can be checked.
         """
         token = bearer(request.headers.get("authorization"))
         if token is None:
@@ -46,7 +61,7 @@ class Access:
         if service is not None:
             if scope not in service.scopes:
                 raise ProblemError(403, "forbidden", f"this service token has not the scope {scope}")
-            return Actor("service", service.name)
+            return Actor("service", service.name), None
         try:
             claims = await self._users.verify(token)
         except AuthError as error:
@@ -58,9 +73,13 @@ class Access:
             )
             challenge = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
             raise ProblemError(401, error.code, detail, headers=challenge) from error
-        if claims.uid != request.path_params["uid"]:
-            raise not_found()
-        return Actor("user", "")
+        return Actor("user", ""), claims.uid
+
+
+def services_only(actor: Actor) -> None:
+    """ProblemError 403 `forbidden` for a user."""
+    if actor.kind != "service":
+        raise ProblemError(403, "forbidden", "only services may do this, by a token with the scope for it")
 
 
 def conversation_of(request: Request) -> Conversation:

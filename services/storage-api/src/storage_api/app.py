@@ -2,65 +2,36 @@
 
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from importlib.metadata import version
+from typing import Any
 
+import msgspec
 from starlette.applications import Starlette
-from starlette.convertors import Convertor, register_url_convertor
 from starlette.routing import BaseRoute, Mount, Route
 
+from servicekit.metrics import OTHER
 from servicekit.problem import EXCEPTION_HANDLERS, RequestIds
-from storage_api.audio import audio
-from storage_api.chunks import list_chunks
 from storage_api.console import ConsoleFiles, console_folder, to_console
-from storage_api.conversations import list_conversations, one_conversation
-from storage_api.flush import flush
+from storage_api.openapi import describe
+from storage_api.resource import resources
+from storage_api.routes import TABLE
 from storage_api.services import Services
 
 Message = MutableMapping[str, Any]
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
-_CONVERSATIONS: Final = "/v1/users/{uid:segment}/conversations"
-_CONVERSATION: Final = _CONVERSATIONS + "/{cid:segment}"
-_LABELS: Final[dict[object, str]] = {
-    list_conversations: "conversations",
-    one_conversation: "conversation",
-    list_chunks: "chunks",
-    audio: "audio",
-    flush: "flush",
-}
-
-
-class SegmentConvertor(Convertor[str]):
-    """One part of a path, up to a slash or the colon before a verb; the handlers check ids themselves."""
-
-    regex = "[^/:]+"
-
-    def convert(self, value: str) -> str:
-        """As it is."""
-        return value
-
-    def to_string(self, value: str) -> str:
-        """As it is."""
-        return value
-
 
 def build_app(services: Services) -> ASGIApp:
     """The app over these services."""
-    register_url_convertor("segment", SegmentConvertor())
-    routes: list[BaseRoute] = [
-        Route(_CONVERSATIONS, list_conversations, methods=["GET"]),
-        Route(_CONVERSATION, one_conversation, methods=["GET"]),
-        Route(_CONVERSATION + ":flush", flush, methods=["POST"]),
-        Route(_CONVERSATION + "/chunks", list_chunks, methods=["GET"]),
-        Route(_CONVERSATION + "/audio", audio, methods=["GET"]),
-    ]
+    routes: list[BaseRoute] = [resource.route for resource in resources(TABLE)]
     folder = console_folder()
     if folder is not None:
-        routes.append(Route("/console", to_console, methods=["GET"]))
+        routes.append(Route("/console", to_console, methods=["GET"], name="console"))
         routes.append(Mount("/console", ConsoleFiles(directory=folder, html=True), name="console"))
     app = Starlette(routes=routes, exception_handlers=dict(EXCEPTION_HANDLERS))
     app.router.redirect_slashes = False  # a path with a slash too many is another path
     app.state.services = services
+    app.state.openapi = msgspec.json.encode(describe(TABLE, version("tapedeck-storage-api")))
     return RequestIds(Counted(app, services))
 
 
@@ -93,12 +64,8 @@ class Counted:
         try:
             await self._app(scope, receive, counted)
         finally:
-            route = self._route(scope)
+            route = getattr(
+                scope.get("route"), "name", OTHER
+            )  # Starlette's router leaves it there, for 405 too
             self._metrics.requests[scope["method"], route, str(status)].inc()
             self._metrics.request_seconds[route].observe(time.perf_counter() - began)
-
-    @staticmethod
-    def _route(scope: Message) -> str:
-        if scope.get("path", "").startswith("/console"):
-            return "console"
-        return _LABELS.get(scope.get("endpoint"), "other")

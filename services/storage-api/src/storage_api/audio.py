@@ -1,10 +1,11 @@
 """`GET`, `HEAD …/{cid}/audio`: the recording as one file, with what waits in Redis in it."""
 
 import zlib
+from bisect import bisect_left, bisect_right
 from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,16 +18,21 @@ from storage_api.audio_format import MEDIA_TYPES, Format, wanted_format
 from storage_api.audio_plan import AudioPlan, Selection, check, look_ahead, plan
 from storage_api.audio_response import AudioResponse
 from storage_api.audio_stream import AudioStream
+from storage_api.audio_tag import audio_tag
 from storage_api.byte_range import byte_range
 from storage_api.chunks import Row, chunk_rows
 from storage_api.loading import Loader
 from storage_api.moments import rfc3339, unix_seconds
+from storage_api.ogg_length import Rehearsal, ogg_length
 from storage_api.ogg_rendering import OggRendering
 from storage_api.parameters import Parameters, bad_parameter
 from storage_api.pcm_rendering import PcmForm
 from storage_api.recording import Recording, live_unavailable
 from storage_api.services import LIVE_HEADER, MISSING_HEADER, Services
 from storage_api.timeline import Live, timeline
+from storage_api.validators import is_known, range_holds
+
+T = TypeVar("T", bound=OggRendering)
 
 PARAMETERS: Final = ("format", "start", "end", "timestamps", "fill_gaps", "sample_rate", "channels", "strict")
 
@@ -59,10 +65,12 @@ async def audio(request: Request) -> Response:
         recording, audio_plan = await _plan(services, await services.recordings.find(conversation), wanted)
         loader = Loader(services.recordings, recording, services.workers)
         headers = await _headers(services, recording, wanted, audio_plan)
+        if is_known(request.headers.get("if-none-match"), headers["ETag"]):
+            return Response(status_code=304, headers=headers)
+        headers["Content-Disposition"] = _disposition(recording, wanted, audio_plan)
         stream = AudioStream(audio_plan, loader, services.workers)
         if wanted.format == "ogg":
-            body, status = _ogg(services, recording, wanted, audio_plan, stream), 200
-            headers["Accept-Ranges"] = "none"
+            body, status = await _ogg(request, recording, wanted, audio_plan, stream, loader, headers)
         else:
             body, status = _pcm(request, pcm_form(recording, wanted), wanted, audio_plan, stream, headers)
         return AudioResponse(
@@ -125,7 +133,7 @@ def _selected(recording: Recording, timestamps_ms: tuple[int, ...]) -> Selection
         raise ProblemError(404, "no_audio", "no chunk begins or lies at these timestamps")
     sources = frozenset(source for row in rows for source in row.sources)
     readable = timeline(piece for piece in recording.pieces if piece.source in sources)
-    unreadable = tuple(recording.by_name[row.name] for row in rows if row.chunk.unreadable)
+    unreadable = tuple(row.stored for row in rows if row.stored is not None and row.chunk.unreadable)
     return Selection(readable, unreadable, 0)
 
 
@@ -135,11 +143,14 @@ def _rows_at(recording: Recording, timestamps_ms: tuple[int, ...]) -> list[Row]:
     beginning: dict[int, list[Row]] = {}
     for row in rows:
         beginning.setdefault(row.start_ms, []).append(row)
-    found: dict[tuple[int, str], Row] = {}
-    for at_ms in timestamps_ms:
+    starts = [row.start_ms for row in rows]  # in this order they are listed
+    longest_ms = max((row.end_ms - row.start_ms for row in rows), default=0)
+    found: dict[tuple[int, str, bool], Row] = {}
+    for at_ms in dict.fromkeys(timestamps_ms):
         there = beginning.get(at_ms)
         if there is None:
-            holding = [row for row in rows if row.start_ms < at_ms < row.end_ms]
+            near = rows[bisect_right(starts, at_ms - longest_ms) : bisect_left(starts, at_ms)]
+            holding = [row for row in near if at_ms < row.end_ms]
             playing = recording.timeline.playing(at_ms * 48)
             there = [row for row in holding if playing in row.sources] or holding
         found |= {row.key: row for row in there}
@@ -156,14 +167,14 @@ def pcm_form(recording: Recording, wanted: Wanted) -> PcmForm:
 async def _headers(
     services: Services, recording: Recording, wanted: Wanted, audio_plan: AudioPlan
 ) -> dict[str, str]:
+    """Those that 304 has as well."""
     conversation = recording.conversation
     storable = await services.protection(conversation.uid) == "standard" and not _any_sealed(
         recording, audio_plan
     )
-    name = f"{conversation.cid}_{unix_seconds(audio_plan.start_48k // 48)}.{wanted.format}"
     headers = {
         "Cache-Control": "private, no-cache" if storable else "private, no-store",
-        "Content-Disposition": f'attachment; filename="{name}"',
+        "ETag": _tag(services, recording, wanted, audio_plan),
         "Vary": "Accept, Authorization",
         "X-Content-Type-Options": "nosniff",
         MISSING_HEADER: str(audio_plan.missing),
@@ -173,6 +184,19 @@ async def _headers(
     return headers
 
 
+def _disposition(recording: Recording, wanted: Wanted, audio_plan: AudioPlan) -> str:
+    start = unix_seconds(audio_plan.start_48k // 48)
+    return f'attachment; filename="{recording.conversation.cid}_{start}.{wanted.format}"'
+
+
+def _tag(services: Services, recording: Recording, wanted: Wanted, audio_plan: AudioPlan) -> str:
+    if wanted.format == "ogg":
+        encoding = services.encoding
+        return audio_tag(recording, audio_plan, "ogg", encoding.bitrate, encoding.complexity)
+    form = pcm_form(recording, wanted)
+    return audio_tag(recording, audio_plan, wanted.format, form.sample_rate, form.channels)
+
+
 def _any_sealed(recording: Recording, audio_plan: AudioPlan) -> bool:
     """Whether anything in the answer comes out of a sealed object, ours or older."""
     sealed = {stored.info.name for stored in recording.objects if stored.name.sealed}
@@ -180,29 +204,54 @@ def _any_sealed(recording: Recording, audio_plan: AudioPlan) -> bool:
     return any(not isinstance(play.piece.source, Live) and play.piece.source.name in sealed for play in plays)
 
 
-def _ogg(
-    services: Services,
+async def _ogg(
+    request: Request,
     recording: Recording,
     wanted: Wanted,
     audio_plan: AudioPlan,
     stream: AudioStream,
-) -> Callable[[], AsyncGenerator[bytes]]:
+    loader: Loader,
+    headers: dict[str, str],
+) -> tuple[Callable[[], AsyncGenerator[bytes]], int]:
+    """The body and its status; adds to the headers what is known of it."""
+    services = Services.of(request)
     rate, channels = recording.first_form
     conversation = recording.conversation
-    rendering = OggRendering(
-        channels=channels,
-        sample_rate=rate,
-        comments=[
-            ("TITLE", conversation.cid),
-            ("DATE", rfc3339(audio_plan.start_48k)),
-            ("TAPEDECK_CONVERSATION", conversation.cid),
-            ("TAPEDECK_START", unix_seconds(audio_plan.start_48k // 48)),
-        ],
-        serial=zlib.crc32(f"{conversation.tag}@{audio_plan.start_48k}".encode()),
-        fill_gaps=wanted.fill_gaps,
-        encoding=services.encoding,
-    )
-    return lambda: stream.ogg(rendering)
+
+    def rendering(made: type[T]) -> T:
+        return made(
+            channels=channels,
+            sample_rate=rate,
+            comments=[
+                ("TITLE", conversation.cid),
+                ("DATE", rfc3339(audio_plan.start_48k)),
+                ("TAPEDECK_CONVERSATION", conversation.cid),
+                ("TAPEDECK_START", unix_seconds(audio_plan.start_48k // 48)),
+            ],
+            serial=zlib.crc32(f"{conversation.tag}@{audio_plan.start_48k}".encode()),
+            fill_gaps=wanted.fill_gaps,
+            encoding=services.encoding,
+        )
+
+    length = await ogg_length(rendering(Rehearsal), audio_plan, recording, loader, services.workers)
+    if length is None:
+        headers["Accept-Ranges"] = "none"
+        return lambda: stream.ogg(rendering(OggRendering)), 200
+    first, end, status = _part(request, length.size, headers)
+    return lambda: stream.ogg_range(rendering(OggRendering), length, first, end), status
+
+
+def _part(request: Request, size: int, headers: dict[str, str]) -> tuple[int, int, int]:
+    """Which bytes are answered, the end excluded, and the status; adds to the headers what they say of it. ProblemError 416."""
+    # Range is defined for GET alone (RFC 9110 §14.2).
+    ranged = request.method == "GET" and range_holds(request.headers.get("if-range"), headers["ETag"])
+    part = byte_range(request.headers.get("range"), size) if ranged else None
+    first, end = part or (0, size)
+    headers["Accept-Ranges"] = "bytes"
+    headers["Content-Length"] = str(end - first)
+    if part:
+        headers["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
+    return first, end, 206 if part else 200
 
 
 def _pcm(
@@ -216,18 +265,9 @@ def _pcm(
     """The body and its status; adds to the headers what is known of it."""
     data_bytes = form.frames(audio_plan.samples) * form.frame_bytes
     head = wav_header(form.sample_rate, form.channels, data_bytes) if wanted.format == "wav" else b""
-    size = len(head) + data_bytes
-    # Range is defined for GET alone (RFC 9110 §14.2). Without a validator nobody can know that two answers are of one recording: If-Range
-    # never holds.
-    ranged = request.method == "GET" and not request.headers.get("if-range")
-    part = byte_range(request.headers.get("range"), size) if ranged else None
-    first, end = part or (0, size)
-    headers["Accept-Ranges"] = "bytes"
-    headers["Content-Length"] = str(end - first)
+    first, end, status = _part(request, len(head) + data_bytes, headers)
     headers["Tapedeck-Sample-Rate"] = str(form.sample_rate)
     headers["Tapedeck-Channels"] = str(form.channels)
-    if part:
-        headers["Content-Range"] = f"bytes {first}-{end - 1}/{size}"
 
     async def body() -> AsyncGenerator[bytes]:
         if first < len(head):
@@ -236,4 +276,4 @@ def _pcm(
             async for block in stream.pcm(form, max(0, first - len(head)), end - len(head)):
                 yield block
 
-    return body, 206 if part else 200
+    return body, status

@@ -1,7 +1,8 @@
 """The HTTP answer that carries audio: headers first, then bytes as they are made, as long as the client is there.
 
 Owns what Starlette's streaming response leaves open: the source is closed at once when the client goes, and an answer that cannot be
-ended properly is broken off (the server then closes the connection without the end that the headers promised), logged once, counted.
+ended properly is broken off (the server then closes the connection, or resets the stream, without the end that the headers promised),
+logged once, counted.
 """
 
 import asyncio
@@ -41,7 +42,6 @@ class AudioResponse(Response):
         self._make = body
         self._held = held
         self._on_broken = on_broken
-        self._must_end_short = False
 
     def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
         """The headers as they are given: the length is known to whoever gives them, or not at all."""
@@ -59,9 +59,6 @@ class AudioResponse(Response):
             if scope["method"] == "HEAD":
                 await send({"type": "http.response.body", "body": b""})
                 return
-            # Hypercorn leaves a stream of HTTP/2 open where an app breaks off, and the client waits for ever. An end that comes before the
-            # promised length is an error there (RFC 9113 §8.1.1); without a length there is nothing better than to leave it open.
-            self._must_end_short = scope["http_version"] == "2" and "content-length" in self.headers
             async with asyncio.TaskGroup() as tasks:
                 streaming = tasks.create_task(self._stream(send), name="audio")
                 watching = tasks.create_task(_gone(receive, streaming), name="client watch")
@@ -76,8 +73,7 @@ class AudioResponse(Response):
             # No end of body is sent: the client sees a broken answer, never a short one that looks whole.
             log.error("an audio answer broke off", extra={"reason": log_text(error)})  # noqa: TRY400 - the text says it all
             self._on_broken()
-            if not self._must_end_short:
-                return
+            return
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

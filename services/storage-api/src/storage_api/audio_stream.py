@@ -6,13 +6,25 @@ stop at any time, and everything stops.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing
+from types import MappingProxyType
 from typing import Final, TypeVar
 
+from audiocodec.ogg import Paged
 from storage_api.audio_plan import AudioPlan, Planned
 from storage_api.errors import BrokenAnswerError
 from storage_api.loading import Loaded, Loader
+from storage_api.ogg_length import Mark, OggLength, check_told
 from storage_api.ogg_rendering import OggRendering
 from storage_api.pcm_rendering import Block, PcmForm, pcm_block, silence
 from storage_api.workers import Workers
@@ -27,6 +39,9 @@ BLOCK_PAGES: Final = 32
 """A page is a second mostly. Where packets must be encoded first, no thread is taken for longer than 0.3 s at a time."""
 
 
+_NOTHING_TOLD: Final[Mapping[int, Sequence[Paged]]] = MappingProxyType({})
+
+
 class AudioStream:
     """Makes the bytes of one plan."""
 
@@ -35,18 +50,48 @@ class AudioStream:
         self._loader = loader
         self._workers = workers
 
-    async def ogg(self, rendering: OggRendering) -> AsyncGenerator[bytes]:
-        """The file. BrokenAnswerError, StoreError, UnreadableError, CodecError: it cannot be ended properly."""
+    async def ogg(
+        self,
+        rendering: OggRendering,
+        begin: Mark | None = None,
+        told: Mapping[int, Sequence[Paged]] = _NOTHING_TOLD,
+    ) -> AsyncGenerator[bytes]:
+        """The file, or from `begin` on, where the rendering stands there; `told`: what the sounds of parts are known to take.
+
+        BrokenAnswerError, StoreError, UnreadableError, CodecError: it cannot be ended properly.
+        """
         audio = self._audio
-        async with aclosing(in_order(self._load(part) for part in audio.parts)) as loaded:
+        first, skipped = (begin.part, begin.sound) if begin else (0, 0)
+        jobs = (self._load(part, told.get(index)) for index, part in enumerate(audio.parts) if index >= first)
+        async with aclosing(in_order(jobs)) as loaded:
             async for sounds in loaded:
-                for sound in sounds:
+                for sound in sounds[skipped:]:
                     async for block in self._blocks(rendering.sound(sound, audio.start_48k)):
                         yield block
+                skipped = 0
         if audio.fill_gaps:
             async for block in self._blocks(rendering.silence_until(audio.start_48k, audio.end_48k)):
                 yield block
         yield await self._workers.run(rendering.finish)
+
+    async def ogg_range(
+        self, rendering: OggRendering, length: OggLength, first_byte: int, end_byte: int
+    ) -> AsyncGenerator[bytes]:
+        """Bytes `first_byte` to `end_byte`, excluded, of the file, whose length is known. Errors as with `ogg`."""
+        mark = length.before(first_byte)
+        if mark.standing is not None:
+            rendering.resume(mark.standing)
+        at = mark.at_byte
+        async with aclosing(self.ogg(rendering, mark, length.told)) as blocks:
+            async for block in blocks:
+                piece = block[max(0, first_byte - at) : max(0, end_byte - at)]
+                at += len(block)
+                if piece:
+                    yield piece
+                if at >= end_byte < length.size:
+                    return
+        if at != length.size:
+            raise BrokenAnswerError("audio went away while it was sent")
 
     async def pcm(self, form: PcmForm, first_byte: int, end_byte: int) -> AsyncGenerator[bytes]:
         """Bytes `first_byte` to `end_byte`, excluded, of the PCM. Errors as with `ogg`."""
@@ -75,9 +120,14 @@ class AudioStream:
         end = form.frames(part.position_48k + samples) * form.frame_bytes
         return first < end_byte and end > first_byte
 
-    def _load(self, part: Planned) -> Callable[[], Awaitable[Iterable[Loaded]]]:
-        async def load() -> Iterable[Loaded]:
-            return part.sounds if part.sounds is not None else await self._loader.load(part.passage)
+    def _load(
+        self, part: Planned, told: Sequence[Paged] | None = None
+    ) -> Callable[[], Awaitable[Sequence[Loaded]]]:
+        async def load() -> Sequence[Loaded]:
+            sounds = part.sounds if part.sounds is not None else await self._loader.load(part.passage)
+            if told is not None:
+                await self._workers.run(check_told, sounds, told)
+            return sounds
 
         return load
 

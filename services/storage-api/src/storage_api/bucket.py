@@ -1,19 +1,22 @@
 """The bucket as storage-api reads it: which objects a conversation has, what they hold, and one of them with its audio.
 
 Owns listing and fetching, and what is remembered of both. What the bytes say is `reading`'s business, in the workers' threads. What
-cannot be read is a row with a reason, never an exception for the whole conversation.
+cannot be read is a row with a reason, never an exception for the whole conversation. Where there are two buckets, and the object of the first
+cannot be read, the one of its name in the second takes its place until that is moved home; where they hold other runs, both are listed.
 """
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-from audiostore.batch import Batch
-from audiostore.errors import NotFoundError, StoreError, TooLargeError
+from audiostore.batch import Batch, BatchFacts
+from audiostore.errors import ChecksumError, NotFoundError, StoreError, TooLargeError
 from audiostore.legacy import AudioName, parse_audio_name, samples_by_size
 from audiostore.names import ROOT, conversation_prefix, user_prefix
+from audiostore.paired_store import PairedStore
 from audiostore.store import ObjectInfo, Store, check_size
 from storage_api import reading
 from storage_api.errors import SourceGoneError, UnreadableError
@@ -31,6 +34,26 @@ LARGE_BYTES: Final = 4 * 1024 * 1024
 """Larger ones are read one after another, so that what is in memory at once stays small: they may have 64 MiB."""
 READ_TRIES: Final = 3
 """Reads are safe to repeat: so often where the bucket says that it may work later."""
+LISTINGS: Final = 5
+"""So often a conversation is listed at the most, where other objects vanish each time before they were looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A bucket, or two that look like one, and what is known of the objects there."""
+
+    store: Store
+    verdicts: Verdicts
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What became of a listing."""
+
+    objects: list[StoredObject]
+    """In its order; those that are gone are left out."""
+    gone: frozenset[str]
+    """Names of objects, or of those beside them, that were not there any more: their audio may lie under other names by now."""
 
 
 class Bucket:
@@ -50,7 +73,23 @@ class Bucket:
         self._keys = keys or Keys()
         self._small = asyncio.Semaphore(LOOKS_AT_ONCE)
         self._large = asyncio.Semaphore(1)
-        self._verdicts = Verdicts(metrics, clock)
+        first, second = (store.first, store.second) if isinstance(store, PairedStore) else (store, store)
+        self._usual = _Place(store, Verdicts(metrics, clock))
+        self._first = _Place(first, Verdicts(metrics, clock))
+        """For what has another beside it: where a read of the first fails, the other one must not be taken for it, and by the time that one is
+        listed alone, it may be the other that has come to its place."""
+        self._beside = _Place(second, Verdicts(metrics, clock))
+        """For what a listing names as `beside`."""
+
+    @property
+    def store(self) -> Store:
+        """What it reads from: for whoever puts or deletes."""
+        return self._store
+
+    @property
+    def keys(self) -> Keys:
+        """What opens and seals."""
+        return self._keys
 
     async def ping(self) -> None:
         """Answers if the bucket does. StoreError."""
@@ -72,7 +111,20 @@ class Bucket:
         return False
 
     async def objects(self, uid: str, conversation_id: str) -> list[StoredObject]:
-        """The conversation's objects in name order, with their facts; those that vanish meanwhile are left out. StoreError."""
+        """The conversation's objects in name order, with their facts. StoreError.
+
+        What vanishes meanwhile was deleted, merged or moved, and what holds its audio now may have been put after its name was passed: so it is
+        listed again, until nothing else vanishes.
+        """
+        judged, vanished = await self._list(uid, conversation_id), frozenset[str]()
+        for _ in range(LISTINGS - 1):
+            if judged.gone <= vanished:
+                break
+            vanished |= judged.gone
+            judged = await self._list(uid, conversation_id)
+        return judged.objects
+
+    async def _list(self, uid: str, conversation_id: str) -> Judged:
         listed = []
         async for info in self._listed(conversation_prefix(uid, conversation_id)):
             name = parse_audio_name(info.name)
@@ -80,60 +132,111 @@ class Bucket:
                 listed.append((name, info))
         return await self.with_facts(listed)
 
-    async def with_facts(self, listed: list[tuple[AudioName, ObjectInfo]]) -> list[StoredObject]:
+    async def with_facts(self, listed: list[tuple[AudioName, ObjectInfo]]) -> Judged:
         """These objects with their facts. StoreError."""
-        self._verdicts.keys_are(self._keys.version)
+        alone = [one for one in listed if one[1].beside is None]
+        for _, info in alone:
+            self._first.verdicts.hand_over(info, self._usual.verdicts)
+        verdicts = await self._judged(self._usual, alone)
+        verdicts |= await self._judged(self._first, [one for one in listed if one[1].beside is not None])
+        doubled = [
+            (name, info.beside)
+            for name, info in listed
+            if info.beside is not None
+            and ((verdict := verdicts[info.name]) is None or verdict.reason or not _alike(info, info.beside))
+        ]
+        beside = await self._judged(self._beside, doubled)
+        found, gone = [], {name for name, verdict in (verdicts | beside).items() if verdict is None}
+        for name, info in listed:
+            found += _of_name(info, name, verdicts[info.name], beside.get(info.name))
+        return Judged(found, frozenset(gone))
+
+    async def _judged(
+        self, place: _Place, listed: list[tuple[AudioName, ObjectInfo]]
+    ) -> dict[str, Verdict | None]:
+        """By name what each of these objects holds; None where it is gone. StoreError."""
+        place.verdicts.keys_are(self._keys.version)
         # Taken once: what is looked at now may push others out of the memory.
-        verdicts = {info.name: self._verdicts.recall(info) for _, info in listed}
+        verdicts = {info.name: place.verdicts.recall(info) for _, info in listed}
         unknown = [(name, info) for name, info in listed if verdicts[info.name] is None]
         try:
             async with asyncio.TaskGroup() as tasks:
-                looking = [(info, tasks.create_task(self._look(name, info))) for name, info in unknown]
+                looking = [(info, tasks.create_task(self._look(place, name, info))) for name, info in unknown]
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
-        verdicts |= {info.name: task.result() for info, task in looking}
-        return [
-            StoredObject(info, name, verdict)
-            for name, info in listed
-            if (verdict := verdicts[info.name]) is not None
-        ]
+        return verdicts | {info.name: task.result() for info, task in looking}
 
     async def batch(self, stored: StoredObject) -> Batch:
         """The whole batch that an object of ours holds.
 
-        SourceGoneError: the object is gone. UnreadableError: it cannot be read; remembered. StoreError.
+        SourceGoneError: the object is gone. UnreadableError: it cannot be read, and nothing beside it holds the same; remembered. StoreError.
         """
-        data = await self._whole(stored.info)
-        return await self._read(stored.info, lambda: reading.open_batch(stored.name, data, self._keys.ring))
+        try:
+            return await self._open(stored)
+        except UnreadableError as error:
+            if stored.second or stored.info.beside is None:
+                raise self._refused(stored, error) from error
+            if not error.passing:
+                self._refused(stored, error)
+            # Its head looked well.
+            batch = await self._beside_it(stored)
+            if batch is None:
+                raise self._refused(stored, error) from error
+            return batch
+
+    async def _beside_it(self, stored: StoredObject) -> Batch | None:
+        """The same batch out of what lies beside the object; None where that cannot be read, or holds another. SourceGoneError; StoreError."""
+        try:
+            batch = await self.batch(replace(stored, second=True))
+        except UnreadableError:
+            return None
+        facts = stored.verdict.facts
+        return batch if isinstance(facts, BatchFacts) and reading.holds(batch, facts) else None
+
+    async def _open(self, stored: StoredObject) -> Batch:
+        place, info = self._where(stored)
+        data = await self._whole(place.store, info)
+        return await self._workers.run(reading.open_batch, stored.name, data, self._keys.ring)
 
     async def older(self, stored: StoredObject) -> bytes:
-        """All PCM of an older object, s16le mono at 16 kHz. Errors as with `batch`."""
-        async with self._room(stored.info):
-            data = await self._whole(stored.info)
-            secret = self._keys.legacy_secret
-            return await self._read(stored.info, lambda: reading.older_pcm(stored.name, data, secret))
+        """All PCM of an older object, s16le mono at 16 kHz. Errors as with `batch`; nothing beside it is asked."""
+        place, info = self._where(stored)
+        try:
+            async with self._room(info):
+                data = await self._whole(place.store, info)
+                return await self._workers.run(reading.older_pcm, stored.name, data, self._keys.legacy_secret)
+        except UnreadableError as error:
+            raise self._refused(stored, error) from error
 
-    def refuse(self, info: ObjectInfo, reason: str, detail: str) -> UnreadableError:
+    def refuse(self, stored: StoredObject, reason: str, detail: str) -> UnreadableError:
         """Remembers that the object cannot be read; what its head said of its time stays."""
-        known = self._verdicts.recall(info)
-        self._verdicts.remember(info, Verdict(known.facts if known else None, reason), detail)
-        return UnreadableError(info.name, reason, detail)
+        return self._refused(stored, UnreadableError(stored.info.name, reason, detail))
 
-    async def _look(self, name: AudioName, info: ObjectInfo) -> Verdict | None:
+    def _refused(self, stored: StoredObject, error: UnreadableError) -> UnreadableError:
+        place, info = self._where(stored)
+        known = place.verdicts.recall(info)
+        verdict = Verdict(known.facts if known else None, error.reason, error.passing)
+        place.verdicts.remember(info, verdict, error.detail)
+        return error
+
+    def _where(self, stored: StoredObject) -> tuple[_Place, ObjectInfo]:
+        """Where the object lies that is meant, and what was listed of it."""
+        beside = stored.info.beside
+        if beside is None:
+            return self._usual, stored.info
+        return (self._beside, beside) if stored.second else (self._first, stored.info)
+
+    async def _look(self, place: _Place, name: AudioName, info: ObjectInfo) -> Verdict | None:
         """What the object holds, as far as that is needed to place it; None where it is gone."""
         try:
-            verdict, detail = await self._judge(name, info)
-            if verdict.reason is None and self._verdicts.in_doubt(info):
-                async with self._room(info):
-                    data = await self._fetch("get", self._store.get, info.name)
-                    verdict, detail = await self._workers.run(
-                        reading.judge_whole, name, data, verdict, self._keys
-                    )
+            verdict, detail = await self._judge(place.store, name, info)
+            if verdict.reason is None and place.verdicts.in_doubt(info):
+                verdict, detail = await self._judge_whole(place.store, name, info, verdict)
         except SourceGoneError:
             return None
-        return self._verdicts.remember(info, verdict, f"{info.name}: {detail}")
+        return place.verdicts.remember(info, verdict, f"{info.name}: {detail}")
 
-    async def _judge(self, name: AudioName, info: ObjectInfo) -> tuple[Verdict, str]:
+    async def _judge(self, store: Store, name: AudioName, info: ObjectInfo) -> tuple[Verdict, str]:
         """What can be said of it with the fewest bytes, and what is wrong with it. SourceGoneError; StoreError."""
         told = None
         try:
@@ -143,7 +246,7 @@ class Bucket:
                     return _sized(info, Verdict(told))
                 async with self._small:
                     size = reading.head_bytes(name, told)
-                    head = await self._fetch("get_range", self._store.get_range, info.name, 0, size)
+                    head = await self._fetch("get_range", store.get_range, info.name, 0, size)
                 judged = (name, head, told, self._keys)
                 if name.sealed:
                     verdict = await self._workers.run(reading.judge_head, *judged)
@@ -151,11 +254,22 @@ class Bucket:
                     verdict = reading.judge_head(*judged)
                 if verdict is not None:
                     return _sized(info, verdict)
-            return await self._judge_older(name, info)
+            return await self._judge_older(store, name, info)
         except UnreadableError as error:
-            return Verdict(told, error.reason), error.detail
+            return Verdict(told, error.reason, error.passing), error.detail
 
-    async def _judge_older(self, name: AudioName, info: ObjectInfo) -> tuple[Verdict, str]:
+    async def _judge_whole(
+        self, store: Store, name: AudioName, info: ObjectInfo, verdict: Verdict
+    ) -> tuple[Verdict, str]:
+        """Whether the object holds what its head says. SourceGoneError; StoreError."""
+        try:
+            async with self._room(info):
+                data = await self._whole(store, info)
+                return await self._workers.run(reading.judge_whole, name, data, verdict, self._keys)
+        except UnreadableError as error:
+            return Verdict(verdict.facts, error.reason, error.passing), error.detail
+
+    async def _judge_older(self, store: Store, name: AudioName, info: ObjectInfo) -> tuple[Verdict, str]:
         """The same for one in an older format: all but raw PCM must be read for it."""
         samples = samples_by_size(name, info.size) or 0
         facts = OlderFacts.of(name, samples)
@@ -165,25 +279,24 @@ class Bucket:
         if name.sealed and not self._keys.legacy_secret:
             detail = "sealed in an older format, and there is no TAPEDECK_LEGACY_SECRET"
             return Verdict(facts, "no_key"), detail
-        async with self._room(info):
-            data = await self._fetch("get", self._store.get, info.name)
-            return await self._workers.run(reading.judge_older, name, data, self._keys.legacy_secret)
+        try:
+            async with self._room(info):
+                data = await self._whole(store, info)
+                return await self._workers.run(reading.judge_older, name, data, self._keys.legacy_secret)
+        except UnreadableError as error:
+            return Verdict(facts, error.reason, error.passing), error.detail
 
     def _room(self, info: ObjectInfo) -> asyncio.Semaphore:
         return self._large if info.size > LARGE_BYTES else self._small
 
-    async def _whole(self, info: ObjectInfo) -> bytes:
+    async def _whole(self, store: Store, info: ObjectInfo) -> bytes:
+        """All bytes of the object. SourceGoneError; UnreadableError, also where no try gave what was stored: the rest can be heard; StoreError."""
         try:
-            return await self._fetch("get", self._store.get, info.name)
+            return await self._fetch("get", store.get, info.name)
         except TooLargeError as error:
-            raise self.refuse(info, "too_large", str(error)) from error
-
-    async def _read(self, info: ObjectInfo, read: Callable[[], T]) -> T:
-        """What `read` makes of the object, in a thread; remembered where it cannot be read."""
-        try:
-            return await self._workers.run(read)
-        except UnreadableError as error:
-            raise self.refuse(info, error.reason, error.detail) from error
+            raise UnreadableError(info.name, "too_large", str(error)) from error
+        except ChecksumError as error:
+            raise UnreadableError(info.name, "damaged", str(error), passing=True) from error
 
     async def _fetch(self, operation: str, call: Callable[..., Awaitable[T]], name: str, *args: int) -> T:
         for attempt in range(1, READ_TRIES + 1):
@@ -216,6 +329,32 @@ class Bucket:
             raise
         finally:
             self._metrics.bucket_requests[operation, code].inc()
+
+
+def _alike(info: ObjectInfo, beside: ObjectInfo) -> bool:
+    """Whether size and checksum tell that both hold the same."""
+    return info.crc32c is not None and (info.size, info.crc32c) == (beside.size, beside.crc32c)
+
+
+def _of_name(
+    info: ObjectInfo, name: AudioName, verdict: Verdict | None, other: Verdict | None
+) -> list[StoredObject]:
+    """What is listed of a name: the first bucket's object, the other one in its place, or both where they are two recordings."""
+    found = [StoredObject(info, name, verdict)] if verdict is not None else []
+    if other is None:
+        return found
+    beside = StoredObject(info, name, other, second=True)
+    if verdict is not None and _apart(verdict, other):
+        return [*found, beside]
+    if verdict is not None and verdict.reason is None:
+        return found
+    return [beside] if other.reason is None else found
+
+
+def _apart(verdict: Verdict, other: Verdict) -> bool:
+    """Whether two objects of one name hold other runs, as far as they can be told: batches of ours."""
+    facts, others = verdict.facts, other.facts
+    return isinstance(facts, BatchFacts) and isinstance(others, BatchFacts) and facts.spans != others.spans
 
 
 def _sized(info: ObjectInfo, verdict: Verdict) -> tuple[Verdict, str]:

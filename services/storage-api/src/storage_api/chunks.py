@@ -36,6 +36,8 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
     reached_ms: int
     """The latest end of all chunks so far. What begins before this place and ends after it is new, and still listed: a batch that took
     the place of entries which waited."""
+    twin: bool = False
+    """As with a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,15 @@ class Row:
     name: str
     sources: frozenset[Source]
     chunk: wire.Chunk
+    stored: StoredObject | None = None
+    """The object, where it is one."""
+    twin: bool = False
+    """Whether it comes after another object of its name: the first bucket's."""
 
     @property
-    def key(self) -> tuple[int, str]:
+    def key(self) -> tuple[int, str, bool]:
         """The order of the list."""
-        return self.start_ms, self.name
+        return self.start_ms, self.name, self.twin
 
 
 async def list_chunks(request: Request) -> Response:
@@ -82,7 +88,8 @@ async def list_chunks(request: Request) -> Response:
     )
     if following and page:
         reached = max((row.end_ms for row in page), default=0)
-        last = Place(page[-1].start_ms, page[-1].name, max(reached, place.reached_ms if place else 0))
+        reached = max(reached, place.reached_ms if place else 0)
+        last = Place(page[-1].start_ms, page[-1].name, reached, page[-1].twin)
         body = msgspec.structs.replace(body, next_page_token=write_page_token(request.url.path, bound, last))
     return wire.json_response(body, live_headers(recording))
 
@@ -90,7 +97,11 @@ async def list_chunks(request: Request) -> Response:
 def chunk_rows(recording: Recording, protection: wire.Protection) -> list[Row]:
     """Every chunk in order: all objects, and of the live tail what is in no object."""
     overlapped = recording.timeline.overlapped
-    rows = [_stored(stored, overlapped) for stored in recording.objects]
+    firsts = {stored.info.name for stored in recording.objects if not stored.second}
+    rows = [
+        _stored(stored, overlapped, twin=stored.second and stored.info.name in firsts)
+        for stored in recording.objects
+    ]
     known = overlapped | {play.piece.source for play in recording.timeline.plays}
     for index, live in enumerate(recording.tail.chunks if recording.tail else ()):
         if Live(index) in known:
@@ -98,7 +109,7 @@ def chunk_rows(recording: Recording, protection: wire.Protection) -> list[Row]:
     return sorted(rows, key=lambda row: row.key)
 
 
-def _stored(stored: StoredObject, overlapped: frozenset[Source]) -> Row:
+def _stored(stored: StoredObject, overlapped: frozenset[Source], *, twin: bool) -> Row:
     sources = frozenset(piece.source for piece in stored.pieces)
     start_ms, end_ms = stored.start_48k // 48, stored.end_48k // 48
     chunk = wire.Chunk(
@@ -107,7 +118,7 @@ def _stored(stored: StoredObject, overlapped: frozenset[Source]) -> Row:
         end=rfc3339_ms(end_ms),
         duration_ms=end_ms - start_ms,
         path=stored.info.name,
-        size=stored.info.size,
+        size=stored.size,
         is_batch=stored.name.is_batch,
         format=_format(stored),
         protection="enhanced" if stored.name.sealed else "standard",
@@ -115,7 +126,7 @@ def _stored(stored: StoredObject, overlapped: frozenset[Source]) -> Row:
         overlapped=bool(sources & overlapped),
         unreadable=stored.reason,
     )
-    return Row(start_ms, end_ms, stored.info.name, sources, chunk)
+    return Row(start_ms, end_ms, stored.info.name, sources, chunk, stored, twin)
 
 
 def _format(stored: StoredObject) -> str:
@@ -155,7 +166,7 @@ def _gap_within(gap: Gap, start_48k: int | None, end_48k: int | None) -> bool:
 
 
 def _follows(row: Row, place: Place) -> bool:
-    return row.key > (place.start_ms, place.name) or row.end_ms > place.reached_ms
+    return row.key > (place.start_ms, place.name, place.twin) or row.end_ms > place.reached_ms
 
 
 def _gap(gap: Gap, low_ms: int | None, high_ms: int | None) -> wire.Gap | None:

@@ -15,7 +15,7 @@ REASONS: Final = ("no_key", "damaged", "not_a_batch", "too_large", "other")
 """Why an object cannot be read: a closed set, also the label of a metric.
 
 `no_key`: sealed, and its key (or the secret of older objects) is not known here. `damaged`: it does not authenticate, is cut short, was
-moved to another time, or does not parse. `not_a_batch`: Ogg, but no batch of ours.
+moved to another time, does not parse, or does not have the checksum it was stored with. `not_a_batch`: Ogg, but no batch of ours.
 """
 
 
@@ -32,14 +32,16 @@ class SourceGoneError(StorageApiError):
 
 
 class UnreadableError(StorageApiError):
-    """An object whose bytes or facts do not parse."""
+    """An object whose bytes or facts do not parse, or that does not come as it was stored."""
 
-    def __init__(self, name: str, reason: str, detail: str) -> None:
+    def __init__(self, name: str, reason: str, detail: str, *, passing: bool = False) -> None:
         super().__init__(f"{name}: {reason}: {detail}")
         self.name = name
         self.reason = reason
         """One of REASONS."""
         self.detail = detail
+        self.passing = passing
+        """Whether it may be the line and not the object."""
 
 
 class BrokenAnswerError(StorageApiError):
@@ -48,9 +50,9 @@ class BrokenAnswerError(StorageApiError):
     retryable = True
 
 
-_OWNER: Final = re.compile(r"chunks/[^/\s]+/")
+_OWNER: Final = re.compile(r"(chunks|waveforms)/[^/\s]+/")
 
 
 def log_text(error: BaseException | str) -> str:
     """The error's text as logs may have it: an object's name without the user's id in it."""
-    return _OWNER.sub("chunks/…/", str(error))
+    return _OWNER.sub(r"\1/…/", str(error))

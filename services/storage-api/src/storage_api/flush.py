@@ -18,6 +18,7 @@ from servicekit.body import read_body
 from servicekit.problem import ProblemError, request_id
 from storage_api import wire
 from storage_api.access import conversation_of
+from storage_api.audit import audit
 from storage_api.live_tail import LiveTail, read_live_tail
 from storage_api.recording import not_found, store_unavailable
 from storage_api.services import Services
@@ -41,15 +42,7 @@ async def flush(request: Request) -> Response:
     except BusUnavailableError as error:
         detail = "what waits cannot be reached at the moment; try again"
         raise ProblemError(503, "live_unavailable", detail, headers={"Retry-After": "2"}) from error
-    log.info(
-        "flushed",
-        extra={
-            "audit": True,
-            "actor": actor.kind,
-            "actor_name": actor.name,
-            "conversation_id": conversation.cid,
-        },
-    )
+    audit(request, actor, "flushed", conversation_id=conversation.cid)
     return wire.json_response(wire.Flushed(stored_seconds=wire.seconds(samples)))
 
 

@@ -15,7 +15,7 @@ from storage_api.errors import BrokenAnswerError, SourceGoneError
 from storage_api.older_sound import OlderSound, cut_out, join, stretches
 from storage_api.passage import Passage, Sound, narrow, passages
 from storage_api.recording import Recording, Recordings
-from storage_api.timeline import Live, Older, Play, Stored
+from storage_api.timeline import Live, ObjectKey, Older, Play, Stored
 from storage_api.workers import Workers
 
 MAX_LOOKS: Final = 3
@@ -58,28 +58,28 @@ class Loader:
             except BusUnavailableError as error:
                 raise BrokenAnswerError(f"the live tail cannot be read any more: {error}") from error
             return [*await self._workers.run(tail.sounds, passage, spans)]
-        stored = self._recording.by_name[source.name]
+        stored = self._recording.by_key[source.key]
         batch = await self._recordings.bucket.batch(stored)
         sounds = await self._workers.run(stored_sounds, batch, passage)
         if sounds is None:
             detail = "its packets are not those its facts tell of"
-            raise self._recordings.bucket.refuse(stored.info, "not_a_batch", detail)
+            raise self._recordings.bucket.refuse(stored, "not_a_batch", detail)
         return [*sounds]
 
     async def _older(self, passage: Passage) -> OlderSound:
         """Its objects side by side, each read once; of each only what is needed stays."""
-        wanted: dict[str, list[Play]] = {}
+        wanted: dict[ObjectKey, list[Play]] = {}
         for play in stretches(passage):
             assert isinstance(play.piece.source, Older)  # noqa: S101 - `passages` never mixes sources
-            wanted.setdefault(play.piece.source.name, []).append(play)
+            wanted.setdefault(play.piece.source.key, []).append(play)
 
-        async def pieces(name: str, plays: list[Play]) -> dict[Play, bytes]:
-            pcm = await self._recordings.bucket.older(self._recording.by_name[name])
+        async def pieces(key: ObjectKey, plays: list[Play]) -> dict[Play, bytes]:
+            pcm = await self._recordings.bucket.older(self._recording.by_key[key])
             return {play: cut_out(play, pcm) for play in plays}
 
         try:
             async with asyncio.TaskGroup() as tasks:
-                reading = [tasks.create_task(pieces(name, plays)) for name, plays in wanted.items()]
+                reading = [tasks.create_task(pieces(key, plays)) for key, plays in wanted.items()]
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
         return join(passage, {play: pcm for task in reading for play, pcm in task.result().items()})

@@ -1,43 +1,63 @@
 """What storage-api counts (operations.md). No user, conversation or object is in a label."""
 
+from collections.abc import Iterable
 from typing import Final
 
-from servicekit.metrics import Metrics
-from storage_api.errors import REASONS
+from prometheus_client import Counter
 
-METHODS: Final = ("GET", "HEAD", "POST", "other")
-ROUTES: Final = ("conversations", "conversation", "chunks", "audio", "flush", "console", "other")
-STATUSES: Final = (
-    "200",
-    "206",
-    "304",
-    "400",
-    "401",
-    "403",
-    "404",
-    "405",
-    "406",
-    "416",
-    "422",
-    "500",
-    "502",
-    "503",
-    "504",
-    "other",
-)
+from servicekit.metrics import OTHER, PREFIX, Metrics
+from storage_api.errors import REASONS
+from storage_api.row import METHODS, Row
+
+CONSOLE: Final = "console"
+_CONSOLE_STATUSES: Final = ("200", "206", "304", "404", "405")
+_OTHER_STATUSES: Final = ("404", "405")
+
 BUCKET_OPERATIONS: Final = ("list", "get", "get_range")
 BUCKET_CODES: Final = ("ok", "not_found", "transient", "failed")
 
 
-class StorageMetrics:
-    """The families of this service over one registry."""
+class Requests:
+    """`http_requests_total` by method, route and status: a series for each answer that the table of routes names, no more.
 
-    def __init__(self, metrics: Metrics) -> None:
-        self.requests = metrics.counters(
-            "http_requests_total", "Requests answered", method=METHODS, route=ROUTES, status=STATUSES
+    Any other status is `other`; a method that the route has not is `other`, too. So is a route that is none.
+    """
+
+    def __init__(self, metrics: Metrics, table: Iterable[Row]) -> None:
+        family = Counter(
+            PREFIX + "http_requests_total",
+            "Requests answered",
+            ["method", "route", "status"],
+            registry=metrics.registry,
         )
+        known: set[tuple[str, str, str]] = {
+            (row.method, row.name, str(status)) for row in table for status in row.statuses
+        }
+        known |= {(method, CONSOLE, status) for method in ("GET", "HEAD") for status in _CONSOLE_STATUSES}
+        known |= {(method, OTHER, status) for method in METHODS for status in _OTHER_STATUSES}
+        known |= {(method, route, OTHER) for method, route, _ in known}
+        known |= {(OTHER, route, status) for _, route, _ in known for status in ("405", OTHER)}
+        self._members = {labels: family.labels(*labels) for labels in sorted(known)}
+
+    def __getitem__(self, labels: tuple[str, str, str]) -> Counter:
+        """The counter of this method, route and status, or the nearest that there is."""
+        method, route, status = labels
+        for known in (labels, (method, route, OTHER), (OTHER, route, status), (OTHER, route, OTHER)):
+            if known in self._members:
+                return self._members[known]
+        return self._members[OTHER, OTHER, OTHER]
+
+
+class StorageMetrics:
+    """The families of this service over one registry; requests are counted by the routes of `table`."""
+
+    def __init__(self, metrics: Metrics, table: Iterable[Row] = ()) -> None:
+        rows = tuple(table)
+        self.requests = Requests(metrics, rows)
         self.request_seconds = metrics.histograms(
-            "http_request_seconds", "From the request to the last byte of the answer", route=ROUTES
+            "http_request_seconds",
+            "From the request to the last byte of the answer",
+            route=sorted({row.name for row in rows} | {CONSOLE, OTHER}),
         )
         self.bucket_requests = metrics.counters(
             "bucket_requests_total", "Requests to the bucket", op=BUCKET_OPERATIONS, code=BUCKET_CODES

@@ -6,7 +6,7 @@ samples at 16 kHz, a third as many, the nearest to what is rounded is then the n
 """
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from fractions import Fraction
 from math import floor
 from typing import Final
@@ -20,6 +20,9 @@ _RFC3339: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:([Zz])|([+\- ])(\d\d):(\d\d))\Z",
     re.ASCII,
 )
+_DAY: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)\Z", re.ASCII)
+_LAST_MS: Final = 253_402_300_800_000
+"""The year 10000 begins."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -49,6 +52,18 @@ def parse_moment(text: str) -> int:
     return _nearest(seconds + _fraction(match[7]))
 
 
+def parse_day(text: str) -> int:
+    """The UTC day `YYYY-MM-DD`, counted since 1970. ValueError: another form, no such day, or before 1970."""
+    match = _DAY.match(text)
+    try:
+        days = (date(int(match[1]), int(match[2]), int(match[3])) - _EPOCH.date()).days if match else -1
+    except ValueError as error:
+        raise ValueError("is no day of any calendar") from error
+    if days < 0:
+        raise ValueError("must be a day as 2026-11-21, from 1970 on")
+    return days
+
+
 def rfc3339(at_48k: int) -> str:
     """`2026-11-21T01:28:50.250Z`, rounded down to the millisecond."""
     return rfc3339_ms(at_48k // 48)
@@ -58,6 +73,11 @@ def rfc3339_ms(at_ms: int) -> str:
     """The same from unix ms."""
     moment = _EPOCH + timedelta(milliseconds=at_ms)
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def rfc3339_or_none(at_ms: int | None) -> str | None:
+    """The same where there may be none, or a number that is no time of this calendar."""
+    return rfc3339_ms(at_ms) if at_ms is not None and 0 <= at_ms < _LAST_MS else None
 
 
 def unix_seconds(at_ms: int) -> str:

@@ -6,13 +6,17 @@ in. It is taken from the gap, which is exact to 1.25 ms (silence has no finer st
 out, or where one is shorter than that, each encoder that follows another makes the file longer by it: 20 ms mostly, for an encoder
 that was flushed after whole frames.
 
+Each sound and each minute of silence begins a page. So what they take does not depend on what comes before them: a file's length can be told
+from what its sounds take, and it can be gone on with at any of them.
+
 Older audio that follows one another is one encoder's stream, exact to the sample, and begins exactly where a gap or the file begins. All
 sample counts are at 48 kHz.
 """
 
 import functools
 from collections.abc import Iterable, Iterator
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Protocol, Self
 
 from audiocodec.ogg import OggOpusWriter, OpusHead, OpusTags
 from audiocodec.packet import packet_facts
@@ -56,6 +60,38 @@ def _next_step(samples: int) -> int:
     return -(-samples // STEP_SAMPLES) * STEP_SAMPLES
 
 
+class Writer(Protocol):
+    """What of OggOpusWriter a rendering needs."""
+
+    def start(self) -> bytes:
+        """See OggOpusWriter."""
+        ...
+
+    def packet(self, data: bytes, samples: int) -> bytes:
+        """See OggOpusWriter."""
+        ...
+
+    def break_page(self) -> None:
+        """See OggOpusWriter."""
+        ...
+
+    def finish(self, trim: int = 0) -> bytes:
+        """See OggOpusWriter."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a rendering stands between two pages: all that is needed to go on."""
+
+    pre_skip: int
+    sequence: int
+    """Pages so far."""
+    granule: int
+    clock: int
+    padding: int
+
+
 class OggRendering:
     """`start`, then `sound` for each in order, then `finish`; what they return, joined, is the file."""
 
@@ -79,11 +115,19 @@ class OggRendering:
         """The encoder that older audio goes into; None before and after."""
         self._beyond = 0
         """By how much the newest sample that went into it reaches beyond the newest sound."""
-        self._writer: OggOpusWriter | None = None
+        self._writer: Writer | None = None
+        self._pre_skip = 0
         self._clock = 0
         """Unix time, at 48 kHz, that the output of the next packet begins at."""
         self._padding = 0
         """How much of what was written last is no sound, and may be trimmed."""
+
+    def resume(self, standing: Standing) -> Self:
+        """The same rendering, as it stood there; no older audio may come into it."""
+        head, tags = self._headers(standing.pre_skip)
+        self._writer = OggOpusWriter.resumed(head, tags, self._serial, standing.sequence, standing.granule)
+        self._clock, self._padding = standing.clock, standing.padding
+        return self
 
     def sound(self, sound: Sound | OlderSound, from_48k: int) -> Iterator[bytes]:
         """The pages that are full after this sound. `from_48k` is where the file begins, for the first sound of all."""
@@ -96,11 +140,11 @@ class OggRendering:
         if self._writer is None:
             first = from_48k if self._fill_gaps else span.start_48k
             yield self._begin_with(sound.preroll, begins, first)
+        else:
+            self._writer.break_page()
         if self._fill_gaps:
             yield from self._silence(_nearest_step(begins - self._clock))
-        yield from self._packets(span.packets)
-        if span.packets:
-            self._padding = span.trim
+        yield from self._played(sound)
 
     def silence_until(self, from_48k: int, end_48k: int) -> Iterator[bytes]:
         """Silence up to the end of the file, where it ends in a gap (and begins at `from_48k`, if it is nothing else)."""
@@ -116,6 +160,12 @@ class OggRendering:
         """The last pages. OggError where nothing was written."""
         pages = b"".join(self._end_older())
         return pages + self._open().finish(self._padding)
+
+    def _played(self, sound: Sound) -> Iterator[bytes]:
+        """The packets of a sound."""
+        yield from self._packets(sound.span.packets)
+        if sound.span.packets:
+            self._padding = sound.span.trim
 
     def _encoded(self, sound: OlderSound, from_48k: int) -> Iterator[bytes]:
         """The pages that are full after older audio; what fills no packet waits in the encoder."""
@@ -172,9 +222,16 @@ class OggRendering:
 
     def _begin(self, pre_skip: int, before: Iterable[bytes]) -> bytes:
         """The headers, and the packets that lie under pre-skip."""
-        head = OpusHead(self._channels, pre_skip, self._sample_rate)
-        self._writer = OggOpusWriter(head, OpusTags("tapedeck", self._comments), self._serial)
+        self._pre_skip = pre_skip
+        self._writer = self._new_writer(*self._headers(pre_skip))
         return self._writer.start() + b"".join(self._packets(before))
+
+    def _headers(self, pre_skip: int) -> tuple[OpusHead, OpusTags]:
+        head = OpusHead(self._channels, pre_skip, self._sample_rate)
+        return head, OpusTags("tapedeck", self._comments)
+
+    def _new_writer(self, head: OpusHead, tags: OpusTags) -> Writer:
+        return OggOpusWriter(head, tags, self._serial)
 
     def _silent_start(self) -> tuple[bytes, ...]:
         return tuple(silent_packets(SILENT_START_SAMPLES, self._channels))
@@ -183,11 +240,15 @@ class OggRendering:
         """Silence of so many samples, whole steps; none where they are less than none, as the file is ahead of the clock."""
         while samples > 0:
             step = min(samples, SILENCE_STEP_SAMPLES)
-            yield from self._packets(silent_packets(step, self._channels))
-            self._padding = (
-                STEP_SAMPLES - 1
-            )  # all of it is silence: the end may lie before its last step is over
+            self._open().break_page()
+            yield from self._silent(step)
+            self._open().break_page()
+            # All of it is silence: the end may lie before its last step is over.
+            self._padding = STEP_SAMPLES - 1
             samples -= step
+
+    def _silent(self, samples: int) -> Iterator[bytes]:
+        yield from self._packets(silent_packets(samples, self._channels))
 
     def _packets(self, packets: Iterable[bytes]) -> Iterator[bytes]:
         writer = self._open()
@@ -198,7 +259,7 @@ class OggRendering:
             if page:
                 yield page
 
-    def _open(self) -> OggOpusWriter:
+    def _open(self) -> Writer:
         if self._writer is None:
             raise RuntimeError("a stream must begin with a sound or with silence")
         return self._writer

@@ -3,22 +3,29 @@
 Unknown parameters are ignored, as everywhere in Tapedeck.
 """
 
+import re
 from collections.abc import Callable, Collection
 from typing import Final, TypeVar
 
 from starlette.datastructures import QueryParams
 
 from audiocodec.pcm import SAMPLE_RATES
+from audiocodec.peaks import BLOCK_FRAMES
 from servicekit.ids import valid_id
 from servicekit.problem import ProblemError
-from storage_api.moments import parse_moment
+from storage_api.moments import parse_day, parse_moment
 
 T = TypeVar("T")
 
 MAX_PAGE_SIZE: Final = 1000
 DEFAULT_PAGE_SIZE: Final = 100
 MAX_TIMESTAMPS: Final = 1000
+MAX_SAMPLES_PER_PIXEL: Final = 1 << 20
 MAX_VALUE_LENGTH: Final = 32 * 1024
+DEFAULT_MAX_GAP_S: Final = 90
+MAX_GAP_S: Final = 31 * 24 * 3_600
+_GAP: Final = re.compile(r"[0-9]{1,7}(\.[0-9]{1,3})?", re.ASCII)
+_GAP_SAID: Final = f"must be seconds, 0 to {MAX_GAP_S}, with up to three decimals"
 
 
 def bad_parameter(name: str, why: str) -> ProblemError:
@@ -69,7 +76,9 @@ class Parameters:
         return self._parsed(name, parse)
 
     def page_size(self) -> int:
-        """`page_size`, 1 to 1,000; 100 where it is not given."""
+        """`page_size`, 1 to 1,000; 100 where it is not given. Empty it is none."""
+        if self._query.get("page_size") == "":
+            raise bad_parameter("page_size", f"must be 1 to {MAX_PAGE_SIZE}")
         return (
             self._parsed("page_size", _number(range(1, MAX_PAGE_SIZE + 1), f"1 to {MAX_PAGE_SIZE}"))
             or DEFAULT_PAGE_SIZE
@@ -78,6 +87,12 @@ class Parameters:
     def moment(self, name: str) -> int | None:
         """A time, in samples at 48 kHz since 1970."""
         return self._parsed(name, parse_moment)
+
+    def day(self, name: str) -> int | None:
+        """A UTC day, `YYYY-MM-DD`, counted since 1970. Empty it is none."""
+        if self._query.get(name) == "":
+            raise bad_parameter(name, "must be a day as 2026-11-21")
+        return self._parsed(name, parse_day)
 
     def window(self) -> tuple[int | None, int | None]:
         """`start` and `end`. ProblemError 400 where the end is not after the start."""
@@ -101,6 +116,18 @@ class Parameters:
         except ValueError as error:
             raise bad_parameter("timestamps", f"{error}, separated by commas") from error
 
+    def samples_per_pixel(self) -> int | None:
+        """Whole blocks of a waveform."""
+        allowed = range(BLOCK_FRAMES, MAX_SAMPLES_PER_PIXEL + 1, BLOCK_FRAMES)
+        said = f"a multiple of {BLOCK_FRAMES}, {MAX_SAMPLES_PER_PIXEL} at the most"
+        return self._parsed("samples_per_pixel", _number(allowed, said))
+
+    def max_gap_s(self) -> float | None:
+        """Seconds, with up to three decimals. Empty it is none."""
+        if self._query.get("max_gap_s") == "":
+            raise bad_parameter("max_gap_s", _GAP_SAID)
+        return self._parsed("max_gap_s", _gap)
+
     def sample_rate(self) -> int | None:
         """Hz, one of Opus' five."""
         return self._parsed("sample_rate", _number(SAMPLE_RATES, ", ".join(map(str, SAMPLE_RATES))))
@@ -123,6 +150,12 @@ def _flag(text: str) -> bool:
     if text not in ("true", "false"):
         raise ValueError("must be true or false")
     return text == "true"
+
+
+def _gap(text: str) -> float:
+    if not _GAP.fullmatch(text) or float(text) > MAX_GAP_S:
+        raise ValueError(_GAP_SAID)
+    return float(text)
 
 
 def _number(allowed: Collection[int], said: str) -> Callable[[str], int]:

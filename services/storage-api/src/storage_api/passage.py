@@ -88,7 +88,7 @@ def passages(plays: Iterable[Play]) -> Iterator[Passage]:
 def _together(group: Sequence[Play], play: Play) -> bool:
     source, other = group[0].piece.source, play.piece.source
     if isinstance(source, Stored):
-        return isinstance(other, Stored) and source.name == other.name
+        return isinstance(other, Stored) and source.key == other.key
     last = group[-1].piece.source
     samples = play.end_48k - group[0].start_48k
     if isinstance(source, Older):

@@ -92,13 +92,18 @@ def judge_whole(name: AudioName, data: bytes, verdict: Verdict, keys: Keys) -> t
         if isinstance(verdict.facts, OlderFacts):
             older_pcm(name, data, keys.legacy_secret)
         else:
-            held = [replace(span, packets=()) for span in open_batch(name, data, keys.ring).spans]
-            if verdict.facts is None or held != list(verdict.facts.spans):
+            batch = open_batch(name, data, keys.ring)
+            if verdict.facts is None or not holds(batch, verdict.facts):
                 detail = "its packets are not those its facts tell of"
                 return Verdict(verdict.facts, "not_a_batch"), detail
     except UnreadableError as error:
         return Verdict(verdict.facts, error.reason), error.detail
     return verdict, ""
+
+
+def holds(batch: Batch, facts: BatchFacts) -> bool:
+    """Whether the batch is the one that these facts tell of."""
+    return [replace(span, packets=()) for span in batch.spans] == list(facts.spans)
 
 
 def older_pcm(name: AudioName, data: bytes, secret: str) -> bytes:

@@ -18,7 +18,7 @@ from storage_api.bucket import Bucket
 from storage_api.errors import log_text
 from storage_api.live_tail import LiveTail, read_live_tail
 from storage_api.stored_object import StoredObject
-from storage_api.timeline import Gap, Live, Piece, Source, Timeline, timeline
+from storage_api.timeline import Gap, Live, ObjectKey, Piece, Source, Timeline, timeline
 
 UNKNOWN_FORM: Final = (16_000, 1)
 """Hz and channels of silence for a recording of which nothing can be read: what speech mostly is."""
@@ -51,9 +51,9 @@ class Recording:
         return timeline(piece for stored in self.objects for piece in stored.pieces)
 
     @cached_property
-    def by_name(self) -> dict[str, StoredObject]:
-        """The objects by name."""
-        return {stored.info.name: stored for stored in self.objects}
+    def by_key(self) -> dict[ObjectKey, StoredObject]:
+        """The objects by what tells them apart."""
+        return {stored.key: stored for stored in self.objects}
 
     @property
     def extent_48k(self) -> tuple[int, int]:
@@ -89,7 +89,7 @@ class Recording:
             assert self.tail is not None  # noqa: S101 - only where there is a tail are there plays in it
             live = self.tail.chunks[source.index]
             return live.sample_rate, live.channels
-        facts = self.by_name[source.name].verdict.facts
+        facts = self.by_key[source.key].verdict.facts
         assert facts is not None  # noqa: S101 - only readable objects are in the timeline
         return facts.sample_rate, facts.channels
 
@@ -132,14 +132,15 @@ class Recordings:
         return Recording(conversation, tail, tuple(objects))
 
     async def judged_again(self, recording: Recording) -> Recording:
-        """The same recording, with what was found out about its objects since. ProblemError where the bucket cannot be read."""
+        """The same recording, with what was found out about its objects since; where one is gone, as it is now. ProblemError as with `look`."""
         try:
-            objects = await self.bucket.with_facts(
-                [(stored.name, stored.info) for stored in recording.objects]
-            )
+            listed = {stored.info.name: (stored.name, stored.info) for stored in recording.objects}
+            judged = await self.bucket.with_facts(list(listed.values()))
         except StoreError as error:
             raise store_unavailable(error) from error
-        return Recording(recording.conversation, recording.tail, tuple(objects))
+        if judged.gone:
+            return await self.look(recording.conversation)
+        return Recording(recording.conversation, recording.tail, tuple(judged.objects))
 
     async def _tail(self, conversation: Conversation) -> LiveTail | None:
         try:

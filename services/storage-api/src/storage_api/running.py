@@ -25,6 +25,9 @@ from storage_api.bucket import Bucket
 from storage_api.keys import Keys
 from storage_api.metrics import StorageMetrics
 from storage_api.older_stream import Encoding
+from storage_api.operations.kinds import kinds_of
+from storage_api.operations.runner import Runner
+from storage_api.routes import TABLE
 from storage_api.services import Downloads, Services
 from storage_api.settings import StorageSettings
 from storage_api.workers import Workers
@@ -44,18 +47,32 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
         "admin": str(bound_to(admin)),
     }  # the servers take the sockets over
     metrics = Metrics("storage-api", version("tapedeck-storage-api"))
-    families = StorageMetrics(metrics)
+    families = StorageMetrics(metrics, TABLE)
     # Redis away is a warning here, not unready: what is stored is served without it.
     health = Health("store")
     users = UserTokens(settings.auth, metrics)
     tokens = ServiceTokens(settings.auth.service_tokens_file)
     store = open_stores(settings.store.url, settings.store.fallback_url)
     workers = Workers()
-    bus = Bus(settings.redis.url, prefix=settings.redis.prefix, partitions=settings.redis.partitions)
+    bus = Bus(
+        settings.redis.url,
+        prefix=settings.redis.prefix,
+        partitions=settings.redis.partitions,
+        wait_replicas=settings.redis.wait_replicas,
+    )
     keys = Keys.of(settings.encryption)
     bucket = Bucket(store, families, workers, keys)
     encoding = Encoding(settings.opus_bitrate, settings.opus_complexity)
-    services = Services(bus, bucket, Access(users, tokens), families, workers, Downloads(families), encoding)
+    services = Services(
+        bus,
+        bucket,
+        Access(users, tokens),
+        families,
+        workers,
+        Downloads(families),
+        encoding,
+        settings.daily_limit_ms,
+    )
     try:
         async with serve_admin(admin, health, metrics), users, asyncio.TaskGroup() as tasks:
             watching = [
@@ -69,6 +86,7 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
                     health.advise("keys", keys.complaints, away=KeySourceError, every_s=KEYS_EVERY_S),
                     name="keys watch",
                 ),
+                tasks.create_task(Runner(bus, kinds_of(services)).run(), name="operations"),
                 tasks.create_task(_drain(health, stop), name="drain"),
             ]
             log.info("serving", extra=where)

@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from audiobus import Bus, Hints
 from audiobus.errors import BusUnavailableError
+from audiobus.user_settings import KEY, read_user_settings
 from servicekit.problem import ProblemError
 from storage_api.access import Access
 from storage_api.bucket import Bucket
@@ -58,6 +59,8 @@ class Services:
     workers: Workers
     downloads: Downloads
     encoding: Encoding = field(default_factory=Encoding)
+    default_limit_ms: int = 0
+    """Of audio a day, for users who have no limit of their own; 0 for none."""
     hints: Hints = field(init=False)
     recordings: Recordings = field(init=False)
 
@@ -71,12 +74,12 @@ class Services:
         return cast("Services", request.app.state.services)
 
     async def protection(self, uid: str) -> Protection | None:
-        """The user's protection level; None where it cannot be known, because Redis is away.
+        """The user's protection level; None where it cannot be known, because Redis is away, or holds no settings under their key.
 
         A level that nobody here knows asks for more than it is known to give: it counts as `enhanced`.
         """
         try:
-            settings = await self.bus.user_settings(uid)
+            settings = await read_user_settings(self.bus, uid)
         except BusUnavailableError:
             return None
-        return "standard" if settings.get("protection", "standard") == "standard" else "enhanced"
+        return None if KEY in settings.defects else settings.protection

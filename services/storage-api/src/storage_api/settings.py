@@ -48,6 +48,14 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
     opus_complexity: Annotated[
         int, Setting("TAPEDECK_OPUS_COMPLEXITY", whole(0, 10), "0 (fast) to 10 (best), for the same")
     ] = 10
+    daily_limit_ms: Annotated[
+        int,
+        Setting(
+            "TAPEDECK_DAILY_LIMIT_MS",
+            whole(0),
+            "ms of audio a UTC day, for users who have no limit of their own; 0 sets no limit",
+        ),
+    ] = 0
 
     def mistakes(self, unknown: frozenset[str]) -> Iterator[str]:
         """What is wrong with the key ring itself, and with addresses of stores."""

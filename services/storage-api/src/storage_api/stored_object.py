@@ -9,7 +9,7 @@ from typing import ClassVar, Final, TypeAlias
 from audiostore.batch import BatchFacts
 from audiostore.legacy import SAMPLE_RATE, AudioName
 from audiostore.store import ObjectInfo
-from storage_api.timeline import Piece, Stored, older_piece
+from storage_api.timeline import ObjectKey, Piece, Stored, older_piece
 
 MAX_NAMED_MS: Final = 3_600_000
 """An object that cannot be read is believed to last so long at most, whatever its name or size says: one of them must not make a whole
@@ -45,6 +45,8 @@ class Verdict:
     """None where not even its head can be read."""
     reason: str | None = None
     """Why it cannot be read: one of `errors.REASONS`; None where nothing speaks against it."""
+    passing: bool = False
+    """It may be the line that damaged it: to be doubted after a while, whatever checksum it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,21 @@ class StoredObject:
     """One object of a conversation whose name says that it is audio."""
 
     info: ObjectInfo
+    """As it was listed."""
     name: AudioName
     verdict: Verdict
+    second: bool = False
+    """What is meant lies `beside` the one of this name in the first bucket, in the second: that one cannot be read, or holds something else."""
+
+    @property
+    def key(self) -> ObjectKey:
+        """What tells it from all others of its conversation."""
+        return self.info.name, self.second
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.info.beside.size if self.second and self.info.beside else self.info.size
 
     @property
     def reason(self) -> str | None:
@@ -85,5 +100,8 @@ class StoredObject:
         if facts is None or self.reason is not None:
             return []
         if isinstance(facts, OlderFacts):
-            return [older_piece(self.info.name, self.name.start_ms, facts.samples, self.name.rank)]
-        return [Piece(span, Stored(self.info.name, index)) for index, span in enumerate(facts.spans)]
+            start_ms, rank = self.name.start_ms, self.name.rank
+            return [older_piece(self.info.name, start_ms, facts.samples, rank, second=self.second)]
+        return [
+            Piece(span, Stored(self.info.name, index, self.second)) for index, span in enumerate(facts.spans)
+        ]

@@ -23,7 +23,7 @@ def summary(recording: Recording, protection: Protection, now_ms: int) -> Conver
         end=rfc3339(end_48k),
         recorded_seconds=seconds(timeline.samples),
         stored_seconds=seconds(recording.stored.samples),
-        bytes=sum(stored.info.size for stored in objects),
+        bytes=sum(stored.size for stored in objects),
         chunks=len(objects) + len(waiting),
         protection="enhanced" if any(stored.name.sealed for stored in objects) else protection,
         live=bool(waiting) or (recording.tail is not None and is_recording(recording.tail.state, now_ms)),

@@ -16,6 +16,9 @@ from typing import ClassVar, TypeAlias
 
 from audiocodec.span import Span
 
+ObjectKey: TypeAlias = tuple[str, bool]
+"""The name of an object, and whether the one in the second bucket is meant where both have the name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -24,6 +27,12 @@ class Stored:
     name: str
     index: int
     """Which of the object's spans."""
+    second: bool = False
+
+    @property
+    def key(self) -> ObjectKey:
+        """Which object."""
+        return self.name, self.second
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,13 @@ class Older:
     """In an object of an older format."""
 
     name: str
+    second: bool = False
     index: ClassVar[int] = 0
+
+    @property
+    def key(self) -> ObjectKey:
+        """Which object."""
+        return self.name, self.second
 
 
 Source: TypeAlias = Stored | Live | Older
@@ -144,13 +159,13 @@ class Timeline:
         return self.plays[index].piece.source
 
 
-def older_piece(name: str, start_ms: int, samples: int, rank: int) -> Piece:
+def older_piece(name: str, start_ms: int, samples: int, rank: int, *, second: bool = False) -> Piece:
     """The one piece of an older object; `samples` at 48 kHz.
 
     No conversation is called like an object, so its session is like no other. Of sessions that begin together the one with the lower
     epoch is played, and epochs are times: as an epoch, `rank` puts the best of several objects first.
     """
-    return Piece(Span(name, rank, 0, samples, start_ms, 0, samples, 0, 0, True, ()), Older(name))
+    return Piece(Span(name, rank, 0, samples, start_ms, 0, samples, 0, 0, True, ()), Older(name, second))
 
 
 def timeline(pieces: Iterable[Piece]) -> Timeline:
@@ -179,10 +194,10 @@ def _sessions(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
     def session(piece: Piece) -> tuple[str, int]:
         return piece.span.conversation, piece.span.epoch
 
-    def place(piece: Piece) -> tuple[int, int, bool, str, int]:
+    def place(piece: Piece) -> tuple[int, int, bool, ObjectKey, int]:
         source, span = piece.source, piece.span
-        name = "" if isinstance(source, Live) else source.name
-        return span.first_offset, -span.end_offset, isinstance(source, Live), name, source.index
+        key = ("", False) if isinstance(source, Live) else source.key
+        return span.first_offset, -span.end_offset, isinstance(source, Live), key, source.index
 
     ordered = sorted(pieces, key=lambda piece: (session(piece), place(piece)))
     for _, group in groupby(ordered, key=session):

@@ -1,8 +1,8 @@
 """What was found out about objects, remembered: they are written once, so what they hold never changes.
 
 That one cannot be read may: its key is put right, or another takes its place under its name. So this is doubted after a while, where
-no checksum tells that it is the same object, and where the keys changed. Owns the bounded memory, and the log line and the count of
-each object that cannot be read, once each time it is found out.
+no checksum of what lies there tells that it is the same object, where it may be the line, and where the keys changed. Owns the bounded memory, and the log line
+and the count of each object that cannot be read, once each time it is found out.
 """
 
 import logging
@@ -34,7 +34,7 @@ class _Refusal:
     until_s: float | None
     """Doubted from then on; None where only other keys can change it."""
     doubted: bool = False
-    """Whether the keys changed since."""
+    """Whether the keys changed since, or what else it stands on."""
 
 
 class Verdicts:
@@ -63,6 +63,14 @@ class Verdicts:
         refusal = self._refused.get(_key(info))
         return refusal is not None and self._in_doubt(refusal)
 
+    def hand_over(self, info: ObjectInfo, to: "Verdicts") -> None:
+        """Where the object could not be read, `to` is told so, as a doubt, and what it knows of it counts no more; nothing stays here."""
+        key = _key(info)
+        if (refusal := self._refused.pop(key, None)) is not None:
+            to._known.pop(key, None)  # noqa: SLF001 - its own kind
+            to._refused[key] = replace(refusal, doubted=True)  # noqa: SLF001
+            _bound(to._refused)  # noqa: SLF001
+
     def remember(self, info: ObjectInfo, verdict: Verdict, detail: str = "") -> Verdict:
         """The verdict that stands: this one, or that the object cannot be read, where it was read meanwhile."""
         key = _key(info)
@@ -80,7 +88,8 @@ class Verdicts:
                 "an object cannot be read", extra={"reason": verdict.reason, "detail": log_text(detail)}
             )
         self._known.pop(key, None)
-        until_s = self._clock() + BELIEVED_S if info.crc32c is None else None
+        told = info.crc32c is not None and not info.claimed and not verdict.passing
+        until_s = None if told else self._clock() + BELIEVED_S
         self._refused[key] = _Refusal(verdict, until_s)
         self._refused.move_to_end(key)
         _bound(self._refused)

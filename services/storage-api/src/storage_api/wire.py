@@ -1,20 +1,39 @@
 """What goes over the wire as JSON, as types (storage-api.md)."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from starlette.responses import Response
 
 Protection = Literal["standard", "enhanced"]
+Moment = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+"""RFC 3339 UTC with milliseconds."""
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An error (RFC 9457); some have further members."""
+
+    type: str
+    """`about:blank`: the title is the status' own phrase."""
+    title: str
+    status: int
+    code: str
+    """What programs decide by: it does not change."""
+    detail: str
+    """What people read: what was wrong, and what to do."""
+    request_id: str = ""
+    """For whoever runs the service: it is in the logs, too."""
+    parameter: str = ""
+    """Of `bad_parameter`: which one."""
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     """One conversation, as far as it is known."""
 
     conversation_id: str
-    start: str
-    """RFC 3339 UTC: the first sample."""
-    end: str
+    start: Moment
+    """The first sample."""
+    end: Moment
     """The moment after the last one."""
     recorded_seconds: float
     """Audio that can be played, stored or waiting; without gaps."""
@@ -41,8 +60,8 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
 
     timestamp: str
     """Unix seconds with three decimals: where it starts."""
-    start: str
-    end: str
+    start: Moment
+    end: Moment
     duration_ms: int
     """From start to end; gaps inside are in `gaps`."""
     path: str | None
@@ -62,8 +81,8 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
     """Time in which nothing was recorded, or nothing that can be read."""
 
-    start: str
-    end: str
+    start: Moment
+    end: Moment
     duration_ms: int
 
 
@@ -73,6 +92,25 @@ class Chunks(msgspec.Struct, frozen=True, kw_only=True):
     chunks: list[Chunk]
     gaps: list[Gap]
     next_page_token: str | None
+
+
+class Recording(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch without a long gap."""
+
+    id: str
+    """Stays while the recording goes on, and when what waits of it is stored."""
+    start: Moment
+    end: Moment
+    recorded_seconds: float
+    """Audio that can be played, without gaps."""
+    timestamps: list[str]
+    """Of its chunks, as they are in `…/chunks`; of one that reaches over a long gap in each stretch."""
+
+
+class Recordings(msgspec.Struct, frozen=True, kw_only=True):
+    """All of a conversation, in order of time."""
+
+    recordings: list[Recording]
 
 
 class Flushed(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +124,9 @@ def seconds(samples_48k: int) -> float:
     return round(samples_48k / 48_000, 6)
 
 
-def json_response(content: msgspec.Struct, headers: dict[str, str] | None = None) -> Response:
-    """200 with the struct as JSON; never kept by caches, for it may change with the next second."""
+def json_response(
+    content: msgspec.Struct, headers: dict[str, str] | None = None, *, status: int = 200
+) -> Response:
+    """The struct as JSON; never kept by caches, for it may change with the next second."""
     all_headers = {"Cache-Control": "private, no-store", **(headers or {})}
-    return Response(msgspec.json.encode(content), 200, all_headers, "application/json")
+    return Response(msgspec.json.encode(content), status, all_headers, "application/json")

@@ -58,7 +58,7 @@ async def test_what_was_found_broken_stays_so_however_much_is_looked_at_since(
     with pytest.raises(UnreadableError):
         await bucket.batch(rows[0])
     # Another request that had begun to look at its head before comes to its end now.
-    assert (await bucket._look(rows[0].name, rows[0].info)).reason == "not_a_batch"
+    assert (await bucket._look(bucket._usual, rows[0].name, rows[0].info)).reason == "not_a_batch"
     for _ in range(2):
         again = await bucket.objects("user-1", "conv-1")
         assert [row.reason for row in again] == ["not_a_batch", None, None, None]

@@ -85,7 +85,7 @@ async def test_the_memory_of_facts_is_bounded(bucket, tape, pcm_tone, monkeypatc
     for number in range(4):
         await tape.put(number, number + 1)
     assert len(await bucket.objects("user-1", "conv-1")) == 4
-    assert len(bucket._verdicts._known) == 2
+    assert len(bucket._usual.verdicts._known) == 2
     assert len(await bucket.objects("user-1", "conv-1")) == 4
 
 

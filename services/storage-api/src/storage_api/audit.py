@@ -1,0 +1,23 @@
+"""The audit lines: one in the log for each write, who did what to which conversation. Never a user's id, a token or audio."""
+
+import logging
+
+from starlette.requests import Request
+
+from storage_api.access import Actor
+
+log = logging.getLogger(__name__)
+
+
+def audit(request: Request, actor: Actor, action: str, **fields: object) -> None:
+    """Says that `actor` did `action` ("flushed") by this request. `fields` say to what; the user is not among them."""
+    log.info(
+        action,
+        extra={
+            "audit": True,
+            "actor": actor.kind,
+            "actor_name": actor.name,
+            "operation": request.state.row.operation_id,
+            **fields,
+        },
+    )

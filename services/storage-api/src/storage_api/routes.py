@@ -1,0 +1,346 @@
+"""The table of routes: every method of every path, once.
+
+A new route is a row here and a module with its handler; a code that no other route has is a line in `problem_codes` first. Starlette's
+routes, OpenAPI, the labels of metrics and the tests that try every route follow from it.
+"""
+
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta
+
+from audiocodec.peaks import BLOCK_FRAMES
+from storage_api import wire, wire_operations, wire_operators, wire_users, wire_waveforms
+from storage_api.audio import audio
+from storage_api.audio_format import MEDIA_TYPES, Format
+from storage_api.buffers import flush_buffers, list_buffers
+from storage_api.chunks import list_chunks
+from storage_api.conversations import list_conversations, one_conversation
+from storage_api.dead_letters import list_dead_letters, retry_dead_letter
+from storage_api.deletion.all_of_user import delete_user_audio
+from storage_api.deletion.one_conversation import delete_conversation
+from storage_api.docs_page import docs, docs_file, openapi_json
+from storage_api.flush import flush
+from storage_api.operations.one_operation import one_operation
+from storage_api.parameters import MAX_SAMPLES_PER_PIXEL
+from storage_api.query_parameters import (
+    END,
+    FROM_DAY,
+    MAX_GAP_S,
+    PAGE_SIZE,
+    PAGE_TOKEN,
+    START,
+    TIMESTAMPS,
+    TO_DAY,
+)
+from storage_api.recordings import list_recordings
+from storage_api.row import Media, Parameter, Row
+from storage_api.services import LIVE_HEADER, MISSING_HEADER
+from storage_api.usage import usage
+from storage_api.user_settings import get_settings, put_settings
+from storage_api.waveforms.pixels import DEFAULT_SAMPLES_PER_PIXEL
+from storage_api.waveforms.waveform import waveform
+
+USER: Final = "/v1/users/{uid}"
+CONVERSATIONS: Final = USER + "/conversations"
+CONVERSATION: Final = CONVERSATIONS + "/{cid}"
+
+_READING: Final = ("live_unavailable", "store_unavailable")
+
+_AUDIO: Final = Media(tuple(MEDIA_TYPES.values()))
+_AUDIO_PARAMETERS: Final = (
+    Parameter(
+        "format",
+        Format,
+        "`ogg` copies packets, `wav` and `pcm` decode; where it is not given, `Accept` decides",
+    ),
+    START,
+    END,
+    TIMESTAMPS,
+    Parameter(
+        "fill_gaps", bool, "`false` leaves gaps out; else they are silence, and position is clock time"
+    ),
+    Parameter("sample_rate", Literal[8000, 12000, 16000, 24000, 48000], "Hz; for `wav` and `pcm`"),
+    Parameter("channels", Annotated[int, Meta(ge=1, le=2)], "For `wav` and `pcm`"),
+    Parameter("strict", bool, "`true`: anything missing is 502 before the first byte"),
+)
+_RANGE: Final = Parameter(
+    "Range",
+    str,
+    "One range of bytes: `bytes=0-1023`; anything else is ignored, and all of it where `Accept-Ranges` is `none`",
+    place="header",
+)
+_IF_RANGE: Final = Parameter(
+    "If-Range", str, "`Range` only where the `ETag` is still this one", place="header"
+)
+_IF_NONE_MATCH: Final = Parameter(
+    "If-None-Match", str, "304 where the `ETag` is one of these", place="header"
+)
+_AUDIO_HEADERS: Final = {
+    "ETag": "Strong: of these very bytes, for `If-None-Match` and `If-Range`",
+    "Content-Disposition": "A file name",
+    MISSING_HEADER: "How many chunks of it could not be read",
+    LIVE_HEADER: "`unavailable` where what waits to be stored could not be read",
+    "Accept-Ranges": "`bytes` where `Range` works, else `none`",
+    "Tapedeck-Sample-Rate": "Of `wav` and `pcm`, in Hz",
+    "Tapedeck-Channels": "Of `wav` and `pcm`",
+}
+_LIVE: Final = {LIVE_HEADER: _AUDIO_HEADERS[LIVE_HEADER]}
+_AUDIO_CODES: Final = (
+    *_READING,
+    "busy",
+    "incomplete",
+    "no_audio",
+    "not_acceptable",
+    "range_not_satisfiable",
+    "too_long",
+)
+
+TABLE: Final = (
+    Row(
+        method="GET",
+        path=CONVERSATIONS,
+        name="conversations",
+        handler=list_conversations,
+        scope="audio:read",
+        summary="The user's conversations, newest first",
+        parameters=(PAGE_SIZE, PAGE_TOKEN, Parameter("live", bool, "Only those that are live, or are not")),
+        answers={200: wire.Conversations},
+        headers=_LIVE,
+        codes=("bad_page_token", *_READING),
+    ),
+    Row(
+        method="GET",
+        path=CONVERSATION,
+        name="conversation",
+        handler=one_conversation,
+        scope="audio:read",
+        summary="One conversation",
+        answers={200: wire.Conversation},
+        headers=_LIVE,
+        codes=_READING,
+    ),
+    Row(
+        method="DELETE",
+        path=CONVERSATION,
+        name="conversation",
+        handler=delete_conversation,
+        scope="audio:write",
+        summary="Delete the conversation, wherever it lies",
+        description="It is gone from the moment of the answer, and nothing that was under way brings it back. After an error ask "
+        "again: where the bucket was away it may not even have begun.",
+        answers={200: wire_operations.Deleted},
+        codes=(*_READING, "merging"),
+    ),
+    Row(
+        method="GET",
+        path=CONVERSATION + "/chunks",
+        name="chunks",
+        handler=list_chunks,
+        scope="audio:read",
+        summary="Every chunk in order of time, stored or waiting, and the gaps",
+        parameters=(START, END, PAGE_SIZE, PAGE_TOKEN),
+        answers={200: wire.Chunks},
+        headers=_LIVE,
+        codes=("bad_page_token", *_READING),
+    ),
+    Row(
+        method="GET",
+        path=CONVERSATION + "/recordings",
+        name="recordings",
+        handler=list_recordings,
+        scope="audio:read",
+        summary="The stretches that belong together",
+        parameters=(MAX_GAP_S,),
+        answers={200: wire.Recordings},
+        headers=_LIVE,
+        codes=_READING,
+    ),
+    Row(
+        method="GET",
+        path=CONVERSATION + "/audio",
+        name="audio",
+        handler=audio,
+        scope="audio:read",
+        summary="The audio as one file, with what waits to be stored in it",
+        parameters=(*_AUDIO_PARAMETERS, _RANGE, _IF_RANGE, _IF_NONE_MATCH),
+        answers={200: _AUDIO, 206: _AUDIO, 304: None},
+        headers=_AUDIO_HEADERS,
+        codes=_AUDIO_CODES,
+    ),
+    Row(
+        method="HEAD",
+        path=CONVERSATION + "/audio",
+        name="audio",
+        handler=audio,
+        scope="audio:read",
+        summary="The headers of the audio",
+        parameters=(*_AUDIO_PARAMETERS, _IF_NONE_MATCH),
+        answers={200: None, 304: None},
+        headers=_AUDIO_HEADERS,
+        codes=_AUDIO_CODES,
+    ),
+    Row(
+        method="GET",
+        path=CONVERSATION + "/waveform",
+        name="waveform",
+        handler=waveform,
+        scope="audio:read",
+        summary="Peaks of the audio, as audiowaveform and peaks.js have them",
+        parameters=(
+            Parameter(
+                "samples_per_pixel",
+                Annotated[int, Meta(ge=BLOCK_FRAMES, le=MAX_SAMPLES_PER_PIXEL, multiple_of=BLOCK_FRAMES)],
+                f"{DEFAULT_SAMPLES_PER_PIXEL} where it is not given",
+            ),
+            START,
+            END,
+        ),
+        answers={200: wire_waveforms.Waveform},
+        headers={
+            wire_waveforms.START_HEADER: "When the first pixel begins; rounded down to the millisecond",
+            MISSING_HEADER: _AUDIO_HEADERS[MISSING_HEADER],
+            **_LIVE,
+        },
+        codes=(*_READING, "busy", "no_audio", "too_long"),
+    ),
+    Row(
+        method="POST",
+        path=CONVERSATION + ":flush",
+        name="flush",
+        handler=flush,
+        scope="audio:write",
+        summary="Store what waits, now; answers when it is stored",
+        answers={200: wire.Flushed},
+        codes=(*_READING, "bad_request", "flush_timeout", "too_big", "too_slow"),
+    ),
+    Row(
+        method="DELETE",
+        path="/v1/users/{uid}/audio",
+        name="user_audio",
+        handler=delete_user_audio,
+        scope="audio:write",
+        summary="Delete everything that the user recorded up to now",
+        description="Later sessions are not touched. The operation is done when no put that was under way can bring anything back: after ten "
+        "minutes at the earliest, though nearly all is gone within seconds. A batch that holds audio from before and from after "
+        "is kept as it is, and counted in `kept_objects`; so is one that cannot be read.",
+        answers={202: wire_operations.Operation},
+        headers={"Location": "Where the operation is told of"},
+        codes=("live_unavailable",),
+    ),
+    Row(
+        method="GET",
+        path="/v1/operations/{id}",
+        name="operation",
+        handler=one_operation,
+        scope="audio:read",
+        summary="How far an operation is",
+        answers={200: wire_operations.Operation},
+        codes=("live_unavailable",),
+    ),
+    Row(
+        method="GET",
+        path=USER + "/settings",
+        name="settings",
+        handler=get_settings,
+        scope="users:admin",
+        summary="What is set for the user",
+        answers={200: wire_users.UserSettings},
+        codes=("live_unavailable",),
+    ),
+    Row(
+        method="PUT",
+        path=USER + "/settings",
+        name="settings",
+        handler=put_settings,
+        scope="users:admin",
+        summary="Change what is set for the user",
+        description="What is not in the body stays. Users may not: the daily limit, and whether their audio is taken, are the operator's.",
+        body=wire_users.UserSettingsChange,
+        answers={200: wire_users.UserSettings},
+        codes=("bad_json", "live_unavailable"),
+    ),
+    Row(
+        method="GET",
+        path=USER + "/usage",
+        name="usage",
+        handler=usage,
+        scope="users:admin",
+        summary="How much audio the user sent, by UTC day, and the limit",
+        parameters=(FROM_DAY, TO_DAY),
+        answers={200: wire_users.Usage},
+        codes=_READING,
+    ),
+    Row(
+        method="GET",
+        path="/v1/buffers",
+        name="buffers",
+        handler=list_buffers,
+        scope="ops:admin",
+        summary="What waits in Redis to be stored, the oldest first",
+        parameters=(PAGE_SIZE, PAGE_TOKEN),
+        answers={200: wire_operators.Buffers},
+        codes=("bad_page_token", "live_unavailable"),
+    ),
+    Row(
+        method="POST",
+        path="/v1/buffers:flush",
+        name="buffers_flush",
+        handler=flush_buffers,
+        scope="ops:admin",
+        summary="Ask for what waits to be stored now, of one conversation or of all",
+        description="Answers when it is asked for, not when it is stored. `user_id` and `conversation_id` belong together; `{}` is all.",
+        body=wire_operators.FlushBuffers,
+        answers={202: wire_operators.FlushAsked},
+        codes=("bad_id", "bad_json", *_READING),
+    ),
+    Row(
+        method="GET",
+        path="/v1/dead-letters",
+        name="dead_letters",
+        handler=list_dead_letters,
+        scope="ops:admin",
+        summary="What could not be stored, with the reasons",
+        parameters=(PAGE_SIZE, PAGE_TOKEN),
+        answers={200: wire_operators.DeadLetters},
+        codes=("bad_page_token", "live_unavailable"),
+    ),
+    Row(
+        method="POST",
+        path="/v1/dead-letters/{id}:retry",
+        name="dead_letter_retry",
+        handler=retry_dead_letter,
+        scope="ops:admin",
+        summary="Ask for another try at storing a dead letter",
+        description="Answers when it is asked for. Once it is stored the list has it no more; where it fails, `last_try` there says why.",
+        answers={202: wire_operators.RetryAsked},
+        codes=("live_unavailable", "not_retryable"),
+    ),
+    Row(
+        method="GET",
+        path="/openapi.json",
+        name="openapi",
+        handler=openapi_json,
+        scope=None,
+        summary="This API as OpenAPI 3.1",
+        answers={200: Media(("application/json",))},
+    ),
+    Row(
+        method="GET",
+        path="/docs",
+        name="docs",
+        handler=docs,
+        scope=None,
+        summary="The same for people",
+        answers={200: Media(("text/html",))},
+    ),
+    Row(
+        method="GET",
+        path="/docs/{file}",
+        name="docs_file",
+        handler=docs_file,
+        scope=None,
+        summary="What that page needs",
+        answers={200: Media(("text/css", "text/javascript", "image/png"))},
+        codes=("not_found",),
+    ),
+)

@@ -1,0 +1,340 @@
+"""`DELETE /v1/users/{uid}/audio`: everything up to now, as an operation that any process goes on with; later sessions are not touched."""
+
+import asyncio
+import contextlib
+import dataclasses
+import time
+
+import pytest
+
+from audiobus import Bus, Conversation, EntryId, Hints, operations
+from audiobus.census import exact
+from audiobus.deletions import expunge, noted
+from audiostore.memory_store import MemoryStore
+from audiostore.paired_store import PairedStore, copy_over
+from audiostore.waveform_names import waveform_name
+from storage_api.bucket import Bucket
+from storage_api.deletion.user_audio import KIND, SETTLED_MS, UserAudio
+from storage_api.operations.runner import Runner
+from tapedeck_testing.switched_store import Switched
+
+PATH = "/v1/users/user-1/audio"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.ms = time.time_ns() // 1_000_000
+
+    def __call__(self) -> int:
+        return self.ms
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+async def begin(api, token: str = "all-token"):
+    answer = await api.http.delete(PATH, headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 202, answer.text
+    assert answer.headers["location"] == f"/v1/operations/{answer.json()['id']}"
+    return answer.json()["id"]
+
+
+async def told(api, operation_id: str):
+    headers = {"Authorization": f"Bearer {api.token('user-1')}"}
+    return (await api.http.get(f"/v1/operations/{operation_id}", headers=headers)).json()
+
+
+async def turn(services, clock, operation_id: str) -> None:
+    """One turn by a process of its own, as soon as may be."""
+    bus = services.bus
+    await bus.command("HDEL", bus.keys.operation(operation_id), "holder", "until")
+    await bus.command("ZADD", bus.keys.operations(), 0, operation_id)
+    runner = Runner(bus, {KIND: UserAudio(services, clock)})
+    [taken] = await runner.take_due()
+    await runner.carry_out(taken)
+
+
+async def names(store) -> list[str]:
+    return [info.name async for info in store.list("")]
+
+
+async def put(store, name: str) -> None:
+    await store.put(name, b"x", content_type="application/octet-stream", metadata={})
+
+
+async def stored(tape, pcm, start_ms: int = 1_700_000_000_000, parts: int = 2) -> list[str]:
+    """A session, all of it in the bucket."""
+    first = len(tape.chunks)
+    await tape.record(pcm, start_ms=start_ms)
+    last = len(tape.chunks)
+    made = [*await tape.put(first, first + parts), *await tape.put(first + parts, last)]
+    await tape.finish(last)
+    return made
+
+
+async def test_everything_goes_and_it_is_done_when_nothing_can_come_back(
+    api, tape_for, store, one_bus, clock, pcm_tone
+):
+    for cid in ("conv-1", "conv-2"):
+        for name in await stored(tape_for(Conversation("user-1", cid)), pcm_tone(4)):
+            await put(store, waveform_name(name, sealed=False))
+    other = tape_for(Conversation("user-2", "conv-1"))
+    kept = await stored(other, pcm_tone(4))
+    operation_id = await begin(api)
+    assert (await told(api, operation_id))["done"] is False
+    await turn(api.services, clock, operation_id)
+    assert await names(store) == sorted(kept)
+    said = await told(api, operation_id)
+    assert (said["done"], said["kind"], said["error"]) == (False, "delete_user_audio", None)
+    assert said["progress"] == {
+        "conversations": 2,
+        "conversations_done": 2,
+        "waiting": 0,
+        "deleted_objects": 4,
+        "deleted_seconds": 8.0,
+        "kept_objects": 0,
+    }
+    late = "chunks/user-1/conv-1/1600000000.000-1600000001.000.batch.bin"
+    await put(store, late)
+    clock.ms += SETTLED_MS + 1000
+    await turn(api.services, clock, operation_id)  # a put that was on its way has landed: once more
+    assert await names(store) == sorted(kept)
+    assert not (await told(api, operation_id))["done"]
+    clock.ms += SETTLED_MS + 1000
+    await turn(api.services, clock, operation_id)
+    said = await told(api, operation_id)
+    assert (said["done"], said["result"]["deleted_seconds"], said["result"]["deleted_objects"]) == (
+        True,
+        8.0,
+        5,
+    )
+    for cid in ("conv-1", "conv-2"):
+        balance = await exact(one_bus, Conversation("user-1", cid))
+        assert (balance.difference, balance.stored, balance.deleted) == (0, 0, balance.received)
+        assert (await api.get(Conversation("user-1", cid))).status_code == 404
+    assert (await api.get(other.conversation)).json()["recorded_seconds"] == 4.0
+
+
+async def test_waveforms_go_whose_audio_others_have_deleted(api, tape, store, clock, pcm_tone):
+    """Also of a conversation of which nothing else is left; what is kept of other audio stays."""
+    await stored(tape, pcm_tone(4))
+    gone = "chunks/user-1/{}/1600000000.000-1600000001.000.batch.bin"
+    for cid in ("conv-1", "conv-9"):
+        await put(store, waveform_name(gone.format(cid), sealed=True))
+    other = waveform_name("chunks/user-2/conv-1/1600000000.000-1600000001.000.batch.bin", sealed=False)
+    await put(store, other)
+    operation_id = await begin(api)
+    await turn(api.services, clock, operation_id)
+    assert await names(store) == [other]
+    assert not (await told(api, operation_id))["done"]
+
+
+async def test_later_sessions_stay_also_in_the_same_conversation(
+    api, tape, tape_for, store, conversation, clock, pcm_tone
+):
+    await stored(tape, pcm_tone(4))
+    operation_id = await begin(api)
+    now_ms = time.time_ns() // 1_000_000 + 1000
+    tape.chunks.clear()
+    later = tape_for(conversation)
+    await later.record(pcm_tone(3), start_ms=now_ms)
+    await later.put(0, len(later.chunks))
+    marked_back = tape_for(Conversation("user-1", "conv-9"))
+    await marked_back.open(now_ms)
+    marked_back.chunks.clear()
+    await turn(api.services, clock, operation_id)
+    assert (await api.get(conversation)).json()["recorded_seconds"] == 3.0
+    assert (await told(api, operation_id))["progress"]["deleted_objects"] == 2
+
+
+async def test_a_batch_across_the_moment_is_kept_and_counted(api, tape, store, clock, encode, pcm_tone):
+    chunks = encode(pcm_tone(6))
+    await tape.open()
+    await tape.append(chunks[:2])
+    [before] = await tape.put(0, 2)
+    await tape.append(chunks[2:3])
+    operation_id = await begin(api)
+    await tape.append(chunks[3:])
+    [across] = await tape.put(2, 5)
+    [after] = await tape.put(5, len(chunks))
+    await turn(api.services, clock, operation_id)
+    assert await names(store) == [across, after]
+    assert (await told(api, operation_id))["progress"]["kept_objects"] == 1
+    assert before not in (across, after)
+
+
+async def test_what_waits_is_left_to_pushers_and_waited_for(
+    api, tape, conversation, one_bus, clock, pcm_tone
+):
+    await Hints(one_bus).make_group(0)
+    await tape.record(pcm_tone(3))
+    operation_id = await begin(api)
+    clock.ms += SETTLED_MS + 1000
+    await turn(api.services, clock, operation_id)
+    hints = await Hints(one_bus).take(one_bus.client, 0, "test", count=1, block_ms=None)
+    assert [hint.conversation for hint in hints] == [conversation]
+    assert await one_bus.command("ZSCORE", one_bus.keys.due(0), conversation.tag) is not None
+    said = await told(api, operation_id)
+    assert (said["progress"]["waiting"], said["done"]) == (1, False)
+    entries = {
+        entry.id: entry.counted_samples for entry in await one_bus.read(conversation, count=9) if entry.chunk
+    }
+    await expunge(one_bus, conversation, entries, cut=None, name="", preroll=True, now_ms=clock())
+    await turn(api.services, clock, operation_id)
+    assert (await told(api, operation_id))["done"]
+
+
+async def test_what_a_merge_holds_is_waited_for(api, tape, store, conversation, one_bus, clock, pcm_tone):
+    await stored(tape, pcm_tone(4))
+    await one_bus.command("HSET", one_bus.keys.conv(conversation), "merging", "user-1/conv-2")
+    operation_id = await begin(api)
+    await turn(api.services, clock, operation_id)
+    assert len(await names(store)) == 2
+    await one_bus.command("HDEL", one_bus.keys.conv(conversation), "merging")
+    await turn(api.services, clock, operation_id)
+    assert await names(store) == []
+
+
+async def test_both_buckets_and_what_is_brought_home_under_another_name_meanwhile(
+    serve, one_bus, tape, store, conversation, clock, tmp_path, pcm_tone
+):
+    second = MemoryStore()
+    await tape.record(pcm_tone(4))
+    [home] = await tape.put(0, 2)
+    tape.store = second
+    [away] = await tape.put(2, len(tape.chunks))
+    await tape.finish(len(tape.chunks))
+    other_name = away.replace(".batch.bin", "").rsplit(".", 1)[0] + ".999.batch.bin"
+
+    class Mover(Switched):
+        """Brings the second bucket's object home after the first listing."""
+
+        async def list(self, *args, **kwargs):
+            async for info in self.real.list(*args, **kwargs):
+                yield info
+            if moving and args[0].startswith("chunks/"):
+                moving.pop()
+                await copy_over(second, store, away, other_name)
+                await second.delete(away)
+
+        async def list_folders(self, *args, **kwargs):
+            async for folder in self.real.list_folders(*args, **kwargs):
+                yield folder
+
+    moving = [True]
+    async with serve(one_bus, PairedStore(Mover(store), second), tmp_path) as api:
+        operation_id = await begin(api)
+        await turn(api.services, clock, operation_id)
+        assert (await names(store), await names(second)) == ([], [])
+        assert {home, other_name} <= (await noted(one_bus, conversation)).keys()
+        balance = await exact(one_bus, conversation)
+        assert (balance.difference, balance.stored, balance.deleted) == (0, 0, balance.received)
+
+
+class DiesError(Exception):
+    """The process is killed."""
+
+
+class Mortal:
+    """A store or a client of Redis whose process dies at a call; both count down together."""
+
+    def __init__(self, real, left: list[int]) -> None:
+        self._real, self._left = real, left
+
+    def _live(self) -> None:
+        self._left[0] -= 1
+        if self._left[0] < 0:
+            raise DiesError
+
+    def __getattr__(self, name):
+        found = getattr(self._real, name)
+        if not asyncio.iscoroutinefunction(found):
+            return found
+
+        async def call(*args, **kwargs):
+            self._live()
+            return await found(*args, **kwargs)
+
+        return call
+
+    async def list(self, *args, **kwargs):
+        self._live()
+        async for info in self._real.list(*args, **kwargs):
+            yield info
+
+    async def list_folders(self, *args, **kwargs):
+        self._live()
+        async for folder in self._real.list_folders(*args, **kwargs):
+            yield folder
+
+
+async def test_killed_at_every_step_another_process_goes_on(api, one_bus, tape_for, store, clock, pcm_tone):
+    pcm = pcm_tone(2)
+    for dies_at in range(1, 200):
+        tapes = [tape_for(Conversation("user-1", f"c{dies_at}-{number}")) for number in (1, 2)]
+        for tape in tapes:
+            for name in await stored(tape, pcm, parts=1):
+                await put(store, waveform_name(name, sealed=False))
+        operation_id = await begin(api)
+        left = [dies_at]
+        async with Bus(one_bus.url, prefix=one_bus.keys.prefix) as bus:
+            real, bus.client = bus.client, Mortal(bus.client, left)
+            bucket = Bucket(Mortal(store, left), api.services.metrics, api.services.workers)
+            dying = dataclasses.replace(api.services, bus=bus, bucket=bucket)
+            runner = Runner(bus, {KIND: UserAudio(dying, clock)})
+            with contextlib.suppress(DiesError):
+                for taken in await runner.take_due():
+                    await runner.carry_out(taken)
+            bus.client = real
+        survived = left[0] >= 0
+        for _ in range(3):
+            if not (await told(api, operation_id))["done"]:
+                await turn(api.services, clock, operation_id)
+                clock.ms += SETTLED_MS + 1000
+        said = await told(api, operation_id)
+        assert said["done"]
+        assert await names(store) == []
+        for tape in tapes:
+            balance = await exact(one_bus, tape.conversation)
+            assert (balance.difference, balance.stored, balance.deleted) == (0, 0, balance.received)
+            # Swept names are no business of the next round.
+            await one_bus.command(
+                "DEL", one_bus.keys.conv(tape.conversation), one_bus.keys.audio(tape.conversation)
+            )
+            await one_bus.command("DEL", one_bus.keys.gone(tape.conversation))
+            await one_bus.note_not_live(tape.conversation)
+        assert said["result"]["deleted_objects"] <= 4
+        if survived:
+            assert dies_at > 20
+            return
+    pytest.fail("it never came to its end")
+
+
+async def test_users_delete_their_own_and_an_audit_line_says_so(api, tape, caplog, pcm_tone):
+    caplog.set_level("INFO")
+    await begin(api, api.token("user-1"))
+    foreign = await api.http.delete(PATH, headers={"Authorization": f"Bearer {api.token('user-2')}"})
+    assert foreign.status_code == 404
+    [line] = [record for record in caplog.records if getattr(record, "audit", False)]
+    assert (line.operation, line.actor) == ("delete_user_audio", "user")
+    assert "user-1" not in str(line.__dict__)
+
+
+async def test_it_is_of_now_by_redis_clock(api, tape, conversation, one_bus, pcm_tone):
+    await tape.record(pcm_tone(1))
+    began_ms = time.time_ns() // 1_000_000
+    operation_id = await begin(api)
+    found = await operations.find(one_bus, operation_id)
+    before_ms = int(await one_bus.command("GET", one_bus.keys.user_tomb("user-1")))
+    assert began_ms <= before_ms <= time.time_ns() // 1_000_000 + 2000
+    assert str(before_ms).encode() in found.request
+    assert str(EntryId(tape.epoch, tape.newest.offset)).encode() in found.request
+
+
+async def test_without_redis_it_is_503(serve, redis_process, store, tmp_path):
+    async with Bus(redis_process.url) as bus, serve(bus, store, tmp_path) as api:
+        redis_process.kill()
+        answer = await api.http.delete(PATH, headers={"Authorization": "Bearer all-token"})
+        assert (answer.status_code, answer.json()["code"]) == (503, "live_unavailable")
