@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tapedeck_testing.redis_process import free_port
+from tapedeck_testing.free_ports import free_port
 
 FILES = 64
 

@@ -3,14 +3,13 @@
 Owns what the client's own encoders are set to. Must not do: I/O, or put the channel byte before a message: the recording does.
 """
 
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from audiocodec.encoder import Encoder
 from tapedeck.aac_encoder import PRE_SKIP_SAMPLES, AacEncoder
-
-SendCodec = Literal["pcm16", "opus", "aac"]
+from tapedeck.send_codec import SendCodec
 
 
 class Stream(Protocol):

@@ -14,7 +14,8 @@ from tapedeck.audio_format import AudioFormat, codec_rate
 from tapedeck.errors import ListenError
 from tapedeck.listen_client import ListenClient
 from tapedeck.listen_options import ListenOptions, Progress, Token
-from tapedeck.payloads import Payloads, SendCodec
+from tapedeck.payloads import Payloads
+from tapedeck.send_codec import SendCodec
 
 PIECE_MS = 100
 """Of PCM in one message, and how far two channels are apart on the wire: the server fills one that is 200 ms behind with silence."""

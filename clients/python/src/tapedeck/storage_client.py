@@ -9,7 +9,7 @@ Owns paging, and that a broken download goes on where it broke if the server all
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Literal, Self, TypeVar
+from typing import Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -17,9 +17,16 @@ import msgspec
 
 from tapedeck.addresses import is_loopback
 from tapedeck.errors import ChangedError, NotFoundError, StorageError
-from tapedeck.storage_types import Chunk, ChunkPage, Conversation, ConversationPage, Flushed, Gap, Problem
-
-AudioFileFormat = Literal["ogg", "wav", "pcm"]
+from tapedeck.storage_types import (
+    AudioFileFormat,
+    Chunk,
+    ChunkPage,
+    Conversation,
+    ConversationPage,
+    Flushed,
+    Gap,
+    Problem,
+)
 
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 FLUSH_TIMEOUT_S = 45.0  # the server answers within 30 s

@@ -1,6 +1,10 @@
 """What the storage API answers, as values: each with the API's own fields and types. What this version does not know is ignored."""
 
+from typing import Literal
+
 import msgspec
+
+AudioFileFormat = Literal["ogg", "wav", "pcm"]
 
 
 class Conversation(msgspec.Struct, frozen=True):

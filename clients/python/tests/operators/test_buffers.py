@@ -56,7 +56,7 @@ def test_what_waits_is_listed_by_age_and_by_size(command, record, bury, on_redis
     assert lines[0].split() == ["conversation", "seconds", "bytes", "entries", "oldest", "dead", "state"]
     assert lines[2].startswith("alice/large")
     assert "failing (once): the bucket is away" in lines[2]
-    assert "3 conversations" in table.err
+    assert lines[-1].startswith("3 conversations, ")
 
 
 def test_nothing_waits(command, on_redis):
@@ -77,7 +77,55 @@ def test_nothing_waits(command, on_redis):
         "problem": "",
         "not_asked": [],
         "away": [],
+        "strange": [],
+        "beside": {"dead_letters": 0, "dead_seconds": 0.0, "nothing_of": ""},
     }
+
+
+LISTINGS = (("buffers", "list"), ("buffers", "flush-all"), ("buffers", "export-all", "out"))
+
+
+@pytest.fixture
+def buried(record, bury, on_redis):
+    """Two seconds that are dead, and nothing of that conversation waits."""
+    recorded = record("talk", 2)
+    bury(recorded, 0, 1)
+    on_redis(lambda bus: bus.command("XTRIM", bus.keys.audio(recorded.conversation), "MAXLEN", 0))
+    return recorded
+
+
+@pytest.mark.parametrize("words", LISTINGS)
+def test_dead_letters_are_not_called_stored(command, buried, words):
+    found = command(*words)
+    assert found.code == 0
+    assert "nothing waits; 1.994 s lie in 2 dead letters: `tapedeck dead list`" in found.err
+    assert "all that was recorded is stored" not in found.err
+    beside = command(*words, "--json").json["beside"]
+    assert (beside["dead_letters"], beside["nothing_of"]) == (2, "")
+    assert beside["dead_seconds"] == pytest.approx(2 - 312 / 48_000)
+
+
+def test_a_conversation_of_which_all_is_dead_is_not_called_stored(command, record, buried):
+    record("waits", 3)
+    for words in (("flush", buried.tag), ("export", buried.tag, "out")):
+        found = command("buffers", *words)
+        assert "lie in 2 dead letters" in found.err
+        assert "is stored" not in found.err
+    # They are told of beside what waits elsewhere, too.
+    assert "lie in 2 dead letters" in command("buffers", "list").err
+
+
+@pytest.mark.parametrize("words", LISTINGS)
+def test_a_redis_without_a_key_of_ours_is_named(command, record, words):
+    record("talk", 2)
+    found = command(*words, TAPEDECK_REDIS_PREFIX="mistyped:")
+    assert found.code == 0  # it may be new
+    assert "prefix mistyped:) holds nothing of Tapedeck" in found.err
+    assert "(db " in found.err
+    assert "check the address and TAPEDECK_REDIS_PREFIX" in found.err
+    assert "is stored" not in found.err
+    json = command(*words, "--json", TAPEDECK_REDIS_PREFIX="mistyped:").json
+    assert json["beside"]["nothing_of"].endswith(", prefix mistyped:")
 
 
 def test_nobody_has_recorded_into_it(command, tmp_path):
@@ -93,6 +141,7 @@ def test_a_flush_that_nobody_follows_says_so_and_stands(command, record, on_redi
     found = command("buffers", "flush", recorded.tag, "--timeout", "0.5")
     assert found.code == 1
     assert "goes on without this command" in found.err
+    assert found.out == "0.000 s stored\n"
     state = on_redis(lambda bus: bus.state(recorded.conversation))
     assert (state.flush, state.flush_reason) == (recorded.ids[-1], "flush")
     everything = command("buffers", "flush-all", "--timeout", "0.2", "--json")
@@ -114,8 +163,17 @@ def test_an_export_takes_nothing_out_and_can_be_repeated(command, record, object
     spans = [span for data in written.values() for span in read_batch(data).spans]
     assert sum(span.samples for span in spans) == before.waiting
     assert on_redis(lambda bus: exact(bus, recorded.conversation)) == before
+
+    async def emptied(bus):
+        # As a buffer is that has been stored.
+        quiet = bus.keys.audio(Conversation("alice", "quiet"))
+        await bus.command("XADD", quiet, "1-1", "x", "y")
+        await bus.command("XTRIM", quiet, "MAXLEN", 0)
+
+    on_redis(emptied)
     again = command("buffers", "export-all", "out", "--json")
     rows = {row["conversation"]: row for row in again.json["conversations"]}
+    assert set(rows) == {"alice/talk", "bob/other"}
     assert (rows["alice/talk"]["found"], rows["bob/other"]["found"]) == (2, 0)
     assert written.items() < objects().items()
     table = command("buffers", "export-all", "elsewhere")

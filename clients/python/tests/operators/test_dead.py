@@ -70,8 +70,15 @@ def test_a_letter_that_is_not_there(command, letters, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_conversation_that_nobody_knows(command):
+    found = command("dead", "list", "alice/nobody")
+    assert found.code == 4
+    assert "nobody has recorded" in found.err
+
+
 def test_nothing_is_there(command, record):
     record("talk", 1)
+    assert command("dead", "list", "alice/talk").code == 0
     assert command("dead", "list").code == 0
     assert "no dead letters" in command("dead", "list").err
     assert command("dead", "retry", "--all", "--json").json["asked"] == 0
@@ -81,6 +88,7 @@ def test_a_try_that_nobody_follows_is_asked_for_and_stands(command, letters, on_
     found = command("dead", "retry", letters.tag, ids(letters)[0], "--timeout", "0.3")
     assert found.code == 1
     assert "1 wait still" in found.err
+    assert found.out == "0 stored, 0 failed\n"
     [marked] = on_redis(lambda bus: dead_letters.marked(bus, letters.conversation, 9))
     assert str(marked.entry.id) == ids(letters)[0]
     assert "another try is asked for" in command("dead", "list").out
@@ -120,7 +128,7 @@ def test_an_export_of_letters_seals_them(command, letters, on_redis, tmp_path):
 
 def test_letters_are_dropped_when_that_is_confirmed(command, letters, on_redis, monkeypatch):
     answer = command("dead", "drop", letters.tag)
-    assert answer.code == 1  # nobody said yes
+    assert answer.code == 2  # nobody said yes
     assert (on_redis(lambda bus: exact(bus, letters.conversation))).deleted == 0
     dropped = command("dead", "drop", letters.tag, ids(letters)[0], "--yes", "--json")
     assert dropped.json == {"dropped": 1, "seconds": 1.0}

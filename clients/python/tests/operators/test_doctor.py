@@ -88,6 +88,28 @@ def test_what_pushers_leave_undone(command, record, bury, on_redis):
     assert "dead letters: `tapedeck dead list` says why" in table.err
 
 
+def test_a_prefix_under_which_nothing_lies(command, record):
+    record("talk", 2)
+    assert "redis keys" not in levels(command("doctor", "--json"))
+    level, text = levels(command("doctor", "--json", TAPEDECK_REDIS_PREFIX="mistyped:"))["redis keys"]
+    assert level == "note"
+    assert "prefix mistyped:) holds nothing of Tapedeck" in text
+
+
+def test_a_long_reason_is_whole_in_the_json_alone(command, record, on_redis):
+    why = "the bucket is away: " + "very " * 60 + "far"
+    old = record("old", 3)
+    on_redis(lambda bus: failures.note(bus, old.conversation, why, 0))
+    noted = command("buffers", "list", "--json").json["buffers"][0]["why"]
+    assert len(noted) > 150
+    for words in (("buffers", "list"), ("doctor", "--no-books")):
+        out = command(*words).out
+        assert noted not in out
+        assert "the bucket is away" in out
+        assert max(map(len, out.splitlines())) < 200
+    assert noted in levels(command("doctor", "--no-books", "--json"))["failures"][1]
+
+
 def test_books_that_do_not_close_are_named(command, record, on_redis):
     off, broken = record("off", 2), record("broken", 2)
     record("fine", 2)
@@ -100,9 +122,10 @@ def test_books_that_do_not_close_are_named(command, record, on_redis):
     assert rows[off.tag]["difference"] == -1
     assert "dead letter" in rows[broken.tag]["why"]
     assert "off: alice/off by -1.000000 s" in command("doctor").err
-    assert "unbalanced" not in {
-        one["check"] for one in command("doctor", "--no-books", "--json").json["findings"]
-    }
+    left_out = command("doctor", "--no-books", "--json").json
+    assert "books" not in {one["check"] for one in left_out["findings"]}
+    assert (left_out["books"], left_out["conversations"], left_out["unbalanced"]) == (None, None, [])
+    assert "received =" not in command("doctor", "--no-books").out
 
 
 def test_a_redis_that_is_set_up_wrong(own, redis_process):
@@ -156,12 +179,29 @@ def test_a_high_water_mark_that_is_none(command):
     assert "redis memory" in told
 
 
+def test_every_mistake_in_the_settings_is_named(command):
+    wrong = {"TAPEDECK_BATCH_SECONDS": "600", "TAPEDECK_IDLE_SECONDS": "abc", "TAPEDECK_MAX_SOCKETS": "-1"}
+    found = command("doctor", "--no-books", "--json", **wrong)
+    told = [one["text"] for one in found.json["findings"] if one["check"] == "settings"]
+    assert len(told) == 3
+    for name in wrong:
+        assert any(text.startswith(name) for text in told)
+    # What is not set here the services may have from elsewhere.
+    assert not any("must be set" in text for text in told)
+    assert found.code == 1
+    fine = command("doctor", "--no-books", "--json", TAPEDECK_BATCH_SECONDS="30").json["findings"]
+    [settings] = [one for one in fine if one["check"] == "settings"]
+    assert settings["level"] == "ok"
+
+
 def test_redis_is_away_and_the_rest_is_looked_at(command):
     found = command("doctor", "--json", TAPEDECK_REDIS_URL="redis://127.0.0.1:1/0")
     assert found.code == 1
     told = levels(found)
     assert "does not answer" in told["redis"][1]
     assert "bucket" not in told
+    # What nobody could read is not told as nothing.
+    assert (found.json["books"], found.json["conversations"]) == (None, None)
 
 
 def test_buckets_that_cannot_be_used(command, tmp_path):
@@ -170,8 +210,20 @@ def test_buckets_that_cannot_be_used(command, tmp_path):
     same = f"file://{tmp_path}/bucket"
     found = command("doctor", "--json", TAPEDECK_FALLBACK_STORE_URL=same)
     assert "the first one" in levels(found)["second bucket"][1]
-    found = command("doctor", "--json", TAPEDECK_FALLBACK_STORE_URL=f"file://{tmp_path}/second")
+    # It makes none: a mistyped address would look well.
+    second = tmp_path / "second"
+    found = command("doctor", "--json", TAPEDECK_FALLBACK_STORE_URL=f"file://{second}")
+    assert levels(found)["second bucket"][0] == "wrong"
+    assert "there is no folder" in levels(found)["second bucket"][1]
+    assert not second.exists()
+    second.mkdir()
+    found = command("doctor", "--json", TAPEDECK_FALLBACK_STORE_URL=f"file://{second}")
     assert "second bucket" not in levels(found)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "letter.txt").write_text("")
+    found = command("doctor", "--json", TAPEDECK_STORE_URL=f"file://{tmp_path}/other")
+    assert "holds other files" in levels(found)["bucket"][1]
+    assert [one.name for one in (tmp_path / "other").iterdir()] == ["letter.txt"]
     found = command("doctor", "--json", TAPEDECK_STORE_URL="memory:")
     assert "seen from outside" in levels(found)["bucket"][1]
 
@@ -186,8 +238,12 @@ def test_a_missing_key(command, on_redis):
 
 def test_what_services_say_of_themselves():
     assert readiness("pusher", 200, "[+]redis ok\nready\n").level == "ok"
+    two = readiness("pusher", 503, "http://a:\nno answer\nhttp://b:\nno answer\n")
+    assert two.text == "not ready: http://a:; no answer; http://b:; no answer"
     warns = readiness("pusher", 200, "[+]redis ok\n[!]keys warning: none\nready\n")
     assert (warns.level, warns.text) == ("wrong", "ready, but warns: keys warning: none")
+    both = "http://1:\n[-]store failed: away\nnot ready\nhttp://2:\n[-]store failed: away\nnot ready\n"
+    assert readiness("pusher", 503, both).text == "not ready: store failed: away (said 2 times)"
     assert (
         readiness("pusher", 503, "[-]store failed: away\nnot ready\n").text == "not ready: store failed: away"
     )

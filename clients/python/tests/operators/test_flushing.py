@@ -7,10 +7,11 @@ import time
 import pytest
 import redis
 
-from audiobus import Cut, CutStands
+from audiobus import Cut, CutStands, Hints
 from audiobus.deletions import set_tombstone, sweep
+from audiobus.errors import BusUnavailableError
+from audiobus.masters import Masters
 from tapedeck.operators.flushing import Flush
-from tapedeck.operators.masters import Masters
 
 SECOND = 48_000
 FIRST_S = 1 - 312 / SECOND
@@ -115,6 +116,22 @@ class TestARedisThatGoesAway:
 
         told = on_redis(work)
         assert (told.done, told.stored_seconds, told.problem) == (True, 2 + FIRST_S, "")
+
+    def test_a_hint_whose_reply_is_lost_ends_nothing(self, on_redis, record, monkeypatch):
+        recorded = record("talk", 3)
+        ready = Hints.ready
+
+        async def told_and_not_heard(*args):
+            await ready(*args)
+            raise BusUnavailableError("ready: Connection closed by server.")
+
+        async def work(bus):
+            monkeypatch.setattr(Hints, "ready", told_and_not_heard)
+            flush = Flush(Masters(bus))
+            await flush.ask([recorded.conversation])
+            return flush.left, flush.not_asked
+
+        assert on_redis(work) == ([recorded.conversation], [])
 
     def test_the_time_is_over_before_it_is_back(self, command, record, prefix, redis_process):
         recorded = record("talk", 3)

@@ -145,7 +145,6 @@ def test_what_is_wrong_is_said_without_a_secret(run, bucket):
         ({"TAPEDECK_ENCRYPTION_KEYS": "k1:hush"}, "entry 1 is not the 44 characters"),
         ({"TAPEDECK_ENCRYPTION_KEYS": K1, "TAPEDECK_ENCRYPTION_KEYS_FILE": __file__}, "one source"),
         ({"TAPEDECK_ENCRYPTION_KEYS_FILE": "/nowhere"}, "must name a file"),
-        ({"TAPEDECK_STORE_URL": "ftp://x"}, "this kind of store is not known"),
         ({"TAPEDECK_STORE_URL": "memory:"}, "cannot be seen from outside"),
     ):
         code, out, err = run("check", **{"TAPEDECK_STORE_URL": bucket, **environ})
@@ -155,7 +154,18 @@ def test_what_is_wrong_is_said_without_a_secret(run, bucket):
         assert "MTEx" not in err
 
 
+def test_a_bucket_that_is_none(run, tmp_path):
+    code, out, err = run("check", "--store", "ftp://x")
+    assert (code, out) == (2, "")
+    assert "this kind of store is not known" in err
+    code, out, err = run("check", "--store", f"file://{tmp_path}/missing")
+    assert (code, out) == (1, "")
+    assert "there is no folder" in err
+    assert not (tmp_path / "missing").exists()
+
+
 def test_an_empty_bucket_needs_nothing(run, tmp_path):
+    (tmp_path / "empty").mkdir()
     code, out, err = run("check", "--store", f"file://{tmp_path}/empty")
     assert (code, out) == (0, "")
     assert "no object is sealed" in err

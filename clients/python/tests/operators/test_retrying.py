@@ -6,8 +6,8 @@ from audiobus import EntryId, dead_letters
 from audiobus.census import exact
 from audiobus.deletions import discard, set_tombstone, sweep
 from audiobus.letters_cut import LettersCut
+from audiobus.masters import Masters
 from tapedeck.operators.letters import dead
-from tapedeck.operators.masters import Masters
 from tapedeck.operators.retrying import Retry, those_deleted
 
 

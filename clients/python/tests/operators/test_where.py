@@ -1,13 +1,15 @@
 """`tapedeck where` over a real Redis and a bucket, while no service runs."""
 
 import asyncio
+import dataclasses
 
 import msgspec
 import pytest
 
-from audiobus import Cut, CutStands, failures
-from audiobus.deletions import set_tombstone, set_user_tombstone, unstore
+from audiobus import Cut, CutStands, Hints, failures
+from audiobus.deletions import drop_cut, set_tombstone, set_user_tombstone, unstore
 from audiostore import open_store
+from audiostore.names import parse_name
 from tapedeck import ready_file
 from tapedeck.operators.spans import moment
 from tapedeck.ready_file import Admin, Pids, Ready
@@ -50,12 +52,12 @@ def test_stored_waiting_dead_and_missing(command, record, bury, on_redis, tmp_pa
     bury(recorded, 5)
     on_redis(lambda bus: failures.note(bus, recorded.conversation, "the bucket is away", 0))
     found = command("where", recorded.tag, "--json")
-    assert found.code == 0
+    assert found.code == 1
     rows = [(row["state"], row["seconds"]) for row in found.json["stretches"]]
     assert rows == [("missing", 2.993), ("waiting", 1.0), ("dead", 1.0), ("dead", 1.0), ("waiting", 2.0)]
     missing, waits, dead, spoilt, _ = found.json["stretches"]
     assert "the first 1500 bytes" in missing["why"]
-    assert "the bucket holds 0.000 s" in found.json["notes"][0]
+    assert "the bucket holds 0.000 s" in found.json["problems"][0]
     assert "failed once" in waits["why"]
     assert "the bucket is away" in waits["why"]
     assert dead["why"] == f"unknown to this build; letter {recorded.ids[4]}"
@@ -64,13 +66,42 @@ def test_stored_waiting_dead_and_missing(command, record, bury, on_redis, tmp_pa
     assert found.json["books"]["difference"] == 0
     table = command("where", recorded.tag)
     assert table.out.splitlines()[0].split() == ["start", "seconds", "state", "object", "why"]
-    assert "received =" in table.err
+    assert "received =" in table.out
     at = command("where", recorded.tag, "--at", moment(dead["start_ms"] + 500), "--json")
     assert [row["state"] for row in at.json["stretches"]] == ["dead"]
     for never in ("never", "99999999999999", "9" * 21, "9" * 400, "²"):
         answer = command("where", recorded.tag, "--at", never)
         assert (answer.code, "is no time" in answer.err) == (2, True), never
     assert "nothing is known" in command("where", recorded.tag, "--at", "0").err
+
+
+def test_what_waits_and_does_not_parse_waits(command, record, bury):
+    recorded = record("talk", 6, spoilt=(0, 3, 4))
+    bury(recorded, 2)
+    found = command("where", recorded.tag, "--json").json
+    rows = [(row["state"], row["seconds"], row["first_offset"]) for row in found["stretches"]]
+    assert rows == [
+        ("waiting", 0.993, 0),
+        ("waiting", 1.0, 500),
+        ("dead", 1.0, 1000),
+        ("waiting", 2.0, 1500),
+        ("waiting", 1.0, 2500),
+    ]
+    assert found["stretches"][3]["why"] == "it does not parse: it will become a dead letter"
+    assert sum(one[1] for one in rows if one[0] == "waiting") == pytest.approx(
+        found["books"]["waiting"], abs=0.002
+    )
+    assert found["notes"] == []
+
+
+def test_what_waits_at_a_time_that_nothing_tells(command, record):
+    recorded = record("talk", 2, spoilt=(0, 1))
+    found = command("where", recorded.tag, "--json").json
+    assert found["stretches"] == []
+    assert found["notes"] == [
+        f"entry {recorded.ids[0]}, which waits, holds 0.994 s at a time that nothing tells: it does not parse: it will become a dead letter",
+        f"entry {recorded.ids[1]}, which waits, holds 1.000 s at a time that nothing tells: it does not parse: it will become a dead letter",
+    ]
 
 
 def test_objects_of_both_buckets(command, record, tmp_path, put):
@@ -103,6 +134,7 @@ def test_the_second_bucket_of_the_ready_file(command, record, on_redis, put, tmp
     put("chunks/alice/talk/1600000000.000.bin", bytes(32_000), folder="second")
     path = tmp_path / "ready.json"
     ready_file.write(path, msgspec.structs.replace(ready, fallback_store=f"file://{tmp_path}/second"))
+    (tmp_path / "other").mkdir()
     environ = {"TAPEDECK_READY_FILE": str(path), "TAPEDECK_STORE_URL": ""}
     [row] = command("where", "alice/talk", "--json", **environ).json["stretches"]
     assert (row["state"], row["bucket"]) == ("stored", "second")
@@ -138,10 +170,15 @@ def test_what_was_deleted(command, record, on_redis, put):
     assert command("where", recorded.tag, "--json").json["deleted"] is True
 
 
-def test_a_bucket_that_cannot_be_read_is_a_problem_and_not_a_hole(command, record):
+def test_a_bucket_that_cannot_be_read_is_a_problem_and_not_a_hole(command, record, tmp_path):
     recorded = record("talk", 1)
-    found = command("where", recorded.tag, "--json", TAPEDECK_FALLBACK_STORE_URL="s3://x")
+    nowhere = tmp_path / "nowhere"
+    found = command("where", recorded.tag, "--json", TAPEDECK_FALLBACK_STORE_URL=f"file://{nowhere}/x")
     assert found.code == 1
+    assert not nowhere.exists()
+    # Nobody says that there is nothing before the bucket could be looked at.
+    quiet = command("where", "alice/quiet", TAPEDECK_STORE_URL=f"file://{nowhere}/x")
+    assert (quiet.code, "no audio of it is seen" in quiet.err) == (1, True)
     assert "the second bucket cannot be read" in found.json["problems"][0]
     assert [row["state"] for row in found.json["stretches"]] == ["waiting"]
 
@@ -171,17 +208,21 @@ def store(command, on_redis):
 def test_objects_that_are_gone_at_the_beginning_and_at_the_end(command, record, store, on_redis, tmp_path):
     recorded = record("talk", 130)
     store(recorded)
-    whole = command("where", recorded.tag, "--json").json
+    answer = command("where", recorded.tag, "--json")
+    whole = answer.json
+    assert answer.code == 0
     assert {row["state"] for row in whole["stretches"]} == {"stored"}
-    assert whole["notes"] == []
+    assert (whole["notes"], whole["problems"]) == ([], [])
     first, middle, last = sorted(tmp_path.glob("bucket/chunks/alice/talk/*"))
     last.unlink()
-    found = command("where", recorded.tag, "--json").json
+    answer = command("where", recorded.tag, "--json")
+    found = answer.json
+    assert answer.code == 1
     assert [row["state"] for row in found["stretches"]] == ["stored", "stored", "missing"]
     [*_, tail] = found["stretches"]
     assert tail["end_ms"] == whole["stretches"][-1]["end_ms"]
     assert "the last" in tail["why"]
-    assert "objects are gone from it" in found["notes"][0]
+    assert "objects are gone from it" in found["problems"][0]
     # What was deleted on purpose is told as that.
     on_redis(lambda bus: unstore(bus, recorded.conversation, {f"chunks/alice/talk/{first.name}": 0}, 1))
     first.unlink()
@@ -190,6 +231,30 @@ def test_objects_that_are_gone_at_the_beginning_and_at_the_end(command, record, 
     middle.unlink()
     found = command("where", recorded.tag, "--json").json
     assert [row["state"] for row in found["stretches"]] == ["deleted"]
+
+
+def test_what_lay_under_a_name_that_was_given_up_is_not_deleted(command, record, store, on_redis, tmp_path):
+    recorded = record("talk", 8)
+    store(recorded)
+    [whole] = tmp_path.glob("bucket/chunks/alice/talk/*")
+    path = str(whole.relative_to(tmp_path / "bucket"))
+    name = parse_name(path)
+    other = dataclasses.replace(name, end_ms=name.end_ms + 1).path
+
+    async def gives_up(bus):
+        await bus.command("HSET", bus.keys.conv(recorded.conversation), "cut", b"cut")
+        assert await drop_cut(bus, recorded.conversation, b"cut", path, recorded.start_ms)
+
+    on_redis(gives_up)
+    whole.rename(tmp_path / "bucket" / other)
+    assert [row["state"] for row in command("where", recorded.tag, "--json").json["stretches"]] == ["stored"]
+    (tmp_path / "bucket" / other).unlink()
+    found = command("where", recorded.tag, "--json")
+    assert (found.code, [row["state"] for row in found.json["stretches"]]) == (1, ["missing"])
+    # Deleted after all.
+    on_redis(lambda bus: unstore(bus, recorded.conversation, {path: 0}, recorded.start_ms))
+    found = command("where", recorded.tag, "--json")
+    assert [row["state"] for row in found.json["stretches"]] == ["deleted"]
 
 
 def test_a_dead_letter_that_was_dropped_is_deleted(command, record, bury, store):
@@ -216,7 +281,23 @@ def test_a_session_of_which_nothing_is_left(command, record, store, tmp_path):
     assert row["seconds"] == pytest.approx(3 - 312 / 48_000, abs=0.002)
 
 
+def test_an_address_that_can_be_none_is_wrong_use(command, record):
+    recorded = record("talk", 1)
+    for environ in ({"TAPEDECK_STORE_URL": "ftp://x"}, {"TAPEDECK_FALLBACK_STORE_URL": "s3://x"}):
+        found = command("where", recorded.tag, **environ)
+        assert found.code == 2
+        assert "the address of the bucket cannot be used" in found.err
+
+
 def test_nobody_has_recorded_into_it(command):
     found = command("where", "alice/nothing")
-    assert found.code == 4
+    assert (found.code, "a slash" in found.err) == (4, False)
     assert "nobody has recorded" in found.err
+
+
+def test_that_nobody_will_look_is_said(command, record, on_redis):
+    recorded = record("talk", 2)
+    on_redis(lambda bus: Hints(bus).due(recorded.conversation, 9_999_999_999_000))
+    found = command("where", recorded.tag, "--json").json["stretches"]
+    assert all("a pusher looks at it by" in one["why"] for one in found)
+    assert all(one["why"].endswith(", but none is at work") for one in found)

@@ -57,3 +57,11 @@ def test_nothing_is_claimed_where_something_may_hold_it():
 
 def test_what_the_user_deleted_is_told_as_that():
     assert told([piece(11_000, 12_000, 50, 100)], before_ms=10_900) == [(10_000, 11_000, "deleted", 0, 50)]
+
+
+def test_a_session_whose_audio_came_faster_than_it_plays():
+    # Its 20 seconds came within one, so they begin before it.
+    [found] = missing_ends([], [Session(20_000, 640, 20_900, 900)], [])
+    assert (found.state, found.start_ms, found.end_ms) == ("missing", 900, 20_900)
+    [late] = missing_ends([], [Session(20_000, 640, 19_900, 900)], [])
+    assert (late.state, late.start_ms, late.end_ms) == ("missing", 900, 19_900)

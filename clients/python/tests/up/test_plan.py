@@ -5,6 +5,7 @@ import pytest
 from tapedeck import ready_file
 from tapedeck.up.data_dir import DataDir
 from tapedeck.up.plan import UpOptions, make_plan
+from tapedeck.up.redis_server import half_of_the_machine
 
 SECRETS = {"TAPEDECK_ENCRYPTION_KEYS": "k1:hush", "TAPEDECK_LEGACY_SECRET": "hush-hush"}
 FILE = {"TAPEDECK_ENCRYPTION_KEYS_FILE": "/keys"}
@@ -39,5 +40,15 @@ def test_a_second_bucket_reaches_those_who_ask_for_it(tmp_path):
     for child in plan.services:
         assert child.environ["TAPEDECK_FALLBACK_STORE_URL"] == "file:///second"
     assert plan.ready.fallback_store == "file:///second"
+    for port in plan.held:
+        port.release()
+
+
+@pytest.mark.parametrize(("mib", "limit"), [(0, 0), (100, 100 * 2**20), (None, half_of_the_machine())])
+def test_the_embedded_redis_has_an_end(tmp_path, mib, limit):
+    options = UpOptions(data_dir=tmp_path, listen_port=0, storage_port=0, redis_mib=mib)
+    plan = make_plan(options, DataDir(tmp_path), 0, {"PATH": "/bin:/usr/bin"})
+    command = plan.redis.command
+    assert command[command.index("--maxmemory") + 1] == str(limit)
     for port in plan.held:
         port.release()

@@ -1,7 +1,7 @@
 import pytest
 
 from tapedeck.errors import RedisBinaryError
-from tapedeck.up.redis_server import RedisBinary, answers, command, find
+from tapedeck.up.redis_server import RedisBinary, answers, command, find, half_of_the_machine
 
 
 def server(folder, name, version):
@@ -36,6 +36,21 @@ def test_an_older_server_never_starts_on_newer_data(tmp_path):
     line = command(RedisBinary(tmp_path / "redis-server", 7), port=1, folder=tmp_path)
     assert " ".join(line).count("--appendfsync everysec") == 1
     assert line[line.index("--maxmemory-policy") + 1] == "noeviction"
+
+
+def test_memory_has_an_end(tmp_path, monkeypatch):
+    binary = RedisBinary(tmp_path / "redis-server", 7)
+    line = command(binary, port=1, folder=tmp_path, max_bytes=2**30)
+    assert line[line.index("--maxmemory") + 1] == str(2**30)
+    (tmp_path / "none").write_text("max\n")
+    monkeypatch.setattr(
+        "tapedeck.up.redis_server.CONTAINER_LIMITS", (tmp_path / "none", tmp_path / "missing")
+    )
+    whole = half_of_the_machine()
+    assert whole > 2**25
+    (tmp_path / "limit").write_text(f"{2**25}\n")
+    monkeypatch.setattr("tapedeck.up.redis_server.CONTAINER_LIMITS", (tmp_path / "none", tmp_path / "limit"))
+    assert half_of_the_machine() == 2**24
 
 
 async def test_nobody_there_does_not_answer(unused_tcp_port):

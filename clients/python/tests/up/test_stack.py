@@ -304,6 +304,29 @@ async def program(options, environ, within):
     process.wait()
 
 
+async def test_programs_are_told_where_everything_is(options, environ):
+    command = [
+        sys.executable,
+        "-c",
+        PROGRAM.replace("stderr=True)", "stderr=True), json=True"),
+        str(options.data_dir),
+    ]
+    process = await asyncio.create_subprocess_exec(
+        *command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    said = json.loads(await process.stdout.readline())
+    ready = ready_file.read(options.ready_path)
+    assert (said["listen"], said["redis"], said["pids"]["pusher"]) == (
+        ready.listen,
+        ready.redis,
+        list(ready.pids.pusher),
+    )
+    assert ready.jwt_secret not in str(said)
+    process.terminate()
+    assert (await process.communicate())[0] == b""
+    assert process.returncode == 0
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
 async def test_no_child_outlives_a_killed_parent_and_the_next_start_works(program, options, environ, within):
     pids = all_pids(ready_file.read(options.ready_path))

@@ -3,15 +3,17 @@
 import asyncio
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from tapedeck.commands.terminal import ERR, JsonOption, TokenOption, UrlOption, UserOption, print_json
-from tapedeck.download_file import download
-from tapedeck.storage_client import AudioFileFormat, AudioRequest, StorageClient
+from tapedeck.storage_types import AudioFileFormat
 from tapedeck.system import System
+
+if TYPE_CHECKING:
+    from tapedeck.storage_client import AudioRequest
 
 
 def get(  # noqa: PLR0913 - options of a command
@@ -34,6 +36,8 @@ def get(  # noqa: PLR0913 - options of a command
     json: JsonOption = False,
 ) -> None:
     """Get a conversation's audio; a download that broke is taken up again."""
+    from tapedeck.storage_client import AudioRequest  # noqa: PLC0415 - not needed for --help
+
     system = System(url, token, user)
     chosen = format or _format_of(output)
     request = AudioRequest(chosen, start, end, fill_gaps)
@@ -64,7 +68,10 @@ def _format_of(output: str | None) -> AudioFileFormat:
             return "ogg"
 
 
-async def _to_file(system: System, conversation_id: str, request: AudioRequest, target: Path) -> int:
+async def _to_file(system: System, conversation_id: str, request: "AudioRequest", target: Path) -> int:
+    from tapedeck.download_file import download  # noqa: PLC0415 - not needed for --help
+    from tapedeck.storage_client import StorageClient  # noqa: PLC0415 - not needed for --help
+
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     async with StorageClient(system.storage_url, system.reading_token()) as client:
         with Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True) as progress:
@@ -77,7 +84,9 @@ async def _to_file(system: System, conversation_id: str, request: AudioRequest, 
     return found.missing
 
 
-async def _to_stdout(system: System, conversation_id: str, request: AudioRequest) -> None:
+async def _to_stdout(system: System, conversation_id: str, request: "AudioRequest") -> None:
+    from tapedeck.storage_client import StorageClient  # noqa: PLC0415 - not needed for --help
+
     async with StorageClient(system.storage_url, system.reading_token()) as client:
         found = await client.download(system.uid, conversation_id, request)
         async for piece in found.body:

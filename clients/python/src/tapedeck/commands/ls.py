@@ -13,7 +13,6 @@ from tapedeck.commands.terminal import (
     print_json,
     print_table,
 )
-from tapedeck.storage_client import StorageClient
 from tapedeck.storage_types import Chunk, Conversation, Gap
 from tapedeck.system import System
 
@@ -35,11 +34,15 @@ def ls(
 
 
 async def _conversations(system: System) -> list[Conversation]:
+    from tapedeck.storage_client import StorageClient  # noqa: PLC0415 - not needed for --help
+
     async with StorageClient(system.storage_url, system.reading_token()) as client:
         return [conversation async for conversation in client.conversations(system.uid)]
 
 
 async def _parts(system: System, conversation_id: str) -> list[Chunk | Gap]:
+    from tapedeck.storage_client import StorageClient  # noqa: PLC0415 - not needed for --help
+
     async with StorageClient(system.storage_url, system.reading_token()) as client:
         return [part async for part in client.chunks(system.uid, conversation_id)]
 

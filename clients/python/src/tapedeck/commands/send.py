@@ -3,13 +3,11 @@
 import asyncio
 import time
 from dataclasses import replace
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from tapedeck import listen_options
-from tapedeck.audio_file import AudioSource, open_source
 from tapedeck.commands.terminal import (
     ERR,
     JsonOption,
@@ -19,10 +17,13 @@ from tapedeck.commands.terminal import (
     print_json,
     print_table,
 )
-from tapedeck.payloads import SendCodec
-from tapedeck.sending import Job, Sent
-from tapedeck.sending import send as send_one
+from tapedeck.send_codec import SendCodec
 from tapedeck.system import System
+
+if TYPE_CHECKING:
+    from tapedeck import listen_options
+    from tapedeck.audio_file import AudioSource
+    from tapedeck.sending import Job, Sent
 
 FIRST_PATIENCE_S = 10.0
 """How long a server is waited for that nobody has seen yet: one that is being started, not one that is away for a while."""
@@ -55,6 +56,8 @@ def send(  # noqa: PLR0913 - options of a command
     json: JsonOption = False,
 ) -> None:
     """Record audio files into conversations; reconnects and resumes."""
+    from tapedeck.audio_file import open_source  # noqa: PLC0415 - not needed for --help
+
     system = System(url, token, user)
     sources = [open_source(name, sample_rate, channels) for name in files]
     sent = asyncio.run(_send_all(system, _jobs(sources, codec, conversation, realtime=realtime)))
@@ -75,13 +78,17 @@ def send(  # noqa: PLR0913 - options of a command
     ]
     print_table(columns, rows, empty="nothing was sent")
     if not all(s.stored for s in sent):
-        ERR.print("All of it is safe; what is not stored yet follows within a minute.")
+        ERR.print(
+            "All of it is safe; what is not stored yet follows within a minute where a pusher is at work."
+        )
 
 
 def _jobs(
-    sources: list[AudioSource], codec: SendCodec, conversation: str | None, *, realtime: bool
-) -> list[Job]:
+    sources: "list[AudioSource]", codec: SendCodec, conversation: str | None, *, realtime: bool
+) -> "list[Job]":
     """In one conversation files follow one another; sent fast, the last of them ends now."""
+    from tapedeck.sending import Job  # noqa: PLC0415 - not needed for --help
+
     jobs: list[Job] = []
     at_ms = time.time() * 1000
     lengths_ms = [(source.seconds or 0) * 1000 for source in sources]
@@ -96,7 +103,9 @@ def _jobs(
     return jobs
 
 
-async def _send_all(system: System, jobs: list[Job]) -> list[Sent]:
+async def _send_all(system: System, jobs: "list[Job]") -> "list[Sent]":
+    from tapedeck.sending import send as send_one  # noqa: PLC0415 - not needed for --help
+
     sent = []
     with _Bar(jobs, system.listen_url) as bar:
         for number, job in enumerate(jobs):
@@ -108,7 +117,7 @@ async def _send_all(system: System, jobs: list[Job]) -> list[Sent]:
 class _Bar:
     """Progress on a terminal, and nothing elsewhere but that the server is away, and back."""
 
-    def __init__(self, jobs: list[Job], url: str) -> None:
+    def __init__(self, jobs: "list[Job]", url: str) -> None:
         self._jobs = jobs
         self._url = url
         self._away = False
@@ -138,7 +147,7 @@ class _Bar:
             total = job.source.seconds * job.source.sample_rate * 2 * job.source.channels
         self._task = self._progress.add_task(job.source.name, total=total, state="connecting")
 
-    def show(self, now: listen_options.Progress) -> None:
+    def show(self, now: "listen_options.Progress") -> None:
         """Where it stands."""
         if now.unreachable and not self._away:
             self._away = True

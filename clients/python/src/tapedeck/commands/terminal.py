@@ -1,10 +1,13 @@
-"""How commands speak to people and to programs: results on stdout, everything else on stderr.
+r"""How commands speak to people and to programs.
+
+Results and their sums go to stdout; hints, problems, notes, progress, and that there is nothing to show go to stderr. With `--json`
+stdout is one JSON document. What cannot be printed (it may come from a key's or an object's name) is written as `\x1b`.
 
 Exit codes: 0 done; 1 failed; 2 used wrongly; 3 no system was found; 4 there is nothing of that name; 130 interrupted.
 """
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -12,9 +15,27 @@ from rich.console import Console
 
 from tapedeck.errors import NoSuchThingError, NotFoundError, SystemNotFoundError, TapedeckError, UsageError
 
-OUT = Console(soft_wrap=True)
-"""Tables; tells programs apart from terminals by itself."""
-ERR = Console(stderr=True, soft_wrap=True)
+
+class _Console(Console):
+    """One that no text can make do anything but show it."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich has it."""
+        super().print(*(visible(one) if isinstance(one, str) else one for one in objects), **options)
+
+
+def visible(text: str) -> str:
+    """The text with escapes for what cannot be printed, but for line breaks."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode() for one in text
+    )
+
+
+OUT = _Console(soft_wrap=True)
+"""Tables and sums; tells programs apart from terminals by itself."""
+ERR = _Console(stderr=True, soft_wrap=True)
 
 NUMBERS = {"seconds", "stored", "bytes", "chunks", "objects", "size", "sent", "acked"}
 """Columns that stand to the right."""
@@ -47,6 +68,7 @@ def print_table(columns: list[str], rows: list[list[str]], *, empty: str) -> Non
     if not rows:
         ERR.print(empty, markup=False)
         return
+    rows = [[visible(cell).replace("\n", "\\n") for cell in row] for row in rows]
     widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
 
     def line(cells: list[str]) -> str:
@@ -59,6 +81,11 @@ def print_table(columns: list[str], rows: list[list[str]], *, empty: str) -> Non
     OUT.print(line(columns), style="bold", markup=False, highlight=False)
     for row in rows:
         OUT.print(line(row), markup=False, highlight=False)
+
+
+def print_result(text: str) -> None:
+    """A line of result, for people."""
+    OUT.print(text, markup=False, highlight=False)
 
 
 def report(error: TapedeckError) -> int:

@@ -5,9 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tapedeck.commands.terminal import ERR
-from tapedeck.up.command import up as run
-from tapedeck.up.plan import UpOptions
+from tapedeck.commands.terminal import ERR, JsonOption
 
 
 def up(  # noqa: PLR0913 — each is an option of the command
@@ -20,6 +18,13 @@ def up(  # noqa: PLR0913 — each is an option of the command
     redis_url: Annotated[
         str | None,
         typer.Option(envvar="TAPEDECK_REDIS_URL", help="A running Redis instead of the embedded one."),
+    ] = None,
+    redis_mib: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="maxmemory of the embedded Redis in MiB; 0: none [default: half of what the machine has]",
+        ),
     ] = None,
     store: Annotated[
         str | None,
@@ -37,17 +42,22 @@ def up(  # noqa: PLR0913 — each is an option of the command
         Path | None,
         typer.Option(help="Written when everything answers [default: ready.json in the data directory]"),
     ] = None,
+    json: JsonOption = False,
 ) -> None:
     """Run the whole stack as child processes, which are started again when they die."""
+    from tapedeck.up.command import up as run  # noqa: PLC0415 - not needed for --help
+    from tapedeck.up.plan import UpOptions  # noqa: PLC0415 - not needed for --help
+
     options = UpOptions(
         data_dir=data_dir,
         listen_port=listen_port,
         storage_port=storage_port,
         redis_url=redis_url,
+        redis_mib=redis_mib,
         store=store,
         fallback_store=fallback_store,
         listen_workers=listen_workers,
         pushers=pushers,
         ready_file=ready_file,
     )
-    raise typer.Exit(run(options, ERR))
+    raise typer.Exit(run(options, ERR, json=json))

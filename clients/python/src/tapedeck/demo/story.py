@@ -22,7 +22,7 @@ from tapedeck.demo.proof import (
     size_line,
     sound_lines,
 )
-from tapedeck.payloads import SendCodec
+from tapedeck.send_codec import SendCodec
 from tapedeck.sending import Job, Sent, send
 from tapedeck.storage_client import AudioRequest, StorageClient
 from tapedeck.storage_types import Chunk

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tapedeck.commands.terminal import ERR, FAILED, OUT, JsonOption, print_json, print_table
+from tapedeck.commands.terminal import ERR, FAILED, OUT, JsonOption, print_json, print_result, print_table
 from tapedeck.errors import NoSuchThingError, OperatorError, UsageError
 from tapedeck.operators import reach
-from tapedeck.operators.buffers import FolderArgument, TimeoutOption, name_away
+from tapedeck.operators.buffers import FolderArgument, TimeoutOption, name_away, name_strange
 from tapedeck.operators.export_child import export as run_export
 from tapedeck.operators.reach import ConversationArgument, RedisOption
 from tapedeck.operators.spans import length, several
 
 if TYPE_CHECKING:
+    from audiobus.masters import Away, Strange
     from tapedeck.operators.letters import DeadLetter
-    from tapedeck.operators.masters import Away
     from tapedeck.operators.retrying import Retried, Retry
 
 app = typer.Typer(help="Dead letters: entries that cannot be stored, with their audio.", no_args_is_help=True)
@@ -39,10 +39,11 @@ def list_letters(
     json: JsonOption = False,
 ) -> None:
     """Show the dead letters, with the reasons."""
-    found, away = asyncio.run(_letters(redis_url, conversation))
+    found, away = asyncio.run(_letters(redis_url, conversation, must_be_known=True))
+    strange = asyncio.run(_strange(redis_url)) if conversation is None else ()
     if json:
         seconds = sum(one.seconds for one in found)
-        print_json({"dead_letters": found, "seconds": seconds, "away": away})
+        print_json({"dead_letters": found, "seconds": seconds, "away": away, "strange": strange})
         if away:
             raise typer.Exit(FAILED)
         return
@@ -58,6 +59,7 @@ def list_letters(
     ]
     columns = ["conversation", "id", "seconds", "since", "reason"]
     print_table(columns, rows, empty="no dead letters are seen" if away else "there are no dead letters")
+    name_strange(strange)
     name_away(away, "what it holds is not shown")
 
 
@@ -174,7 +176,7 @@ def drop(
         raise _no_such(conversation, missing)
     seconds = sum(there[one].seconds for one in wanted)
     if not yes and not sys.stdin.isatty():
-        raise OperatorError("nobody has confirmed that", hint="add --yes")
+        raise UsageError("nobody has confirmed that", hint="add --yes")
     if not yes:
         typer.confirm(
             f"Delete {several(len(wanted), 'dead letter', 'dead letters')} of {conversation}, {length(seconds)} of audio, for good?",
@@ -185,7 +187,7 @@ def drop(
     if json:
         print_json({"dropped": dropped, "seconds": samples / 48_000})
     else:
-        ERR.print(f"{dropped} deleted, {length(samples / 48_000)}", markup=False, highlight=False)
+        print_result(f"{dropped} deleted, {length(samples / 48_000)}")
 
 
 def _tell(retried: "Retried") -> None:
@@ -194,7 +196,7 @@ def _tell(retried: "Retried") -> None:
         ERR.print("there are no dead letters", markup=False)
         return
     deleted = f", {retried.deleted} deleted meanwhile" if retried.deleted else ""
-    ERR.print(f"{retried.stored} stored, {retried.failed} failed{deleted}", markup=False, highlight=False)
+    print_result(f"{retried.stored} stored, {retried.failed} failed{deleted}")
     if retried.failed:
         ERR.print("`tapedeck dead list` says why.", style="red", markup=False)
     if retried.lost:
@@ -220,23 +222,34 @@ def _no_such(conversation: str, ids: list[str]) -> NoSuchThingError:
 
 
 async def _letters(
-    redis_url: str | None, conversation: str | None
+    redis_url: str | None, conversation: str | None, *, must_be_known: bool = False
 ) -> "tuple[list[DeadLetter], tuple[Away, ...]]":
+    from audiobus.masters import Masters  # noqa: PLC0415 - not needed for --help
     from tapedeck.operators.letters import dead  # noqa: PLC0415 - not needed for --help
-    from tapedeck.operators.masters import Masters  # noqa: PLC0415 - not needed for --help
 
     one = reach.conversation(conversation) if conversation is not None else None
     async with reach.redis(redis_url) as bus:
         masters = Masters(bus)
-        return await dead(masters, one), masters.away
+        found = await dead(masters, one)
+        if one is not None and not found and must_be_known:
+            await reach.must_be_known(bus, one)
+        return found, masters.away
+
+
+async def _strange(redis_url: str | None) -> "tuple[Strange, ...]":
+    from audiobus.masters import Masters  # noqa: PLC0415 - not needed for --help
+    from tapedeck.operators.strange_keys import find_letters  # noqa: PLC0415 - not needed for --help
+
+    async with reach.redis(redis_url) as bus:
+        return await find_letters(Masters(bus))
 
 
 async def _retry(
     redis_url: str | None, conversation: str | None, ids: list[str], within_s: float | None
 ) -> "Retried":
     from audiobus import Conversation  # noqa: PLC0415 - see the package
+    from audiobus.masters import Masters  # noqa: PLC0415 - not needed for --help
     from tapedeck.operators.letters import dead  # noqa: PLC0415 - not needed for --help
-    from tapedeck.operators.masters import Masters  # noqa: PLC0415 - not needed for --help
     from tapedeck.operators.retrying import Retry  # noqa: PLC0415 - not needed for --help
 
     one = reach.conversation(conversation) if conversation is not None else None

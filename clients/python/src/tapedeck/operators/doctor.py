@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tapedeck.commands.terminal import ERR, FAILED, OUT, JsonOption, print_json, print_table
+from tapedeck.commands.terminal import ERR, FAILED, JsonOption, print_json, print_result, print_table
 from tapedeck.errors import BucketError, KeysError, OperatorError, SystemNotFoundError
 from tapedeck.operators import reach
 from tapedeck.operators.findings import Books, Diagnosis, Finding, Unbalanced, wrong
 from tapedeck.operators.reach import FallbackOption, RedisOption, StoreOption
-from tapedeck.operators.spans import length, several
+from tapedeck.operators.spans import length, several, short
 
 if TYPE_CHECKING:
-    from tapedeck.operators.masters import Masters
+    from audiobus.masters import Masters
 
 SIGNS = {"ok": "ok", "note": "note", "wrong": "WRONG"}
 NAMED = 20
 """Conversations whose books are off that are named; `--json` names all."""
+WIDEST = 160
+"""Characters of a finding in the table."""
 DEFAULT_HIGH_WATER = 0.75
 
 
@@ -47,13 +49,17 @@ def doctor(
 async def _examine(
     redis_url: str | None, store: str | None, fallback: str | None, *, books: bool
 ) -> Diagnosis:
+    from audiobus.masters import Masters  # noqa: PLC0415 - not needed for --help
     from tapedeck.operators.doctor_local import examine_libopus, examine_services  # noqa: PLC0415 - not needed for --help
-    from tapedeck.operators.masters import Masters  # noqa: PLC0415 - not needed for --help
+    from tapedeck.operators.doctor_settings import examine_settings  # noqa: PLC0415 - not needed for --help
 
     findings: list[Finding] = [examine_libopus()]
+    findings += await examine_settings(os.environ)
     findings += [one async for one in examine_services()]
     findings += [one async for one in _buckets(store, fallback)]
-    count, total, off = 0, Books(), list[Unbalanced]()
+    count: int | None = None
+    total: Books | None = None
+    off: list[Unbalanced] = []
     try:
         async with reach.redis(redis_url) as bus:
             masters = Masters(bus)
@@ -75,20 +81,32 @@ async def _redis(masters: "Masters", redis_url: str | None) -> AsyncIterator[Fin
 
     try:
         high_water = _high_water(os.environ)
-    except ValueError as error:
-        high_water = DEFAULT_HIGH_WATER
-        yield wrong("settings", f"TAPEDECK_REDIS_HIGH_WATER {error}", "no service starts with it")
+    except ValueError:
+        high_water = DEFAULT_HIGH_WATER  # told among the settings
     async for finding in examine_redis(masters, reach.redis_settings(redis_url), high_water):
+        yield finding
+    async for finding in _prefix(masters):
         yield finding
     async for finding in examine_work(masters, time.time_ns() // 1_000_000):
         yield finding
     yield await _letters(masters)
+    async for finding in _strange(masters):
+        yield finding
     try:
         ring, _ = at_hand(os.environ)
     except KeysError as error:
         yield wrong("keys", str(error), error.hint)
     else:
         yield await examine_keys(masters, ring)
+
+
+async def _prefix(masters: "Masters") -> AsyncIterator[Finding]:
+    from tapedeck.operators.beside import PREFIX_HINT, beside  # noqa: PLC0415 - not needed for --help
+    from tapedeck.operators.findings import note  # noqa: PLC0415 - beside the other
+
+    found = await beside(masters)
+    if found.nothing_of:
+        yield note("redis keys", found.emptiness, PREFIX_HINT)
 
 
 def _high_water(environ: Mapping[str, str]) -> float:
@@ -118,6 +136,20 @@ async def _letters(masters: "Masters") -> Finding:
         f"{count} in {several(len(conversations), 'conversation', 'conversations')}",
         "`tapedeck dead list` says why; `tapedeck dead retry` once that is mended",
     )
+
+
+async def _strange(masters: "Masters") -> AsyncIterator[Finding]:
+    from tapedeck.operators.strange_keys import find_all  # noqa: PLC0415 - not needed for --help
+
+    found = await find_all(masters)
+    if found:
+        named = "; ".join(f"{one.key}: {one.why}" for one in found[:NAMED])
+        more = f"; {len(found) - NAMED} more" if len(found) > NAMED else ""
+        yield wrong(
+            "strange keys",
+            f"{several(len(found), 'key is', 'keys are')} no conversation's ({named}{more})",
+            "nobody stores what is in them: look at them with redis-cli, and rename or delete them, or give Tapedeck a prefix of its own",
+        )
 
 
 async def _buckets(store: str | None, fallback: str | None) -> AsyncIterator[Finding]:
@@ -153,15 +185,13 @@ async def _books(masters: "Masters") -> tuple[Finding, int, Books, list[Unbalanc
 
 
 def _show(found: Diagnosis) -> None:
-    rows = [[SIGNS[one.level], one.check, one.text] for one in found.findings]
+    rows = [[SIGNS[one.level], one.check, short(one.text, WIDEST)] for one in found.findings]
     print_table(["", "check", "found"], rows, empty="")
     books = found.books
-    if found.conversations:
-        OUT.print(
+    if found.conversations and books is not None:
+        print_result(
             f"{length(books.received)} received = {length(books.stored)} stored + {length(books.waiting)} waiting"
-            f" + {length(books.dead)} dead + {length(books.deleted)} deleted",
-            markup=False,
-            highlight=False,
+            f" + {length(books.dead)} dead + {length(books.deleted)} deleted"
         )
     for one in found.unbalanced[:NAMED]:
         ERR.print(

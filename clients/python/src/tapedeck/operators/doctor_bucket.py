@@ -11,14 +11,13 @@ from collections.abc import AsyncIterator, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote
 
 import httpx
 
 from audiostore.errors import AlreadyExistsError, AudiostoreError, NotFoundError
 from audiostore.names import ROOT
 from audiostore.store import Store
-from tapedeck.operators.bucket_access import opened
+from tapedeck.operators.bucket_access import folder_of, opened
 from tapedeck.operators.findings import Finding, clocks, fine, note, wrong
 
 FOLDER: Final = "tapedeck-doctor"
@@ -86,8 +85,8 @@ async def _probe(which: str, store: Store) -> AsyncIterator[Finding]:
 
 async def _clock(which: str, url: str, environ: Mapping[str, str]) -> AsyncIterator[Finding]:
     """By the `Date` of its server; of a folder, by the time of a new file."""
-    if url.startswith("file:"):
-        path = Path(unquote(url.partition(":")[2].removeprefix("//")))
+    path = folder_of(url)
+    if path is not None:
         ahead_ms = await asyncio.to_thread(_folder_ahead_ms, path)
         yield clocks(f"{which} clock", ahead_ms, "the clock of its file system")
         return

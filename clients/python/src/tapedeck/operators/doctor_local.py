@@ -1,12 +1,14 @@
 """What `tapedeck doctor` looks at on this machine: libopus, the keys, and what the services that it can find say of themselves."""
 
 import os
+from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Final
 
 import httpx
 
 from audiobus.errors import BusUnavailableError
+from audiobus.masters import Masters
 from audiocodec import Decoder, Encoder
 from audiocodec.errors import CodecError
 from audiocodec.libopus import load
@@ -14,7 +16,7 @@ from audiostore.key_ring import KeyRing
 from tapedeck import ready_file
 from tapedeck.errors import SystemNotFoundError
 from tapedeck.operators.findings import Finding, fine, note, wrong
-from tapedeck.operators.masters import Masters
+from tapedeck.operators.spans import times
 
 RATE: Final = 16_000
 SERVICE_TIMEOUT_S: Final = 3.0
@@ -88,11 +90,13 @@ async def examine_services() -> AsyncIterator[Finding]:
 
 def readiness(name: str, status: int, text: str) -> Finding:
     """What a service says of itself."""
-    lines = [line for line in text.splitlines() if line.startswith(("[!]", "[-]"))]
-    said = "; ".join(line[3:] for line in lines)
+    lines = Counter(line[3:] for line in text.splitlines() if line.startswith(("[!]", "[-]")))
+    # Of several processes each says it.
+    said = "; ".join(line if count == 1 else f"{line} (said {times(count)})" for line, count in lines.items())
     if status != httpx.codes.OK:
+        whole = "; ".join(line.strip() for line in text.splitlines() if line.strip())
         return wrong(
-            name, f"not ready: {said or text.strip()[:200]}", "mend what it names; it becomes ready by itself"
+            name, f"not ready: {said or whole[:200]}", "mend what it names; it becomes ready by itself"
         )
     if lines:
         return wrong(name, f"ready, but warns: {said}", "mend what it warns of, before it matters")

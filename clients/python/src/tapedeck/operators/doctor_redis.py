@@ -7,12 +7,12 @@ from typing import Any, Final
 from audiobus import Conversation, Hints
 from audiobus.census import Balance, exact
 from audiobus.errors import BusError, BusUnavailableError, MovingError
+from audiobus.masters import Masters
 from audiobus.memory import share_of
-from audiobus.redis_settings import complaints_of
+from audiobus.redis_settings import NO_LIMIT, complaints_of
 from audiobus.servers import Server
 from servicekit.groups import RedisSettings
 from tapedeck.operators.findings import Books, Finding, Unbalanced, clocks, fine, note, wrong
-from tapedeck.operators.masters import Masters
 from tapedeck.operators.pushers import readers
 from tapedeck.operators.spans import length, several, times
 from tapedeck.operators.waiting import Waiting, buffers
@@ -55,6 +55,7 @@ async def examine_redis(
             continue
         if share is not None and (full is None or share > full[0]):
             full = share, server
+    told.discard(NO_LIMIT)  # said below, of what is taken
     await masters.there()
     for one in masters.away:
         yield wrong("redis", f"{one.server} does not answer ({one.why})", AWAY_HINT)
@@ -187,7 +188,8 @@ async def _lists(masters: Masters, now_ms: int, at_work: int | None) -> AsyncIte
     if late:
         yield wrong("due", f"what should have been looked at waits since {length(latest_s)}", START_PUSHER)
     else:
-        yield fine("due", "nothing is overdue")
+        # Just after the last pusher is gone it still says so.
+        yield fine("due", f"nothing is overdue by more than {LATE_S} s")
     say = note if hints > MANY_HINTS and at_work != 0 else fine
     yield say("hints", f"{hints} that nobody has followed to the end")
     if again:
@@ -261,7 +263,11 @@ async def examine_books(
             f"all of {several(count, 'conversation', 'conversations')} close that are on masters that answer",
         )
     else:
-        finding = fine("books", f"all of {several(count, 'conversation', 'conversations')} close")
+        every = several(count, "conversation", "conversations")
+        # Listing the whole bucket would take hours where it holds years.
+        finding = fine(
+            "books", f"all of {every} close; whether the bucket holds what is stored says `tapedeck where`"
+        )
     return finding, count, books, off
 
 

@@ -34,6 +34,11 @@ class Exported(msgspec.Struct, frozen=True):
     server: str = ""
     """Of a cluster, host:port: a master that does not answer, instead of a conversation."""
 
+    @property
+    def tells(self) -> bool:
+        """Whether there is anything to tell of it."""
+        return bool(self.objects or self.unreadable or self.problem or self.deleted)
+
 
 def export(
     conversations: list[str] | None,

@@ -44,9 +44,10 @@ class Diagnosis(msgspec.Struct, frozen=True):
 
     ok: bool
     findings: tuple[Finding, ...]
-    conversations: int
-    """Whose books were added up."""
-    books: Books
+    conversations: int | None
+    """Whose books were added up; None where none were read."""
+    books: Books | None
+    """None likewise."""
     unbalanced: tuple[Unbalanced, ...]
 
 

@@ -6,6 +6,7 @@ Owns what is told of it: by the books, so that what was buried, deleted or lost 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,11 +14,11 @@ import msgspec
 
 from audiobus import Asked, Conversation, EntryId, Hints
 from audiobus.connection import translate_response, translated
-from audiobus.errors import BusError, BusUnavailableError
+from audiobus.errors import BusContractError, BusError, BusUnavailableError
 from audiobus.look import Look, look_each
+from audiobus.masters import Away, Masters, Strange
 from audiobus.pipeline import execute
 from audiobus.routed import Routed
-from tapedeck.operators.masters import Away, Masters
 
 REASON: Final = "flush"
 PAGE: Final = 200
@@ -48,6 +49,8 @@ class Flushed(msgspec.Struct, frozen=True):
     """Conversations that nobody could be told to store."""
     away: tuple[Away, ...] = ()
     """Masters of a cluster that do not answer: what they hold was not asked for."""
+    strange: tuple[Strange, ...] = ()
+    """Keys that are named like a buffer and are none: nobody stores what is in them."""
 
 
 @dataclass(slots=True)
@@ -127,10 +130,16 @@ class Flush:
                 await self._ask(conversation, one)
             except BusUnavailableError as error:
                 if conversation in self._asked:
-                    self._masters.lost(keys.due(keys.partition(conversation)), error)
+                    with suppress(
+                        BusUnavailableError
+                    ):  # the wish stands: who waits for it says that nothing answers
+                        self._masters.lost(keys.due(keys.partition(conversation)), error)
                 else:
                     self._masters.lost(keys.audio(conversation), error)
                     self.not_asked.append(conversation.tag)
+            except BusContractError as error:
+                self._masters.spoilt(keys.audio(conversation), str(error))
+                self.not_asked.append(conversation.tag)
 
     async def _ask(self, conversation: Conversation, now: Look) -> None:
         bus = self._masters.bus
@@ -176,6 +185,7 @@ class Flush:
             problem=problem,
             not_asked=tuple(self.not_asked),
             away=self._masters.away,
+            strange=self._masters.strange,
         )
 
     async def _look(self) -> None:

@@ -13,6 +13,7 @@ import typer
 from tapedeck import ready_file
 from tapedeck.commands.terminal import ERR, FAILED, JsonOption, print_json, print_table
 from tapedeck.errors import BucketError, KeysError
+from tapedeck.operators import reach
 
 if TYPE_CHECKING:
     from audiostore.key_ring import KeyRing
@@ -37,7 +38,7 @@ def check(
     from tapedeck.operators.key_report import report  # noqa: PLC0415 - not needed for --help
 
     ring, older_secret = at_hand(os.environ)
-    found = report(_usage(_store_url(store)), ring, older_secret=older_secret)
+    found = report(_usage(reach.usable(_store_url(store))), ring, older_secret=older_secret)
     if json:
         print_json(found)
     else:
@@ -99,12 +100,12 @@ def at_hand(environ: Mapping[str, str]) -> "tuple[KeyRing, bool]":
 
 def _usage(url: str) -> "KeyUsage":
     """Raises BucketError."""
-    from audiostore import open_store  # noqa: PLC0415 - see the package
     from audiostore.errors import AudiostoreError  # noqa: PLC0415 - see the package
+    from tapedeck.operators.bucket_access import opened  # noqa: PLC0415 - see the package
     from tapedeck.operators.key_usage import look  # noqa: PLC0415 - not needed for --help
 
     async def walk() -> "KeyUsage":
-        store = open_store(url)  # it may block for a second; nothing else runs yet
+        store = await opened(url)
         try:
             if not ERR.is_terminal:
                 return await look(store, lambda _count: None)

@@ -2,10 +2,11 @@
 
 import msgspec
 
-from audiobus import Conversation, dead_letters, decode_chunk
+from audiobus import Conversation, dead_letters
 from audiobus.dead_letters import Found, last_try, marked_ms, tries
-from audiobus.errors import BadEntryError, BusUnavailableError
-from tapedeck.operators.masters import Masters
+from audiobus.errors import BusUnavailableError
+from audiobus.letter import legible
+from audiobus.masters import Masters
 from tapedeck.operators.spans import moment, times
 
 
@@ -62,16 +63,7 @@ def describe(conversation: Conversation, found: Found) -> DeadLetter:
             is_letter=False,
         )
     asked_ms = marked_ms(letter)
-    start = None
-    parses = False
-    try:
-        if letter.entry.chunk is not None:
-            chunk = decode_chunk(letter.entry.chunk)
-            id_ = letter.entry.id
-            start = moment(chunk.span(conversation.cid, id_.epoch, id_.offset).start_ms)
-            parses = chunk.first_offset <= id_.offset
-    except (BadEntryError, ValueError):
-        parses = False
+    read = legible(conversation, letter)
     return DeadLetter(
         conversation=conversation.tag,
         id=found.id,
@@ -82,8 +74,8 @@ def describe(conversation: Conversation, found: Found) -> DeadLetter:
         tries=tries(letter),
         last_try=last_try(letter),
         bytes=sum(len(value) for value in letter.entry.fields.values()),
-        parses=parses,
-        start=start,
+        parses=read.parses,
+        start=None if read.start_ms is None else moment(read.start_ms),
     )
 
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 from audiobus.errors import BusContractError, BusRefusedError, BusUnavailableError
-from tapedeck.operators.masters import Masters
+from audiobus.masters import Masters
 
 READS: Final = "xreadgroup"
 IDLE_S: Final = 30

@@ -23,7 +23,6 @@ from tapedeck.errors import (
 
 if TYPE_CHECKING:
     from audiobus import Bus, Conversation
-    from audiostore.store import Store
     from servicekit.groups import RedisSettings
 
 RedisOption = Annotated[
@@ -70,6 +69,18 @@ def store_address(given: str | None) -> str:
     return url
 
 
+def usable(url: str) -> str:
+    """The address of a bucket, where it can be one. Whether there is a bucket is not looked at. Raises UsageError."""
+    from audiostore.errors import StoreConfigurationError  # noqa: PLC0415 - see the package
+    from audiostore.opening import check_address  # noqa: PLC0415 - see the package
+
+    try:
+        check_address(url)
+    except StoreConfigurationError as error:
+        raise UsageError(f"the address of the bucket cannot be used: {error}", hint=STORE_HINT) from error
+    return url
+
+
 def fallback_address(given: str | None, first: str | None) -> str | None:
     """The second bucket, if there is any: the one given, else the ready file's, where `first` is its first one too.
 
@@ -113,22 +124,6 @@ async def redis(given: str | None) -> "AsyncIterator[Bus]":
             wait_replicas=settings.wait_replicas,
         ) as bus:
             yield bus
-
-
-@asynccontextmanager
-async def bucket(url: str) -> "AsyncIterator[Store]":
-    """The store at that address; its errors become this package's. Raises BucketError."""
-    from audiostore import open_store  # noqa: PLC0415 - see the package
-    from audiostore.errors import AudiostoreError  # noqa: PLC0415 - see the package
-
-    try:
-        store = open_store(url)  # it may block for a second; nothing else runs yet
-        try:
-            yield store
-        finally:
-            await store.close()
-    except AudiostoreError as error:
-        raise BucketError(f"the bucket cannot be used: {error}", hint=STORE_HINT) from error
 
 
 @contextmanager

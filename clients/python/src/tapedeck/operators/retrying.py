@@ -17,8 +17,8 @@ from audiobus.dead_letters import marked_ms
 from audiobus.errors import BadEntryError, BusError, BusUnavailableError, NotKnownError
 from audiobus.letter import read_letter
 from audiobus.look import look_each
+from audiobus.masters import Away, Masters
 from tapedeck.operators.letters import DeadLetter
-from tapedeck.operators.masters import Away, Masters
 
 FIRST_PAUSE_S: Final = 0.05
 LONGEST_PAUSE_S: Final = 1.0

@@ -31,3 +31,8 @@ def times(count: int) -> str:
 def several(count: int, one: str, more: str) -> str:
     """`1 entry`, `3 entries`."""
     return f"{count} {one if count == 1 else more}"
+
+
+def short(text: str, most: int) -> str:
+    """So many characters of a text at most, for a table; `--json` has it whole."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from tapedeck.commands.terminal import ERR, FAILED, JsonOption, print_json, print_table
+from tapedeck.commands.terminal import ERR, FAILED, JsonOption, print_json, print_result, print_table
 from tapedeck.errors import NoSuchThingError, UsageError
 from tapedeck.operators import reach
 from tapedeck.operators.reach import ConversationArgument, FallbackOption, RedisOption, StoreOption
@@ -30,15 +30,15 @@ def where(
     json: JsonOption = False,
 ) -> None:
     """Say for each second of a conversation where it is: stored in which object, waiting, dead, a gap, and why."""
-    first = reach.store_address(store)
+    first = reach.usable(reach.store_address(store))
     second = reach.fallback_address(fallback_store, first)
-    buckets = {"first": first, **({"second": second} if second else {})}
+    buckets = {"first": first, **({"second": reach.usable(second)} if second else {})}
     at_ms = _unix_ms(at) if at is not None else None
     found = asyncio.run(_look(redis_url, buckets, conversation))
     if not found.known and not found.problems:
         raise NoSuchThingError(
             f"nobody has recorded into {conversation}, as far as Redis and the bucket know",
-            hint="write the user, a slash, and the conversation's id",
+            hint="are this the Redis and the bucket of the services, and the ids written as they were recorded?",
         )
     if at_ms is not None:
         here = tuple(one for one in found.stretches if one.start_ms <= at_ms < one.end_ms)
@@ -69,8 +69,22 @@ def _show(found: "Whereabouts", at_ms: int | None) -> None:
         if one.bucket == "second":
             place = f"{place} (second bucket)"
         rows.append([one.start, f"{one.seconds:.3f}", one.state, place, one.why])
-    empty = "there is no audio in it" if at_ms is None else f"nothing is known of {moment(at_ms)}"
+    empty = "no audio of it is seen" if found.problems or found.notes else "there is no audio in it"
+    if at_ms is not None:
+        empty = f"nothing is known of {moment(at_ms)}"
     print_table(["start", "seconds", "state", "object", "why"], rows, empty=empty)
+    books = found.books if at_ms is None else None
+    if books is not None:
+        print_result(
+            f"{length(books.received)} received = {length(books.stored)} stored + {length(books.waiting)} waiting"
+            f" + {length(books.dead)} dead + {length(books.deleted)} deleted"
+        )
+        if books.difference:
+            ERR.print(
+                f"The books are off by {books.difference:.6f} s: see `tapedeck doctor`.",
+                style="red",
+                markup=False,
+            )
     if second:
         ERR.print("What lies in the second bucket moves home when the first is back.", markup=False)
     for note in found.notes:
@@ -81,20 +95,6 @@ def _show(found: "Whereabouts", at_ms: int | None) -> None:
             markup=False,
             highlight=False,
         )
-    if found.books is not None and at_ms is None:
-        books = found.books
-        ERR.print(
-            f"{length(books.received)} received = {length(books.stored)} stored + {length(books.waiting)} waiting"
-            f" + {length(books.dead)} dead + {length(books.deleted)} deleted",
-            markup=False,
-            highlight=False,
-        )
-        if books.difference:
-            ERR.print(
-                f"The books are off by {books.difference:.6f} s: see `tapedeck doctor`.",
-                style="red",
-                markup=False,
-            )
     for problem in found.problems:
         ERR.print(problem, style="red", markup=False, highlight=False)
 

@@ -26,7 +26,9 @@ def held_less(pieces: Sequence[Piece], books: Seconds | None) -> list[str]:
     if books is None or _all_is_there(held, books):
         return []
     less = f"by the books {length(books.stored)} are stored, and the bucket holds {length(_sum(held))}"
-    return [f"{less}: objects are gone from it that Tapedeck did not delete"]
+    return [
+        f"{less}: objects are gone from it that Tapedeck did not delete, or the services have another bucket, or a second one"
+    ]
 
 
 def deleted_by_the_books(stretches: Sequence[Stretch], books: Seconds | None) -> list[Stretch]:

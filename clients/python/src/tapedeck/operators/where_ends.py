@@ -22,6 +22,8 @@ class Session:
     """Bytes of it that were received."""
     end_ms: int | None = None
     """Where its audio ends, unix ms; None where that is not known any more."""
+    run_start_ms: int | None = None
+    """Where its last run of audio begins, unix ms: before the session, where it came faster than it plays. None likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,12 @@ def _tail(session: Session, mine: Sequence[Piece], next_ms: int) -> list[_Claim]
     """`next_ms`: when the next session began."""
     last = max(mine, key=lambda one: one.end_offset, default=None)
     there = 0 if last is None else last.end_offset
-    start_ms = session.epoch if last is None else last.end_ms
+    if last is not None:
+        start_ms = last.end_ms
+    elif session.run_start_ms is not None:
+        start_ms = min(session.epoch, session.run_start_ms)
+    else:
+        start_ms = session.epoch
     if session.end_offset <= there:
         return []
     which = "the last" if there else "all"

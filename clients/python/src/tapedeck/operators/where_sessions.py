@@ -17,7 +17,8 @@ async def sessions(
         return []
     position = state.position
     end_ms = None if position is None else position.run_start_ms + position.next_sample // 48
-    found = [Session(state.newest.epoch, state.newest.offset, end_ms)]
+    run_start_ms = None if position is None else position.run_start_ms
+    found = [Session(state.newest.epoch, state.newest.offset, end_ms, run_start_ms)]
     rows = await bus.command("HGETALL", bus.keys.conv(conversation))
     pairs = rows.items() if isinstance(rows, dict) else zip(rows[::2], rows[1::2], strict=True)
     for name, value in pairs:

@@ -22,21 +22,25 @@ from audiobus import (
     decode_cut,
 )
 from audiobus.census import Balance, exact
-from audiobus.deletions import gone, marks
+from audiobus.deletions import marks, noted
 from audiobus.errors import BadEntryError, BusError
 from audiobus.failures import read as read_failures
 from audiobus.letter import Letter
+from audiobus.masters import Masters
 from audiostore.errors import AudiostoreError
 from audiostore.key_ring import KeyRing
 from audiostore.names import parse_name
+from tapedeck.operators.pushers import readers
 from tapedeck.operators.spans import moment, times
 from tapedeck.operators.where_books import Seconds, deleted_by_the_books, held_less
 from tapedeck.operators.where_bucket import stored
 from tapedeck.operators.where_ends import Bytes, missing_ends
 from tapedeck.operators.where_sessions import sessions
+from tapedeck.operators.where_untimed import Untimed, placed
 from tapedeck.operators.whereabouts import Piece, Stretch, stretches
 
 PAGE: Final = 96
+UNREADABLE: Final = "it does not parse: it will become a dead letter"
 
 
 class Whereabouts(msgspec.Struct, frozen=True):
@@ -52,7 +56,7 @@ class Whereabouts(msgspec.Struct, frozen=True):
     notes: tuple[str, ...]
     stretches: tuple[Stretch, ...]
     problems: tuple[str, ...]
-    """What could not be looked at: the stretches are not all there are."""
+    """What could not be looked at: the stretches are not all there are. Or the bucket holds less than the books say is stored."""
 
     @property
     def known(self) -> bool:
@@ -81,12 +85,11 @@ async def whereabouts(
         notes.append("it is deleted: a tombstone stands, and what is left of it is swept away")
     state = await bus.state(conversation)
     known = await sessions(bus, conversation, state, time.time_ns() // 1_000_000)
-    timeless: list[Bytes] = []
-    pieces = [one async for one in _waiting(bus, conversation, state, notes, timeless)]
-    unplaced: list[Letter] = []
-    pieces += [one async for one in _dead(bus, conversation, unplaced, notes)]
+    untimed: list[Untimed] = []
+    pieces = [one async for one in _waiting(bus, conversation, state, notes, untimed)]
+    pieces += [one async for one in _dead(bus, conversation, untimed, notes)]
     books = await _books(bus, conversation, state, problems)
-    forbidden = await gone(bus, conversation)
+    forbidden = await noted(bus, conversation)
     held: list[Piece] = []
     # The second one first: what moves home meanwhile shows in both, and in none if the first were read first.
     for name, url in reversed(list(buckets.items())):
@@ -98,21 +101,25 @@ async def whereabouts(
         names = {one.object for one in found}
         held = found + [one for one in held if one.object not in names]
     pieces += held
-    pieces += _placed(unplaced, pieces, notes)
-    timeless += [Bytes(one.entry.id.epoch, one.first_offset, one.entry.id.offset) for one in unplaced]
+    pieces += placed(untimed, pieces, notes)
+    timeless = [Bytes(one.id.epoch, one.first_offset, one.id.offset) for one in untimed]
     there = {one.object for one in pieces}
+    # What is only given up lies, or lay, under another name: it is not deleted for that.
     lay = [
-        Piece(lay_as.start_ms, lay_as.end_ms, "deleted", _deleted(at_ms), path)
-        for path, at_ms in forbidden.items()
-        if path not in there and (lay_as := parse_name(path)) is not None
+        Piece(lay_as.start_ms, lay_as.end_ms, "deleted", _deleted(why.at_ms), path)
+        for path, why in forbidden.items()
+        if path not in there and not why.given_up and (lay_as := parse_name(path)) is not None
     ]
     before_ms = deleted.before_ms
     if not problems and not deleted.deleted:
         pieces += missing_ends(pieces, known, lay, timeless=timeless, before_ms=before_ms)
-        notes += held_less(pieces, books)
     shown = stretches(pieces, lay)
     if not problems:
         shown = deleted_by_the_books(shown, books)
+        if not deleted.deleted and held_less(pieces, books):
+            # Once more: what was deleted while the bucket was listed is in the books as that by now.
+            later = await _books(bus, conversation, await bus.state(conversation), problems)
+            problems += held_less(pieces, _least_stored(books, later))
     return Whereabouts(
         conversation=conversation.tag,
         deleted=deleted.deleted,
@@ -122,6 +129,11 @@ async def whereabouts(
         stretches=tuple(shown),
         problems=tuple(problems),
     )
+
+
+def _least_stored(before: Seconds | None, after: Seconds | None) -> Seconds | None:
+    """None where the books cannot be read any more."""
+    return None if before is None or after is None else min(before, after, key=lambda one: one.stored)
 
 
 def _deleted(at_ms: int) -> str:
@@ -144,7 +156,7 @@ async def _books(
 
 
 async def _waiting(
-    bus: Bus, conversation: Conversation, state: ConversationState, notes: list[str], timeless: list[Bytes]
+    bus: Bus, conversation: Conversation, state: ConversationState, notes: list[str], untimed: list[Untimed]
 ) -> AsyncIterator[Piece]:
     when = await _when(bus, conversation, state, notes)
     after: EntryId | None = None
@@ -156,9 +168,8 @@ async def _waiting(
             if piece is not None:
                 yield piece
             elif entry.chunk is not None:
-                notes.append(f"entry {entry.id} waits and does not parse: it will become a dead letter")
                 first = before.offset if before is not None and before.epoch == entry.id.epoch else 0
-                timeless.append(Bytes(entry.id.epoch, first, entry.id.offset))
+                untimed.append(Untimed(entry.id, first, entry.counted_samples, "waiting", UNREADABLE))
             before = entry.id
         if len(entries) < PAGE:
             return
@@ -199,21 +210,24 @@ async def _when(bus: Bus, conversation: Conversation, state: ConversationState, 
         )
     elif due:
         in_time = f"a pusher looks at it by {moment(int(float(due)))}"
+        if await readers(Masters(bus)) == 0:
+            in_time += ", but none is at work"
     else:
         in_time = "not on due: a pusher finds it within ten minutes"
     return _When(in_time, bool(failures.count), cut, state.flush, state.flush_reason)
 
 
 async def _dead(
-    bus: Bus, conversation: Conversation, unplaced: list[Letter], notes: list[str]
+    bus: Bus, conversation: Conversation, untimed: list[Untimed], notes: list[str]
 ) -> AsyncIterator[Piece]:
     async for found in dead_letters.look(bus, conversation):
         if found.letter is None:
             notes.append(f"dead letter {found.id} cannot be read: {found.defect}")
             continue
-        piece = _piece(conversation, found.letter.entry, "dead", _why(found.letter))
+        letter, why = found.letter, _why(found.letter)
+        piece = _piece(conversation, letter.entry, "dead", why)
         if piece is None:
-            unplaced.append(found.letter)
+            untimed.append(Untimed(letter.entry.id, letter.first_offset, letter.samples, "dead", why))
         else:
             yield piece
 
@@ -221,37 +235,6 @@ async def _dead(
 def _why(letter: Letter) -> str:
     why = f"{letter.reason}; letter {letter.entry.id}"
     return f"{why}; another try is asked for" if dead_letters.marked_ms(letter) is not None else why
-
-
-def _placed(letters: list[Letter], pieces: list[Piece], notes: list[str]) -> list[Piece]:
-    """Letters whose time cannot be read, where they lay in their session: right after one piece, or right before another."""
-    ends = {(one.epoch, one.end_offset): one.end_ms for one in pieces}
-    starts = {(one.epoch, one.first_offset): one.start_ms for one in pieces}
-    found: list[Piece] = []
-    for letter in letters:
-        id_, first = letter.entry.id, letter.first_offset
-        long_ms = letter.samples // 48
-        start_ms = ends.get((id_.epoch, first))
-        if start_ms is None and (id_.epoch, id_.offset) in starts:
-            start_ms = starts[id_.epoch, id_.offset] - long_ms
-        if start_ms is None:
-            notes.append(
-                f"dead letter {id_}: {long_ms / 1000:.3f} s at a time that nothing tells ({letter.reason})"
-            )
-            continue
-        ends[id_.epoch, id_.offset] = start_ms + long_ms
-        found.append(
-            Piece(
-                start_ms,
-                start_ms + long_ms,
-                "dead",
-                _why(letter),
-                epoch=id_.epoch,
-                first_offset=first,
-                end_offset=id_.offset,
-            )
-        )
-    return found
 
 
 def _piece(conversation: Conversation, entry: Entry, state: str, why: str) -> Piece | None:

@@ -35,6 +35,8 @@ class UpOptions:
     """0: any, and the same again at the next start where it is free."""
     redis_url: str | None = None
     """None: an embedded one."""
+    redis_mib: int | None = None
+    """`maxmemory` of the embedded one; 0: none. None: half of what the machine has."""
     store: str | None = None
     """None: in the data directory."""
     fallback_store: str | None = None
@@ -89,7 +91,7 @@ def make_plan(options: UpOptions, folder: DataDir, lock_fd: int, environ: Mappin
     if redis_url is None:
         redis_port = free_port(LOOPBACK, kept.get("redis"))
         redis_url = f"redis://{LOOPBACK}:{redis_port}/0"
-        redis = _redis(folder, redis_port, lock_fd, no_keys)
+        redis = _redis(folder, redis_port, lock_fd, no_keys, options.redis_mib)
     store = options.store if options.store is not None else folder.store_url
     shared, service_token, jwt_secret = _shared_settings(folder, redis_url, store, environ)
     if options.fallback_store is not None:
@@ -147,11 +149,15 @@ def _unlike(kept: Mapping[str, int]) -> dict[str, int]:
     return {name: number for name, number in kept.items() if numbers.count(number) == 1}
 
 
-def _redis(folder: DataDir, port: int, lock_fd: int, environ: Mapping[str, str]) -> ChildSpec:
+def _redis(
+    folder: DataDir, port: int, lock_fd: int, environ: Mapping[str, str], mib: int | None
+) -> ChildSpec:
+    max_bytes = redis_server.half_of_the_machine() if mib is None else mib * 2**20
+    command = redis_server.command(redis_server.find(), port=port, folder=folder.redis, max_bytes=max_bytes)
     return ChildSpec(
         name="redis",
         component="redis",
-        command=tuple(redis_server.command(redis_server.find(), port=port, folder=folder.redis)),
+        command=tuple(command),
         environ=environ,
         log=folder.log_path("redis"),
         parent_death_signal=signal.SIGTERM,  # it writes down what it has and ends

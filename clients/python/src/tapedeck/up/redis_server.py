@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from tapedeck.errors import RedisBinaryError
 
 NAMES = ("redis-server", "valkey-server")
 MIN_MAJOR_ON_PATH = 7
+CONTAINER_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+"""Of control groups 2 and 1."""
 _VERSION = re.compile(r"\bv=(\d+)\.")
 
 
@@ -50,8 +53,19 @@ def find(path_variable: str | None = None) -> RedisBinary:
     )
 
 
-def command(binary: RedisBinary, *, port: int, folder: Path) -> list[str]:
-    """The command line. Raises RedisBinaryError where the data in `folder` was written by a newer server.
+def half_of_the_machine() -> int:
+    """Half of the bytes of memory that this machine has, or that this container may take; 0, no limit, where neither is known."""
+    found = []
+    with suppress(OSError, ValueError):
+        found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    for path in CONTAINER_LIMITS:
+        with suppress(OSError, ValueError):  # `max`: none
+            found.append(int(Path(path).read_text()))
+    return max(0, min(found, default=0)) // 2
+
+
+def command(binary: RedisBinary, *, port: int, folder: Path, max_bytes: int = 0) -> list[str]:
+    """The command line; `max_bytes` of memory, 0: no limit. Raises RedisBinaryError where the data in `folder` was written by a newer server.
 
     Since 7 the AOF is a folder of several files, which an older server would not see: it would begin empty.
     """
@@ -67,6 +81,7 @@ def command(binary: RedisBinary, *, port: int, folder: Path) -> list[str]:
         "--appendonly": "yes",
         "--appendfsync": "everysec",
         "--save": "",
+        "--maxmemory": str(max_bytes),
         "--maxmemory-policy": "noeviction",
         "--daemonize": "no",
     }

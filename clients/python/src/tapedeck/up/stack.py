@@ -115,14 +115,14 @@ class Stack:
             for one in self._services:
                 if one.given_up:
                     raise UpError(
-                        f"{one.spec.name} can't start:\n{one.log_tail()}",
+                        f"{one.spec.name} can't start:\n{one.log_tail() or 'its log is empty'}",
                         hint=f"correct the setting; the whole log is {one.spec.log}",
                     )
             if time.monotonic() - told > TELL_AFTER_S:
                 told = time.monotonic()
-                self._say(
-                    f"still waiting for {child.spec.name}; its log ({child.spec.log}) ends:\n{child.log_tail()}"
-                )
+                tail = child.log_tail()
+                ends = f"ends:\n{tail}" if tail else "says nothing yet"
+                self._say(f"still waiting for {child.spec.name}; its log ({child.spec.log}) {ends}")
             await asyncio.sleep(POLL_S)
         child.proven = True
 
