@@ -8,7 +8,9 @@ import random
 import httpx
 import pytest
 
+from audiobus import Bus
 from tapedeck_testing.account import assert_stored_once, flush, objects, packets_back, pcm_back
+from tapedeck_testing.books import books_close
 from tapedeck_testing.protocol_client import ProtocolClient
 from tapedeck_testing.recordings import in_messages, noisy_pcm, opus_packets
 
@@ -37,6 +39,18 @@ async def settle(stack, uid, cid):
             await asyncio.sleep(0.2)
 
 
+async def stored_unasked(stack, uid, cid, count):
+    """The pusher makes so many batches by itself, before anybody asks for a flush."""
+    async with asyncio.timeout(60):
+        while len(objects(stack.store, uid, cid)) < count:
+            await asyncio.sleep(0.2)  # polled: it is a process, which may just have been started again
+
+
+async def all_is_in_the_books(stack):
+    async with Bus(stack.facts["redis"]) as bus:
+        await books_close(bus, stored=True)
+
+
 @pytest.mark.parametrize("victim", SERVICES)
 async def test_sigkill_in_mid_stream(start_stack, victim):
     stack = start_stack(environ={"TAPEDECK_BATCH_SECONDS": "4"})
@@ -56,13 +70,14 @@ async def test_sigkill_in_mid_stream(start_stack, victim):
         group.create_task(raw.run())
 
     for cid in ("opus", "raw"):
-        assert len(objects(stack.store, "user-1", cid)) >= 2  # the pusher was at work meanwhile
+        await stored_unasked(stack, "user-1", cid, 2)
         await settle(stack, "user-1", cid)
         assert_stored_once(stack.store, "user-1", cid)
     async with stack.http() as http:
         assert await packets_back(http, "user-1", "opus") == packets
         assert len(await pcm_back(http, "user-1", "raw")) == len(pcm)
     assert opus.fresh_sessions == raw.fresh_sessions == 1
+    await all_is_in_the_books(stack)
 
 
 @pytest.mark.chaos
@@ -112,7 +127,7 @@ async def test_eight_clients_while_services_die_for_half_a_minute(start_stack):
         done.set()
 
     for cid in clients:
-        assert len(objects(stack.store, "user-1", cid)) >= 3  # the pusher was at work meanwhile
+        await stored_unasked(stack, "user-1", cid, 3)
         await settle(stack, "user-1", cid)
         assert_stored_once(stack.store, "user-1", cid)
     async with stack.http() as http:
@@ -120,6 +135,7 @@ async def test_eight_clients_while_services_die_for_half_a_minute(start_stack):
             assert await packets_back(http, "user-1", cid) == packets, cid
         for cid, pcm in sounds.items():
             assert len(await pcm_back(http, "user-1", cid)) == len(pcm), cid
+    await all_is_in_the_books(stack)
     assert min(hits.values()) >= 2, hits
     assert reads >= 5
     assert sum(client.connections for client in clients.values()) > len(clients)

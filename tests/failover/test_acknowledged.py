@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from audiobus import Bus
+from tapedeck_testing.books import books_close
 from tapedeck_testing.failing_over import cut_replication
 
 
@@ -22,6 +23,7 @@ async def all_there(url, witnesses) -> None:
             missing = witness.chunks.keys() - held.keys()
             assert not missing, (witness.conversation, len(missing))
             assert all(held[one] == chunk for one, chunk in witness.chunks.items())
+        await books_close(bus)
 
 
 async def test_with_wait_a_sentinels_failover_loses_nothing(sentinels, witnesses):

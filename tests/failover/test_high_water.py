@@ -1,4 +1,4 @@
-"""Redis with little memory, and a bucket that is away: real processes. Long: TAPEDECK_TEST_FAILOVER_LONG=1."""
+"""Redis with little memory, and a bucket that is away: real processes. Long: run by `make chaos`, and with TAPEDECK_TEST_FAILOVER_LONG=1."""
 
 import asyncio
 import contextlib
@@ -10,6 +10,7 @@ import websockets
 from audiobus import Bus
 from audiobus.memory import memory_share
 from tapedeck_testing.account import assert_stored_once, flush, packets_back
+from tapedeck_testing.books import books_close
 from tapedeck_testing.faults.hand import Hand
 from tapedeck_testing.protocol_client import ProtocolClient
 from tapedeck_testing.recordings import opus_packets
@@ -115,8 +116,11 @@ async def test_a_bucket_comes_back_to_a_redis_that_is_nearly_full(start_stack, s
             await flush(http, uid, cid)
             assert await packets_back(http, uid, cid) == SPOKEN
             assert_stored_once(stack.store, uid, cid)
+    async with Bus(small_redis.url) as bus:
+        await books_close(bus, stored=True)
 
 
+@pytest.mark.long(in_ci=True)
 async def test_more_is_spoken_at_once_than_redis_holds_for_a_minute(start_stack, small_redis):
     """The bucket is well, every session goes on: without early draining the audio of a minute would not fit."""
     stack = start_stack("--redis-url", small_redis.url, environ={"TAPEDECK_BATCH_SECONDS": "60"})
@@ -151,6 +155,8 @@ async def test_more_is_spoken_at_once_than_redis_holds_for_a_minute(start_stack,
             await flush(http, f"{UID}{number}", f"c-{number}")
             assert await packets_back(http, f"{UID}{number}", f"c-{number}") == spoken
             assert_stored_once(stack.store, f"{UID}{number}", f"c-{number}")
+    async with Bus(small_redis.url) as bus:
+        await books_close(bus, stored=True)
 
 
 async def pressed(stack) -> bool:

@@ -1,6 +1,6 @@
 """The whole system while masters are killed under it: real processes, real sentinels, a real cluster with replicas.
 
-A minute each: run with TAPEDECK_TEST_FAILOVER_LONG=1.
+A minute each: run by `make chaos`, and with TAPEDECK_TEST_FAILOVER_LONG=1.
 """
 
 import asyncio
@@ -10,7 +10,9 @@ from itertools import pairwise
 import httpx
 import pytest
 
+from audiobus import Bus
 from tapedeck_testing.account import assert_stored_once, flush, objects, packets_back, pcm_back
+from tapedeck_testing.books import books_close
 from tapedeck_testing.cluster_group import ClusterGroup
 from tapedeck_testing.failing_over import cut_replication
 from tapedeck_testing.faults.hand import Hand
@@ -59,6 +61,13 @@ async def stored_right(stack, recordings) -> None:
             assert await packets_back(http, UID, cid) == packets
         assert_stored_once(stack.store, UID, cid)
         assert objects(stack.store, UID, cid)
+    await all_is_in_the_books(stack)
+
+
+async def all_is_in_the_books(stack) -> None:
+    """What Redis says of the audio adds up."""
+    async with Bus(stack.facts["redis"]) as bus:
+        await books_close(bus, stored=True)
 
 
 async def record(recordings, disturb) -> None:
@@ -99,6 +108,7 @@ async def test_two_masters_are_killed_one_after_the_other(start_stack, sentinels
     assert await lost_seconds(stack) == 0
 
 
+@pytest.mark.long(in_ci=True)
 async def test_what_replication_had_not_taken_is_told_and_sent_again(start_stack, sentinels):
     """Half a minute that was acknowledged is gone, more than any process keeps: the client is told, and still has what was not stored."""
     stack = start_stack("--redis-url", sentinels.url, environ={"TAPEDECK_BATCH_SECONDS": "60"})
@@ -134,6 +144,7 @@ async def test_what_replication_had_not_taken_is_told_and_sent_again(start_stack
     assert len(back) == pytest.approx(len(pcm), abs=2_000)
     spans = stored_spans(stack.store, UID, "beyond")
     assert all(before.end_offset == span.first_offset for before, span in pairwise(spans))
+    await all_is_in_the_books(stack)
 
 
 async def test_a_master_of_a_cluster_is_killed_and_slots_move(start_stack, cluster: ClusterGroup):

@@ -7,6 +7,8 @@ import signal
 import psutil
 import pytest
 
+from audiobus import Bus
+from tapedeck_testing.books import books_close
 from tapedeck_testing.faults.fleet import Fleet
 from tapedeck_testing.faults.report import Options, Outcome
 from tapedeck_testing.faults.rig import Rig
@@ -73,6 +75,8 @@ async def test_a_rolling_restart_loses_nothing_and_spreads_the_reconnects(tmp_pa
         seen = await Fleet(specs, tmp_path).run(restart)
         await settle_all(rig, [device for spec in specs for device in spec.devices])
         await judge(rig, outcome, specs, seen)
+        async with Bus(rig.redis.url) as bus:
+            await books_close(bus, stored=True)
     finally:
         await rig.stop()
 

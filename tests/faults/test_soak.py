@@ -16,7 +16,7 @@ OFTEN = (0.4, 1.2)
 
 def check(outcome):
     assert len(outcome.accounts) == outcome.options.sockets
-    assert not outcome.wrong, outcome.table()
+    assert not outcome.failed, outcome.table()
 
 
 async def test_every_acked_byte_is_stored_once(tmp_path):

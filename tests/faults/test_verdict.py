@@ -70,7 +70,14 @@ def account(recording, spans=None, **changes):
     return Account(
         seen,
         spans,
-        {"received": samples, "stored": samples, "dead": 0, "entries": 0, "used_ms": samples // 48},
+        {
+            "received": samples,
+            "stored": samples,
+            "dead": 0,
+            "deleted": 0,
+            "entries": 0,
+            "used_ms": samples // 48,
+        },
     )
 
 
@@ -156,6 +163,16 @@ def test_what_does_not_add_up_is_found():
     assert any(text.startswith("usage") for text in wrong(recording, right))
     right.counts = {**right.counts, "entries": 1}
     assert any("still wait" in text for text in wrong(recording, right))
+
+
+def test_what_does_not_add_up_is_found_where_redis_lost_something():
+    recording = tape()
+    lossy = account(recording)
+    less = lossy.counts["received"] - 2_880
+    lossy.counts = {**lossy.counts, "received": less, "stored": less, "used_ms": 0}
+    assert wrong(recording, lossy, lossy=True) == []
+    lossy.counts = {**lossy.counts, "stored": less + 1}
+    assert any("not so" in text for text in wrong(recording, lossy, lossy=True))
 
 
 def test_a_device_that_did_not_come_to_its_end_is_found():

@@ -32,6 +32,9 @@ def test_an_object_is_late_from_the_moment_at_which_its_cut_was_lost():
     cuts.fail_over([NAME], [], 9.0)
     assert [cuts.landed_late(NAME, at) for at in (4.9, 5.0, 7.0)] == [False, True, True]
     assert not cuts.landed_late("chunks/u/c/1.000-3.000.batch.bin", 7.0)
+    assert cuts.lost(NAME)
+    cuts.stands(NAME)
+    assert not cuts.lost(NAME)
 
 
 def test_a_cut_that_the_new_master_has_too_is_not_lost():

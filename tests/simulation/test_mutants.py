@@ -3,7 +3,6 @@
 import pytest
 
 from tapedeck_testing.simulation.mutants import MUTANTS
-from tapedeck_testing.simulation.outcome import run
 
 SEEDS = 200
 
@@ -12,5 +11,4 @@ SEEDS = 200
 def test_a_broken_rule_is_found(mutant):
     found = mutant.hunt(range(SEEDS))
     assert found is not None
-    whole = run(found.seed, faults=mutant.faults, walks=mutant.walks)
-    assert whole.wrong == [], "the seed fails without the defect too"
+    assert mutant.play(found.seed, {}).wrong == [], "the seed fails without the defect too"

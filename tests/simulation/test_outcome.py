@@ -1,14 +1,8 @@
-"""Histories of the whole system, each under the faults of its seed. `make chaos` runs many more of them."""
+"""One history: what it is without faults, and what follows from its seed."""
 
-import pytest
-
-from tapedeck_testing.simulation.chance import RATES
-from tapedeck_testing.simulation.many import some
+from tapedeck_testing.simulation.chance import RATES, Chance, Fixed
+from tapedeck_testing.simulation.garbling import GARBLED
 from tapedeck_testing.simulation.outcome import run
-
-PARTS = 6
-SEEDS = 80
-"""In each part: so that a part ends well within a test's time on a busy machine."""
 
 
 def test_without_faults_everything_is_stored_and_nothing_is_tried_twice():
@@ -26,9 +20,10 @@ def test_the_same_seed_gives_the_same_history():
     assert first.trace != run(12, tracing=True).trace
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_whatever_breaks_nothing_is_lost_doubled_misplaced_or_left_waiting(part):
-    tally = some(range(part * SEEDS, (part + 1) * SEEDS))
-    assert tally.failed == []
-    assert tally.looks > 0
-    assert len(tally.hits) > len(RATES) * 3 // 4
+def test_what_is_fixed_leaves_the_rest_of_the_dice_as_they_are():
+    free, fixed = Chance(11), Chance(11, fixed=Fixed(faults=("bucket: full", GARBLED)))
+    assert {kind for kind in RATES if fixed.has(kind)} == {
+        *(kind for kind in RATES if free.has(kind)),
+        "bucket: full",
+        GARBLED,
+    }

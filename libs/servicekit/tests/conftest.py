@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from servicekit.bind import Bind, bind_socket, bound_to
 from servicekit.groups import AuthSettings
 from servicekit.http import serving
+from tapedeck_testing.free_ports import free_port
 
 
 def pytest_asyncio_loop_factories(config, item):
@@ -108,6 +108,4 @@ def secret():
 @pytest.fixture
 def closed_port():
     """A port of loopback where nobody listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_port()

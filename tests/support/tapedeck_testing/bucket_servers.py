@@ -27,7 +27,7 @@ from typing import ClassVar, Self
 
 import pytest
 
-from tapedeck_testing.redis_process import free_port
+from tapedeck_testing.free_ports import free_port
 
 REPO = Path(__file__).parents[3]
 TOOLS = REPO / ".tools"
@@ -259,6 +259,10 @@ class S3Server(BucketServer):
         name = _new_name()
         (self.directory / name).mkdir()
         return name
+
+    def stop(self) -> None:
+        """Ends it at once: asked to end, it waits ten seconds for connections that are kept open. What it has said is on disk."""
+        self._end(signal.SIGTERM if binary(self.program) is None else signal.SIGKILL)
 
 
 class AzServer(BucketServer):

@@ -83,8 +83,9 @@ def redis_cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 @pytest.fixture
 def redis_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
-    """A Redis of the test's own, to be killed and started again."""
-    server = RedisProcess(any_server(), tmp_path_factory.mktemp("redis-own")).start()
+    """A Redis of the test's own, to be killed and started again: with all that it confirmed, however slow the disk is."""
+    options = ("--appendfsync", "always")
+    server = RedisProcess(any_server(), tmp_path_factory.mktemp("redis-own"), options=options).start()
     yield server
     server.stop()
 

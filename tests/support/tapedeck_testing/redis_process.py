@@ -1,6 +1,5 @@
 """Real Redis processes on loopback."""
 
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -9,17 +8,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from tapedeck_testing.free_ports import free_port
+
 START_DEADLINE_S = 15.0
-
-
-def free_port() -> int:
-    """A port that nothing listens on, and whose cluster bus port (plus 10,000) exists."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port < 55_000:
-            return port
 
 
 class RedisProcess:

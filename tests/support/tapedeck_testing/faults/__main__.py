@@ -7,7 +7,9 @@ code 1 where anything is missing, doubled or in the wrong place, or where a plan
 import argparse
 import asyncio
 import contextlib
+import shlex
 import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -36,7 +38,9 @@ def main() -> None:
         every_s=(first, last),
     )
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that everything is ended in order
-    print(f"seed {options.seed}", flush=True)
+    print(f"seed {options.seed}; the same plan again: {_again(sys.argv[1:], options.seed)}", flush=True)
+    if given.chaos:
+        print(_system_of(given), flush=True)
     with contextlib.ExitStack() as stack:
         if given.keep_files:
             directory = Path(tempfile.mkdtemp(prefix="tapedeck-soak-"))
@@ -60,7 +64,7 @@ def main() -> None:
         else:
             outcome = asyncio.run(soak(options, directory, _say))
             print(outcome.table())
-            failed = bool(outcome.wrong)
+            failed = outcome.failed
     raise SystemExit(1 if failed else 0)
 
 
@@ -92,6 +96,23 @@ def _parser() -> argparse.ArgumentParser:
     whole.add_argument("--readers", type=int, default=2, help="in each process of devices")
     whole.add_argument("--only", default="", help="kinds of faults, by comma")
     return parser
+
+
+def _again(arguments: list[str], seed: int) -> str:
+    """The command that plans the same faults."""
+    named = any(argument.partition("=")[0] == "--seed" for argument in arguments)
+    rest = arguments if named else [*arguments, "--seed", str(seed)]
+    return f"python -m tapedeck_testing.faults {shlex.join(rest)}"
+
+
+def _system_of(given: argparse.Namespace) -> str:
+    """What is struck, and by which options there is more."""
+    bucket = {"gcs": "fake-gcs-server", "file": "a folder"}[given.store]
+    second = "and a second bucket" if given.fallback else "no second bucket (--fallback)"
+    return (
+        f"real processes on Redis ({given.topology}; --topology {'|'.join(get_args(Topology))}), {bucket} (--store "
+        f"{'|'.join(get_args(StoreKind))}), {second}, for {given.seconds:g} s:"
+    )
 
 
 def _say(text: str) -> None:

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
@@ -46,6 +47,8 @@ class Relay:
         self.eat_after: bytes | None = None
         """The reply to the next request with these bytes is lost."""
         self.eaten = 0
+        self.asked: Counter[int] = Counter()
+        """Pieces that clients have sent, by their own ports."""
         self.delayed = 0
         """Pieces that had to wait."""
         self.held = 0
@@ -158,6 +161,7 @@ class Relay:
             if pair.deaf:
                 continue
             if request:
+                self.asked[pair.port] += 1
                 self._watch(pair, data)
             elif pair.eats:
                 self.eaten += 1

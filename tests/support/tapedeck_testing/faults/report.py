@@ -26,6 +26,11 @@ class Options:
     every_s: tuple[float, float] = (2.0, 6.0)
 
     @property
+    def recorded_at_most_s(self) -> float:
+        """What devices could record; they are told to end when the last fault is over."""
+        return 2 * self.seconds + 60
+
+    @property
     def keep(self) -> Keep:
         """Up to where devices drop their copy."""
         return "stored" if self.lose else "acked"
@@ -42,6 +47,17 @@ class Outcome:
     """By conversation."""
     lost_log_bytes: int = 0
     counted_lost_s: float = 0.0
+    hits: Counter[str] = field(default_factory=Counter)
+    """How often each kind of fault has hit, as `Rig.perform` counts it."""
+
+    def never_hit(self) -> list[str]:
+        """Kinds that were planned and have hit nothing: a run with one of them proves too little."""
+        return sorted({fault.kind for fault in self.faults if not self.hits[fault.kind]})
+
+    @property
+    def failed(self) -> bool:
+        """Whether the run is no proof, or one of the contrary."""
+        return bool(self.wrong or self.never_hit())
 
     def table(self) -> str:
         """For people."""
@@ -58,6 +74,7 @@ class Outcome:
             ),
             ("appendfsync; log cut short", f"{options.fsync}; {self.lost_log_bytes} bytes"),
             ("faults", _listed(Counter(fault.kind for fault in self.faults))),
+            ("how often they hit", _listed(self.hits)),
             ("lines cut", _listed(cuts)),
             (
                 "connections; resumed; superseded",
@@ -80,6 +97,7 @@ class Outcome:
         ]
         width = max(len(name) for name, _ in rows)
         lines = [f"{name:<{width}}  {value}" for name, value in rows]
+        lines += [f"NEVER HIT: {name}" for name in self.never_hit()]
         for cid, texts in list(self.wrong.items())[:20]:
             lines += [f"  {cid}: {text}" for text in texts[:4]]
         return "\n".join(lines)

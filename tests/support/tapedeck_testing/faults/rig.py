@@ -8,7 +8,9 @@ import contextlib
 import os
 import random
 import signal
+import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +19,7 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from tapedeck_testing.faults.chaos.processes import clients_of, until_stopped
 from tapedeck_testing.faults.relay import Relay
 from tapedeck_testing.faults.schedule import Fault
 from tapedeck_testing.redis_binary import any_server
@@ -26,6 +29,10 @@ from tapedeck_testing.stack import Stack
 Fsync = Literal["always", "everysec"]
 SLOW_S = (0.03, 0.3)
 """What each piece of a slow Redis waits, either way."""
+
+
+UNTIL_HIT_S = 10.0
+"""A stop of Redis lasts until somebody has met it, but no longer."""
 
 
 class Rig:
@@ -84,35 +91,56 @@ class Rig:
 
     # -- faults ------------------------------------------------------------------------------------------------------
 
-    async def perform(self, fault: Fault) -> None:
-        """The fault, from its beginning to its end; cutting lines is the devices' own."""
+    async def perform(self, fault: Fault) -> int:
+        """The fault, from its beginning to its end; cutting lines is the devices' own. How often it has hit: what services asked of
+        a silent Redis, lines that broke, pieces that were held back, clients of a listen.
+        """
+        relay, hits = self.relay, 0
         match fault.kind:
             case "redis paused":
-                await self.pause_redis(fault.lasts_s)
+                hits = await self.pause_redis(fault.lasts_s)
             case "redis killed":
+                before = relay.broken
                 await self.kill_redis(fault.lasts_s)
+                hits = relay.broken - before
             case "redis slow":
-                self.relay.delay_s = self._chance.uniform(*SLOW_S)
+                before = relay.delayed
+                relay.delay_s = self._chance.uniform(*SLOW_S)
                 await asyncio.sleep(fault.lasts_s)
-                self.relay.delay_s = 0.0
+                relay.delay_s = 0.0
+                hits = relay.delayed - before
             case "redis client pause":
-                async with self.client() as client:
-                    await client.execute_command("CLIENT", "PAUSE", int(fault.lasts_s * 1000), "ALL")
-                await asyncio.sleep(fault.lasts_s)
+                hits = await self.pause_clients(fault.lasts_s)
             case "listen killed":
-                self.signal_one("listen", signal.SIGKILL)
+                hits = self._signal_with_clients(signal.SIGKILL)
             case "listen restarted":
-                self.signal_one("listen", signal.SIGTERM)
+                hits = self._signal_with_clients(signal.SIGTERM)
             case "clients cut":
                 pass
         self.done[fault.kind] += 1
+        return hits
 
-    async def pause_redis(self, lasts_s: float) -> None:
-        """SIGSTOP, and SIGCONT: it answers nobody, and then everybody."""
+    async def pause_clients(self, lasts_s: float) -> int:
+        """It takes commands, and answers none for a while. How much it was asked meanwhile."""
+        began = time.monotonic()
+        async with self.client() as client:
+            await client.execute_command("CLIENT", "PAUSE", int(lasts_s * 1000), "ALL")
+        asked = self.relay.asked.total()
+        await asyncio.sleep(max(0.0, began + lasts_s - time.monotonic()))
+        return self.relay.asked.total() - asked
+
+    async def pause_redis(self, lasts_s: float) -> int:
+        """SIGSTOP, and SIGCONT: it answers nobody, and then everybody. How much it was asked meanwhile."""
         assert self.redis.process is not None
         self.redis.process.send_signal(signal.SIGSTOP)
+        await asyncio.to_thread(until_stopped, self.redis.process.pid)
+        before, began = self.relay.asked.total(), time.monotonic()
         await asyncio.sleep(lasts_s)
+        while self.relay.asked.total() == before and time.monotonic() - began < UNTIL_HIT_S:
+            await asyncio.sleep(0.05)
+        asked = self.relay.asked.total() - before
         self.redis.process.send_signal(signal.SIGCONT)
+        return asked
 
     async def kill_redis(self, lasts_s: float) -> None:
         """SIGKILL; it comes back with its log, or with less, and then sometimes listen is gone with what it still held."""
@@ -134,9 +162,11 @@ class Rig:
         os.truncate(path, size - count)
         return count
 
-    def signal_one(self, service: str, number: signal.Signals) -> int | None:
-        """Signals one process of a service, if one is there."""
-        pids = self.stack.pids(service)
+    def signal_one(
+        self, service: str, number: signal.Signals, among: Sequence[int] | None = None
+    ) -> int | None:
+        """Signals one process of a service, if one is there, of these if any are named."""
+        pids = among or self.stack.pids(service)
         if not pids:
             return None
         pid: int = self._chance.choice(pids)
@@ -145,6 +175,14 @@ class Rig:
             return pid
         return None
 
+    def _signal_with_clients(self, number: signal.Signals) -> int:
+        """Signals a listen; how many clients it had."""
+        port = self.address[1]
+        had = {pid: clients_of(pid, port) for pid in self.stack.pids("listen")}
+        # One that has only just come back has none: who is hit is left to chance among those that have some.
+        pid = self.signal_one("listen", number, [pid for pid, clients in had.items() if clients])
+        return had.get(pid, 0) if pid is not None else 0
+
     def log_size(self) -> int:
         """Bytes of Redis' log."""
         return sum(path.stat().st_size for path in self.redis.directory.rglob("*.incr.aof"))
@@ -152,20 +190,21 @@ class Rig:
     # -- what it says ------------------------------------------------------------------------------------------------
 
     async def counts(self, uid: str, cid: str) -> dict[str, int]:
-        """Audio of a conversation, in samples at 48 kHz: received, stored, dead; the entries that still wait; ms of usage."""
+        """Audio of a conversation, in samples at 48 kHz: received, stored, dead, deleted; the entries that still wait; ms of usage."""
         tag = f"{{{uid}/{cid}}}"
         async with self.client() as client:
-            values: list[Any] = await client.hmget(f"td:conv:{tag}", ["in", "out", "dead"])
+            values: list[Any] = await client.hmget(f"td:conv:{tag}", ["in", "out", "dead", "deleted"])
             waiting = await client.xlen(f"td:audio:{tag}")
             used = 0
             async for key in client.scan_iter(f"td:usage:{{{uid}}}:*"):
                 fields: dict[Any, Any] = await client.hgetall(key)
                 used += sum(int(ms) for name, ms in fields.items() if name.startswith(f"{cid}/".encode()))
-        received, stored, dead = (int(value or 0) for value in values)
+        received, stored, dead, deleted = (int(value or 0) for value in values)
         return {
             "received": received,
             "stored": stored,
             "dead": dead,
+            "deleted": deleted,
             "entries": int(waiting),
             "used_ms": used,
         }

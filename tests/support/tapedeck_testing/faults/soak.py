@@ -14,6 +14,7 @@ from typing import Final
 
 import httpx
 
+from audiobus import Bus, census
 from tapedeck_testing.account import flush, pcm_back
 from tapedeck_testing.faults.fleet import Fleet
 from tapedeck_testing.faults.load import DeviceSpec, LoadSpec, Seen
@@ -55,10 +56,11 @@ async def soak(options: Options, directory: Path, say: Say) -> Outcome:
     try:
         await rig.start()
         specs = load_specs(rig.stack, rig.address, options)
-        seen = await Fleet(specs, directory).run(partial(_spoil, rig, outcome.faults, say))
+        seen = await Fleet(specs, directory).run(partial(_spoil, rig, outcome, say))
         outcome.lost_log_bytes = rig.lost_bytes
         await settle_all(rig, [device for spec in specs for device in spec.devices])
         await judge(rig, outcome, specs, seen)
+        await _books(rig, outcome)
         outcome.counted_lost_s = await rig.lost_seconds()
     finally:
         await rig.stop()
@@ -93,26 +95,38 @@ def load_specs(stack: Stack, address: tuple[str, int], options: Options) -> list
         LoadSpec(
             host=host,
             port=port,
-            seconds=options.seconds,
+            seconds=options.recorded_at_most_s,
             frame_ms=options.frame_ms,
             keep=options.keep,
             seed=options.seed * 1000 + process,
             ramp_s=min(10.0, options.sockets / 100),
-            deadline_s=options.seconds * 1.5 + AFTER_S,
+            deadline_s=options.recorded_at_most_s + AFTER_S,
             devices=devices[process :: options.processes],
         )
         for process in range(options.processes)
     ]
 
 
-async def _spoil(rig: Rig, faults: Sequence[Fault], say: Say, fleet: Fleet) -> None:
+async def _spoil(rig: Rig, outcome: Outcome, say: Say, fleet: Fleet) -> None:
+    """All of them, each at its time; then what has not hit yet once more, and the devices end."""
     began = time.monotonic()
-    for fault in faults:
-        await asyncio.sleep(max(0.0, began + fault.at_s - time.monotonic()))
+
+    async def strike(fault: Fault) -> None:
         if fault.kind == "clients cut":
-            await fleet.ask(f"cut {fault.share:.3f}")
-        say(f"{time.monotonic() - began:6.1f} s  {fault.kind}  {fault.lasts_s:.1f} s")
-        await rig.perform(fault)
+            hits = await fleet.ask(f"cut {fault.share:.3f}")
+        else:
+            hits = await rig.perform(fault)
+        outcome.hits[fault.kind] += hits
+        say(f"{time.monotonic() - began:6.1f} s  {fault.kind}  {fault.lasts_s:.1f} s  {hits} hits")
+
+    for fault in outcome.faults:
+        await asyncio.sleep(max(0.0, began + fault.at_s - time.monotonic()))
+        await strike(fault)
+    for fault in outcome.faults:
+        if fault.kind in outcome.never_hit():
+            await strike(fault)
+    await asyncio.sleep(max(0.0, began + outcome.options.seconds - time.monotonic()))
+    await fleet.ask("end 1")
 
 
 async def settle_all(rig: Rig, devices: Sequence[DeviceSpec]) -> None:
@@ -134,6 +148,14 @@ async def settle_all(rig: Rig, devices: Sequence[DeviceSpec]) -> None:
             group.create_task(settle(http, device))
 
 
+async def _books(rig: Rig, outcome: Outcome) -> None:
+    """The books of all conversations close, whatever Redis has lost."""
+    async with Bus(rig.redis.url) as bus:
+        _, off = await census.exact_totals(bus)
+    if off:
+        outcome.wrong["books"] = [f"{conversation.tag}: {balance}" for conversation, balance in off.items()]
+
+
 async def judge(rig: Rig, outcome: Outcome, specs: Sequence[LoadSpec], seen: dict[int, Seen]) -> None:
     """Compares each recording with what is stored of it."""
     options = outcome.options
@@ -148,7 +170,7 @@ async def judge(rig: Rig, outcome: Outcome, specs: Sequence[LoadSpec], seen: dic
                 device.kind,
                 sound,
                 device=device.number,
-                seconds=options.seconds,
+                seconds=options.recorded_at_most_s,
                 start_ms=one.start_ms,
                 holes=device.holes,
             )

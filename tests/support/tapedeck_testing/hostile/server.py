@@ -19,13 +19,14 @@ from urllib.parse import quote
 
 import jwt
 
+from tapedeck_testing.free_ports import free_port
 from tapedeck_testing.hostile.frames import BINARY, TEXT, frame
 from tapedeck_testing.hostile.heads import UPGRADE, Header, head
 from tapedeck_testing.hostile.peer import Peer
 from tapedeck_testing.hostile.vitals import Vitals, look
 from tapedeck_testing.recordings import aac_messages
 from tapedeck_testing.redis_binary import any_server
-from tapedeck_testing.redis_process import RedisProcess, free_port
+from tapedeck_testing.redis_process import RedisProcess
 
 SECRET: Final = "a secret that hostile clients do not know"
 READY_S: Final = 30.0

@@ -20,8 +20,8 @@ from listen.service import start
 from listen.settings import ListenSettings
 from servicekit.settings import load
 from servicekit.stop import Stop
+from tapedeck_testing.free_ports import free_port
 from tapedeck_testing.listening.clients import Client
-from tapedeck_testing.redis_process import free_port
 
 OPEN = ("tapedeck_connections", "tapedeck_handshakes", "tapedeck_strangers")
 SECRET = "a secret that is long enough to sign with"

@@ -20,8 +20,8 @@ from websockets.asyncio.client import connect
 
 from audiobus import Bus, Chunk, Conversation, decode_chunk
 from audiocodec.span import Span
+from tapedeck_testing.free_ports import free_port
 from tapedeck_testing.protocol.socket_client import SocketClient
-from tapedeck_testing.redis_process import free_port
 
 SECRET = "a secret that is long enough to sign with"
 START_S = 20.0

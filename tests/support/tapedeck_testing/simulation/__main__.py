@@ -1,13 +1,15 @@
 """Runs histories: `python -m tapedeck_testing.simulation --seeds 100000 --jobs 2`, or one of them again: `--seed N --trace`.
 
+With `--second` and `--fault` all of them have what only some have otherwise; a seed's history is another one with other options of these.
 Prints every failing seed with its reason, and how often each fault hit; exits with 1 if one failed, or if a kind of fault never hit.
 """
 
 import argparse
+import shlex
 import sys
 from contextlib import suppress
 
-from tapedeck_testing.simulation.chance import RATES
+from tapedeck_testing.simulation.chance import RATES, Fixed
 from tapedeck_testing.simulation.many import Tally, clock, many
 from tapedeck_testing.simulation.outcome import run
 
@@ -40,13 +42,29 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--trace", action="store_true", help="with --seed: everything that happened")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--seconds", type=float, help="stop after so long")
+    parser.add_argument("--second", action="store_true", help="a second bucket in every world")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        choices=RATES,
+        metavar="KIND",
+        dest="faults",
+        help=f"this kind of faults in every history, beside those of its seed; as often as wanted: {', '.join(RATES)}",
+    )
     chosen = parser.parse_args(arguments)
+    fixed = Fixed(chosen.second, tuple(chosen.faults))
     if chosen.seed is not None:
-        return replay(chosen.seed, tracing=chosen.trace)
+        return replay(chosen.seed, fixed, tracing=chosen.trace)
+    seeds = range(chosen.first, chosen.first + chosen.seeds)
+    print(
+        f"simulated histories {seeds.start} to {seeds.stop - 1} (tests/simulation/README.md says what each is):",
+        flush=True,
+    )
     began = clock()
     tally = Tally()
     with suppress(KeyboardInterrupt):
-        for part in many(range(chosen.first, chosen.first + chosen.seeds), chosen.jobs, chosen.seconds):
+        for part in many(seeds, chosen.jobs, chosen.seconds, fixed):
             for seed, reason in part.failed:
                 if len(tally.failed) < SHOWN:
                     print(f"seed {seed} FAILED: {reason}", flush=True)
@@ -59,18 +77,27 @@ def main(arguments: list[str]) -> int:
         print(f"never hit: {', '.join(missed)}")
     if tally.failed:
         print("failed:", *(seed for seed, _ in tally.failed))
-        print("again: python -m tapedeck_testing.simulation --trace --seed", tally.failed[0][0])
+        again = ["python", "-m", "tapedeck_testing.simulation", *options(fixed), "--trace", "--seed"]
+        print("again:", shlex.join(again), tally.failed[0][0])
     return 1 if tally.failed or missed else 0
 
 
-def replay(seed: int, *, tracing: bool) -> int:
+def options(fixed: Fixed) -> list[str]:
+    """What has to be said for a history with the same fixed."""
+    faults = [word for kind in fixed.faults for word in ("--fault", kind)]
+    return [*(["--second"] if fixed.second else []), *faults]
+
+
+def replay(seed: int, fixed: Fixed, *, tracing: bool) -> int:
     """One history, with all that is wrong with it."""
-    outcome = run(seed, tracing=tracing)
+    outcome = run(seed, fixed=fixed, tracing=tracing)
     for line in outcome.trace:
         print(line)
     print(f"seed {seed}: {dict(outcome.hits)}, digest {outcome.digest:08x}")
     for reason in outcome.wrong:
         print(f"FAILED: {reason}")
+    if not outcome.wrong:
+        print("held: nothing lost, doubled, misfiled or out of order, and the books close")
     return 1 if outcome.wrong else 0
 
 

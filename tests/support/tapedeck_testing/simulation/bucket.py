@@ -1,7 +1,7 @@
 """The one bucket of a world, and the store that a process has of it: audiostore's contract, with everything that a network does to it.
 
 Owns create-only puts, puts that land long after their caller gave up, lost replies, and listings in pages; whoever puts compares what lies there with
-what was sent, and takes it away again if it differs, as the real stores do. `Patience` and the tries are the product's own (`audiostore.attempts`).
+what was sent, and where it differs leaves it (gs://) or puts it right in its place (az://), as the real stores do. `Patience` and the tries are the product's own (`audiostore.attempts`).
 """
 
 from __future__ import annotations
@@ -14,10 +14,17 @@ from typing import TYPE_CHECKING, Any, Final
 import google_crc32c
 
 from audiostore.attempts import Patience, attempts
-from audiostore.errors import AlreadyExistsError, ChecksumError, NotFoundError, TransientStoreError
+from audiostore.errors import (
+    AlreadyExistsError,
+    ChecksumError,
+    NotFoundError,
+    StoreConfigurationError,
+    TransientStoreError,
+)
 from audiostore.store import ObjectInfo, check_metadata, check_name, check_prefix, check_range, check_size
 from tapedeck_testing.simulation.garbling import Garbling
 from tapedeck_testing.simulation.server import PROCESS_FAULTS
+from tapedeck_testing.simulation.turning_points import LEFT, TURN, stop_before
 from tapedeck_testing.simulation.virtual_loop import PROCESS, Process, VirtualLoop
 
 if TYPE_CHECKING:
@@ -31,7 +38,7 @@ PATIENCE: Final = Patience(first_pause_s=0.2, longest_pause_s=0.5, begin_for_s=0
 LATEST_S: Final = 30.0
 """A put lands so much later at most."""
 LEFT_THERE: Final = 0.5
-"""Of the objects that are not what was sent, whoever put them cannot take away so many."""
+"""Of the objects that are not what was sent, and could be put right in their place, so many stay as they are."""
 UNHEARD: Final = ("bucket: 5xx", "bucket: reply lost", "bucket: lands late")
 FAULTS: Final = ("bucket: 5xx", "bucket: reply lost", "bucket: lands late", "bucket: slow")
 
@@ -64,9 +71,17 @@ class Bucket:
         self.garbling = Garbling(chance)
         self.objects: dict[str, Held] = {}
         self.away_until = 0.0
+        self.refuses_until = 0.0
+        """Until then it takes nobody's word (403), or is not to be seen (404): nothing changes until an operator acts."""
+        self.full_until = 0.0
+        """Until then it takes no new object; all else works."""
         self.puts = 0
         self.since_s: dict[str, float] = {}
         """When each object came to lie there first, by the loop's clock, also of those that are gone."""
+
+    def calm(self) -> None:
+        """It is there for everybody."""
+        self.away_until = self.refuses_until = self.full_until = 0.0
 
     def create(self, held: Held) -> ObjectInfo:
         """Whole, or not at all."""
@@ -85,11 +100,16 @@ class Bucket:
         self.chance.note(f"{self.name}: {name} is there")
         return held.info
 
-    def delete(self, name: str, only: ObjectInfo | None = None) -> None:
-        """It may be gone already. `only`: just this one, and none that was put in its place."""
-        there = self.objects.get(name)
-        if there is not None and (only is None or there.info is only):
-            del self.objects[name]
+    def put_right(self, there: Held, data: bytes) -> None:
+        """In the place of just this one, and of none that came to lie there meanwhile."""
+        name = there.info.name
+        if self.objects.get(name) is there:
+            self.objects[name] = replace(there, data=data, damaged=False)
+            self.chance.note(f"{self.name}: {name} is put right")
+
+    def delete(self, name: str) -> None:
+        """It may be gone already."""
+        if self.objects.pop(name, None) is not None:
             self.chance.note(f"{self.name}: {name} is gone")
 
 
@@ -115,7 +135,7 @@ class WorldStore:
         async with attempts(f"put {name}", PATIENCE) as tries:
             try:
                 result: ObjectInfo = await tries.write(
-                    lambda: self._request(lambda: self._bucket.create(held), writes=True)
+                    lambda: self._request(lambda: self._bucket.create(held), creates=True)
                 )
             except AlreadyExistsError:
                 # As the real ones: one's own object, whose reply was lost, is no conflict.
@@ -125,21 +145,22 @@ class WorldStore:
             return info
 
     async def _compare(self, told: ObjectInfo, data: bytes) -> None:
-        """Nothing, if what lies there is what was sent; else it is taken away again. `told`: what the bucket says of it."""
-        crc32c = told.crc32c
-        if told.claimed:
-            held: Held = await self._read(lambda: self._held(told.name))
-            told, crc32c = held.info, google_crc32c.value(held.data)
-        if crc32c != google_crc32c.value(data):
+        """Nothing, if what lies there is what was sent, or was put right. `told`: what the bucket says of it."""
+        if not told.claimed:
+            if told.crc32c != google_crc32c.value(data):
+                raise ChecksumError(f"put {told.name}: what lies there differs from what was sent, and stays")
+            return
+        held: Held = await self._read(lambda: self._held(told.name))
+        if held.data != data:
             if self._bucket.chance.dice.random() < LEFT_THERE:
                 raise TransientStoreError(
-                    f"put {told.name}: what lies there differs, and cannot be taken away"
+                    f"put {told.name}: what lies there differs, and cannot be put right"
                 )
-            # By its generation, as gs:// does it: what comes to lie there meanwhile is somebody else's.
-            await self._delete(told.name, only=told)
-            raise ChecksumError(
-                f"put {told.name}: what lies there differs from what was sent; it was removed again"
-            )
+            # By its ETag: what comes to lie there meanwhile is somebody else's, and is compared anew at the next try.
+            await self._request(lambda: self._bucket.put_right(held, data), writes=True)
+            now: Held = await self._read(lambda: self._held(told.name))
+            if now.data != data:
+                raise ChecksumError(f"put {told.name}: what lies there differs from what was sent, and stays")
 
     async def get(self, name: str) -> bytes:
         held: Held = await self._read(lambda: self._held(name))
@@ -158,6 +179,8 @@ class WorldStore:
 
     async def list(self, prefix: str, after: str = "") -> AsyncIterator[ObjectInfo]:
         check_prefix(prefix)
+        if self._bucket.chance.strikes(TURN, calm_too=LEFT):
+            await stop_before(PROCESS.get(), self._bucket.harm)
         while True:
             at = after
 
@@ -195,7 +218,7 @@ class WorldStore:
             moved = replace(held, info=replace(held.info, name=target))
             try:
                 result: ObjectInfo = await tries.write(
-                    lambda: self._request(lambda: self._bucket.create(moved), writes=True)
+                    lambda: self._request(lambda: self._bucket.create(moved), creates=True)
                 )
             except AlreadyExistsError:
                 if tries.repeated and _same(await self.head(target), moved.info):
@@ -205,11 +228,8 @@ class WorldStore:
 
     async def delete(self, name: str) -> None:
         check_name(name)
-        await self._delete(name)
-
-    async def _delete(self, name: str, only: ObjectInfo | None = None) -> None:
         async with attempts(f"delete {name}", PATIENCE) as tries:
-            await tries.read(lambda: self._request(lambda: self._bucket.delete(name, only), writes=True))
+            await tries.read(lambda: self._request(lambda: self._bucket.delete(name), writes=True))
 
     async def close(self) -> None:
         """Nothing to give back."""
@@ -222,9 +242,9 @@ class WorldStore:
 
     async def _read(self, work: Callable[[], Any]) -> Any:
         async with attempts("read", PATIENCE) as tries:
-            return await tries.read(lambda: self._request(work, writes=False))
+            return await tries.read(lambda: self._request(work))
 
-    async def _request(self, work: Callable[[], Any], *, writes: bool) -> Any:  # noqa: C901 - all that may befall a request, in its order
+    async def _request(self, work: Callable[[], Any], *, writes: bool = False, creates: bool = False) -> Any:  # noqa: C901 - all that may befall a request, in its order
         """One request: what comes of it, and what its caller hears."""
         bucket, process = self._bucket, PROCESS.get()
         chance, loop = bucket.chance, bucket.loop
@@ -235,6 +255,12 @@ class WorldStore:
         if loop.time() < bucket.away_until:
             await asyncio.sleep(chance.between(0.005, 1.0))
             raise TransientStoreError("503 Service Unavailable")
+        if loop.time() < bucket.refuses_until:
+            await asyncio.sleep(chance.between(0.005, 0.08))
+            raise StoreConfigurationError("403 Forbidden, or 404 and no such bucket")
+        if creates and loop.time() < bucket.full_until:
+            await asyncio.sleep(chance.between(0.005, 0.08))
+            raise TransientStoreError("no space left")
         fate = chance.pick(FAULTS)
         there_s = chance.between(0.005, 0.08)
         if fate == "bucket: slow":
@@ -249,7 +275,7 @@ class WorldStore:
             if heard:
                 loop.call_later(chance.between(0.005, 0.05), _answer, reply, answer)
 
-        if fate == "bucket: lands late" and writes:
+        if fate == "bucket: lands late" and (writes or creates):
             loop.call_later(chance.between(0.5, LATEST_S), arrive, context=Context())
         elif fate != "bucket: 5xx":
             loop.call_later(there_s, arrive, context=Context())

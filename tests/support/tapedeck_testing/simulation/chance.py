@@ -10,6 +10,7 @@ import random
 import zlib
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ RATES: Final[dict[str, tuple[float, float]]] = {
     "process: killed after a request": (0.001, 0.02),
     "process: killed after an answer": (0.001, 0.02),
     "process: stopped": (0.001, 0.02),
+    # At each cut, burial and giving up, and before each look at what lies in the bucket.
+    "process: stopped at a turn": (0.02, 0.40),
     # At each ack, and in a second.
     "line: cut": (0.02, 0.25),
     "line: half-open": (0.02, 0.25),
@@ -51,6 +54,8 @@ RATES: Final[dict[str, tuple[float, float]]] = {
     "redis: last writes lost": (0.02, 0.10),
     "bucket: away": (0.01, 0.08),
     "bucket: second away": (0.01, 0.08),
+    "bucket: refuses": (0.01, 0.06),
+    "bucket: full": (0.01, 0.06),
     "conversation: deleted": (0.01, 0.06),
     "user: deleted": (0.02, 0.10),
     "user: deleted up to the past": (0.05, 0.20),
@@ -84,6 +89,19 @@ PART: Final = 0.4
 """Of the kinds a history has so many, about."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What histories have whatever their dice say. These are thrown all the same, so that the rest of a history is as likely as without."""
+
+    second: bool = False
+    """A second bucket."""
+    faults: tuple[str, ...] = ()
+    """These kinds of faults, at rates that are left to the seed."""
+
+
+NOTHING_FIXED: Final = Fixed()
+
+
 class Chance:
     """The dice of one history."""
 
@@ -92,10 +110,12 @@ class Chance:
         seed: int,
         faults: Sequence[str] | Mapping[str, float] | None = None,
         *,
+        fixed: Fixed = NOTHING_FIXED,
         tracing: bool = False,
     ) -> None:
-        """`faults`: only these kinds, or these rates; None leaves it to the seed."""
+        """`faults`: only these kinds, or these rates; None leaves it to the seed, but for those that are `fixed`."""
         self.seed = seed
+        self.fixed = fixed
         self.dice = random.Random(seed)
         self.hits: Counter[str] = Counter()
         self.lines: list[str] = []
@@ -106,7 +126,7 @@ class Chance:
         self._calm = False
         self._hits_calm: Counter[str] = Counter()
         chosen = (
-            [kind for kind in RATES if self.dice.random() < SELDOM.get(kind, PART)]
+            [kind for kind in RATES if self.dice.random() < SELDOM.get(kind, PART) or kind in fixed.faults]
             if faults is None
             else faults
         )

@@ -21,7 +21,7 @@ class Counting:
         """How often the books were counted."""
         self.problems: list[str] = []
 
-    def waiting(self, samples: int) -> None:
+    def waiting(self, samples: int, _failing: int) -> None:
         """What waits in all buffers."""
         if samples < 0:
             self.problems.append(f"{samples} samples wait by the census")

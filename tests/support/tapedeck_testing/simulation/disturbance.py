@@ -35,6 +35,11 @@ def disturb(world: World) -> None:
         )
     if world.second is not None and chance.strikes("bucket: second away"):
         world.second.away_until = world.loop.time() + chance.between(1.0, 20.0)
+    buckets = [world.bucket] if world.second is None else [world.bucket, world.second]
+    if chance.strikes("bucket: refuses"):
+        chance.dice.choice(buckets).refuses_until = world.loop.time() + chance.between(1.0, 20.0)
+    if chance.strikes("bucket: full"):
+        chance.dice.choice(buckets).full_until = world.loop.time() + chance.between(1.0, 20.0)
     if chance.strikes("user: protection changes"):
         level = chance.dice.choice(("enhanced", "standard"))
         uid = chance.dice.choice(world.recorders).stories[0].tape.uid

@@ -27,8 +27,6 @@ class Garbling:
 
     def __init__(self, chance: Chance) -> None:
         self._chance = chance
-        self.garbles = True
-        """Whether it may store others than it was sent."""
         self._misread: set[tuple[str, asyncio.Task[Any] | None]] = set()
         self.claims = (chance.has(MISREAD) or chance.has(GARBLED)) and chance.dice.random() < CLAIMS
         """Whether the bucket tells the checksum that its writer claimed, and tells it and all metadata only of an object that is asked for (as az://)."""
@@ -46,7 +44,7 @@ class Garbling:
 
     def stored(self, name: str, data: bytes) -> bytes:
         """What comes to lie there in place of the data, mostly the data."""
-        if not self.garbles or not name.startswith(ROOT) or not self._chance.strikes(GARBLED, calm_too=LEFT):
+        if not name.startswith(ROOT) or not self._chance.strikes(GARBLED, calm_too=LEFT):
             return data
         at = self._chance.dice.randrange(len(data))
         return self._chance.dice.choice(

@@ -2,7 +2,8 @@
 
 A put that was under way for such a cut may land after somebody has looked into the bucket, and cut the same audio elsewhere. Nobody can know of it
 then, so it lies in two objects, and is played once (docs/decisions/0009). Owns which objects these may be. An object that was there when
-Redis lost its cut is none of them, nor is one whose cut the new master has too, or writes down in its turn: it knows that name.
+Redis lost its cut is none of them, nor is one whose cut the new master has too, or writes down in its turn: it knows that name. What was
+stored damaged for a cut that was lost stays, whenever it came: only who carries a cut out gives its name up.
 """
 
 from __future__ import annotations
@@ -45,6 +46,10 @@ class LostCuts:
         """A master that was replaced has a cut of that name: nobody else knows of it, if the new one never had it."""
         if name not in self._known:
             self._since_s.setdefault(name, now_s)
+
+    def lost(self, name: str) -> bool:
+        """Whether nobody knows of its cut any more."""
+        return name in self._since_s
 
     def landed_late(self, name: str, landed_s: float) -> bool:
         """Whether this object came to lie there when its cut was lost already."""

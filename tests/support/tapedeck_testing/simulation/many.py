@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
+from tapedeck_testing.simulation.chance import NOTHING_FIXED, Fixed
 from tapedeck_testing.simulation.outcome import run
 
 CHUNK: Final = 50
@@ -45,11 +46,11 @@ class Tally:
         self.virtual_s += other.virtual_s
 
 
-def some(seeds: range) -> Tally:
+def some(seeds: range, fixed: Fixed = NOTHING_FIXED) -> Tally:
     """Runs them one after another."""
     tally = Tally()
     for seed in seeds:
-        outcome = run(seed)
+        outcome = run(seed, fixed=fixed)
         tally.seeds += 1
         tally.hits += outcome.hits
         tally.struck += Counter(dict.fromkeys(outcome.hits, 1))
@@ -62,7 +63,7 @@ def some(seeds: range) -> Tally:
     return tally
 
 
-def many(seeds: range, jobs: int, seconds: float | None) -> Iterator[Tally]:
+def many(seeds: range, jobs: int, seconds: float | None, fixed: Fixed = NOTHING_FIXED) -> Iterator[Tally]:
     """Runs them, a part at a time, until `seconds` are over."""
     ends = None if seconds is None else clock() + seconds
     parts = (range(at, min(at + CHUNK, seeds.stop)) for at in range(seeds.start, seeds.stop, CHUNK))
@@ -70,13 +71,13 @@ def many(seeds: range, jobs: int, seconds: float | None) -> Iterator[Tally]:
         for part in parts:
             if ends is not None and clock() > ends:
                 return
-            yield some(part)
+            yield some(part, fixed)
         return
     with ProcessPoolExecutor(jobs, max_tasks_per_child=CHUNKS) as pool:
         running: set[Future[Tally]] = set()
         while True:
             for part in islice(parts, 2 * jobs - len(running) if ends is None or clock() < ends else 0):
-                running.add(pool.submit(some, part))
+                running.add(pool.submit(some, part, fixed))
             if not running:
                 return
             done, running = wait(running, return_when=FIRST_COMPLETED)

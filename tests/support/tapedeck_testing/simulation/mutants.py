@@ -18,6 +18,7 @@ import listen.errands
 import listen.outbox
 import pusher.already_stored
 import pusher.clearing
+import pusher.prober
 import pusher.second_try
 import pusher.standing
 import pusher.store_put
@@ -28,9 +29,10 @@ from audiobus.cut import decode_cut
 from audiobus.hints import Hints
 from audiobus.script import script
 from storage_api.recording import Recording, Recordings
-from tapedeck_testing.simulation.chance import LOSSY, OLD_MASTER
+from tapedeck_testing.simulation.chance import LOSSY, NOTHING_FIXED, OLD_MASTER, Fixed
 from tapedeck_testing.simulation.garbling import GARBLED
 from tapedeck_testing.simulation.outcome import Outcome, run
+from tapedeck_testing.simulation.turning_points import TURN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,14 +46,20 @@ class Mutant:
     rule: str
     """What is not done."""
     stories: tuple[int, ...]
-    """Of docs/interleavings.md; none: it is docs/stores.md's."""
+    """Of docs/interleavings.md, "Interleavings that broke simpler designs"; none: the rule came later."""
     faults: tuple[str, ...] | dict[str, float]
     """The kinds that it is hunted with, or their rates."""
     script: tuple[str, str, str] | None = None
     """A script, a piece of its text, and what takes its place."""
     walks: bool | None = None
     """False: no walk over the buffers makes good what it costs."""
+    fixed: Fixed = NOTHING_FIXED
+    """What else it is hunted with."""
     patch: Callable[[], AbstractContextManager[None]] = field(default=nullcontext)
+
+    def play(self, seed: int, mutants: dict[str, str]) -> Outcome:
+        """One history of those that it is hunted in, with these scripts in the place of others."""
+        return run(seed, faults=self.faults, mutants=mutants, walks=self.walks, fixed=self.fixed)
 
     def hunt(self, seeds: range) -> Outcome | None:
         """The first history that shows it."""
@@ -60,10 +68,10 @@ class Mutant:
             name, text, instead = self.script
             whole = script(name)
             assert text in whole.source, f"{name}.lua has no {text!r} any more: plant the defect anew"
-            mutants[whole.digest] = whole.source.replace(text, instead)
+            mutants = dict.fromkeys((whole.digest, whole.source), whole.source.replace(text, instead))
         with self.patch():
             for seed in seeds:
-                outcome = run(seed, faults=self.faults, mutants=mutants, walks=self.walks)
+                outcome = self.play(seed, mutants)
                 if outcome.wrong:
                     return outcome
         return None
@@ -167,6 +175,7 @@ _KILLS: Final = (
 )
 _STOPS: Final = ("process: stopped", "process: stopped for long")
 _LINES: Final = ("line: cut", "line: half-open", "socket: taken over")
+_TURNS: Final = {"chunk: unreadable to a build": 0.6, TURN: 0.5}
 
 MUTANTS: Final = (
     Mutant(
@@ -321,9 +330,34 @@ MUTANTS: Final = (
         patch=lambda: replaced(pusher.clearing, "_made_ms", lambda _entry, _before_ms: 0),
     ),
     Mutant(
+        "what was planned before an entry was taken away is not cut",
+        (),
+        _TURNS,
+        ("cut", "if ARGV[6] ~= '' and (h[3] or '0') ~= ARGV[6] then return {'settled', h[2] or ''} end", ""),
+    ),
+    Mutant(
+        "a burial is told to whoever planned with what was buried",
+        (),
+        _TURNS,
+        ("bury", "redis.call('HINCRBY', KEYS[1], 'fence', 1)", ""),
+    ),
+    Mutant(
         "an object that was found is read before its audio leaves Redis",
         (),
         {GARBLED: 0.4, "bucket: reply lost": 0.4},
         patch=lambda: replaced(pusher.store_put, "is_just", lambda _info, _data: True),
+    ),
+    Mutant(
+        "a bucket that nobody puts anything into is tried",
+        (),
+        {
+            GARBLED: 0.4,
+            "bucket: 5xx": 0.4,
+            "bucket: away": 0.08,
+            "bucket: second away": 0.2,
+            "user: deleted up to the past": 0.2,
+        },
+        fixed=Fixed(second=True),
+        patch=lambda: replaced(pusher.prober.Prober, "look", lambda *_args: None),
     ),
 )

@@ -1,4 +1,4 @@
-"""The operator of a world, who deals with dead letters: each is tried again once, what fails again is dropped, and now and then one that need not be.
+"""The operator of a world, who deals with dead letters: each is tried again once, what fails again is dropped, and so are some that need not be.
 
 Owns what was dropped: nobody may miss it. The rest is the product's own commands (`audiobus.dead_letters`, `audiobus.deletions`).
 """
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from tapedeck_testing.simulation.world import World
 
 LOOKS_S: Final = (1.0, 5.0)
+COMES_S: Final = (0.0, 25.0)
+"""When the first look is: until then what was buried stays buried, and nothing else is done to its conversation."""
 ASKS_AGAIN_MS: Final = 20_000
 """A letter that nobody has tried for so long is marked once more."""
-DROPS: Final = 0.1
-"""Of the letters, so many are dropped although another try might help."""
+DROPS: Final = (0.1, 0.8)
+"""Of the letters, so many are dropped although another try might help: few in one world, most in another, for another try finds what was stored all the same."""
 
 
 class Operator:
@@ -33,6 +35,7 @@ class Operator:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._drops = world.chance.dice.choice(DROPS)
         self.dropped: dict[str, list[Given]] = {}
         """By the tags of the conversations: what nobody may miss."""
         self.letters = 0
@@ -40,6 +43,7 @@ class Operator:
 
     async def run(self) -> None:
         """Until it is cancelled."""
+        await asyncio.sleep(self._world.chance.between(*COMES_S))
         while True:
             await asyncio.sleep(self._world.chance.between(*LOOKS_S))
             for story in self._world.stories:
@@ -58,7 +62,7 @@ class Operator:
             if letter is None or now_ms - (marked_ms(letter) or 0) < ASKS_AGAIN_MS:
                 continue
             self.letters += 1
-            if tries(letter) or chance.dice.random() < DROPS:
+            if tries(letter) or chance.dice.random() < self._drops:
                 chance.note(f"{conversation.tag}: letter {found.id} is dropped")
                 self.dropped.setdefault(conversation.tag, []).append(_held(letter))
                 await discard(bus, conversation, letter.entry.id, now_ms)

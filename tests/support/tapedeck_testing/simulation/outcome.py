@@ -9,7 +9,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from tapedeck_testing.simulation.chance import UNHINTED, Chance
+from tapedeck_testing.simulation.chance import NOTHING_FIXED, UNHINTED, Chance, Fixed
 from tapedeck_testing.simulation.substitutes import surroundings
 from tapedeck_testing.simulation.virtual_loop import OUTSIDE, START_S, StuckError, VirtualLoop
 from tapedeck_testing.simulation.world import World
@@ -66,14 +66,16 @@ def run(
     faults: Sequence[str] | Mapping[str, float] | None = None,
     mutants: Mapping[str, str] | None = None,
     walks: bool | None = None,
+    fixed: Fixed = NOTHING_FIXED,
     tracing: bool = False,
 ) -> Outcome:
     """The history of one seed.
 
-    `faults`: only these kinds; None leaves it to the seed. `mutants`: digests of scripts, and what is run in their place. `walks`: whether
-    pushers walk over all buffers now and then; None: where they need to, for what was to be put on `due` may have been lost.
+    `faults`: only these kinds; None leaves it to the seed, but for those that are `fixed`. `mutants`: digests of scripts, and what is run in
+    their place. `walks`: whether pushers walk over all buffers now and then; None: where they need to, for what was to be put on `due` may
+    have been lost.
     """
-    chance = Chance(seed, faults, tracing=tracing)
+    chance = Chance(seed, faults, fixed=fixed, tracing=tracing)
     loop = VirtualLoop(most_steps=MOST_STEPS, work_s=lambda: chance.between(0.0002, 0.02))
     chance.now = loop.time
     defects = _Defects()

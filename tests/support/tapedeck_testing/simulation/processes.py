@@ -6,9 +6,10 @@ Owns their lives, and that none ends unasked. What is in them is `services`'; wh
 from __future__ import annotations
 
 from contextvars import Context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tapedeck_testing.simulation.services import Listener, Pusher
+from tapedeck_testing.simulation.turning_points import TURN
 from tapedeck_testing.simulation.virtual_loop import PROCESS, Process, VirtualLoop
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from tapedeck_testing.simulation.line import Line
     from tapedeck_testing.simulation.server import Server
     from tapedeck_testing.simulation.services import Batches
+
+CALM_STOP_S: Final = 15.0
+"""One that is stopped when all other faults have ended goes on so soon: two of them in a row leave time to come to rest."""
 
 
 class Processes:
@@ -80,6 +84,7 @@ class Processes:
         self._ending = True
         pushers = [one for one in self.pushers if one is not None]
         for pusher in pushers:
+            self._carry_on(pusher.process)
             self.ask_to_end(pusher)
         return [one.process for one in pushers]
 
@@ -158,13 +163,13 @@ class Processes:
 
     def harm(self, process: Process, kind: str) -> None:
         """Kills or stops it, for a while."""
-        if process.dead or process.name == "outside" or self._calm:
+        if process.dead or process.name == "outside" or self._ending or (self._calm and kind != TURN):
             return
         self._chance.note(f"{process.name}: {kind}")
         if kind.startswith("process: stopped"):
             if not process.paused:
                 process.paused = True
-                after_s = self._chance.between(0.2, 25.0)
+                after_s = self._chance.between(0.2, CALM_STOP_S if self._calm else 25.0)
                 self._loop.call_later(after_s, self._carry_on, process, context=Context())
             return
         self._end(process, self._lines(process))

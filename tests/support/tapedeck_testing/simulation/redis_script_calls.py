@@ -25,7 +25,7 @@ _KEPT: Final = "900000"
 _HEADS: Final[dict[str, tuple[list[str], list[str]]]] = {
     "tomb": (["unix ms", "ttl_ms"], []),
     "take": (["holder", "ttl_ms", "number of entries", "field"], []),
-    "part": (["holder", "newest id as read", "flush id as read", "field"], []),
+    "part": (["holder", "newest id as read", "flush id as read", "'1' if noted", "field"], []),
     "usage": (["limit", "seconds", "session", "ms", "session", "ms"], []),
 }
 """What is drawn for scripts whose heads tell it in a way of their own."""
@@ -134,9 +134,10 @@ _POOLS: Final[list[tuple[str, list[str]]]] = [
 
 @cache
 def project_scripts() -> list[Script]:
-    """Every script that the services have."""
+    """Every script that the services have, but those of operations: they go by Redis' own clock, which two servers do not share."""
     names = sorted(path.name for path in resources.files("audiobus").joinpath("lua").iterdir())
-    return [script(name.removesuffix(".lua")) for name in names if name.endswith(".lua")]
+    kept = [name for name in names if name.endswith(".lua") and not name.startswith("op_")]
+    return [script(name.removesuffix(".lua")) for name in kept]
 
 
 @cache

@@ -23,6 +23,7 @@ from tapedeck_testing.simulation.redis_model import RedisModel
 from tapedeck_testing.simulation.redis_values import Stream
 from tapedeck_testing.simulation.substitutes import unix_ms
 from tapedeck_testing.simulation.telling import told
+from tapedeck_testing.simulation.turning_points import TURN, Stop, stop_before, stops
 from tapedeck_testing.simulation.virtual_loop import PROCESS, Process, VirtualLoop
 from tapedeck_testing.simulation.watch import SCRIPTS, Watch
 
@@ -69,7 +70,7 @@ class Server:
         harm: Callable[[Process, str], None],
         mutants: dict[str, str] | None = None,
     ) -> None:
-        """`harm`: does to a process what a fault says. `mutants`: digest of a script, and what is run in its place."""
+        """`harm`: does to a process what a fault says. `mutants`: a script or its digest, and what is run in its place."""
         self.loop = loop
         self.chance = chance
         self._harm = harm
@@ -179,7 +180,7 @@ class Server:
         appends = self.ledger.appends(args)
         if appends:
             args = self.ledger.spoil(args)
-        mutant = self._mutants.get(args[1]) if args[0] == "EVALSHA" else None
+        mutant = self._mutants.get(args[1])
         reply = self._do(args if mutant is None else ("EVAL", mutant, *args[2:]))
         if appends:
             self.ledger.note(args)
@@ -238,10 +239,7 @@ class Server:
             redis_errors.ConnectionError, redis_errors.TimeoutError: as redis-py, whatever became of the commands.
         """
         process, chance = PROCESS.get(), self.chance
-        harm = chance.pick(PROCESS_FAULTS)
-        if harm == "process: killed before a request":
-            self._harm(process, harm)
-            await asyncio.sleep(0)
+        harm = await self._strike(process, commands[0])
         fate = chance.pick(REQUEST_FAULTS)
         reply: asyncio.Future[list[Any]] = self.loop.create_future()
         if self.loop.time() < self.away_until:
@@ -264,6 +262,19 @@ class Server:
             self._harm(process, harm)
             await asyncio.sleep(0)
         return answers
+
+    async def _strike(self, process: Process, command: Args) -> str | None:
+        """Whatever befalls a process as it sends a command; what is to befall it later on the way."""
+        harm = self.chance.pick(PROCESS_FAULTS)
+        if harm == "process: killed before a request":
+            self._harm(process, harm)
+            await asyncio.sleep(0)
+        match stops(self.chance, command):
+            case Stop.BEFORE:
+                await stop_before(process, self._harm)
+            case Stop.AFTER:
+                return TURN
+        return harm
 
     def _later(self, after_s: float, work: Callable[..., None], *args: Any) -> None:
         """Whatever becomes of its sender."""
@@ -293,7 +304,7 @@ class Server:
         harm: str | None,
         old: OldMaster | None,
     ) -> None:
-        if harm in ("process: killed after a request", "process: stopped"):
+        if harm in ("process: killed after a request", "process: stopped", TURN):
             self._harm(process, harm)
         if block_s is not None and old is None:
             if process.dead:

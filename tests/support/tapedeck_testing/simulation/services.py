@@ -37,6 +37,7 @@ from pusher.maker import Maker
 from pusher.metrics import PusherMetrics
 from pusher.mover import Mover
 from pusher.pressure import Pressure
+from pusher.prober import Prober
 from pusher.reader import Reader
 from pusher.relief import Relief
 from pusher.retries import Retries
@@ -283,6 +284,7 @@ class Pusher:
             work.create_task(scheduler.run(stop))
             work.create_task(relief.run(stop))
             work.create_task(comeback.run(worker.buckets, worker.retries, hints, unix_ms, stop))
+            work.create_task(Prober(worker.buckets, self._dice).run(stop))
             work.create_task(mover.run(stop))
             if self._counting is not None:
                 books = cast("Any", self._counting)

@@ -26,9 +26,12 @@ import pusher.arrived
 import pusher.batch_builder
 import pusher.buckets
 import pusher.buffer
+import pusher.circuit
 import pusher.cutter
 import pusher.mover
 import pusher.next_look
+import pusher.patience
+import pusher.prober
 import pusher.retries
 import pusher.scheduler
 import pusher.second_try
@@ -56,7 +59,7 @@ ACTIVE_MS: Final = 6_000
 MOST_RETRY_MS: Final = 20_000
 """The longest pause between two tries to store."""
 UNTIL_MS: Final = 45_000
-"""What was deleted is swept so long: no put of a world lands later."""
+"""What was deleted is swept so long, and what a try of a bucket put is taken away so long: no put of a world lands later."""
 
 
 def unix_ms(loop: VirtualLoop, later_s: float = 0.0) -> int:
@@ -115,6 +118,7 @@ def surroundings(loop: VirtualLoop, chance: Chance, first_walk_s: float = 30.0) 
         (uuid, "uuid4", _here(lambda: uuid.UUID(int=random.getrandbits(128), version=4), uuid.uuid4)),
         (pusher.buckets, "AWAY_MS", 4_000),
         (pusher.buckets, "SPREAD_MS", 500),
+        (pusher.circuit, "PAUSED_PROBE_EVERY_MS", 4_000),
         (pusher.second_try, "AGAIN_MS", 5_000),
         (pusher.sweeper, "UNTIL_MS", UNTIL_MS),
         (pusher.sweeper, "SOON_MS", 3_000),
@@ -123,9 +127,14 @@ def surroundings(loop: VirtualLoop, chance: Chance, first_walk_s: float = 30.0) 
         (pusher.next_look, "LONGEST_MS", 4 * ACTIVE_MS),
         (pusher.retries, "MOST_MS", MOST_RETRY_MS),
         (pusher.scheduler, "FIRST_WALK_S", first_walk_s),
+        (pusher.prober, "LANDS_MS", UNTIL_MS),
+        (pusher.prober, "TIDY_MS", 8_000),
+        (pusher.prober, "STALE_MS", 60_000),
         (pusher.mover, "LEASE_MS", 8_000),
         (pusher.mover, "AGAIN_S", 4.0),
         (pusher.mover, "IDLE_S", 20.0),
+        (pusher.patience, "FIRST_MS", 4_000),
+        (pusher.patience, "LONGEST_MS", 16_000),
         (storage_api.verdicts, "BELIEVED_S", 0.0),
         (secrets, "token_bytes", _here(token_bytes, secrets.token_bytes)),
         (secrets, "token_hex", _here(token_hex, secrets.token_hex)),

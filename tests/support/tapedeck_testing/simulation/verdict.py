@@ -5,18 +5,30 @@ Owns the collecting of what Redis and the buckets say at the end. What is right 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from audiobus import Conversation
 from audiobus.census import exact
 from audiostore.key_ring import KeySource
-from audiostore.names import ROOT
+from audiostore.names import ROOT, parse_name
+from pusher.prober import PREFIX
 from tapedeck_testing.simulation.counting import at_the_end
-from tapedeck_testing.simulation.history import Books, Given, by_conversation, opened, wrong, wrong_plain
+from tapedeck_testing.simulation.history import (
+    RENAMED_MS,
+    Books,
+    Given,
+    by_conversation,
+    opened,
+    wrong,
+    wrong_plain,
+)
 from tapedeck_testing.simulation.services import KEYS, make_bus
 
 if TYPE_CHECKING:
     from audiocodec.span import Span
+    from tapedeck_testing.simulation.bucket import Bucket
+    from tapedeck_testing.simulation.bucket import Held as Kept
     from tapedeck_testing.simulation.ledger import Held
     from tapedeck_testing.simulation.recorder import Story
     from tapedeck_testing.simulation.world import World
@@ -34,7 +46,7 @@ def rests(world: World) -> bool:
     """Whether nothing is left to be done."""
     if world.loop.time() <= world.server.late_until:
         return False  # what is on its way may still write something down
-    if world.second is not None and any(name.startswith(ROOT) for name in world.second.objects):
+    if any(not _hindered(world, name) for name in _away(world)):
         return False  # it is to be moved home
     return not any(_waits(world, story) for story in world.stories)
 
@@ -43,19 +55,21 @@ async def judge(world: World) -> list[str]:
     """What is wrong, once everything has ended."""
     found = [*world.problems, *world.processes.problems, *world.server.watch.problems]
     ring = KeySource(KEYS).ring()
-    # What lies in both under one name is the same audio, and played once.
-    both = {**(world.second.objects if world.second is not None else {}), **world.bucket.objects}
-    objects = by_conversation({name: held for name, held in both.items() if name.startswith(ROOT)})
+    # What lies in both under one name is the same audio, and played once: where it is damaged at home, from the second.
+    away = _away(world)
+    both = {**away, **_audio(world.bucket)}
+    both |= {name: held for name, held in away.items() if both[name].damaged}
+    objects = by_conversation(both)
     for story in world.stories:
         where = (story.tape.uid, story.tape.cid)
         spans, late, said = [], [], []
         for held in objects.pop(where, []):
             if held.damaged:
-                said += _damaged(world, held.info.name)
+                said += _damaged(world, story, held.info.name)
                 continue
             inside, misnamed = opened(held, *where, ring)
             spans += inside
-            late += inside if _landed_late(world, held.info.name) else []
+            late += inside if _unseen(world, held.info.name) else []
             said += misnamed
             said += _forgotten(world, story, held.info.name, inside)
         books, given = await _books(world, story), _given(world, story)
@@ -97,7 +111,9 @@ def _tag(story: Story) -> str:
 def _forgotten(world: World, story: Story, name: str, spans: list[Span]) -> list[str]:
     """What its user had deleted before it was put there."""
     forgetting = world.forgetting.get(story.tape.uid)
-    if forgetting is None or forgetting.stands_s is None or _since_s(world, name) <= forgetting.stands_s:
+    if forgetting is None or forgetting.stands_s is None:
+        return []
+    if min(_since_s(world, name), _moved_since_s(world, name)) <= forgetting.stands_s:
         return []
     old = [
         held
@@ -120,16 +136,64 @@ def _since_s(world: World, name: str) -> float:
     return min(bucket.since_s[name] for bucket in buckets if name in bucket.since_s)
 
 
-def _landed_late(world: World, name: str) -> bool:
-    """Whether Redis had lost its cut by then."""
-    return world.server.lost_cuts.landed_late(name, _since_s(world, name))
+def _moved_since_s(world: World, name: str) -> float:
+    """When what is moved home under this name, its own or, where that is taken there, another, came to lie in the second bucket; never, if it did not."""
+    since_s = world.second.since_s.items() if world.second is not None else ()
+    return min((at_s for other, at_s in since_s if _brought_as(other, name)), default=math.inf)
 
 
-def _damaged(world: World, name: str) -> list[str]:
-    """An object that is not what was sent must not stay, unless nobody can know of it."""
-    if world.lossy and _landed_late(world, name):
+def _brought_as(name: str, other: str) -> bool:
+    """Whether an object of the second bucket may be brought home under the other name, which may be its own."""
+    there, here = parse_name(name), parse_name(other)
+    if there is None or here is None:
+        return False
+    same = (there.uid, there.conversation_id, there.start_ms) == (
+        here.uid,
+        here.conversation_id,
+        here.start_ms,
+    )
+    return same and here.end_ms - RENAMED_MS <= there.end_ms <= here.end_ms
+
+
+def _unseen(world: World, name: str) -> bool:
+    """Whether the same audio may have been cut again without anybody seeing this object: Redis had lost its cut by the time at which it landed; or
+    has lost it, and the first bucket could not be looked into while the second served.
+    """
+    lost = world.server.lost_cuts
+    return (world.second is not None and lost.lost(name)) or lost.landed_late(name, _since_s(world, name))
+
+
+def _damaged(world: World, story: Story, name: str) -> list[str]:
+    """An object that is not what was sent must not stay, unless nobody can know of it, or it is in the way of what is to be moved home: that waits for an operator."""
+    if world.lossy and world.server.lost_cuts.lost(name):
+        return []
+    if _moved_since_s(world, name) < math.inf and not _is_noted(world, story, name):
         return []
     return [f"{name} is damaged, and stays"]
+
+
+def _away(world: World) -> dict[str, Kept]:
+    """What lies in the second bucket."""
+    return _audio(world.second) if world.second is not None else {}
+
+
+def _audio(bucket: Bucket) -> dict[str, Kept]:
+    """What lies there beside what tries of the bucket have left: a put that lands late, or a kill, leaves one."""
+    return {
+        name: held
+        for name, held in bucket.objects.items()
+        if name.startswith(ROOT) and not name.startswith(PREFIX)
+    }
+
+
+def _hindered(world: World, name: str) -> bool:
+    """Whether what has the name at home, or one of those that it is brought under where its own is taken, is damaged: the mover leaves both as they are."""
+    return any(held.damaged and _brought_as(name, other) for other, held in world.bucket.objects.items())
+
+
+def _is_noted(world: World, story: Story, name: str) -> bool:
+    key = world.keys.gone(Conversation(story.tape.uid, story.tape.cid))
+    return bool(world.server.model.execute(["HEXISTS", key, name]))
 
 
 async def _books(world: World, story: Story) -> Books:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 FAULTS_S: Final = (4.0, 30.0)
 """So long faults go on."""
 SECOND: Final = 0.3
-"""Of the worlds, so many have a second bucket."""
+"""Of the worlds, so many have a second bucket, where it is not fixed."""
 COUNTED: Final = 0.25
 """In so many pushers count all audio (`pusher.census`)."""
 DEVICES_S: Final = 240.0
@@ -57,11 +57,8 @@ class World:
         self.keys = Keys()
         self.server = Server(loop, chance, self._harm, mutants)
         self.bucket = Bucket(loop, chance, self._harm)
-        self.second = Bucket(loop, chance, self._harm, "second bucket") if dice.random() < SECOND else None
-        if self.second is not None:
-            # Not played yet: a damaged object hides the good one of its name in the second bucket from readers, and whoever moves that home deletes
-            # it without a note, so that a put of its name may still land there.
-            self.bucket.garbling.garbles = self.second.garbling.garbles = False
+        has_second = dice.random() < SECOND or chance.fixed.second
+        self.second = Bucket(loop, chance, self._harm, "second bucket") if has_second else None
         self.batches = Batches(dice)
         self.wait_replicas = int(chance.has(LOSSY) and dice.random() < 0.4)
         self.lossy = chance.has(LOSSY) and not self.wait_replicas
@@ -159,9 +156,9 @@ class World:
     def _heal(self) -> None:
         """No more faults: what was stopped goes on, what was killed comes back."""
         self.chance.calm()
-        self.bucket.away_until = 0.0
+        self.bucket.calm()
         if self.second is not None:
-            self.second.away_until = 0.0
+            self.second.calm()
         if self.server.lagging:
             fail_over(self)
         self.server.calm()

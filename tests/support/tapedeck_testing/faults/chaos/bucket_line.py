@@ -88,6 +88,10 @@ class BucketLine:
         """What is done now; the first that fits is taken."""
         self.away: frozenset[str] | None = None
         """Buckets whose requests are reset before they are read; an empty set stands for all of them."""
+        self.turning_away = False
+        """Whoever connects is reset at once."""
+        self.turned_away = 0
+        """How many were."""
         self.hits: Counter[tuple[str, Op]] = Counter()
         self.requests: Counter[Op] = Counter()
 
@@ -118,6 +122,11 @@ class BucketLine:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
+        if self.turning_away:
+            self.turned_away += 1
+            _reset(writer)
+            writer.transport.abort()
+            return
         self._tasks.add(task)
         try:
             await self._talk(reader, writer)

@@ -45,7 +45,7 @@ def _bucket(name: str, hit_when: str, lasts_s: tuple[float, float] = (1.0, 3.0))
     return Kind(name, Lane.BUCKET, hit_when, lasts_s, stores=frozenset({"gcs"}))
 
 
-_UNANSWERED: Final = "it did not answer a ping of our own meanwhile"
+_UNANSWERED: Final = "services asked it something meanwhile, and it was silent"
 _ALL: Final = (
     Kind("redis paused", Lane.REDIS, _UNANSWERED, (0.3, 4.0)),
     Kind("redis killed", Lane.REDIS, "lines of services to it were cut or refused meanwhile", (0.2, 3.0)),
@@ -134,7 +134,7 @@ _ALL: Final = (
     _bucket("bucket cuts replies", "answers ended in the middle"),
     _bucket("bucket garbles checksums", "answers to uploads named another checksum"),
     _bucket("bucket slow", "uploads took seconds", (2.0, 4.0)),
-    _bucket("bucket away", "its port answered nobody", (1.0, 6.0)),
+    _bucket("bucket away", "services that connected were turned away", (1.0, 6.0)),
     Kind(
         "bucket away for minutes",
         Lane.BUCKET,

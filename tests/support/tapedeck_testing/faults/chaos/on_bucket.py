@@ -52,18 +52,26 @@ async def spoil(system: System, blow: Blow, _chance: random.Random) -> int:
 
 
 async def away(system: System, blow: Blow, _chance: random.Random) -> int:
-    """Nobody listens at its port; how often it would have been asked is not known, so it hits where the port was closed and opened."""
-    shelf = _shelf(system)
-    await shelf.line.stop()
+    """Nobody listens at its port, then whoever connects is reset, until somebody was; how many were.
+
+    Who is refused at a closed port nobody sees: those who come again are counted.
+    """
+    line = _shelf(system).line
+    before = line.turned_away
+    await line.stop()
     try:
-        refused = 0
-        deadline = time.monotonic() + blow.lasts_s
-        while time.monotonic() < deadline:
-            refused += not await _listens(shelf)
+        await asyncio.sleep(blow.lasts_s / 2)
+    finally:
+        line.turning_away = True
+        await line.start()
+    try:
+        began = time.monotonic()
+        await asyncio.sleep(blow.lasts_s / 2)
+        while line.turned_away == before and time.monotonic() - began < UNTIL_HIT_S:
             await asyncio.sleep(POLL_S)
     finally:
-        await shelf.line.start()
-    return refused
+        line.turning_away = False
+    return line.turned_away - before
 
 
 async def away_for_minutes(system: System, blow: Blow, _chance: random.Random) -> int:
@@ -111,12 +119,3 @@ async def fill_disk(system: System, blow: Blow, _chance: random.Random) -> int:
 def _shelf(system: System) -> GcsShelf:
     assert isinstance(system.shelf, GcsShelf)
     return system.shelf
-
-
-async def _listens(shelf: GcsShelf) -> bool:
-    try:
-        _, writer = await asyncio.open_connection("127.0.0.1", int(shelf.line.url.rpartition(":")[2]))
-    except OSError:
-        return False
-    writer.close()
-    return True

@@ -12,14 +12,15 @@ from typing import Any, Final
 import redis
 
 from tapedeck_testing.faults.chaos.kinds import Blow
-from tapedeck_testing.faults.chaos.processes import ports_of, send
+from tapedeck_testing.faults.chaos.processes import ports_of, send, until_stopped
 from tapedeck_testing.faults.chaos.servers import SETTLE_S, SentinelServers
 from tapedeck_testing.faults.chaos.slots import move_slots
 from tapedeck_testing.faults.chaos.system import System
 
 DELAY_S: Final = (0.03, 0.3)
-PING_S: Final = 0.25
 POLL_S: Final = 0.05
+PORTS_S: Final = 0.25
+"""Between two looks at who speaks from which port."""
 FAILOVER_S: Final = 30.0
 ORDER_AGAIN_S: Final = 8.0
 """Sentinels give a failover up that their colleagues disturb."""
@@ -41,11 +42,10 @@ async def pause(system: System, blow: Blow, chance: random.Random) -> int:
     assert process is not None
     process.send_signal(signal.SIGSTOP)
     try:
-        silent = not await system.servers.answers(node, PING_S)
-        await asyncio.sleep(max(0.0, blow.lasts_s - PING_S))
+        await asyncio.to_thread(until_stopped, process.pid)
+        return await _asked(system, node, blow.lasts_s, UNTIL_HIT_S)
     finally:
         process.send_signal(signal.SIGCONT)
-    return int(silent)
 
 
 async def kill(system: System, blow: Blow, chance: random.Random) -> int:
@@ -96,10 +96,10 @@ async def slow(system: System, blow: Blow, chance: random.Random) -> int:
 async def client_pause(system: System, blow: Blow, chance: random.Random) -> int:
     """It takes commands, and answers none for a while."""
     node = await _master(system, chance)
+    began = time.monotonic()
     await system.servers.ask(node, "CLIENT", "PAUSE", int(blow.lasts_s * 1000), "ALL")
-    silent = not await system.servers.answers(node, PING_S)
-    await asyncio.sleep(max(0.0, blow.lasts_s - PING_S))
-    return int(silent)
+    left_s = began + blow.lasts_s - time.monotonic()
+    return await _asked(system, node, left_s, left_s)
 
 
 async def lose_replies(system: System, _blow: Blow, _chance: random.Random) -> int:
@@ -287,6 +287,22 @@ async def _changed(servers: SentinelServers, former: int, within_s: float = FAIL
                         return True
                 await asyncio.sleep(POLL_S)
     return False
+
+
+async def _asked(system: System, node: int, lasts_s: float, at_most_s: float) -> int:
+    """For so long, and on until it is asked something: what processes of the system ask of a node that answers nobody."""
+    asked = system.servers.relays[node].asked
+    before, seen, ports = asked.copy(), asked.copy(), set[int]()
+
+    def met() -> int:
+        return sum(seen[port] - before[port] for port in ports)
+
+    began = time.monotonic()
+    while (lasted_s := time.monotonic() - began) < lasts_s or (lasted_s < at_most_s and not met()):
+        seen = asked.copy()  # at a moment at which it was still silent
+        ports |= await asyncio.to_thread(system.ports)
+        await asyncio.sleep(min(PORTS_S, max(POLL_S, lasts_s - (time.monotonic() - began))))
+    return met()
 
 
 async def _errors(system: System, node: int, code: str) -> int:

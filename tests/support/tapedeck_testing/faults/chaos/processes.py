@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import time
 
 import psutil  # type: ignore[import-untyped]  # it ships no types
 
@@ -12,6 +13,15 @@ def alive(pid: int) -> bool:
     with contextlib.suppress(psutil.Error):
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     return False
+
+
+def until_stopped(pid: int, within_s: float = 5.0) -> None:
+    """Returns when a process that was sent SIGSTOP stands still. TimeoutError."""
+    deadline = time.monotonic() + within_s
+    while psutil.Process(pid).status() != psutil.STATUS_STOPPED:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"process {pid} does not stop")
+        time.sleep(0.002)
 
 
 def name_of(pid: int) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 import httpx
 import msgspec
 
-from audiobus import Conversation, census
+from audiobus import Conversation, census, deletions
 from audiobus.census import Balance
 from audiobus.connection import translated
 from audiobus.errors import BusError
@@ -33,9 +33,13 @@ HOME_S: Final = 120.0
 """For what lies in the second bucket."""
 SWEPT_S: Final = 90.0
 """For what was deleted."""
+NAMES_S: Final = 150.0
+"""For objects whose names were given up while the bucket was away: it is asked to delete them again after a minute."""
 BOOKS_S: Final = 60.0
 """For the gauges, which follow the census every few seconds."""
 POLL_S: Final = 0.3
+LONGEST: Final = 4
+"""So many times as long as that it may take to come to rest where it goes on coming nearer."""
 AT_ONCE: Final = 8
 Say = Callable[[str], None]
 
@@ -62,6 +66,7 @@ class Rest:
         self._say(f"         at rest after {time.monotonic() - began:.1f} s")
         await self._until("second bucket", HOME_S, self._away_from_home)
         await self._until("deleted conversations", SWEPT_S, lambda: self._undeleted(gone))
+        await self._until("names given up", NAMES_S, lambda: self._unnamed(devices))
         used = await self._used()
         for device in devices:
             await self._judge(device, seen.get(device.number), used)
@@ -97,15 +102,20 @@ class Rest:
         return bool(cut) or bool(await bus.command("XLEN", bus.keys.audio(conversation)))
 
     async def _until(self, about: str, within_s: float, ask: Callable[[], Awaitable[list[str]]]) -> None:
-        """Asks until nothing is wrong any more; what is wrong after that time is."""
+        """Asks until nothing is wrong any more; what is wrong is so once nothing has changed for that time, or after `LONGEST` times as long."""
         found: list[str] = []
+        end = time.monotonic() + LONGEST * within_s
         deadline = time.monotonic() + within_s
         while True:
+            before = found
             try:
                 found = await ask()
             except (httpx.TransportError, BusError) as error:
                 found = [f"{type(error).__name__}: {error}"]
-            if not found or time.monotonic() > deadline:
+            now_s = time.monotonic()
+            if found != before:
+                deadline = min(end, now_s + within_s)  # an hour's worth of batches is not moved in a moment
+            if not found or now_s > deadline:
                 break
             await asyncio.sleep(POLL_S)
         if found:
@@ -131,6 +141,18 @@ class Rest:
                 found.append(f"{one.cid}: {len(objects)} objects are still there")
             if waits := await bus.command("XLEN", bus.keys.audio(conversation)):
                 found.append(f"{one.cid}: {waits} entries still wait")
+        return found
+
+    async def _unnamed(self, devices: Sequence[DeviceSpec]) -> list[str]:
+        """Objects whose names were noted: the audio of each lies in another, or is cut anew."""
+        found = []
+        for device in devices:
+            conversation = Conversation(device.uid, device.cid)
+            noted = set(await deletions.gone(self._system.bus, conversation))
+            if noted and (
+                left := noted & await self._system.shelf.names(f"chunks/{device.uid}/{device.cid}/")
+            ):
+                found.append(f"{device.cid}: {len(left)} objects are still there")
         return found
 
     # -- one recording -----------------------------------------------------------------------------------------------
@@ -160,7 +182,7 @@ class Rest:
         counts = {**msgspec.to_builtins(balance), "entries": int(entries), "used_ms": used[device.cid]}
         account = Account(seen, spans, counts)
         found = await asyncio.to_thread(wrong, tape, account, lossy=options.lose)
-        if balance.difference and not options.lose:
+        if balance.difference:
             found.append(f"the books do not close: {balance}")
         if balance.deleted:
             found.append(f"{balance.deleted} samples are called deleted")
@@ -189,7 +211,7 @@ class Rest:
         self.notes["the books, s"] = ", ".join(
             f"{part} {getattr(total, part) / SECOND:.1f}" for part in PARTS
         )
-        if off and not self._system.options.soak.lose:
+        if off:
             self.wrong["books"] = [f"{conversation.tag}: {balance}" for conversation, balance in off.items()]
         if total.dead:
             self.wrong["dead letters"] = [f"{total.dead} samples, and no poison was given"]

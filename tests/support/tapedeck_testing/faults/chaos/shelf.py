@@ -44,6 +44,9 @@ class Shelf(Protocol):
     async def objects(self, prefix: str) -> dict[str, bytes]:
         """The objects in a folder, by their names; `prefix` ends with a slash."""
 
+    async def names(self, prefix: str) -> set[str]:
+        """The names of the objects in a folder."""
+
     async def left_in_fallback(self) -> int:
         """Objects that still lie in the second bucket."""
 
@@ -98,6 +101,10 @@ class GcsShelf:
         names = await self._names(self.bucket, prefix)
         return dict(zip(names, await asyncio.gather(*map(get, names)), strict=True))
 
+    async def names(self, prefix: str) -> set[str]:
+        """See Shelf."""
+        return set(await self._names(self.bucket, prefix))
+
     async def left_in_fallback(self) -> int:
         """See Shelf."""
         return len(await self._names(self.fallback_bucket, "")) if self._fallback else 0
@@ -150,6 +157,10 @@ class FileShelf:
         """See Shelf."""
         return await asyncio.to_thread(self._read, prefix)
 
+    async def names(self, prefix: str) -> set[str]:
+        """See Shelf."""
+        return set(await asyncio.to_thread(self._named, prefix))
+
     async def left_in_fallback(self) -> int:
         """See Shelf."""
         return 0
@@ -178,8 +189,11 @@ class FileShelf:
         return False
 
     def _read(self, prefix: str) -> dict[str, bytes]:
+        return {name: (self.folder / name).read_bytes() for name in self._named(prefix)}
+
+    def _named(self, prefix: str) -> list[str]:
         files = [path for path in (self.folder / prefix).rglob("*") if path.is_file()]
-        return {str(path.relative_to(self.folder)): path.read_bytes() for path in sorted(files)}
+        return [str(path.relative_to(self.folder)) for path in sorted(files)]
 
 
 def _each(pids: set[int], size: int) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from audiobus import Bus
 from tapedeck_testing.faults.chaos.options import DRAIN_S, LEASE_S, ChaosOptions
-from tapedeck_testing.faults.chaos.processes import alive
+from tapedeck_testing.faults.chaos.processes import alive, ports_of
 from tapedeck_testing.faults.chaos.servers import ClusterServers, SentinelServers, Servers
 from tapedeck_testing.faults.chaos.shelf import FileShelf, GcsShelf
 from tapedeck_testing.stack import Stack
@@ -79,6 +79,10 @@ class System:
         """The processes of `listen`, `pusher` or `storage_api` that live now."""
         found: list[int] = self.stack.facts["pids"].get(component, [])
         return [pid for pid in found if alive(pid)]
+
+    def ports(self) -> set[int]:
+        """The ports from which processes of the system speak now: not our own, nor those of sentinels and replicas."""
+        return {port for component in COMPONENTS for pid in self.pids(component) for port in ports_of(pid)}
 
     def log(self, name: str) -> Path:
         """The log of one process: `pusher-1`."""
