@@ -7,6 +7,10 @@ export UV_PYTHON_DOWNLOADS := never
 
 SYNC = PATH="$$PATH:$(CURDIR)/$(BIN)" uv sync --frozen --inexact --quiet
 
+# Tests that share the machine. All others have it to themselves: sockets whose limits count seconds, the whole system, its faults and kills.
+ALONE := services/listen tests
+SIDE_BY_SIDE := libs clients/python $(filter-out $(ALONE),$(wildcard services/*)) tests/fuzz tests/seams tests/simulation
+
 FUZZ_SECONDS ?= 20
 FUZZ_TARGETS ?=
 
@@ -38,8 +42,9 @@ setup: .venv/.ready ## Make .venv with everything in it (uv too, if it is missin
 run: setup ## Start everything, send real speech through it, prove that it came back, and keep serving
 	@$(BIN)/python -m tapedeck.demo
 
-test: setup ## Run the tests, with the real servers that are found
-	@$(BIN)/pytest
+test: setup ## Run the tests, with the real servers that are found: JOBS files at once, then the whole system
+	@$(BIN)/pytest -n $(JOBS) --dist loadfile $(SIDE_BY_SIDE)
+	@$(BIN)/pytest $(ALONE) $(addprefix --ignore=,$(filter tests/%,$(SIDE_BY_SIDE)))
 
 fuzz: setup ## Fuzz the parsers: FUZZ_SECONDS for each, FUZZ_TARGETS for some of them (tests/fuzz/README.md)
 	@$(SYNC) --group fuzz
@@ -48,9 +53,10 @@ fuzz: setup ## Fuzz the parsers: FUZZ_SECONDS for each, FUZZ_TARGETS for some of
 soak: setup ## Stream under random faults and account for every byte: SECONDS, SOCKETS, SEED, SOAK_OPTIONS (--lose, --frame-ms)
 	@PYTHONPATH=tests/support $(BIN)/python -m tapedeck_testing.faults --seconds $(SECONDS) --sockets $(SOCKETS) $(if $(SEED),--seed $(SEED)) $(SOAK_OPTIONS)
 
-chaos: setup ## Simulate SEEDS histories under faults in JOBS processes (or replay one: SEED), then CHAOS_SECONDS of it for real: CHAOS_OPTIONS
+chaos: setup ## Simulate SEEDS histories under faults in JOBS processes (or replay one: SEED), then CHAOS_SECONDS of it for real (CHAOS_OPTIONS), then long failovers
 	@PYTHONPATH=tests/support $(BIN)/python -m tapedeck_testing.simulation $(if $(SEED),--seed $(SEED) --trace,--seeds $(SEEDS) --jobs $(JOBS))
 	$(if $(SEED),,@PYTHONPATH=tests/support $(BIN)/python -m tapedeck_testing.faults --chaos --seconds $(CHAOS_SECONDS) --sockets 40 --faults-every 1-2 --batch-seconds 8 $(CHAOS_OPTIONS))
+	$(if $(SEED),,@TAPEDECK_TEST_FAILOVER_LONG=1 $(BIN)/pytest -m long tests/failover)
 
 lint: setup ## ruff and import-linter
 	@$(BIN)/ruff check .

@@ -21,6 +21,7 @@ from bench import (
     sockets,
     stores,
     tokens,
+    waveforms,
 )
 from bench.figure import Figure
 from bench.process import BenchError
@@ -45,6 +46,7 @@ PARTS: dict[str, Callable[[Scale], Iterator[Figure]]] = {
         downloads,
         stores,
         tokens,
+        waveforms,
     )
 }
 

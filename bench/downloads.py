@@ -46,7 +46,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
     bare_cpu_s: list[float] = []
     packets = speech.packets(scale.hour_batches * speech.BATCH_PACKETS)
     with Workbench() as workbench:
-        asyncio.run(_fill(workbench.store, scale.hour_batches))
+        asyncio.run(fill(workbench.store, scale.hour_batches))
         api = workbench.service("storage_api")
         folder, port = workbench.folder / "plain", free_port(LOOPBACK, None)
         folder.mkdir()
@@ -54,13 +54,13 @@ def measure(scale: Scale) -> Iterator[Figure]:
         server.until(lambda: listens(port), "an answer")
         path = f"/v1/users/{UID}/conversations/{CID}/audio?format="
         for kind in FORMATS:
-            warm = _fetch(api.process, api.port, path + kind, workbench.service_token, folder / kind)
+            warm = fetch(api.process, api.port, path + kind, workbench.service_token, folder / kind)
             _check(kind, warm.size, seconds)
-            _fetch(server, port, f"/{kind}", "", None)
+            fetch(server, port, f"/{kind}", "", None)
         for _ in range(scale.rounds):
             for kind in FORMATS:
-                ours[kind].append(_fetch(api.process, api.port, path + kind, workbench.service_token, None))
-                plain[kind].append(_fetch(server, port, f"/{kind}", "", None))
+                ours[kind].append(fetch(api.process, api.port, path + kind, workbench.service_token, None))
+                plain[kind].append(fetch(server, port, f"/{kind}", "", None))
             wall_s, cpu_s = time.perf_counter(), time.thread_time()
             bare_libopus.decode(packets, speech.SAMPLE_RATE)
             bare_wall_s.append(time.perf_counter() - wall_s)
@@ -104,7 +104,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
         )
 
 
-async def _fill(root: Path, count: int) -> None:
+async def fill(root: Path, count: int) -> None:
     """The recording, stored as the pusher stores it."""
     store = open_store(f"file://{root}")
     for batch in speech.batches(CID, START_MS, START_MS, count):
@@ -114,7 +114,7 @@ async def _fill(root: Path, count: int) -> None:
     await store.close()
 
 
-def _fetch(process: Process, port: int, path: str, token: str, into: Path | None) -> Fetched:
+def fetch(process: Process, port: int, path: str, token: str, into: Path | None) -> Fetched:
     """A download; kept only where `into` says so."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=300)
     piece = memoryview(bytearray(PIECE_BYTES))

@@ -1,0 +1,70 @@
+"""The waveform of an hour from storage-api: made when first asked for, and kept.
+
+Baselines: for the kept one the same JSON as a plain file from the same server; for making it bare libopus decoding the same packets.
+"""
+
+import asyncio
+import shutil
+import time
+from collections.abc import Iterator
+
+from bench import bare_libopus, speech
+from bench.downloads import CID, UID, Fetched, fetch, fill
+from bench.figure import Figure
+from bench.process import BenchError, listens
+from bench.scale import Scale
+from bench.workbench import Workbench
+from tapedeck.up.ports import LOOPBACK, free_port
+
+PART = "waveform"
+
+
+def measure(scale: Scale) -> Iterator[Figure]:
+    """Milliseconds until the whole answer is there."""
+    seconds = scale.hour_batches * 60
+    made: list[Fetched] = []
+    kept: list[Fetched] = []
+    plain: list[Fetched] = []
+    bare_wall_s: list[float] = []
+    packets = speech.packets(scale.hour_batches * speech.BATCH_PACKETS)
+    with Workbench() as workbench:
+        asyncio.run(fill(workbench.store, scale.hour_batches))
+        api = workbench.service("storage_api")
+        folder, port = workbench.folder / "plain", free_port(LOOPBACK, None)
+        folder.mkdir()
+        server = workbench.python("file-server", "bench.file_server", str(port), str(folder))
+        server.until(lambda: listens(port), "an answer")
+        path = f"/v1/users/{UID}/conversations/{CID}/waveform"
+        fetch(api.process, api.port, path, workbench.service_token, folder / "waveform")
+        fetch(server, port, "/waveform", "", None)
+        for _ in range(scale.rounds):
+            shutil.rmtree(workbench.store / "waveforms")
+            made.append(fetch(api.process, api.port, path, workbench.service_token, None))
+            if len(list((workbench.store / "waveforms" / UID / CID).iterdir())) != scale.hour_batches:
+                raise BenchError("not every waveform was kept")
+            kept.append(fetch(api.process, api.port, path, workbench.service_token, None))
+            plain.append(fetch(server, port, "/waveform", "", None))
+            began = time.perf_counter()
+            bare_libopus.decode(packets, speech.SAMPLE_RATE)
+            bare_wall_s.append(time.perf_counter() - began)
+    size = f"{kept[0].size / 1e3:.0f} kB"
+    notes = (f"{scale.hour_batches} batches of 60 s, 16 kHz mono, 1,024 samples a pixel, warm page cache",)
+    yield Figure(
+        part=PART,
+        what=f"{seconds // 60} minutes, kept ({size})",
+        unit="ms",
+        ours=tuple(one.wall_s * 1000 for one in kept),
+        baseline_name="the same JSON as a plain file from the same server",
+        baseline=tuple(one.wall_s * 1000 for one in plain),
+        better="less",
+        notes=notes,
+    )
+    yield Figure(
+        part=PART,
+        what=f"{seconds // 60} minutes, made and kept",
+        unit="ms",
+        ours=tuple(one.wall_s * 1000 for one in made),
+        baseline_name="bare libopus decoding the packets, one core",
+        baseline=tuple(wall_s * 1000 for wall_s in bare_wall_s),
+        better="less",
+    )
