@@ -1,4 +1,4 @@
-"""A Redis master and a replica that follows it, without sentinels: tests fail over by hand."""
+"""A Redis master and replicas that follow it, without sentinels: tests fail over by hand."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -9,16 +9,25 @@ from tapedeck_testing.sentinel_group import in_step
 
 
 @contextmanager
-def replica_pair(binary: str, directory: Path) -> Iterator[tuple[RedisProcess, RedisProcess]]:
-    """Both run, and the replica counts for `WAIT`. Ended with the context, whichever still lives."""
+def replica_group(binary: str, directory: Path, *, replicas: int) -> Iterator[list[RedisProcess]]:
+    """The master, then its replicas. All run, and each replica counts for `WAIT`. Ended with the context, whichever still live."""
     with ExitStack() as running:
         master = RedisProcess(binary, directory / "master", options=("--repl-diskless-sync-delay", "0"))
         running.callback(master.stop)
-        master.start()
+        servers = [master.start()]
         follow = ("--replicaof", "127.0.0.1", str(master.port))
-        replica = RedisProcess(binary, directory / "replica", options=follow)
-        running.callback(replica.stop)
-        replica.start()
-        while not in_step(replica):
-            replica.wait(0.05)
+        for number in range(replicas):
+            replica = RedisProcess(binary, directory / f"replica{number}", options=follow)
+            running.callback(replica.stop)
+            servers.append(replica.start())
+        for replica in servers[1:]:
+            while not in_step(replica):
+                replica.wait(0.05)
+        yield servers
+
+
+@contextmanager
+def replica_pair(binary: str, directory: Path) -> Iterator[tuple[RedisProcess, RedisProcess]]:
+    """A master and one replica."""
+    with replica_group(binary, directory, replicas=1) as [master, replica]:
         yield master, replica

@@ -109,6 +109,10 @@ class SentinelGroup:
         self._wait(failed_over, "no failover")
         return found[0]
 
+    def wait_for_demotion(self, former: RedisProcess) -> None:
+        """Waits until a master that came back after its failover follows the new one."""
+        self._wait(lambda: in_step(former, self._password), "the former master is still one")
+
     def _ready(self) -> bool:
         for sentinel in self.sentinels:
             with _client(sentinel.port, self._sentinel_password) as client:

@@ -9,6 +9,8 @@ from audiobus import Hints, failures
 from audiobus.keys import GROUP
 from tapedeck.operators.doctor_local import readiness
 from tapedeck.operators.findings import clocks
+from tapedeck_testing.redis_binary import any_server
+from tapedeck_testing.replica_pair import replica_group
 
 
 @pytest.fixture
@@ -144,6 +146,15 @@ def test_a_redis_that_is_set_up_wrong(own, redis_process):
     config("appendonly", "yes")
     config("maxmemory", "1mb")
     assert "of maxmemory is taken" in levels(own("--json"))["redis memory"][1]
+
+
+def test_replicas_that_are_not_waited_for(command, tmp_path):
+    with replica_group(any_server(), tmp_path / "redis", replicas=2) as [master, *_]:
+        for waited_for, level in enumerate(("ok", "note", "ok", "wrong")):
+            settings = {"TAPEDECK_REDIS_URL": master.url, "TAPEDECK_REDIS_WAIT_REPLICAS": str(waited_for)}
+            found = command("doctor", "--json", **settings).json["findings"]
+            [told] = [one for one in found if one["check"] == "replicas"]
+            assert (told["level"], told["text"][0]) == (level, "2")
 
 
 class TestOnACluster:

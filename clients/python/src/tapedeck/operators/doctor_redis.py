@@ -123,6 +123,12 @@ async def _keeping(server: Server, settings: RedisSettings) -> AsyncIterator[Fin
             f"{replicas} replicas are connected, and every write waits for {settings.wait_replicas}",
             "bring the replicas back, or lower TAPEDECK_REDIS_WAIT_REPLICAS: until then nothing is acked",
         )
+    elif 0 < settings.wait_replicas < replicas:
+        yield note(
+            "replicas",
+            f"{replicas} are connected, and writes wait for {settings.wait_replicas}: a master that hangs or is cut off with one of them, and comes back, can lose what it acked",
+            "docs/redis.md, Replicas: wait for all of them, or know that",
+        )
     elif replicas:
         yield fine("replicas", f"{replicas} connected; writes wait for {settings.wait_replicas}")
     else:
