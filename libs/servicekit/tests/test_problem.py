@@ -44,6 +44,7 @@ async def test_a_refusal(client):
     answer = await client.get("/refuses", headers={"X-Request-Id": "given-id-1"})
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["retry-after"] == "5"
+    assert answer.headers["cache-control"] == "no-store"
     assert answer.json() == {
         "type": "about:blank",
         "title": "Conflict",
@@ -58,6 +59,11 @@ async def test_a_refusal(client):
 
 async def test_401_names_its_scheme(client):
     assert (await client.get("/direct")).headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("path", ["/direct", "/none", "/bug"])
+async def test_no_cache_keeps_a_refusal(client, path):
+    assert (await client.get(path)).headers["cache-control"] == "no-store"
 
 
 async def test_unknown_routes_and_methods(client):

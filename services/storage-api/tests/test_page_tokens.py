@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from servicekit.problem import ProblemError
+from storage_api.app import build_app
 from storage_api.page_tokens import read_page_token, write_page_token
 
 
@@ -42,3 +43,41 @@ def test_a_place_of_another_list_is_refused():
     token = write_page_token("/a", {}, ["not", "a", "place"])
     with pytest.raises(ProblemError):
         read_page_token("/a", {}, token, Place)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/users/user-1/conversations/conv-1/chunks",
+        "/v1/users/user-1/conversations",
+        "/v1/buffers",
+        "/v1/dead-letters",
+    ],
+)
+async def test_a_token_that_is_no_text_is_refused(api, tape, pcm_tone, path):
+    """HTTP/2 carries any byte in a query; what a path is made of must not depend on it."""
+    await tape.record(pcm_tone(1))
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "http_version": "2",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": b"page_token=\xff",
+        "headers": [(b"authorization", b"Bearer all-token")],
+        "server": ("127.0.0.1", 80),
+    }
+    await build_app(api.services)(scope, receive, send)
+    assert sent[0]["status"] == 400
+    assert msgspec.json.decode(sent[1]["body"])["code"] == "bad_page_token"
+    assert (b"cache-control", b"no-store") in sent[0]["headers"]

@@ -34,7 +34,10 @@ async def _reset(protocol: Any, stream_id: int) -> None:
     """Resets a stream whose answer has begun and has no end; what has one is sent to it, and what the client closed is gone."""
     from h2.errors import ErrorCodes  # noqa: PLC0415 - as above
     from h2.exceptions import ProtocolError  # noqa: PLC0415 - as above
+    from hypercorn.protocol.http_stream import HTTPStream  # noqa: PLC0415 - as above
 
+    if not isinstance(protocol.streams.get(stream_id), HTTPStream):
+        return  # a WebSocket ends by its own rules (RFC 8441 §5)
     buffer = protocol.stream_buffers.get(stream_id)
     if buffer is None or buffer._complete:  # noqa: SLF001 - `complete` also wants it empty
         return

@@ -43,7 +43,7 @@ async def list_buffers(request: Request) -> Response:
     await services.access.allow_operator(request, "ops:admin")
     parameters = Parameters(request.query_params, ("page_size", "page_token"))
     size, token = parameters.page_size(), parameters.text("page_token")
-    after = read_page_token(request.url.path, {}, token, Place) if token else None
+    after = read_page_token(request.scope["path"], {}, token, Place) if token else None
     masters = Masters(services.bus)
     rows: list[wire_operators.Buffer] = []
     with redis_needed():
@@ -54,7 +54,7 @@ async def list_buffers(request: Request) -> Response:
             rows += [_row(one) for one in await buffers(masters, page[start : start + PAGE])]
     following = None
     if rest:
-        following = write_page_token(request.url.path, {}, _place(page[-1]))
+        following = write_page_token(request.scope["path"], {}, _place(page[-1]))
     return wire.json_response(
         wire_operators.Buffers(
             buffers=rows,

@@ -68,7 +68,7 @@ async def list_chunks(request: Request) -> Response:
     parameters = Parameters(request.query_params, ("start", "end", "page_size", "page_token"))
     size, (start, end), token = parameters.page_size(), parameters.window(), parameters.text("page_token")
     bound = {"start": str(start), "end": str(end)}
-    place = read_page_token(request.url.path, bound, token, Place) if token else None
+    place = read_page_token(request.scope["path"], bound, token, Place) if token else None
     recording = await services.recordings.find(conversation)
     rows = [
         row
@@ -90,7 +90,9 @@ async def list_chunks(request: Request) -> Response:
         reached = max((row.end_ms for row in page), default=0)
         reached = max(reached, place.reached_ms if place else 0)
         last = Place(page[-1].start_ms, page[-1].name, reached, page[-1].twin)
-        body = msgspec.structs.replace(body, next_page_token=write_page_token(request.url.path, bound, last))
+        body = msgspec.structs.replace(
+            body, next_page_token=write_page_token(request.scope["path"], bound, last)
+        )
     return wire.json_response(body, live_headers(recording))
 
 

@@ -44,7 +44,7 @@ async def list_conversations(request: Request) -> Response:
     parameters = Parameters(request.query_params, ("page_size", "page_token", "live"))
     size, only_live, token = parameters.page_size(), parameters.flag("live"), parameters.text("page_token")
     bound = {"live": str(only_live)}
-    place = read_page_token(request.url.path, bound, token, Place) if token else None
+    place = read_page_token(request.scope["path"], bound, token, Place) if token else None
     catalogue = await read_catalogue(services.bus, services.bucket, uid)
     if not catalogue.live_known and not catalogue.entries:
         raise live_unavailable()
@@ -69,7 +69,7 @@ async def list_conversations(request: Request) -> Response:
         last = group[-1]
     following = None
     if remaining and last is not None:
-        following = write_page_token(request.url.path, bound, Place(last.start_ms, last.conversation_id))
+        following = write_page_token(request.scope["path"], bound, Place(last.start_ms, last.conversation_id))
     headers = {} if catalogue.live_known else {LIVE_HEADER: "unavailable"}
     return wire.json_response(wire.Conversations(conversations=rows, next_page_token=following), headers)
 

@@ -44,7 +44,7 @@ async def list_dead_letters(request: Request) -> Response:
     await services.access.allow_operator(request, "ops:admin")
     parameters = Parameters(request.query_params, ("page_size", "page_token"))
     size, token = parameters.page_size(), parameters.text("page_token")
-    after = read_page_token(request.url.path, {}, token, Place) if token else None
+    after = read_page_token(request.scope["path"], {}, token, Place) if token else None
     masters = Masters(services.bus)
     with redis_needed():
         found = await _after(masters, after, size + 1)
@@ -53,7 +53,7 @@ async def list_dead_letters(request: Request) -> Response:
     if len(found) > size:
         conversation, letter = found[size - 1]
         place = Place(conversation.tag, order(named(letter.id)))
-        following = write_page_token(request.url.path, {}, place)
+        following = write_page_token(request.scope["path"], {}, place)
     return wire.json_response(
         wire_operators.DeadLetters(
             dead_letters=rows,
