@@ -84,8 +84,9 @@ def problem(
     headers: Mapping[str, str] | None = None,
     extra: Mapping[str, object] | None = None,
 ) -> Response:
-    """The response of a refusal, which no cache keeps: some statuses may be kept without a word (RFC 9111 §4.2.2), and what it says of somebody's
-    audio may be wrong a moment later. 401 gets its `WWW-Authenticate: Bearer` (RFC 9110 §11.6.1) where none is given.
+    """The response of a refusal. No cache keeps it, which some statuses let it without being told (RFC 9111 §4.2.2).
+
+    401 gets its `WWW-Authenticate: Bearer` (RFC 9110 §11.6.1) where none is given.
     """
     all_headers = {"Cache-Control": "no-store", **(headers or {})}
     if status == HTTPStatus.UNAUTHORIZED and "www-authenticate" not in {name.lower() for name in all_headers}:
