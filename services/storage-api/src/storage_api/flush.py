@@ -5,14 +5,12 @@ Owns asking and waiting. The pusher stores; what is asked for is noted in Redis,
 
 import asyncio
 import logging
-import time
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from audiobus import Asked, Conversation, EntryId
-from audiobus.errors import BusUnavailableError
 from audiostore.errors import StoreError
 from servicekit.body import read_body
 from servicekit.problem import ProblemError, request_id
@@ -21,7 +19,9 @@ from storage_api.access import conversation_of
 from storage_api.audit import audit
 from storage_api.live_tail import LiveTail, read_live_tail
 from storage_api.recording import not_found, store_unavailable
+from storage_api.redis_needed import redis_needed
 from storage_api.services import Services
+from storage_api.wall_clock import now_ms
 
 DEADLINE_S: Final = 30.0
 FIRST_PAUSE_S: Final = 0.02
@@ -37,11 +37,8 @@ async def flush(request: Request) -> Response:
     actor = await services.access.allow(request, "audio:write")
     conversation = conversation_of(request)
     await read_body(request)
-    try:
+    with redis_needed("what waits cannot be reached at the moment; try again"):
         samples = await _flush(services, conversation)
-    except BusUnavailableError as error:
-        detail = "what waits cannot be reached at the moment; try again"
-        raise ProblemError(503, "live_unavailable", detail, headers={"Retry-After": "2"}) from error
     audit(request, actor, "flushed", conversation_id=conversation.cid)
     return wire.json_response(wire.Flushed(stored_seconds=wire.seconds(samples)))
 
@@ -59,7 +56,7 @@ async def _flush(services: Services, conversation: Conversation) -> int:
     asked = await bus.ask(conversation, REASON)
     if not isinstance(asked, Asked):
         return 0  # forgotten or deleted since it was read
-    await services.hints.due(conversation, time.time_ns() // 1_000_000)
+    await services.hints.due(conversation, now_ms())
     await services.hints.ready(conversation, REASON)
     await _settled(services, conversation, tail.chunks[-1].id)
     return await _samples_stored(services, conversation, tail)

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from audiobus.errors import BusUnavailableError
 from servicekit.problem import ProblemError
 
+HARMLESS: Final = "Redis cannot be reached at the moment; try again, it does no harm twice"
+
 
 @contextmanager
-def redis_needed() -> Iterator[None]:
-    """ProblemError 503 `live_unavailable` where Redis does not answer inside. What was to be written may be written or not."""
+def redis_needed(detail: str = HARMLESS) -> Iterator[None]:
+    """ProblemError 503 `live_unavailable`, with this detail, where Redis does not answer inside. What was to be written may be written or not."""
     try:
         yield
     except BusUnavailableError as error:
-        detail = "Redis cannot be reached at the moment; try again, it does no harm twice"
         raise ProblemError(503, "live_unavailable", detail, headers={"Retry-After": "2"}) from error

@@ -3,7 +3,6 @@
 Redis counts exactly, and keeps a day for two days. Of earlier days the names in the bucket say how much time the user's objects take up.
 """
 
-import time
 from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Final
@@ -22,6 +21,7 @@ from storage_api.parameters import Parameters, bad_parameter, path_id
 from storage_api.recording import store_unavailable
 from storage_api.redis_needed import redis_needed
 from storage_api.services import Services
+from storage_api.wall_clock import now_ms
 
 MAX_DAYS: Final = 366
 SURELY_KEPT: Final = 1
@@ -35,7 +35,7 @@ async def usage(request: Request) -> Response:
     services = Services.of(request)
     await services.access.allow(request, "users:admin")
     uid = path_id("the user id", request.path_params["uid"])
-    today = utc_day(time.time_ns() // 1_000_000)
+    today = utc_day(now_ms())
     days = wanted_days(Parameters(request.query_params, ("from", "to")), today)
     with redis_needed():
         settings = await read_user_settings(services.bus, uid)

@@ -4,7 +4,6 @@ Owns the order: what there is is counted, then the tombstone stands and nothing 
 a listing shows nothing. Pushers are told, and sweep until no put can be under way any more: whoever is killed in between leaves it to them.
 """
 
-import time
 from dataclasses import replace
 
 from starlette.requests import Request
@@ -12,7 +11,7 @@ from starlette.responses import Response
 
 from audiobus import Conversation
 from audiobus.deletions import emptied, looked_at, sweep
-from audiobus.errors import BusUnavailableError, MergingError
+from audiobus.errors import MergingError
 from audiobus.tombstone import Tombstone, entomb
 from audiostore.errors import StoreError
 from audiostore.names import conversation_prefix
@@ -24,7 +23,9 @@ from storage_api.audit import audit
 from storage_api.deletion.erasing import erase
 from storage_api.live_tail import LiveTail, read_live_tail
 from storage_api.recording import Recording, not_found, store_unavailable
+from storage_api.redis_needed import redis_needed
 from storage_api.services import Services
+from storage_api.wall_clock import now_ms
 from storage_api.wire_operations import Deleted
 
 
@@ -34,13 +35,11 @@ async def delete_conversation(request: Request) -> Response:
     actor = await services.access.allow(request, "audio:write")
     conversation = conversation_of(request)
     try:
-        deleted = await _Deletion(services, conversation, request, actor).run()
+        with redis_needed("what waits of it cannot be reached at the moment; try again"):
+            deleted = await _Deletion(services, conversation, request, actor).run()
     except MergingError as error:
         detail = "it is being merged into another conversation; delete it when that is done"
         raise ProblemError(409, "merging", detail) from error
-    except BusUnavailableError as error:
-        detail = "what waits of it cannot be reached at the moment; try again"
-        raise ProblemError(503, "live_unavailable", detail, headers={"Retry-After": "2"}) from error
     except StoreError as error:
         raise store_unavailable(error) from error
     return wire.json_response(deleted)
@@ -78,7 +77,7 @@ class _Deletion:
         tomb = await self._entomb()
         if tomb.merged:
             raise not_found()
-        await sweep(bus, conversation, _now_ms())
+        await sweep(bus, conversation, now_ms())
         # Before the audio: without that nobody comes back for it. After it, for it may have been made meanwhile.
         await erase(store, conversation_waveforms(*conversation))
         count = await erase(store, conversation_prefix(*conversation))
@@ -92,9 +91,9 @@ class _Deletion:
 
     async def _entomb(self) -> Tombstone:
         bus, conversation = self._services.bus, self._conversation
-        now_ms = _now_ms()
-        async with looked_at(bus, conversation, now_ms):
-            tomb = await entomb(bus, conversation, now_ms)
+        at_ms = now_ms()
+        async with looked_at(bus, conversation, at_ms):
+            tomb = await entomb(bus, conversation, at_ms)
         await self._services.hints.ready(conversation, "deleted")
         if tomb.fresh:
             audit(self._request, self._actor, "deleted", conversation_id=conversation.cid)
@@ -107,7 +106,3 @@ def _up_to_its_state(tail: LiveTail) -> LiveTail:
     return replace(
         tail, chunks=tuple(live for live in tail.chunks if newest is not None and live.id <= newest)
     )
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

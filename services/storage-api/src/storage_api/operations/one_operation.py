@@ -3,11 +3,11 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from audiobus.errors import BusUnavailableError
 from audiobus.operations import find
 from servicekit.problem import ProblemError
 from storage_api import wire
 from storage_api.parameters import path_id
+from storage_api.redis_needed import redis_needed
 from storage_api.services import Services
 from storage_api.wire_operations import operation
 
@@ -17,11 +17,8 @@ async def one_operation(request: Request) -> Response:
     services = Services.of(request)
     _, uid = await services.access.identify(request, "audio:read")
     operation_id = path_id("the operation's id", request.path_params["id"])
-    try:
+    with redis_needed("operations cannot be reached at the moment; try again"):
         found = await find(services.bus, operation_id)
-    except BusUnavailableError as error:
-        detail = "operations cannot be reached at the moment; try again"
-        raise ProblemError(503, "live_unavailable", detail, headers={"Retry-After": "2"}) from error
     if found is None or uid not in (None, found.uid):
         raise ProblemError(404, "not_found", "no such operation, or it was done more than a week ago")
     return wire.json_response(operation(found))
