@@ -299,10 +299,15 @@ def new_buckets(clock) -> Callable[..., Buckets]:
     return make
 
 
-def keys_of(*ids: str) -> KeySource:
-    """A source of a key for each id, the first sealing; the same id has the same key everywhere."""
+def key_text(*ids: str) -> str:
+    """A key for each id as in a setting, the first sealing; the same id has the same key everywhere."""
     entries = ((one, hashlib.sha256(one.encode()).digest()) for one in ids)
-    return KeySource(",".join(f"{one}:{base64.b64encode(key).decode()}" for one, key in entries) or None)
+    return ",".join(f"{one}:{base64.b64encode(key).decode()}" for one, key in entries)
+
+
+def keys_of(*ids: str) -> KeySource:
+    """A source of these keys."""
+    return KeySource(key_text(*ids) or None)
 
 
 @pytest.fixture
@@ -314,6 +319,12 @@ def new_keys() -> Callable[..., KeySource]:
 def keys() -> KeySource:
     """Two keys; the first seals."""
     return keys_of("k2", "k1")
+
+
+@pytest.fixture
+def keys_setting() -> str:
+    """The same as a setting."""
+    return key_text("k2", "k1")
 
 
 @pytest.fixture
