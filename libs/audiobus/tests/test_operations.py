@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from audiobus import operations
-from audiobus.errors import BadEntryError
+from audiobus.errors import BadEntryError, TooManyOperationsError
 from audiobus.operations import KEPT_MS
 
 
@@ -91,3 +91,75 @@ async def test_what_no_script_of_ours_wrote_is_named(bus):
     await bus.command("HSET", bus.keys.operation("op-1"), "kind", "x")
     with pytest.raises(BadEntryError, match="op-1"):
         await operations.find(bus, "op-1")
+
+
+async def test_no_more_of_a_kind_are_undone_for_a_user_than_may_be(bus):
+    async def begin(number: int, kind: str = "delete", uid: str = "user-1") -> bool:
+        return await operations.begin(bus, f"op-{number}", kind, uid, b"{}", most=2)
+
+    assert await begin(1)
+    assert await begin(2)
+    assert not await begin(2)  # a lost reply
+    with pytest.raises(TooManyOperationsError):
+        await begin(3)
+    assert await operations.find(bus, "op-3") is None
+    assert await operations.undone(bus, "delete", "user-1") == ["op-1", "op-2"]
+    assert await begin(4, kind="merge")
+    assert await begin(5, uid="user-2")
+    assert await operations.take(bus, "op-1", "a", 60_000)
+    assert await operations.write(bus, "op-1", "a", "done", KEPT_MS, {})
+    assert await operations.undone(bus, "delete", "user-1") == ["op-2"]
+    assert await begin(6)
+    assert await operations.undone(bus, "delete", "user-1") == ["op-2", "op-6"]
+    assert await bus.command("ZCARD", bus.keys.operations_of("delete", "user-1")) == 2
+    assert 0 < await bus.command("PTTL", bus.keys.operations_of("delete", "user-1")) <= KEPT_MS
+
+
+async def test_processes_that_end_without_a_word_are_counted_and_from_the_second_on_it_is_left_alone(bus):
+    await begun(bus)
+    for number in range(2):
+        assert await operations.take(bus, "op-1", f"dies-{number}", 1)
+        assert await until_due(bus) == ["op-1"]
+    found = await operations.find(bus, "op-1")
+    assert (found.lost, found.error) == (1, b"")
+    assert not await operations.take(bus, "op-1", "c", 60_000)
+    found = await operations.find(bus, "op-1")
+    assert (found.lost, found.error) == (2, operations.LOST)
+    assert await operations.due(bus) == []
+    assert (await operations.count(bus)).failing == 1
+    first = int(await bus.command("ZSCORE", bus.keys.operations(), "op-1"))
+    assert await operations.take(bus, "op-1", "c", 1)  # when its time has come
+    assert await until_due(bus) == ["op-1"]
+    assert not await operations.take(bus, "op-1", "d", 60_000)
+    assert int(await bus.command("ZSCORE", bus.keys.operations(), "op-1")) > first + 9_000  # twice as long
+    assert await operations.take(bus, "op-1", "d", 60_000)
+    assert await operations.write(bus, "op-1", "d", "later", 0, {"tries": 0, "error": b""})
+    found = await operations.find(bus, "op-1")
+    assert (found.lost, found.error) == (0, b"")
+    assert (await operations.count(bus)).failing == 0
+
+
+async def test_what_is_under_its_key_and_none_of_ours_holds_up_no_other(bus):
+    await begun(bus, "op-2")
+    await bus.command("SET", bus.keys.operation("op-1"), "somebody else's")
+    await bus.command("ZADD", bus.keys.operations(), 1, "op-1")
+    assert not await operations.take(bus, "op-1", "a", 60_000)
+    assert await operations.due(bus) == ["op-2"]
+
+
+async def test_a_holder_without_a_time_limit_is_none(bus):
+    await begun(bus)
+    await bus.command("HSET", bus.keys.operation("op-1"), "holder", "half")
+    assert await operations.take(bus, "op-1", "a", 60_000)
+
+
+async def test_they_are_counted(bus):
+    assert await operations.count(bus) == operations.Counts(0, 0, 0)
+    for number in range(3):
+        await begun(bus, f"op-{number}")
+    await operations.take(bus, "op-1", "a", 60_000)
+    await operations.write(bus, "op-1", "a", "later", 60_000, {"tries": 1})
+    assert await operations.count(bus) == operations.Counts(3, 2, 1)
+    await operations.take(bus, "op-1", "b", 60_000)
+    await operations.write(bus, "op-1", "b", "done", 60_000, {})
+    assert await operations.count(bus) == operations.Counts(2, 2, 0)

@@ -12,6 +12,10 @@
     ├── NotKnownError             Redis knows nothing of a conversation any more
     ├── MovingError               a conversation changed faster than it could be read
     ├── MergingError              the conversation is being merged into another
+    ├── HeldError                 another merge has the conversation
+    ├── LettersError              a conversation has dead letters, which cannot be merged
+    ├── MergedError               the conversation has gone into another, where a session that is resumed goes on
+    ├── TooManyOperationsError    as many operations of a kind as there may be are undone for a user
     ├── FormatMismatchError       a session to resume was recorded in another format
     └── BusContractError          a script answered what it never should: a defect, or somebody else's keys
 
@@ -60,11 +64,33 @@ class ConversationDeletedError(BusError):
 
 
 class MergingError(BusError):
-    """The conversation is frozen while it is merged into `target`."""
+    """The conversation is held by a merge: frozen while it goes into `target`, or gone there already."""
 
     def __init__(self, target: str) -> None:
         super().__init__(f"the conversation is being merged into {target}")
         self.target = target
+
+
+class MergedError(BusError):
+    """The conversation has gone into `target`: who resumes goes on there, with a session of its own."""
+
+    def __init__(self, target: str, previous_offset: int | None) -> None:
+        super().__init__(f"the conversation was merged into {target}")
+        self.target = target
+        self.previous_offset = previous_offset
+        """Up to where the session to resume is safe, in payload bytes; None where that is not known any more."""
+
+
+class HeldError(BusError):
+    """Another merge has the conversation: the operation of this id."""
+
+    def __init__(self, operation_id: str) -> None:
+        super().__init__(f"the conversation is held by operation {operation_id}")
+        self.operation_id = operation_id
+
+
+class LettersError(BusError):
+    """The conversation has dead letters: what they hold lies in no bucket, so it cannot go into another conversation."""
 
 
 class NotKnownError(BusError):
@@ -73,6 +99,12 @@ class NotKnownError(BusError):
 
 class MovingError(BusError):
     """A conversation was recorded into or drained each time that it was read. Ask again."""
+
+    retryable = True
+
+
+class TooManyOperationsError(BusError):
+    """As many operations of this kind as there may be are undone for the user. Try again when one is done."""
 
     retryable = True
 

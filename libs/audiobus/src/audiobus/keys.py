@@ -88,6 +88,14 @@ class Keys:
         """Hash: name of an object that was deleted, or must not stay, to unix ms. Whoever puts it looks here afterwards; 30 days."""
         return f"{self.prefix}gone:{{{conversation.tag}}}"
 
+    def replacing(self, conversation: Conversation) -> str:
+        """Hash: name of an object that is being put in the place of another, to unix ms; see `audiobus.replacing`."""
+        return f"{self.prefix}replacing:{{{conversation.tag}}}"
+
+    def replacing_lease(self, conversation: Conversation) -> str:
+        """String: who may put objects in the place of others, with a time limit."""
+        return f"{self.prefix}replacer:{{{conversation.tag}}}"
+
     def lost(self, conversation: Conversation) -> str:
         """Hash: epoch of a session to the bytes of it that are counted as lost, so that nobody counts them again; some hours."""
         return f"{self.prefix}lost:{{{conversation.tag}}}"
@@ -123,6 +131,14 @@ class Keys:
     def operations(self) -> str:
         """Sorted set: operation to the unix ms, by Redis' clock, at which it must be looked at."""
         return f"{self.prefix}ops:{{ops}}"
+
+    def operations_of(self, kind: str, uid: str) -> str:
+        """Sorted set: operations of this kind for this user, by when they were begun; those that are not among `operations` are done."""
+        return f"{self.prefix}opsof:{{ops}}:{kind}:{uid}"
+
+    def operations_failing(self) -> str:
+        """Set: operations whose last try failed."""
+        return f"{self.prefix}opsfailing:{{ops}}"
 
     def census_lease(self) -> str:
         """String: the pusher that adds up the books, with a time limit."""

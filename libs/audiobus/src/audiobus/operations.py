@@ -10,13 +10,18 @@ from typing import Any, Final, Literal, cast
 
 from audiobus.bus import Bus
 from audiobus.connection import translated
-from audiobus.errors import BadEntryError
+from audiobus.errors import BadEntryError, TooManyOperationsError
 from audiobus.script import Argument, script
 
 KEPT_MS: Final = 7 * 24 * 3_600_000
 """What is done is known for so long."""
 LIMIT: Final = 64
 """Operations that are looked at together."""
+LOST_PAUSE_MS: Final = 10_000
+LONGEST_LOST_PAUSE_MS: Final = 600_000
+"""How long an operation is left alone whose process ended without a word, from the second time in a row on: twice as long each time."""
+LOST: Final = b'{"code":"internal","detail":"the process that carried it out ended, several times in a row; it is tried again"}'
+"""What such an operation tells, as `error`."""
 
 Writing = Literal["hold", "later", "done"]
 
@@ -43,6 +48,8 @@ class Operation:
     """When it was begun, unix ms."""
     tries: int
     """How often in a row a try failed."""
+    lost: int
+    """How often in a row a process that held it ended without giving it back: killed, or hung."""
     done: bool
 
     @classmethod
@@ -64,22 +71,54 @@ class Operation:
                 result=fields.get(b"result", b""),
                 created_ms=int(fields[b"created"]),
                 tries=int(fields.get(b"tries", b"0")),
+                lost=int(fields.get(b"lost", b"0")),
                 done=b"done" in fields,
             )
         except (KeyError, ValueError) as error:
             raise BadEntryError(f"operation {operation_id}: {error!r}") from error
 
 
-async def begin(bus: Bus, operation_id: str, kind: str, uid: str, request: bytes) -> bool:
+async def begin(
+    bus: Bus, operation_id: str, kind: str, uid: str, request: bytes, *, most: int | None = None
+) -> bool:
     """Writes down an operation, to be carried out at once; False where there is one of that id: it stays as it is.
 
+    `most`: so many of this kind may be undone for this user, with this one; None for any number.
+
     Raises:
+        TooManyOperationsError: as many are undone; nothing is written.
         NotReplicatedError: it is carried out, unless a failover loses it. Begin it again.
         BusUnavailableError: not known whether it is written down. Begin it again.
     """
-    args: list[Argument] = [operation_id, "kind", kind, "uid", uid, "request", request]
-    keys = _keys(bus, operation_id)
-    return bool(await script("op_begin").run(bus.client, keys, args, wait_replicas=bus.wait_replicas))
+    args: list[Argument] = [operation_id, most or 0, KEPT_MS, "kind", kind, "uid", uid, "request", request]
+    keys = [*_keys(bus, operation_id), bus.keys.operations_of(kind, uid)]
+    answer = int(await script("op_begin").run(bus.client, keys, args, wait_replicas=bus.wait_replicas))
+    if answer < 0:
+        raise TooManyOperationsError(f"{most} operations of the kind {kind} are undone for the user")
+    return bool(answer)
+
+
+async def undone(bus: Bus, kind: str, uid: str) -> list[str]:
+    """Ids of the operations of this kind that are undone for this user, in the order in which they were begun. BusUnavailableError."""
+    keys = [bus.keys.operations(), bus.keys.operations_of(kind, uid)]
+    return [one.decode() for one in await script("op_undone").run(bus.client, keys, [])]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many operations there are."""
+
+    undone: int
+    due: int
+    """Of these, those that somebody should have taken by now: few, and never for long."""
+    failing: int
+    """Of these, those whose last try failed."""
+
+
+async def count(bus: Bus) -> Counts:
+    """How many there are now. BusUnavailableError."""
+    keys = [bus.keys.operations(), bus.keys.operations_failing()]
+    return Counts(*(int(one) for one in await script("op_count").run(bus.client, keys, [])))
 
 
 async def find(bus: Bus, operation_id: str) -> Operation | None:
@@ -100,14 +139,17 @@ async def find(bus: Bus, operation_id: str) -> Operation | None:
 async def due(bus: Bus) -> list[str]:
     """Ids of operations that must be looked at now, the longest due first."""
     ids = await script("op_due").run(bus.client, [bus.keys.operations()], [LIMIT])
-    return [one.decode() for one in ids]
+    return [one.decode(errors="replace") for one in ids]
 
 
 async def take(bus: Bus, operation_id: str, holder: str, lease_ms: int) -> bool:
-    """Takes the operation's lease for so long; False where another holds it, or there is nothing to do."""
-    return bool(
-        await script("op_take").run(bus.client, _keys(bus, operation_id), [operation_id, holder, lease_ms])
-    )
+    """Takes the operation's lease for so long; False where another holds it, it is left alone for a while, or there is nothing to do.
+
+    `holder`: a name that no other turn has, also not an earlier one of this process.
+    """
+    args: list[Argument] = [operation_id, holder, lease_ms, LOST, LOST_PAUSE_MS, LONGEST_LOST_PAUSE_MS]
+    keys = [*_keys(bus, operation_id), bus.keys.operations_failing()]
+    return bool(await script("op_take").run(bus.client, keys, args))
 
 
 async def write(
@@ -136,8 +178,10 @@ async def write(
         args += [name, value]
     # What is told to be done must not be undone by a failover.
     wait = bus.wait_replicas if writing == "done" else 0
-    return bool(await script("op_write").run(bus.client, _keys(bus, operation_id), args, wait_replicas=wait))
+    keys = [*_keys(bus, operation_id), bus.keys.operations_failing()]
+    return bool(await script("op_write").run(bus.client, keys, args, wait_replicas=wait))
 
 
 def _keys(bus: Bus, operation_id: str) -> list[str]:
+    """The keys with which every script of operations begins."""
     return [bus.keys.operation(operation_id), bus.keys.operations()]
