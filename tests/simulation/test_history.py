@@ -141,8 +141,9 @@ def test_where_redis_lost_something_all_is_there_of_which_the_device_was_told_so
     tape = record(1, "u", "c", EPOCH, Chance(7, []), pcm=pcm)
     count, middle = len(tape.packets), len(tape.packets) // 2
     end, later = tape.begins[middle], EPOCH + 5
-    spells = [Spell(EPOCH, 0, end, tape.total, end), Spell(later, end, tape.total, tape.total)]
-    story = Story(tape, spells, stored=tape.total, done=True)
+    former = Spell(EPOCH, 0, end, tape.total, end, stored=end)
+    spells = [former, Spell(later, end, tape.total, tape.total, stored=tape.total)]
+    story = Story(tape, spells, done=True)
     one, two = span(story, 0, middle), span(story, middle, count, later, end)
 
     def missing(spans, given=()):
@@ -150,11 +151,15 @@ def test_where_redis_lost_something_all_is_there_of_which_the_device_was_told_so
         return [text for text in found if "told that it is stored" in text]
 
     assert missing([one, two]) == []
-    for spans in ([], [one], [two]):
-        assert len(missing(spans)) == 1
+    for spans, parts in (([], 2), ([one], 1), ([two], 1)):
+        assert len(missing(spans)) == parts
     assert missing([two], [Given(EPOCH, 0, end)]) == []
-    story.stored = end
+    spells[1].stored = 0
     assert missing([one]) == []
+    # Each session speaks for itself: the later one does not know what Redis lost of the former.
+    spells[0].stored, spells[1].stored = 0, tape.total
+    assert missing([two]) == []
+    assert len(missing([span(story, middle + 1, count, later, end)])) == 1
 
 
 def test_only_what_was_given_up_may_be_missing(story):

@@ -40,6 +40,8 @@ class Spell:
     """Up to where bytes were ever sent in it."""
     end: int | None = None
     """Where the next session of the tape began; None for the last one."""
+    stored: int = 0
+    """Up to where its own acks said that they are stored."""
 
 
 @dataclass(slots=True)
@@ -291,14 +293,19 @@ class Recorder:
         if stored > offset:
             story.violations.append(f"stored {stored} of an ack of {offset}")
         spell.acked = max(spell.acked, offset)
-        story.stored = max(story.stored, stored)
+        self._is_stored(story, stored)
 
     def _on_finalized(self, message: dict[str, Any]) -> None:
         story = self.story
         if self._asked == "finalize":
             self._asked = None
         if message["stored"] and story.spells:
-            story.stored = max(story.stored, story.spells[-1].base + int(message["offset"]))
+            self._is_stored(story, story.spells[-1].base + int(message["offset"]))
+
+    def _is_stored(self, story: Story, upto: int) -> None:
+        spell = story.spells[-1]
+        spell.stored = max(spell.stored, upto)
+        story.stored = max(story.stored, upto)
 
     def _send(self, line: Line) -> None:
         if self._asked is not None:
