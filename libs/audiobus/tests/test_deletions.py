@@ -239,6 +239,44 @@ async def test_objects_that_are_deleted_are_counted_once(recorded, bus, conversa
     assert (await exact(bus, conversation)).difference == 0
 
 
+async def test_an_object_that_is_put_and_not_settled_is_counted_where_its_entries_lie(
+    recorded, bus, conversation, now_ms
+):
+    cut = await write_cut(bus, conversation, 400)
+    last = {NAME: cut.last_id}
+    assert await unstore(bus, conversation, {NAME: 9_600}, now_ms, last=last) == 0
+    assert await gone(bus, conversation) == {NAME: now_ms}
+    # Whoever is putting it does not settle by it any more.
+    assert not await finish(bus, conversation, cut, 9_600)
+    assert await exact(bus, conversation) == balance(600, 100, 300, 200, 0)
+    entries = counted(await bus.read(conversation, count=2))
+    await expunge(bus, conversation, entries, cut=None, name="", preroll=False, now_ms=now_ms)
+    assert await exact(bus, conversation) == balance(600, 100, 100, 200, 200)
+
+
+async def test_an_object_whose_entries_are_gone_is_counted(recorded, bus, conversation, now_ms):
+    last = {NAME: EntryId(recorded.epoch, 100)}
+    assert await unstore(bus, conversation, {NAME: 4_800}, now_ms, last=last) == 4_800
+    assert await exact(bus, conversation) == balance(600, 0, 300, 200, 100)
+
+
+async def test_an_object_of_dead_letters_that_are_not_settled_is_counted_where_they_lie(
+    recorded, bus, conversation, now_ms
+):
+    """A second try has put it, and has not said so yet."""
+    await bus.command("HSET", bus.keys.conv(conversation), "again_cut", b"\x91" + NAME.encode() + b"\x00")
+    last = {NAME: EntryId(recorded.epoch, 300)}
+    assert await unstore(bus, conversation, {NAME: 4_800}, now_ms, last=last) == 0
+    assert not await bus.command("HEXISTS", bus.keys.conv(conversation), "again_cut")
+    assert await exact(bus, conversation) == balance(600, 100, 300, 200, 0)
+
+
+async def test_the_cut_of_another_object_stays(recorded, bus, conversation, now_ms):
+    cut = await write_cut(bus, conversation, 400)
+    await unstore(bus, conversation, {NAME.replace("2.000", "2.001"): 0}, now_ms)
+    assert (await bus.state(conversation)).cut == cut.encode()
+
+
 async def test_names_that_were_seen_to_stay_noted(recorded, bus, conversation, now_ms):
     other = NAME.replace("2.000", "2.001")
     assert not (await bus.state(conversation)).gone

@@ -212,7 +212,14 @@ def _given_up_with(entry_id: EntryId, raw: bytes) -> str | None:
     return cut.name if str(entry_id) in cut.ids else None
 
 
-async def unstore(bus: Bus, conversation: Conversation, objects: Mapping[str, int], now_ms: int) -> int:
+async def unstore(
+    bus: Bus,
+    conversation: Conversation,
+    objects: Mapping[str, int],
+    now_ms: int,
+    *,
+    last: Mapping[str, EntryId] | None = None,
+) -> int:
     """Notes objects that are about to be deleted from the bucket, and counts them as deleted; how many samples that were not counted so before.
 
     Call it before the objects are deleted and after what is kept of them is stored anew. Then list the buckets again, before anything is deleted, and note
@@ -223,14 +230,23 @@ async def unstore(bus: Bus, conversation: Conversation, objects: Mapping[str, in
         conversation: whose objects.
         objects: for each name how much of its audio, in samples at 48 kHz, is deleted with it and stored nowhere else.
         now_ms: unix ms.
+        last: for each name, where that is known, the id of the last entry of this conversation that is in it. As long as Redis has that entry the
+            object is not settled by: it is counted with its entries, and its cut is given up.
     """
-    keys = [bus.keys.conv(conversation), bus.keys.gone(conversation)]
+    keys = bus.keys
+    names = [
+        keys.conv(conversation),
+        keys.gone(conversation),
+        keys.audio(conversation),
+        keys.dead(conversation),
+    ]
     args: list[Argument] = [now_ms, KEPT_MS]
     for name, samples in objects.items():
-        args += [name, samples]
+        entry_id = (last or {}).get(name)
+        args += [name, samples if entry_id is None else f"{samples} {entry_id}"]
     # The objects are deleted on the strength of this note.
     async with looked_at(bus, conversation, now_ms):
-        return int(await script("unstore").run(bus.client, keys, args, wait_replicas=bus.wait_replicas))
+        return int(await script("unstore").run(bus.client, names, args, wait_replicas=bus.wait_replicas))
 
 
 async def gone(bus: Bus, conversation: Conversation, *, confirmed: bool = False) -> dict[str, int]:
