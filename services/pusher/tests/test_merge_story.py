@@ -1,7 +1,7 @@
 """Story 22 of docs/interleavings.md: a conversation is frozen before a merge compares and deletes it.
 
-Scripts, pusher and store are the real ones, and a device records on all the while. Whoever merges is played in the order of the HTTP page, which
-comes with storage-api: freeze, flush, copy, compare, tombstone.
+Scripts, pusher and store are the real ones, and a device records on all the while. Whoever merges is played in the order of the HTTP page:
+freeze, flush, copy, compare, tombstone.
 """
 
 import itertools
@@ -15,9 +15,9 @@ from audiobus.answers import Appended, Replaced
 from audiobus.bus import QUIET_MS
 from audiobus.census import exact
 from audiobus.conversation import Conversation
-from audiobus.deletions import set_tombstone
 from audiobus.entry_id import EntryId
 from audiobus.errors import ConversationDeletedError, MergingError
+from audiobus.merging import bury_merged, freeze
 from audiostore import open_store
 from audiostore.names import conversation_prefix
 from pusher.sweeper import UNTIL_MS
@@ -35,22 +35,13 @@ class Merge:
     drain: Callable[[Conversation], Awaitable[None]]
     now_ms: Callable[[], int]
 
-    async def freeze(self) -> None:
-        """In one step: nobody owns it any more, and nobody can open it."""
-        await self.bus.command(
-            "EVAL",
-            "redis.call('HDEL', KEYS[1], 'owner', 'owner_at') return redis.call('HSET', KEYS[1], 'merging', ARGV[1])",
-            1,
-            self.bus.keys.conv(self.source),
-            self.target.cid,
-        )
-
     async def run(self) -> None:
         if await self.bus.tombstone(self.source):
             return
-        await self.freeze()
+        token = await freeze(self.bus, self.source, self.target, "operation", "word")
         await self.bus.ask(self.source, "flush")
         await self.drain(self.source)
+        state = await self.bus.state(self.source)
         for name, size in await self.objects(self.source):
             copy = name.replace(conversation_prefix(*self.source), conversation_prefix(*self.target))
             if (copy, size) not in await self.objects(self.target):
@@ -58,7 +49,10 @@ class Merge:
         assert [size for _, size in await self.objects(self.source)] == [
             size for _, size in await self.objects(self.target)
         ]
-        await set_tombstone(self.bus, self.source, self.now_ms(), merged_into=self.target)
+        found, now_ms = state.newest, self.now_ms()
+        assert await bury_merged(
+            self.bus, self.source, self.target, token, newest=found, fence=state.fence, now_ms=now_ms
+        )
 
     async def objects(self, conversation: Conversation) -> list[tuple[str, int]]:
         return [(info.name, info.size) async for info in self.store.list(conversation_prefix(*conversation))]
@@ -144,7 +138,7 @@ async def test_22_a_device_records_on_at_any_step_of_a_merge(
         if not meanwhile.happened:
             break
     assert at > 5
-    assert refused == {MergingError, ConversationDeletedError}
+    assert refused == {MergingError}
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before the step", "after the step"])

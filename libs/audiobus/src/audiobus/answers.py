@@ -10,6 +10,7 @@ from audiobus.errors import (
     BusContractError,
     ConversationDeletedError,
     FormatMismatchError,
+    MergedError,
     MergingError,
     StaleSocketError,
 )
@@ -175,6 +176,8 @@ def read_open_answer(conversation: Conversation, answer: Any) -> Opened:
             raise ConversationDeletedError(f"{conversation.tag} is deleted")
         case [b"merging", target]:
             raise MergingError(target.decode())
+        case [b"merged", target, former]:
+            raise MergedError(target.decode(), None if former is None else int(former))
         case [b"stale", _owner]:
             raise StaleSocketError(f"{conversation.tag} is owned by a socket that arrived later")
         case [b"format", recorded]:

@@ -7,7 +7,7 @@ from typing import Any
 from audiobus.answers import Appended, Misplaced, Replaced
 from audiobus.conversation import Conversation
 from audiobus.entry_id import EntryId
-from audiobus.errors import BusContractError, ConversationDeletedError
+from audiobus.errors import BusContractError, ConversationDeletedError, MergingError
 from audiobus.keys import Keys
 from audiobus.position import Position
 from audiobus.script import Argument
@@ -64,6 +64,7 @@ def read_append_answer(answer: Sequence[Any]) -> AppendAnswer:
 
     Raises:
         ConversationDeletedError: a tombstone stands.
+        MergingError: a merge holds the conversation, or it has gone into another.
         BusContractError: no answer of that script.
     """
     match [bytes(part) if isinstance(part, bytes) else part for part in answer]:
@@ -82,5 +83,7 @@ def read_append_answer(answer: Sequence[Any]) -> AppendAnswer:
             return Misplaced(EntryId.parse_or_none(newest))
         case [b"deleted"]:
             raise ConversationDeletedError("the conversation is deleted")
+        case [b"merging", target]:
+            raise MergingError(target.decode())
         case other:
             raise BusContractError(f"append answered {other!r}")

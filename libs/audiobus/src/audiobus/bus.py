@@ -126,6 +126,7 @@ class Bus:
 
         Raises:
             ConversationDeletedError, MergingError: nothing may be recorded into it.
+            MergedError: it went into another one, in which the session `resume` can go on.
             FormatMismatchError: `resume` was recorded with another codec, rate or channels.
             StaleSocketError: a socket that arrived later owns the conversation.
         """

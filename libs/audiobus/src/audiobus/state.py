@@ -12,7 +12,7 @@ from audiobus.position import Position
 STATE_FIELDS: Final = (
     "owner", "newest", "format", "settled", "cut", "preroll", "pos",
     "in", "out", "dead", "last_ms", "flush", "flush_reason", "merging", "closed", "deleted",
-    "again", "gone", "exported", "hurried", "fence",
+    "again", "gone", "exported", "hurried", "fence", "held",
 )  # fmt: skip
 """The fields of one `HMGET`, in the order of `ConversationState.from_values`."""
 
@@ -58,6 +58,7 @@ class ConversationState(msgspec.Struct, frozen=True):
     """Everything up to here shall be stored now."""
     flush_reason: str | None
     merging: str | None
+    """What it goes into: frozen, nothing is opened or appended."""
     closed: int | None = None
     """Epoch of the newest session, if it is over and cannot be resumed."""
     deleted_samples: int = 0
@@ -74,11 +75,18 @@ class ConversationState(msgspec.Struct, frozen=True):
     fence: int = 0
     """Grows with each entry that leaves the buffer unstored, and with each name of an object that is given up or deleted: what was planned before
     that counts no more (`Bus.cut`, `dead_letters.cut`)."""
+    held: str | None = None
+    """The merge that copies into it, or out of it while it stays."""
 
     @property
     def exists(self) -> bool:
         """Whether anybody ever recorded into it (as far as Redis remembers)."""
         return self.newest is not None
+
+    @property
+    def in_merge(self) -> bool:
+        """Whether a merge holds it: nothing of it may be deleted."""
+        return bool(self.merging or self.held)
 
     @property
     def export_waits(self) -> bool:
@@ -120,6 +128,7 @@ class ConversationState(msgspec.Struct, frozen=True):
             exported,
             hurried,
             fence,
+            held,
         ) = values
         try:
             return cls(
@@ -144,6 +153,7 @@ class ConversationState(msgspec.Struct, frozen=True):
                 exported=EntryId.parse_or_none(exported),
                 hurried=bool(hurried),
                 fence=int(fence or 0),
+                held=_text(held),
             )
         except (ValueError, msgspec.DecodeError) as error:
             raise BadEntryError(f"conversation hash: {error}") from error

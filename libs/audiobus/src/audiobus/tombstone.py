@@ -21,11 +21,23 @@ class Tombstone:
     """All that was ever received, at 48 kHz: under the tombstone it grows no more."""
 
 
+def target_of(tombstone: bytes) -> str | None:
+    """Tag of the conversation into which the one under this tombstone went; None where it is deleted."""
+    _, _, target = tombstone.partition(b" ")
+    return target.decode() or None
+
+
+async def merged_into(bus: Bus, conversation: Conversation) -> str | None:
+    """Tag of the conversation into which this one went; None where it did not. BusUnavailableError: not known."""
+    tombstone = await bus.command("GET", bus.keys.tomb(conversation))
+    return None if tombstone is None else target_of(tombstone)
+
+
 async def entomb(bus: Bus, conversation: Conversation, now_ms: int) -> Tombstone:
     """Deletes the conversation from now on, as `deletions.set_tombstone` does. Do it inside of `deletions.looked_at`.
 
     Raises:
-        MergingError: a merge holds it; nothing is changed.
+        MergingError: a merge holds it, as a source or as the target; nothing is changed.
         NotReplicatedError: it stands, but a failover could lose it. Set it again.
         BusUnavailableError: not known whether it stands. Set it again.
     """
@@ -33,7 +45,7 @@ async def entomb(bus: Bus, conversation: Conversation, now_ms: int) -> Tombstone
     answer = await script("entomb").run(bus.client, keys, [now_ms, KEPT_MS], wait_replicas=bus.wait_replicas)
     match answer:
         case [b"set" | b"stands" as how, tomb, received]:
-            return Tombstone(how == b"set", b" " in tomb, int(received))
+            return Tombstone(how == b"set", target_of(tomb) is not None, int(received))
         case [b"merging", target]:
             raise MergingError(target.decode())
         case other:

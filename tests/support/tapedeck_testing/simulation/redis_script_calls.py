@@ -15,7 +15,7 @@ from tapedeck_testing.simulation.redis_sequences import FUTURE, Command
 
 FITS: Final = 0.7
 """How often an argument is what stands on the server."""
-RARE: Final = ("tomb", "user_tomb", "sweep", "forget")
+RARE: Final = ("tomb", "entomb", "user_tomb", "sweep", "forget", "freeze", "merged")
 """After these there is little left to do."""
 OFTEN: Final = ("open", "append", "cut", "finish")
 FIVE, SIX, LATER = "1000005", "1000006", "1000020"
@@ -101,6 +101,8 @@ class ScriptCalls:
                 known = [row[0] for row in rows] + (self._read(["HKEYS", "dead:{x}"]) or [])
                 return self._dice.choice(known) if known else None
             case _:
+                if name.startswith("token"):
+                    return self._field("merging_by")
                 found = re.search(r"owner|settled|newest|cut\b", name)
                 # Where none stands, the empty word says so.
                 return (self._field(found[0]) or b"") if found else None
@@ -119,6 +121,7 @@ _POOLS: Final[list[tuple[str, list[str]]]] = [
     (r"^field", ["newest", "settled", "cut", "nothing"]),
     (r"replication|fence", ["", "", "", "of another server"]),
     (r"ttl|seconds|kept|resumable", [_KEPT]),
+    (r"^operation", ["op-1", "op-1", "op-2"]),
     (r"owner|holder", ["me", "me", "you", ""]),
     (r"\bid\b|newest|settled|entry", [f"{FIVE}-0", f"{FIVE}-10", f"{FIVE}-20", f"{SIX}-0", f"{LATER}-0", ""]),
     (r"cut|letter", ["cut-1", "cut-1", "cut-2", ""]),

@@ -2,10 +2,15 @@
 -- KEYS conv, audio, tomb
 -- ARGV owner, id before, id, chunk, now_ms, samples, pos, epoch
 -- Answers {'ok', newest, settled, dead offset or '', waiting samples, entries, used}
---       | {'owner', owner, newest} | {'newest', newest} | {'deleted'}
-if redis.call('EXISTS', KEYS[3]) == 1 then return {'deleted'} end
+--       | {'owner', owner, newest} | {'newest', newest} | {'deleted'} | {'merging', target}: it is being merged, or was
+local tomb = redis.call('GET', KEYS[3])
+if tomb then
+  local into = string.match(tomb, '^%d+ (.+)$')
+  if into then return {'merging', into} end
+  return {'deleted'}
+end
 local conv, audio = KEYS[1], KEYS[2]
-local h = redis.call('HMGET', conv, 'owner', 'newest', 'settled', 'in', 'out', 'dead', 'dead:' .. ARGV[8], 'used', 'deleted')
+local h = redis.call('HMGET', conv, 'owner', 'newest', 'settled', 'in', 'out', 'dead', 'dead:' .. ARGV[8], 'used', 'deleted', 'merging')
 if h[1] ~= ARGV[1] then return {'owner', h[1] or '', h[2] or ''} end
 local received = tonumber(h[4] or '0')
 local used = h[8] or ''
@@ -20,6 +25,8 @@ local function on_another_day(day, samples)
   return newest .. ':' .. most .. ',' .. other .. ':' .. (rest + samples)
 end
 if h[2] ~= ARGV[3] then
+  -- Frozen: nothing is added. A chunk that went in before is answered to be safe, and the owner stays: who is thawed goes on.
+  if h[10] then return {'merging', h[10]} end
   if h[2] ~= ARGV[2] then return {'newest', h[2] or ''} end
   -- What is counted as received stands beside the chunk: whatever becomes of its bytes, what leaves the buffer is counted alike.
   redis.call('XADD', audio, ARGV[3], 'c', ARGV[4], 's', ARGV[6])

@@ -3,10 +3,20 @@
 -- ARGV owner, now_ms, format, epoch to resume or '', '1' if the socket opens its own session again, resumable_ms, ends_kept_ms,
 --      when the socket arrived, unix ms of this server, how many ends are kept at most
 -- Answers {'resumed', epoch, offset, pos, in, settled, used, former use} | {'fresh', epoch, former end or false, in, former use}
---       | {'deleted'} | {'merging', target} | {'format', recorded} | {'stale', owner}
-if redis.call('EXISTS', KEYS[3]) == 1 then return {'deleted'} end
+--       | {'deleted'} | {'merging', target} | {'merged', target, former end or false} | {'format', recorded} | {'stale', owner}
 local conv, audio = KEYS[1], KEYS[2]
 local owner, now, format, resume = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4]
+local tomb = redis.call('GET', KEYS[3])
+if tomb then
+  local into = string.match(tomb, '^%d+ (.+)$')
+  if not into or resume == '' then return {'deleted'} end
+  if ARGV[5] == '1' then return {'merging', into} end
+  -- Who resumes goes on in the conversation that this one went into, with a session of its own.
+  local newest = redis.call('HGET', conv, 'newest') or ''
+  local ended = string.match(newest, '^(%d+)-') == resume and string.match(newest, '%-(%d+)$')
+  if not ended then ended = string.match(redis.call('HGET', conv, 'end:' .. resume) or '', '^(%d+)') end
+  return {'merged', into, ended or false}
+end
 local h = redis.call('HMGET', conv, 'newest', 'format', 'closed', 'last_ms', 'merging', 'pos', 'in', 'settled', 'owner', 'owner_at', 'used', 'used_was')
 if h[5] then return {'merging', h[5]} end
 -- A request may be executed long after its socket is gone: it must not displace one that came later. A socket that opens its own

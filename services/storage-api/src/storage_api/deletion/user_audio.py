@@ -165,7 +165,7 @@ class _Turn:
         bus, store, step, now_ms = self._services.bus, self._services.bucket.store, self._step, self._now_ms()
         if await bus.tombstone(conversation):
             return  # all of it goes, or went into another one
-        if (await bus.state(conversation)).merging:
+        if (await bus.state(conversation)).in_merge:
             step.clean, step.waiting = False, step.waiting + 1
             return
         await self._services.hints.due(conversation, now_ms)

@@ -1,0 +1,152 @@
+"""Merging: how conversations are held while one is made out of several, and how each of those comes to its end (docs/merging.md).
+
+Owns the holds and the tombstone that names where the audio went. Each is one step on one conversation and safe to repeat; copying is others'
+business. A source that goes away is *frozen*: nothing is opened or appended. What stays, and the target, is only *held*: nobody deletes it.
+"""
+
+from dataclasses import dataclass
+
+from audiobus.bus import ENDS_KEPT_MS, Bus
+from audiobus.conversation import Conversation
+from audiobus.deletions import KEPT_MS
+from audiobus.entry_id import EntryId
+from audiobus.errors import BusContractError, ConversationDeletedError, HeldError, LettersError, MergedError
+from audiobus.operations import Operation
+from audiobus.script import Argument, script
+from audiobus.tombstone import target_of
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A conversation that went into another one."""
+
+    tombstone: bytes
+    samples: int
+    """Stored audio that left its books with that, at 48 kHz: `take_in` counts it where it went."""
+
+
+async def freeze(bus: Bus, source: Conversation, target: Conversation, operation_id: str, word: str) -> str:
+    """Freezes a source, and answers the token of that freezing; where it is frozen by this operation already, the token that stands.
+
+    Args:
+        bus: the bus.
+        source: what is frozen.
+        target: where it goes.
+        operation_id: whose merge it is; without a space.
+        word: one that no other freezing has, without a space.
+
+    Raises:
+        HeldError: another merge has it.
+        MergedError: it went into another one, perhaps this target.
+        ConversationDeletedError: it is deleted.
+        NotReplicatedError, BusUnavailableError: not known whether it is frozen. Freeze it again.
+    """
+    keys = [bus.keys.conv(source), bus.keys.tomb(source)]
+    args: list[Argument] = [target.tag, operation_id, word]
+    return _read_hold(await script("freeze").run(bus.client, keys, args, wait_replicas=bus.wait_replicas))
+
+
+async def hold(bus: Bus, conversation: Conversation, operation_id: str) -> None:
+    """Keeps others from deleting a conversation that goes on: a target, or a source that stays. Errors as with `freeze`."""
+    keys = [bus.keys.conv(conversation), bus.keys.tomb(conversation)]
+    _read_hold(await script("hold").run(bus.client, keys, [operation_id], wait_replicas=bus.wait_replicas))
+
+
+async def thaw(bus: Bus, conversation: Conversation, operation_id: str) -> bool:
+    """Lets go of it: a frozen one goes on where it stood. Whether the operation had it. BusUnavailableError: not known."""
+    return bool(await script("thaw").run(bus.client, [bus.keys.conv(conversation)], [operation_id]))
+
+
+async def bury_merged(
+    bus: Bus,
+    source: Conversation,
+    target: Conversation,
+    token: str,
+    *,
+    newest: EntryId | None,
+    fence: int,
+    now_ms: int,
+) -> Taken | None:
+    """Sets the tombstone that names the target, if the source is as it was when it was copied; None where it is not: copy it again.
+
+    Do it inside of `deletions.looked_at`, and `take_in` what it answers.
+
+    Args:
+        bus: the bus.
+        source: a frozen source.
+        target: where all of its audio lies, too.
+        token: of the freezing before the source was read.
+        newest: its newest id then,
+        fence: and its fence.
+        now_ms: unix ms.
+
+    Raises:
+        LettersError: there are dead letters.
+        MergedError, ConversationDeletedError: another tombstone stands.
+        NotReplicatedError: it stands, but a failover could lose it. Do it again.
+        BusUnavailableError: not known whether it stands. Do it again.
+    """
+    keys = [bus.keys.tomb(source), bus.keys.conv(source), bus.keys.audio(source), bus.keys.dead(source)]
+    args: list[Argument] = [f"{now_ms} {target.tag}", KEPT_MS, token, str(newest or ""), fence]
+    match await script("merged").run(bus.client, keys, args, wait_replicas=bus.wait_replicas):
+        case [b"set" | b"stands", tombstone, moved]:
+            into = target_of(tombstone)
+            if into is None:
+                raise ConversationDeletedError(f"{source.tag} is deleted")
+            if into != target.tag:
+                raise MergedError(into, None)
+            return Taken(tombstone, int(moved))
+        case [b"changed"]:
+            return None
+        case [b"dead"]:
+            raise LettersError(f"{source.tag} has dead letters")
+        case other:
+            raise BusContractError(f"merged answered {other!r}")
+
+
+async def taken(bus: Bus, source: Conversation) -> Taken | None:
+    """What `bury_merged` answered of a conversation that went into another; None where it did not."""
+    tombstone = await bus.command("GET", bus.keys.tomb(source))
+    if tombstone is None or target_of(tombstone) is None:
+        return None
+    return Taken(tombstone, int(await bus.command("HGET", bus.keys.conv(source), "moved") or 0))
+
+
+async def take_in(bus: Bus, target: Conversation, source: Conversation, what: Taken) -> bool:
+    """Counts in the target's books what left the source's, once. Whether it was counted now."""
+    args: list[Argument] = [source.cid, what.tombstone, what.samples, ENDS_KEPT_MS]
+    return bool(
+        await script("take_in").run(
+            bus.client, [bus.keys.conv(target)], args, wait_replicas=bus.wait_replicas
+        )
+    )
+
+
+async def taken_in(bus: Bus, target: Conversation) -> frozenset[str]:
+    """Ids of the conversations whose books went into those of this one: copies of their audio count here."""
+    fields = await bus.command("HKEYS", bus.keys.conv(target))
+    return frozenset(field[5:].decode() for field in fields if field.startswith(b"from:"))
+
+
+async def begin_again(bus: Bus, before: Operation) -> bool:
+    """Begins an operation that is done anew, under its id. False where it is not done, or forgotten, by now."""
+    args: list[Argument] = [before.id, "kind", before.kind, "uid", before.uid, "request", before.request]
+    keys = [bus.keys.operation(before.id), bus.keys.operations()]
+    return bool(await script("op_again").run(bus.client, keys, args, wait_replicas=bus.wait_replicas))
+
+
+def _read_hold(answer: object) -> str:
+    match answer:
+        case [b"ok"]:
+            return ""
+        case [b"ok", bytes() as token]:
+            return token.decode()
+        case [b"held", bytes() as operation_id]:
+            raise HeldError(operation_id.decode())
+        case [b"tomb", bytes() as tombstone]:
+            into = target_of(tombstone)
+            if into is None:
+                raise ConversationDeletedError("it is deleted")
+            raise MergedError(into, None)
+        case other:
+            raise BusContractError(f"a hold answered {other!r}")

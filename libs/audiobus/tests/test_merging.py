@@ -1,0 +1,221 @@
+"""Holds of a merge, the tombstone that names the target, and the books that move, on the real scripts."""
+
+import pytest
+import pytest_asyncio
+
+from audiobus import Appended, Conversation, Cut, merging, operations
+from audiobus.census import exact
+from audiobus.cut import VERSION
+from audiobus.deletions import emptied, set_tombstone, sweep
+from audiobus.errors import (
+    BusContractError,
+    ConversationDeletedError,
+    HeldError,
+    LettersError,
+    MergedError,
+    MergingError,
+)
+from audiobus.tombstone import entomb
+
+TARGET = Conversation("user-1", "all")
+OTHER = Conversation("user-1", "other")
+OP = "op-1"
+
+
+@pytest_asyncio.fixture
+async def stored(recorder, bus, conversation, now_ms):
+    """100 ms that are in the bucket, and what stood when they were."""
+    await recorder.open()
+    await recorder.append(100)
+    cut = Cut(VERSION, "1-0", str(recorder.newest), "a name", "standard", "age")
+    await bus.cut(conversation, cut, settled=None)
+    await bus.finish(
+        conversation, cut.encode(), last=recorder.newest, preroll=None, samples=4800, ends={}, now_ms=now_ms
+    )
+    return await bus.state(conversation)
+
+
+async def frozen(bus, conversation, word: str = "word-1", operation: str = OP) -> str:
+    return await merging.freeze(bus, conversation, TARGET, operation, word)
+
+
+async def buried(bus, conversation, token, state, now_ms):
+    return await merging.bury_merged(
+        bus, conversation, TARGET, token, newest=state.newest, fence=state.fence, now_ms=now_ms
+    )
+
+
+async def test_what_is_frozen_takes_nothing_and_goes_on_when_it_is_thawed(
+    recorder, another, bus, conversation
+):
+    await recorder.open()
+    await recorder.append(100)
+    sent = recorder.request(100, before=recorder.newest.__class__(recorder.newest.epoch, 0))
+    token = await frozen(bus, conversation)
+    assert await frozen(bus, conversation, "word-2") == token
+    with pytest.raises(MergingError) as raised:
+        await recorder.append(200)
+    assert raised.value.target == TARGET.tag
+    with pytest.raises(MergingError):
+        await another().open()
+    # A retry of what went in before is told so.
+    assert isinstance(await bus.append(sent), Appended)
+    assert (await bus.state(conversation)).in_merge
+    assert await merging.thaw(bus, conversation, OP)
+    assert isinstance(await recorder.append(200), Appended)
+    assert not (await bus.state(conversation)).in_merge
+
+
+async def test_another_merge_neither_takes_nor_thaws_it(bus, conversation):
+    await frozen(bus, conversation)
+    for hold in (frozen(bus, conversation, operation="op-2"), merging.hold(bus, conversation, "op-2")):
+        with pytest.raises(HeldError) as raised:
+            await hold
+        assert raised.value.operation_id == OP
+    assert not await merging.thaw(bus, conversation, "op-2")
+    assert (await bus.state(conversation)).merging == TARGET.tag
+
+
+async def test_what_is_held_goes_on_but_is_not_deleted_or_frozen(recorder, bus, conversation):
+    await merging.hold(bus, conversation, OP)
+    await merging.hold(bus, conversation, OP)
+    await recorder.open()
+    assert isinstance(await recorder.append(100), Appended)
+    with pytest.raises(MergingError):
+        await entomb(bus, conversation, 1)
+    with pytest.raises(HeldError):
+        await frozen(bus, conversation, operation="op-2")
+    assert await merging.thaw(bus, conversation, OP)
+    assert (await entomb(bus, conversation, 1)).fresh
+
+
+async def test_what_redis_knew_nothing_of_leaves_nothing_when_it_is_thawed(bus, conversation):
+    await frozen(bus, conversation)
+    assert await merging.thaw(bus, conversation, OP)
+    assert not await bus.command("EXISTS", bus.keys.conv(conversation))
+
+
+async def test_what_is_deleted_is_not_held(bus, conversation):
+    await set_tombstone(bus, conversation, 1)
+    await set_tombstone(bus, OTHER, 1, merged_into=TARGET)
+    with pytest.raises(ConversationDeletedError):
+        await frozen(bus, conversation)
+    with pytest.raises(ConversationDeletedError):
+        await merging.hold(bus, conversation, OP)
+    with pytest.raises(MergedError) as raised:
+        await frozen(bus, OTHER)
+    assert raised.value.target == TARGET.tag
+
+
+async def test_the_books_go_with_the_audio_once(stored, bus, conversation, now_ms):
+    token = await frozen(bus, conversation)
+    what = await buried(bus, conversation, token, stored, now_ms)
+    assert what == merging.Taken(f"{now_ms} {TARGET.tag}".encode(), 4800)
+    assert (
+        await buried(bus, conversation, "another", stored, now_ms + 1)
+        == what
+        == await merging.taken(bus, conversation)
+    )
+    # A pusher sweeps before they are counted where they went.
+    await sweep(bus, conversation, now_ms)
+    assert await emptied(bus, conversation) == 0
+    assert await merging.taken(bus, conversation) == what
+    balance = await exact(bus, conversation)
+    assert (balance.difference, balance.received, balance.deleted) == (0, 0, 0)
+    assert await merging.take_in(bus, TARGET, conversation, what)
+    assert not await merging.take_in(bus, TARGET, conversation, what)
+    balance = await exact(bus, TARGET)
+    assert (balance.difference, balance.received, balance.stored) == (0, 4800, 4800)
+    assert await merging.taken_in(bus, TARGET) == {conversation.cid}
+    assert await bus.command("PTTL", bus.keys.conv(TARGET)) > 0
+
+
+async def test_what_changed_since_it_was_read_is_not_buried(recorder, stored, bus, conversation, now_ms):
+    token = await frozen(bus, conversation)
+    await merging.thaw(bus, conversation, OP)
+    await recorder.append(200)
+    again = await frozen(bus, conversation, "word-2")
+    assert again != token
+    assert await buried(bus, conversation, token, stored, now_ms) is None
+    # By its token it is as it was, but a process of another build let something in.
+    assert await buried(bus, conversation, again, stored, now_ms) is None
+    # It waits in the buffer.
+    assert await buried(bus, conversation, again, await bus.state(conversation), now_ms) is None
+    assert not await bus.tombstone(conversation)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("cut", "c"), ("again_cut", "c"), ("fence", "7"), ("newest", "9-9")]
+)
+async def test_what_is_on_its_way_or_given_up_is_waited_for(stored, bus, conversation, now_ms, field, value):
+    token = await frozen(bus, conversation)
+    await bus.command("HSET", bus.keys.conv(conversation), field, value)
+    assert await buried(bus, conversation, token, stored, now_ms) is None
+
+
+async def test_dead_letters_are_in_the_way(stored, bus, conversation, now_ms):
+    token = await frozen(bus, conversation)
+    await bus.command("HSET", bus.keys.dead(conversation), "1-1", "letter")
+    with pytest.raises(LettersError):
+        await buried(bus, conversation, token, stored, now_ms)
+    assert not await bus.tombstone(conversation)
+
+
+async def test_another_tombstone_is_told(stored, bus, conversation, now_ms):
+    await set_tombstone(bus, conversation, 1)
+    with pytest.raises(ConversationDeletedError):
+        await buried(bus, conversation, "any", stored, now_ms)
+    assert await merging.taken(bus, conversation) is None
+    await bus.command("DEL", bus.keys.tomb(conversation))
+    await set_tombstone(bus, conversation, 1, merged_into=OTHER)
+    with pytest.raises(MergedError):
+        await buried(bus, conversation, "any", stored, now_ms)
+
+
+async def test_a_device_that_comes_back_is_told_where_its_conversation_went(
+    recorder, another, stored, bus, conversation, now_ms
+):
+    token = await frozen(bus, conversation)
+    await buried(bus, conversation, token, stored, now_ms)
+    with pytest.raises(MergingError):
+        await recorder.append(200)
+    with pytest.raises(MergingError):
+        await recorder.open(resume=recorder.newest.epoch, own=True)
+    with pytest.raises(MergedError) as raised:
+        await another().open(resume=recorder.newest.epoch)
+    assert (raised.value.target, raised.value.previous_offset) == (TARGET.tag, 100)
+    with pytest.raises(MergedError) as raised:
+        await another().open(resume=1)
+    assert raised.value.previous_offset is None
+    with pytest.raises(ConversationDeletedError):
+        await another().open()
+
+
+async def test_an_earlier_session_of_it_is_known_too(recorder, another, bus, conversation, now_ms):
+    first = (await recorder.open()).epoch
+    await recorder.append(100)
+    await another().open(now_ms=now_ms + 1000)
+    await set_tombstone(bus, conversation, now_ms, merged_into=TARGET)
+    with pytest.raises(MergedError) as raised:
+        await another().open(resume=first)
+    assert raised.value.previous_offset == 100
+
+
+async def test_only_an_operation_that_is_done_begins_again(bus):
+    await operations.begin(bus, OP, "merge", "user-1", b"{}")
+    before = await operations.find(bus, OP)
+    assert not await merging.begin_again(bus, before)
+    assert await operations.take(bus, OP, "me", 1000)
+    assert await operations.write(bus, OP, "me", "done", 60_000, {"result": b"{}", "step": b"{}"})
+    assert await merging.begin_again(bus, before)
+    found = await operations.find(bus, OP)
+    assert (found.kind, found.uid, found.request, found.step, found.result, found.done) == (
+        "merge", "user-1", b"{}", b"", b"", False,
+    )  # fmt: skip
+    assert await bus.command("PTTL", bus.keys.operation(OP)) == -1
+    assert await operations.due(bus) == [OP]
+
+
+async def test_an_answer_that_is_none_is_an_error(bus, monkeypatch):
+    with pytest.raises(BusContractError):
+        merging._read_hold([b"what"])
