@@ -7,9 +7,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
-from audiobus import Appended, Asked, Conversation, Misplaced, Replaced, UserRequest
+from audiobus import Appended, Asked, Conversation, Misplaced, Opened, Replaced, UserRequest
 from audiobus.errors import (
     BusError,
     BusFullError,
@@ -17,9 +18,11 @@ from audiobus.errors import (
     BusUnavailableError,
     ConversationDeletedError,
     FormatMismatchError,
+    MergedError,
     MergingError,
     StaleSocketError,
 )
+from audiobus.tombstone import merged_into
 from listen import close_codes
 from listen.actions import Action, Append, AskToStore, Due, Encode, LookStored, LookUser, Open, Ready, Watch
 from listen.backend import Backend, now_ms
@@ -35,6 +38,9 @@ HINT_PAUSES_S: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 """Between tries to place a hint. What then is still missing, the pusher finds by itself."""
 HINTS_LIMIT: Final = 16
 """Hints of one socket that are being placed; one more is left out, and costs a delay, never audio."""
+
+MERGES: Final = 8
+"""So often a conversation may have gone into another, and that into another, for a device that comes back to be brought there."""
 
 
 class Socket(Protocol):
@@ -143,24 +149,53 @@ class Errands:
         if not self._may_begin(action):
             return
         try:
-            arrived_ms = await self._arrival(conversation, action.arrived_ms)
-            answer = await self._backend.bus.open(
-                conversation,
-                owner=self._terms.owner,
-                format=str(self._terms.audio_format),
-                now_ms=now_ms(),
-                resume=action.resume,
-                own=action.own,
-                arrived_ms=arrived_ms,
-            )
+            where, answer, arrived_ms = await self._open_where_it_is(conversation, action)
         except BusError as error:
             self._not_begun(action)
             self._failed("open", error)
         else:
             if answer.resumed:
                 self._not_begun(action)
-            self._socket.feed(lambda: self._session.opened(answer, now_ms()))
-            handover.opened(conversation, self._socket, arrived_ms)
+            self._socket.feed(lambda: self._session.opened(answer, now_ms(), where.cid))
+            handover.opened(where, self._socket, arrived_ms)
+
+    async def _open_where_it_is(
+        self, conversation: Conversation, action: Open
+    ) -> tuple[Conversation, Opened, int]:
+        """Opens it; where it went into another one since the client was there, a fresh session of that. Which, and when the socket came.
+
+        Raises:
+            BusError: as `Bus.open`.
+        """
+        former: MergedError | None = None
+        for _ in range(MERGES):
+            arrived_ms = await self._arrival(conversation, action.arrived_ms)
+            try:
+                answer = await self._backend.bus.open(
+                    conversation,
+                    owner=self._terms.owner,
+                    format=str(self._terms.audio_format),
+                    now_ms=now_ms(),
+                    # Another conversation may have a session of the same name.
+                    resume=action.resume if former is None else None,
+                    own=action.own,
+                    arrived_ms=arrived_ms,
+                )
+            except MergedError as error:
+                former, target = error, error.target
+            except ConversationDeletedError:
+                further = None if former is None else await merged_into(self._backend.bus, conversation)
+                if further is None:
+                    raise
+                target = further
+            else:
+                if former is not None:
+                    answer = replace(answer, previous_offset=former.previous_offset)
+                return conversation, answer, arrived_ms
+            conversation = Conversation.from_tag(target)
+        raise ConversationDeletedError(
+            f"{conversation.tag} went from one conversation into another too often"
+        )
 
     def _may_begin(self, action: Open) -> bool:
         """Whether its user may begin one more session. It is counted, and stays so where the socket goes while it opens: it may begin."""

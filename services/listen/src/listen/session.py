@@ -177,9 +177,9 @@ class Session:
             self._out.count("spoiled", result.spoiled)
         return self._advance(now_ms)
 
-    def opened(self, answer: Opened, now_ms: int) -> list[Action]:
-        """The answer to `Open`."""
-        self._opening = False
+    def opened(self, answer: Opened, now_ms: int, cid: str | None = None) -> list[Action]:
+        """The answer to `Open`. `cid`: where it is open, if that may be another conversation: the one into which it was merged."""
+        self._opening, self._cid = False, cid or self._cid
         self._patience.worked()
         if self._safe is not None:
             self._account.reopened(answer)
@@ -339,7 +339,7 @@ class Session:
             self.phase = Phase.SWITCHING if self.phase is Phase.OPEN else self.phase
         elif self.phase is Phase.OPEN:
             epoch = self._opened_parts()[1].epoch
-            self._out.ready(messages.ready(cid, epoch, 0, self._terms.chunk_ms, None))
+            self._out.ready(messages.ready(self._cid, epoch, 0, self._terms.chunk_ms, None))
 
     def _switched(self) -> None:
         """The next conversation begins."""
