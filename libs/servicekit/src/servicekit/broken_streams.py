@@ -4,12 +4,16 @@ Hypercorn 0.18 forgets such a stream without a word to the client, which then wa
 sent of the answer may be lost with it.
 """
 
+import asyncio
 from contextlib import suppress
 from functools import wraps
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+RESET_S: Final = 10.0
+"""That a reset waits behind what was sent before it. A client that does not read all the while is cut off, with all its streams."""
 
 
 def reset_broken_streams() -> None:
@@ -34,6 +38,7 @@ async def _reset(protocol: Any, stream_id: int) -> None:
     """Resets a stream whose answer has begun and has no end; what has one is sent to it, and what the client closed is gone."""
     from h2.errors import ErrorCodes  # noqa: PLC0415 - as above
     from h2.exceptions import ProtocolError  # noqa: PLC0415 - as above
+    from hypercorn.events import Closed  # noqa: PLC0415 - as above
     from hypercorn.protocol.http_stream import HTTPStream  # noqa: PLC0415 - as above
 
     if not isinstance(protocol.streams.get(stream_id), HTTPStream):
@@ -47,4 +52,8 @@ async def _reset(protocol: Any, stream_id: int) -> None:
     # Hypercorn's sender finds the stream closed, and takes its buffer and its place among the others away.
     protocol.priority.unblock(stream_id)
     await protocol.has_data.set()
-    await protocol._flush()  # noqa: SLF001 - there is no other way out
+    try:
+        async with asyncio.timeout(RESET_S):
+            await protocol._flush()  # noqa: SLF001 - there is no other way out
+    except TimeoutError:
+        await protocol.send(Closed())  # nothing of this connection reaches its client any more

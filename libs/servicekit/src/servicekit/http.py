@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from servicekit.bind import BACKLOG
 from servicekit.broken_streams import reset_broken_streams
 from servicekit.header_lines import read_in_linear_time
+from servicekit.stalled_connections import bound_unsent, close_in_time
 from servicekit.stop import Stop
 from servicekit.unread import UnreadBodies
 
@@ -49,6 +50,8 @@ async def serve(
 
     read_in_linear_time()
     reset_broken_streams()
+    close_in_time()
+    bound_unsent(bound)
     bound.listen(BACKLOG)
     config = Config()
     config.bind = [f"fd://{bound.detach()}"]
