@@ -53,13 +53,22 @@ async def _flush(services: Services, conversation: Conversation) -> int:
         if not tail.unreadable and not await _stored(services, conversation):
             raise not_found()
         return 0
-    asked = await bus.ask(conversation, REASON)
-    if not isinstance(asked, Asked):
-        return 0  # forgotten or deleted since it was read
+    if not await store_up_to(services, conversation, tail.chunks[-1].id):
+        return 0
+    return await _samples_stored(services, conversation, tail)
+
+
+async def store_up_to(services: Services, conversation: Conversation, last: EntryId) -> bool:
+    """Asks for what waits to be stored now, and returns when no entry up to `last` is left; False where nobody knows the conversation any more.
+
+    ProblemError 504 `flush_timeout`. BusUnavailableError.
+    """
+    if not isinstance(await services.bus.ask(conversation, REASON), Asked):
+        return False  # forgotten or deleted since it was read
     await services.hints.due(conversation, now_ms())
     await services.hints.ready(conversation, REASON)
-    await _settled(services, conversation, tail.chunks[-1].id)
-    return await _samples_stored(services, conversation, tail)
+    await _settled(services, conversation, last)
+    return True
 
 
 async def _stored(services: Services, conversation: Conversation) -> bool:
