@@ -15,10 +15,10 @@ from audiostore.batch import batch_end_ms, batch_file, batch_start_ms
 from audiostore.names import CONTENT_TYPE, BatchName
 from bench import bare_libopus, speech
 from bench.figure import Figure
-from bench.process import BenchError, Process, listens
+from bench.process import BenchError, Process
 from bench.scale import Scale
 from bench.workbench import Workbench
-from tapedeck.up.ports import LOOPBACK, free_port
+from tapedeck.up.ports import LOOPBACK
 
 PART = "download"
 UID, CID = "bench", "hour"
@@ -48,19 +48,16 @@ def measure(scale: Scale) -> Iterator[Figure]:
     with Workbench() as workbench:
         asyncio.run(fill(workbench.store, scale.hour_batches))
         api = workbench.service("storage_api")
-        folder, port = workbench.folder / "plain", free_port(LOOPBACK, None)
-        folder.mkdir()
-        server = workbench.python("file-server", "bench.file_server", str(port), str(folder))
-        server.until(lambda: listens(port), "an answer")
+        files = workbench.plain_files()
         path = f"/v1/users/{UID}/conversations/{CID}/audio?format="
         for kind in FORMATS:
-            warm = fetch(api.process, api.port, path + kind, workbench.service_token, folder / kind)
+            warm = fetch(api.process, api.port, path + kind, workbench.service_token, files.folder / kind)
             _check(kind, warm.size, seconds)
-            fetch(server, port, f"/{kind}", "", None)
+            fetch(files.process, files.port, f"/{kind}", "", None)
         for _ in range(scale.rounds):
             for kind in FORMATS:
                 ours[kind].append(fetch(api.process, api.port, path + kind, workbench.service_token, None))
-                plain[kind].append(fetch(server, port, f"/{kind}", "", None))
+                plain[kind].append(fetch(files.process, files.port, f"/{kind}", "", None))
             wall_s, cpu_s = time.perf_counter(), time.thread_time()
             bare_libopus.decode(packets, speech.SAMPLE_RATE)
             bare_wall_s.append(time.perf_counter() - wall_s)

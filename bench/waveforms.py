@@ -11,10 +11,9 @@ from collections.abc import Iterator
 from bench import bare_libopus, speech
 from bench.downloads import CID, UID, Fetched, fetch, fill
 from bench.figure import Figure
-from bench.process import BenchError, listens
+from bench.process import BenchError
 from bench.scale import Scale
 from bench.workbench import Workbench
-from tapedeck.up.ports import LOOPBACK, free_port
 
 PART = "waveform"
 
@@ -30,20 +29,17 @@ def measure(scale: Scale) -> Iterator[Figure]:
     with Workbench() as workbench:
         asyncio.run(fill(workbench.store, scale.hour_batches))
         api = workbench.service("storage_api")
-        folder, port = workbench.folder / "plain", free_port(LOOPBACK, None)
-        folder.mkdir()
-        server = workbench.python("file-server", "bench.file_server", str(port), str(folder))
-        server.until(lambda: listens(port), "an answer")
+        files = workbench.plain_files()
         path = f"/v1/users/{UID}/conversations/{CID}/waveform"
-        fetch(api.process, api.port, path, workbench.service_token, folder / "waveform")
-        fetch(server, port, "/waveform", "", None)
+        fetch(api.process, api.port, path, workbench.service_token, files.folder / "waveform")
+        fetch(files.process, files.port, "/waveform", "", None)
         for _ in range(scale.rounds):
             shutil.rmtree(workbench.store / "waveforms")
             made.append(fetch(api.process, api.port, path, workbench.service_token, None))
             if len(list((workbench.store / "waveforms" / UID / CID).iterdir())) != scale.hour_batches:
                 raise BenchError("not every waveform was kept")
             kept.append(fetch(api.process, api.port, path, workbench.service_token, None))
-            plain.append(fetch(server, port, "/waveform", "", None))
+            plain.append(fetch(files.process, files.port, "/waveform", "", None))
             began = time.perf_counter()
             bare_libopus.decode(packets, speech.SAMPLE_RATE)
             bare_wall_s.append(time.perf_counter() - began)

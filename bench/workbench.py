@@ -39,6 +39,15 @@ class Service:
     admin_port: int
 
 
+@dataclass(frozen=True, slots=True)
+class PlainFiles:
+    """A server of plain files, and where they lie."""
+
+    process: Process
+    port: int
+    folder: Path
+
+
 class Workbench:
     """A folder with a running Redis. Leaving its context ends everything that it started and removes the folder."""
 
@@ -86,6 +95,14 @@ class Workbench:
         process = self.start([sys.executable, "-m", module], module, environ)
         process.until(lambda: ready(admin_port) and (not port or listens(port)), "readiness")
         return Service(process, port, admin_port)
+
+    def plain_files(self) -> PlainFiles:
+        """A server of files that knows nothing of audio: what any answer is compared with."""
+        folder, port = self.folder / "plain", free_port(LOOPBACK, None)
+        folder.mkdir()
+        server = self.python("file-server", "bench.file_server", str(port), str(folder))
+        server.until(lambda: listens(port), "an answer")
+        return PlainFiles(server, port, folder)
 
     def user_token(self, uid: str) -> str:
         """With which `uid` records."""

@@ -14,9 +14,9 @@ from audiobus import Bus, Conversation, EntryId
 from audiobus.deletions import set_tombstone
 from audiobus.entry import Entry
 from audiobus.letter import encode_letter
-from audiocodec.span import Span
 from audiostore.batch import Batch, batch_end_ms, batch_start_ms, write_batch
 from audiostore.names import BatchName
+from tapedeck_testing.faults.as_stored import PACKET_48K, as_stored
 from tapedeck_testing.faults.chaos import rest as resting
 from tapedeck_testing.faults.chaos.options import ChaosOptions
 from tapedeck_testing.faults.chaos.shelf import FileShelf
@@ -42,26 +42,10 @@ def tape():
 
 
 def span(first, after):
-    """The packets from `first` to `after`, as they should be stored."""
-    recorded = tape()
-    start = max(start for start, _ in recorded.runs() if start <= first)
-    lead = LEAD if first == start else 0
-    return Span(
-        conversation="c3",
-        epoch=EPOCH,
-        first_offset=recorded.begin(first),
-        end_offset=recorded.begin(after),
-        run_start_ms=recorded.captured_ms(start),
-        first_sample=0 if lead else (first - start) * 2_880 - LEAD,
-        samples=(after - first) * 2_880 - lead,
-        lead=lead,
-        trim=0,
-        starts=first == 0,
-        packets=tuple(recorded.message(index) for index in range(first, after)),
-    )
+    return as_stored(tape(), first, after, epoch=EPOCH)
 
 
-SAMPLES = 200 * 2_880 - 2 * LEAD
+SAMPLES = 200 * PACKET_48K - 2 * LEAD
 
 
 class Ended:

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from audiocodec.span import Span
+from tapedeck_testing.faults.as_stored import as_stored
 from tapedeck_testing.faults.load import Seen
 from tapedeck_testing.faults.tape import RATE, Tape, speech
-from tapedeck_testing.faults.verdict import LEAD, Account, heard, wrong
+from tapedeck_testing.faults.verdict import Account, heard, wrong
 
 SOUND = speech(60, seconds=6)
 BEGAN_MS = 1_732_147_200_000
@@ -19,23 +19,8 @@ def tape(kind="opus"):
     return Tape(kind, SOUND, device=3, seconds=12, start_ms=BEGAN_MS, holes=[(6.0, 900)])
 
 
-def span(recording, first, after, epoch=EPOCH):
-    """The packets from `first` to `after`, as they should be stored."""
-    start = max(start for start, _ in recording.runs() if start <= first)
-    lead = LEAD if first == start else 0
-    return Span(
-        conversation="c3",
-        epoch=epoch,
-        first_offset=recording.begin(first),
-        end_offset=recording.begin(after),
-        run_start_ms=recording.captured_ms(start),
-        first_sample=0 if lead else (first - start) * 2_880 - LEAD,
-        samples=(after - first) * 2_880 - lead,
-        lead=lead,
-        trim=0,
-        starts=first == 0,
-        packets=tuple(recording.message(index) for index in range(first, after)),
-    )
+def span(recording, first, after):
+    return as_stored(recording, first, after, epoch=EPOCH)
 
 
 def account(recording, spans=None, **changes):

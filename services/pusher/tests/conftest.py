@@ -207,6 +207,20 @@ class Device:
         answer = await self.bus.append(self.request(one, data))
         assert isinstance(answer, Appended), answer
 
+    async def bury(self, number: int) -> EntryId:
+        """The chunk of that number in the buffer, from 1 on, becomes a dead letter."""
+        entries = await self.bus.read(self.conversation, count=99)
+        before, entry = entries[number - 1], entries[number]
+        assert await self.bus.bury(
+            self.conversation,
+            entry,
+            reason="unknown to this build",
+            first_offset=before.id.offset,
+            samples=entry.counted_samples,
+            now_ms=self.session.clock(),
+        )
+        return entry.id
+
     def request(self, one: Arrived, data: bytes | None = None) -> AppendRequest:
         """What is sent for a chunk: it may be sent again."""
         assert one.chunk is not None

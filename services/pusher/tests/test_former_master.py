@@ -111,12 +111,10 @@ async def test_nor_is_that_of_a_letter_that_it_alone_knows_to_be_dropped(
         device = new_device(bus=former)
         await device.open()
         await device.say(2)
-        *_, before, entry = await former.read(conversation, count=9)
-        buried = {"reason": "defect", "first_offset": before.id.offset, "samples": entry.counted_samples}
-        assert await former.bury(conversation, entry, **buried, now_ms=1)
+        buried = await device.bury(2)
         await former.ask(conversation, "end")
         await new_worker(memory_store, bus=former, holder="early").drain(conversation)
-        assert await dead.mark(former, conversation, entry.id, 2)
+        assert await dead.mark(former, conversation, buried, 2)
 
         async def parts():
             await new.command("REPLICAOF", "NO", "ONE")
@@ -125,7 +123,7 @@ async def test_nor_is_that_of_a_letter_that_it_alone_knows_to_be_dropped(
             await new_worker(memory_store, bus=new, holder="living").drain(conversation)
             assert (await exact(new, conversation)).dead == 0
             with pytest.raises(NotReplicatedError):
-                await discard(former, conversation, entry.id, 3)
+                await discard(former, conversation, buried, 3)
 
         late = new_worker(Parted(memory_store, parts), bus=former, holder="late")
         with pytest.raises(NotReplicatedError):
