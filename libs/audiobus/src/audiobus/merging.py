@@ -10,7 +10,15 @@ from audiobus.bus import ENDS_KEPT_MS, Bus
 from audiobus.conversation import Conversation
 from audiobus.deletions import KEPT_MS
 from audiobus.entry_id import EntryId
-from audiobus.errors import BusContractError, ConversationDeletedError, HeldError, LettersError, MergedError
+from audiobus.errors import (
+    BusContractError,
+    ConversationDeletedError,
+    HeldError,
+    LettersError,
+    MergedError,
+    TooManyOperationsError,
+)
+from audiobus.operations import KEPT_MS as OPERATION_KEPT_MS
 from audiobus.operations import Operation
 from audiobus.script import Argument, script
 from audiobus.tombstone import target_of
@@ -104,14 +112,6 @@ async def bury_merged(
             raise BusContractError(f"merged answered {other!r}")
 
 
-async def taken(bus: Bus, source: Conversation) -> Taken | None:
-    """What `bury_merged` answered of a conversation that went into another; None where it did not."""
-    tombstone = await bus.command("GET", bus.keys.tomb(source))
-    if tombstone is None or target_of(tombstone) is None:
-        return None
-    return Taken(tombstone, int(await bus.command("HGET", bus.keys.conv(source), "moved") or 0))
-
-
 async def take_in(bus: Bus, target: Conversation, source: Conversation, what: Taken) -> bool:
     """Counts in the target's books what left the source's, once. Whether it was counted now."""
     args: list[Argument] = [source.cid, what.tombstone, what.samples, ENDS_KEPT_MS]
@@ -128,11 +128,19 @@ async def taken_in(bus: Bus, target: Conversation) -> frozenset[str]:
     return frozenset(field[5:].decode() for field in fields if field.startswith(b"from:"))
 
 
-async def begin_again(bus: Bus, before: Operation) -> bool:
-    """Begins an operation that is done anew, under its id. False where it is not done, or forgotten, by now."""
-    args: list[Argument] = [before.id, "kind", before.kind, "uid", before.uid, "request", before.request]
-    keys = [bus.keys.operation(before.id), bus.keys.operations()]
-    return bool(await script("op_again").run(bus.client, keys, args, wait_replicas=bus.wait_replicas))
+async def begin_again(bus: Bus, before: Operation, *, most: int) -> bool:
+    """Begins an operation that is done anew, under its id. False where it is not done, or forgotten, by now.
+
+    `most`: as with `operations.begin`; so are the errors.
+    """
+    args: list[Argument] = [before.id, most, OPERATION_KEPT_MS]
+    args += ["kind", before.kind, "uid", before.uid, "request", before.request]
+    of_kind = bus.keys.operations_of(before.kind, before.uid)
+    keys = [bus.keys.operation(before.id), bus.keys.operations(), of_kind]
+    answer = int(await script("op_again").run(bus.client, keys, args, wait_replicas=bus.wait_replicas))
+    if answer < 0:
+        raise TooManyOperationsError(f"{most} operations of the kind {before.kind} are undone for the user")
+    return bool(answer)
 
 
 def _read_hold(answer: object) -> str:
