@@ -51,9 +51,9 @@ def test_pieces_join_to_the_whole_in_any_order(lengths, channels, first_frame, e
     for first, piece in pieces:
         row.add(first // BLOCK_FRAMES, block_peaks(piece.tobytes(), channels, first))
     if len(samples):
-        assert row.numbers() == plainly(samples, first_frame, BLOCK_FRAMES * each)
+        assert row.numbers().tolist() == plainly(samples, first_frame, BLOCK_FRAMES * each)
     else:
-        assert set(row.numbers()) == {0}
+        assert set(row.numbers().tolist()) == {0}
 
 
 def test_what_lies_outside_of_the_row_is_left_out():
@@ -66,19 +66,19 @@ def test_what_lies_outside_of_the_row_is_left_out():
     ):
         row = PeakRow(100, 2, 1, 2)
         row.add(first, peaks)
-        assert row.numbers() == wanted
+        assert row.numbers().tolist() == wanted
 
 
 def test_silence_takes_part_where_it_lies():
     row = PeakRow(1, 3, 1)
     row.add(1, bytes([50, 60, 50, 60, 50, 60]))
     row.add_silence(0, 256)
-    assert row.numbers() == [50, 60] * 3
+    assert row.numbers().tolist() == [50, 60] * 3
     row.add_silence(767, 768)
     row.add_silence(900, 900)
-    assert row.numbers() == [50, 60, 0, 60, 50, 60]
+    assert row.numbers().tolist() == [50, 60, 0, 60, 50, 60]
     row.add_silence(0, 10**9)
-    assert row.numbers() == [0, 60] * 3
+    assert row.numbers().tolist() == [0, 60] * 3
 
 
 def test_an_empty_row_says_so_in_its_peaks():
@@ -86,5 +86,5 @@ def test_an_empty_row_says_so_in_its_peaks():
     assert row.peaks == bytes([127, 128, 127, 128])
     other = PeakRow(0, 1, 2)
     other.add(0, row.peaks)
-    assert other.numbers() == [0, 0, 0, 0]
+    assert other.numbers().tolist() == [0, 0, 0, 0]
     assert block_peaks(b"", 1, 5) == b""

@@ -39,12 +39,13 @@ from storage_api import wire
 from storage_api.access import Access
 from storage_api.app import build_app
 from storage_api.bucket import Bucket
+from storage_api.downloads import Downloads
 from storage_api.keys import Keys
 from storage_api.metrics import StorageMetrics
 from storage_api.older_stream import Encoding
 from storage_api.routes import TABLE
 from storage_api.row import Media
-from storage_api.services import Downloads, Services
+from storage_api.services import Services
 from storage_api.workers import Workers
 
 T0 = 1_700_000_000_000

@@ -76,6 +76,11 @@ class Access:
         return Actor("user", ""), claims.uid
 
 
+def caller_of(actor: Actor, uid: str) -> tuple[str, str]:
+    """Whose request it is that this user or service makes for `uid`: what is shared out among callers goes by it."""
+    return actor.kind, actor.name or uid
+
+
 def services_only(actor: Actor) -> None:
     """ProblemError 403 `forbidden` for a user."""
     if actor.kind != "service":

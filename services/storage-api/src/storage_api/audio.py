@@ -13,10 +13,9 @@ from starlette.responses import Response
 from audiocodec.pcm import SAMPLE_RATES
 from audiocodec.wav import wav_header
 from servicekit.problem import ProblemError
-from storage_api.access import conversation_of
+from storage_api.access import caller_of, conversation_of
 from storage_api.audio_format import MEDIA_TYPES, Format, wanted_format
 from storage_api.audio_plan import AudioPlan, Selection, check, look_ahead, plan
-from storage_api.audio_response import AudioResponse
 from storage_api.audio_stream import AudioStream
 from storage_api.audio_tag import audio_tag
 from storage_api.byte_range import byte_range
@@ -29,6 +28,7 @@ from storage_api.parameters import Parameters, bad_parameter
 from storage_api.pcm_rendering import PcmForm
 from storage_api.recording import Recording, live_unavailable
 from storage_api.services import LIVE_HEADER, MISSING_HEADER, Services
+from storage_api.streamed_response import StreamedResponse
 from storage_api.timeline import Live, timeline
 from storage_api.validators import is_known, range_holds
 
@@ -57,11 +57,11 @@ class Wanted:
 async def audio(request: Request) -> Response:
     """The answer, once it is known what will be in it."""
     services = Services.of(request)
-    await services.access.allow(request, "audio:read")
+    actor = await services.access.allow(request, "audio:read")
     conversation = conversation_of(request)
     wanted = read_query(request)
     with ExitStack() as held:
-        held.enter_context(services.downloads.slot())
+        held.enter_context(services.downloads.slot(caller_of(actor, conversation.uid)))
         recording, audio_plan = await _plan(services, await services.recordings.find(conversation), wanted)
         loader = Loader(services.recordings, recording, services.workers)
         headers = await _headers(services, recording, wanted, audio_plan)
@@ -73,7 +73,7 @@ async def audio(request: Request) -> Response:
             body, status = await _ogg(request, recording, wanted, audio_plan, stream, loader, headers)
         else:
             body, status = _pcm(request, pcm_form(recording, wanted), wanted, audio_plan, stream, headers)
-        return AudioResponse(
+        return StreamedResponse(
             body,
             status=status,
             headers=headers,

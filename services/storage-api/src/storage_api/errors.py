@@ -3,7 +3,8 @@
     StorageApiError
     ├── SourceGoneError       audio is no longer where the timeline says: list again
     ├── UnreadableError       an object that cannot be read, with the reason
-    └── BrokenAnswerError     audio that was promised in the headers cannot be given: the answer must break off
+    ├── BrokenAnswerError     audio that was promised in the headers cannot be given: the answer must break off
+    └── StalledClientError    a client that takes nothing of its answer any more
 
 `retryable` says whether the same request may succeed later.
 """
@@ -48,6 +49,10 @@ class BrokenAnswerError(StorageApiError):
     """The answer has begun, and what it promised cannot be had any more."""
 
     retryable = True
+
+
+class StalledClientError(StorageApiError):
+    """The client has not gone, and reads no more."""
 
 
 _OWNER: Final = re.compile(r"(chunks|waveforms)/[^/\s]+/")

@@ -22,13 +22,14 @@ from servicekit.stop import Stop
 from storage_api.access import Access
 from storage_api.app import build_app
 from storage_api.bucket import Bucket
+from storage_api.downloads import Downloads
 from storage_api.keys import Keys
 from storage_api.kinds import kinds_of
 from storage_api.metrics import StorageMetrics
 from storage_api.older_stream import Encoding
 from storage_api.operations.runner import Runner
 from storage_api.routes import TABLE
-from storage_api.services import Downloads, Services
+from storage_api.services import Services
 from storage_api.settings import StorageSettings
 from storage_api.workers import Workers
 

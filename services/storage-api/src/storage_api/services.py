@@ -1,7 +1,5 @@
 """What every handler works with: made once a process, handed over in the app's state."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final, cast
 
@@ -10,42 +8,17 @@ from starlette.requests import Request
 from audiobus import Bus, Hints
 from audiobus.errors import BusUnavailableError
 from audiobus.user_settings import KEY, read_user_settings
-from servicekit.problem import ProblemError
 from storage_api.access import Access
 from storage_api.bucket import Bucket
+from storage_api.downloads import Downloads
 from storage_api.metrics import StorageMetrics
 from storage_api.older_stream import Encoding
 from storage_api.recording import Recordings
 from storage_api.wire import Protection
 from storage_api.workers import Workers
 
-MAX_DOWNLOADS: Final = 32
-"""Audio answers under way in one process."""
 LIVE_HEADER: Final = "Tapedeck-Live"
 MISSING_HEADER: Final = "Tapedeck-Missing"
-
-
-class Downloads:
-    """How many audio answers are under way, and the limit of them."""
-
-    def __init__(self, metrics: StorageMetrics, limit: int = MAX_DOWNLOADS) -> None:
-        self._limit = limit
-        self._metrics = metrics
-        self.running = 0
-
-    @contextmanager
-    def slot(self) -> Iterator[None]:
-        """One of them, while inside. ProblemError 503 `busy` where all are taken."""
-        if self.running >= self._limit:
-            detail = f"{self._limit} downloads are under way; try again"
-            raise ProblemError(503, "busy", detail, headers={"Retry-After": "1"})
-        self.running += 1
-        self._metrics.downloads.set(self.running)
-        try:
-            yield
-        finally:
-            self.running -= 1
-            self._metrics.downloads.set(self.running)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from audiobus import Conversation
 from audiocodec.errors import CodecError
@@ -30,6 +30,9 @@ from storage_api.waveforms.kept_peaks import KeptPeaks, fingerprint
 from storage_api.waveforms.making import passage_peaks, peaks_of
 from storage_api.waveforms.pixels import MAX_PIXELS, Pixels, form_of
 
+if TYPE_CHECKING:
+    from array import array
+
 READS_AT_ONCE: Final = 16
 MAX_PLANS: Final = 3
 """How often it is drawn anew because objects turned out to be unreadable, and others may hold the same. After that they are left out."""
@@ -42,7 +45,8 @@ class Drawn:
     """A waveform."""
 
     pixels: Pixels
-    numbers: list[int]
+    numbers: "array[int]"
+    """For each pixel and channel the smallest and the largest sample, a byte each."""
     missing: int
     """Objects and entries that cannot be read."""
     live_known: bool

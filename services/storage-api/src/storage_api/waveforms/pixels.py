@@ -13,7 +13,7 @@ from storage_api.pcm_rendering import PcmForm
 
 DEFAULT_SAMPLES_PER_PIXEL: Final = 1024
 MAX_PIXELS: Final = 1_000_000
-"""In one answer: some 10 MB of JSON."""
+"""In one answer: 2 MB in memory, up to 10 MB of JSON; twice that where there are two channels."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import httpx
 import msgspec
 import pytest
 import pytest_asyncio
+from hypercorn.protocol.http_stream import HTTPStream
 
 from audiostore.errors import TransientStoreError
 
@@ -151,7 +152,7 @@ async def test_a_client_that_goes_away_stops_the_work(
     slow.gate.set()
     assert len(await api.pcm(conversation)) == 120 * 16_000
     assert not [
-        task for task in asyncio.all_tasks() if task.get_name() in ("passage", "audio", "client watch")
+        task for task in asyncio.all_tasks() if task.get_name() in ("passage", "answer", "client watch")
     ]
 
 
@@ -162,18 +163,108 @@ async def test_more_downloads_than_the_limit_are_asked_to_come_back(
     await recorded_in_batches(tape, pcm_tone(20), 2)
     limits = httpx.Limits(max_connections=40)
     async with httpx.AsyncClient(base_url=api.http.base_url, limits=limits, timeout=30) as many:
-        headers = {"Authorization": "Bearer all-token"}
         path = api.path(conversation, "/audio?format=pcm")
-        running = [asyncio.create_task(many.get(path, headers=headers)) for _ in range(32)]
-        await until(lambda: api.services.downloads.running == 32)
-        answer = await api.get(conversation, "/audio")
-        assert (answer.status_code, answer.json()["code"]) == (503, "busy")
-        assert answer.headers["retry-after"] == "1"
+        running = []
+
+        async def ask(token: str, times: int) -> None:
+            headers = {"Authorization": f"Bearer {token}"}
+            running.extend(asyncio.create_task(many.get(path, headers=headers)) for _ in range(times))
+            await until(lambda: api.services.downloads.running == len(running))
+
+        async def refused(token: str, rest: str) -> str:
+            answer = await api.get(conversation, rest, token=token)
+            assert (answer.status_code, answer.json()["code"]) == (503, "busy")
+            assert answer.headers["retry-after"] == "1"
+            return answer.json()["detail"]
+
+        await ask("all-token", 24)
+        for rest in ("/audio", "/waveform"):
+            assert await refused("all-token", rest) == "24 downloads of yours are under way; try again"
+        await ask(api.token(conversation.uid), 6)
+        assert (
+            await refused(api.token(conversation.uid), "/audio")
+            == "6 downloads of yours are under way; try again"
+        )
+        await ask("read-token", 2)
+        assert await refused("read-token", "/audio") == "32 downloads are under way; try again"
         assert (await api.get(conversation)).status_code == 200
         slow.gate.set()
         answers = await asyncio.gather(*running)
     assert {len(answer.content) for answer in answers} == {640_000}
     await until(lambda: api.services.downloads.running == 0)
+
+
+async def an_hour_of_little(tape, encode, pcm_tone) -> None:
+    """Two seconds, an hour apart: 115 MB of wav."""
+    await tape.open()
+    await tape.append(encode(pcm_tone(1)))
+    later = encode(pcm_tone(1), run_start_ms=1_700_003_600_000)
+    await tape.append(
+        [
+            (msgspec.structs.replace(chunk, first_offset=chunk.first_offset + 32_000), end + 32_000)
+            for chunk, end in later
+        ]
+    )
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr("storage_api.streamed_response.STALLED_S", 0.3)
+
+
+async def test_a_client_that_reads_no_more_loses_its_place(
+    api, tape, conversation, encode, pcm_tone, impatient, until
+):
+    await an_hour_of_little(tape, encode, pcm_tone)
+    url = api.http.base_url
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    asked = f"GET {api.path(conversation, '/audio?format=wav')} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer all-token\r\n\r\n"
+    writer.write(asked.encode())
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    writer.transport.pause_reading()
+    assert api.services.downloads.running == 1
+    await until(lambda: api.services.downloads.running == 0)
+    writer.close()
+
+
+async def test_over_http_2_the_others_of_a_stalled_streams_connection_live_on(
+    api, tape, conversation, encode, pcm_tone, impatient, until
+):
+    await an_hour_of_little(tape, encode, pcm_tone)
+    headers = {"Authorization": "Bearer all-token"}
+    client = {"base_url": api.http.base_url, "http1": False, "http2": True, "timeout": 10}
+    async with httpx.AsyncClient(**client) as http:
+        path = api.path(conversation, "/audio?format=wav")
+        async with http.stream("GET", path, headers=headers) as answer:
+            blocks = answer.aiter_raw()
+            await anext(blocks)
+            assert api.services.downloads.running == 1
+            await until(lambda: api.services.downloads.running == 0)
+            assert (await http.get(api.path(conversation), headers=headers)).status_code == 200
+            with pytest.raises(httpx.RemoteProtocolError, match="StreamReset"):
+                async for _ in blocks:
+                    pass
+
+
+async def test_no_more_than_64_kib_are_handed_on_at_once(api, tape, conversation, pcm_tone, monkeypatch):
+    sizes = []
+    sends = HTTPStream.app_send
+
+    async def noted(self, message):
+        sizes.append(len((message or {}).get("body", b"")))
+        await sends(self, message)
+
+    monkeypatch.setattr(HTTPStream, "app_send", noted)
+    await recorded_in_batches(tape, pcm_tone(20), 2)
+    for rest, query in (
+        ("/audio", {"format": "wav"}),
+        ("/audio", {}),
+        ("/waveform", {"samples_per_pixel": 256}),
+    ):
+        sizes.clear()
+        answer = await api.get(conversation, rest, **query)
+        assert sum(sizes) == len(answer.content) == int(answer.headers["content-length"])
+        assert max(sizes) <= 65_536
 
 
 @pytest.mark.parametrize("story", ["whole", "gap", "window", "tail"])
