@@ -89,7 +89,7 @@ class Keys:
         return f"{self.prefix}gone:{{{conversation.tag}}}"
 
     def replacing(self, conversation: Conversation) -> str:
-        """Hash: name of an object that is being put in the place of another, to unix ms; see `audiobus.replacing`."""
+        """Hash: name of an object that is being put in the place of another, to what tells it from others; see `audiobus.replacing`."""
         return f"{self.prefix}replacing:{{{conversation.tag}}}"
 
     def replacing_lease(self, conversation: Conversation) -> str:

@@ -1,0 +1,114 @@
+"""Objects that take the place of others: in one step, by one at a time, and what never came to that is known."""
+
+import pytest
+
+from audiobus import Conversation
+from audiobus.census import exact
+from audiobus.deletions import drop_cut, gone, set_tombstone
+from audiobus.errors import ConversationDeletedError, MergingError
+from audiobus.replacing import Replacing
+
+OLD, NEW = (f"chunks/user-1/conv-1/1.000-2.00{number}.batch.bin" for number in (0, 1))
+
+
+@pytest.fixture
+async def stored(bus, recorder, conversation) -> Replacing:
+    """Three hundred ms that are in the bucket, and somebody who may replace what holds them."""
+    await recorder.open()
+    await recorder.append(300)
+    received = (await exact(bus, conversation)).received
+    await bus.command("HSET", bus.keys.conv(conversation), "out", received)
+    await bus.command("DEL", bus.keys.audio(conversation))
+    replacing = Replacing(bus, conversation)
+    assert await replacing.hold()
+    return replacing
+
+
+async def test_the_new_counts_from_when_the_old_does_not(bus, stored, conversation, now_ms):
+    before = await exact(bus, conversation)
+    fence = (await bus.state(conversation)).fence
+    assert await stored.announce(NEW, "7:9")
+    assert await stored.unfinished() == {NEW: "7:9"}
+    assert await gone(bus, conversation) == {}
+    assert await stored.replace([NEW], {OLD: 480}, now_ms) == 480
+    assert await stored.unfinished() == {}
+    assert await gone(bus, conversation) == {OLD: now_ms}
+    after = await exact(bus, conversation)
+    assert (after.difference, after.deleted, after.stored) == (0, 480, before.stored - 480)
+    state = await bus.state(conversation)
+    assert (state.fence, state.gone) == (fence + 1, True)
+    assert await bus.command("ZSCORE", bus.keys.due(bus.keys.partition(conversation)), conversation.tag)
+
+
+async def test_what_was_noted_before_counts_no_second_time(bus, stored, conversation, now_ms):
+    assert await stored.replace([], {OLD: 480}, now_ms) == 480
+    assert await stored.replace([], {OLD: 480, NEW: 48}, now_ms + 1) == 48
+    assert await gone(bus, conversation) == {OLD: now_ms, NEW: now_ms + 1}
+    assert (await exact(bus, conversation)).difference == 0
+
+
+async def test_one_at_a_time(bus, stored, conversation, now_ms):
+    other = Replacing(bus, conversation)
+    assert not await other.hold()
+    assert not await other.announce(OLD, "")
+    assert await other.replace([], {OLD: 1}, now_ms) is None
+    await other.release()  # not its own to give
+    assert await stored.announce(NEW, "")
+    await stored.release()
+    assert await other.hold()
+    assert not await stored.hold()
+    assert await stored.replace([NEW], {OLD: 1}, now_ms) is None
+    assert await gone(bus, conversation) == {}
+
+
+async def test_what_was_withdrawn_takes_no_place_any_more(bus, stored, conversation, now_ms):
+    await stored.announce(NEW, "")
+    await stored.withdraw([NEW], now_ms)
+    assert await stored.replace([NEW], {OLD: 1}, now_ms) is None
+    await stored.forget([NEW])
+    assert await stored.replace([NEW], {OLD: 1}, now_ms) is None
+    assert await gone(bus, conversation) == {NEW: now_ms}
+    assert await stored.unfinished() == {}
+
+
+async def test_nor_does_what_a_pusher_gave_up_meanwhile(bus, stored, conversation, now_ms):
+    await stored.announce(NEW, "")
+    await bus.command("HSET", bus.keys.conv(conversation), "cut", b"the cut")
+    assert await drop_cut(bus, conversation, b"the cut", NEW, now_ms)
+    assert await stored.replace([NEW], {OLD: 1}, now_ms) is None
+    assert await gone(bus, conversation) == {NEW: now_ms}
+
+
+@pytest.mark.parametrize("field", ["merging", "held"])
+async def test_nothing_is_replaced_in_what_a_merge_holds(bus, stored, conversation, now_ms, field):
+    await stored.refuse_merge()
+    await stored.announce(NEW, "")
+    await bus.command("HSET", bus.keys.conv(conversation), field, "user-1/other")
+    for refused in (
+        stored.refuse_merge(),
+        stored.announce(NEW, ""),
+        stored.replace([NEW], {OLD: 1}, now_ms),
+    ):
+        with pytest.raises(MergingError):
+            await refused
+    assert await gone(bus, conversation) == {}
+
+
+async def test_nor_in_what_is_deleted(bus, stored, conversation, now_ms):
+    await stored.announce(NEW, "")
+    await set_tombstone(bus, conversation, now_ms)
+    for refused in (stored.announce(NEW, ""), stored.replace([NEW], {OLD: 1}, now_ms)):
+        with pytest.raises(ConversationDeletedError):
+            await refused
+    assert await gone(bus, conversation) == {}
+
+
+async def test_what_redis_knows_nothing_of_gets_a_note_that_ends(bus, now_ms):
+    """Objects that were there before Redis knew the conversation: they were never counted, and nothing of them waits."""
+    conversation = Conversation("user-1", "older")
+    replacing = Replacing(bus, conversation)
+    assert await replacing.hold()
+    assert await replacing.replace([], {OLD: 480}, now_ms) == 0
+    assert await bus.command("PTTL", bus.keys.conv(conversation)) > 0
+    assert await bus.command("PTTL", bus.keys.gone(conversation)) > 0
+    assert (await exact(bus, conversation)).difference == 0
