@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from audiostore.batch import read_batch
+from audiostore.batch import BatchFile, read_batch
 from audiostore.errors import BatchFormatError, TamperedError, UnknownKeyError
 from audiostore.key_ring import KeyRing
 from audiostore.names import BatchName
-from audiostore.sealed_batch import check_start, sealed_facts
-from audiostore.sealing import HEAD_BYTES, seal
+from audiostore.sealed_batch import check_start, seal_batch, sealed_facts
+from audiostore.sealing import HEAD_BYTES, open_sealed, seal
 
 FILE = (Path(__file__).parent / "batch" / "samples" / "two-runs.batch.bin").read_bytes()
 BATCH = read_batch(FILE)
@@ -20,6 +20,13 @@ def test_the_facts_of_a_sealed_batch():
     facts = sealed_facts(seal(FILE, RING, "u")[:HEAD_BYTES], RING, NAME)
     assert facts.conversation_id == BATCH.conversation_id
     assert facts.spans == tuple(replace(span, packets=()) for span in BATCH.spans)
+
+
+def test_a_batch_is_sealed_with_what_it_says_of_itself():
+    sealed, another = (seal_batch(BatchFile(FILE, {"a": "b"}), RING, "u") for _ in range(2))
+    assert sealed.data != another.data
+    assert open_sealed(sealed.data, RING, "u") == FILE
+    assert sealed.metadata == {"a": "b", "tapedeck-key": "k1"}
 
 
 def test_a_merged_copy_is_still_read():

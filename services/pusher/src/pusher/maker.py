@@ -15,8 +15,9 @@ from audiobus.conversation import Conversation
 from audiobus.cut import Stored
 from audiobus.state import PreRoll
 from audiostore import sealing
-from audiostore.facts import KEY
+from audiostore.batch import BatchFile
 from audiostore.key_ring import KeySource
+from audiostore.sealed_batch import seal_batch
 from audiostore.store import MAX_OBJECT_BYTES
 from pusher.arrived import Arrived
 from pusher.batch_builder import Built, build
@@ -82,9 +83,8 @@ class Maker:
                 "the audio must be sealed and there is no key: it waits in Redis; set TAPEDECK_ENCRYPTION_KEYS or "
                 "TAPEDECK_ENCRYPTION_KEYS_FILE (`tapedeck keys new` makes an entry)"
             )
-        data = sealing.seal(built.data, ring, conversation.uid)
-        metadata = {**built.metadata, KEY: sealing.sealed_key_id(data)}
-        return replace(built, data=data, content_type=sealing.CONTENT_TYPE, metadata=metadata)
+        sealed = seal_batch(BatchFile(built.data, built.metadata), ring, conversation.uid)
+        return replace(built, data=sealed.data, content_type=sealing.CONTENT_TYPE, metadata=sealed.metadata)
 
     async def _run(self, work: Callable[[], _R]) -> _R:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
