@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiostore.errors import LegacyFormatError
-from audiostore.legacy.records import open_records, told_bytes
+from audiostore.legacy.records import open_records, seal_records, told_bytes
 
 UID = "user-1"
 SECRET = "an older secret of thirty-two byt"
@@ -104,3 +104,14 @@ def test_any_bytes_are_refused_in_our_own_words(data):
     with pytest.raises(LegacyFormatError):
         opened(data)
     assert 0 <= told_bytes(data) <= len(data)
+
+
+def test_what_is_sealed_anew_opens_and_never_looks_the_same():
+    for size in (1, 65_536, 65_537, 200_001):
+        plain = bytes(number % 251 for number in range(size))
+        once, again = (seal_records(plain, SECRET, "user-1") for _ in range(2))
+        assert once != again
+        assert open_records(once, SECRET, "user-1") == open_records(again, SECRET, "user-1") == plain
+        assert told_bytes(once) == size
+    with pytest.raises(LegacyFormatError):
+        open_records(once, SECRET, "user-2")

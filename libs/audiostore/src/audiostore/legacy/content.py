@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from audiostore.errors import LegacyFormatError
 from audiostore.legacy.blob import SAMPLE_RATE, OpusBlob, read_blob, told_pcm_bytes
-from audiostore.legacy.records import RECORD_OVERHEAD_BYTES, open_records, told_bytes
+from audiostore.legacy.records import RECORD_OVERHEAD_BYTES, open_records, seal_records, told_bytes
 from audiostore.sealing import MAGIC as SEALED_MAGIC
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ __all__ = [
     "read_legacy",
     "samples_by_size",
     "told_samples",
+    "write_pcm",
 ]
 
 
@@ -60,6 +61,11 @@ def read_legacy(name: AudioName, data: bytes, secret: str) -> LegacyAudio:
     if not audio.pcm_bytes:
         raise LegacyFormatError(f"older object of {len(data)} bytes: it holds no sample")
     return audio
+
+
+def write_pcm(pcm: bytes, *, sealed: bool, secret: str, uid: str) -> bytes:
+    """The older batch that holds this PCM, s16le mono at 16 kHz, and is read back by `read_legacy` exactly: `.batch.bin`, `sealed` `.batch.enc`."""
+    return seal_records(pcm, secret, uid) if sealed else pcm
 
 
 def told_samples(name: AudioName, data: bytes) -> int:

@@ -3,13 +3,14 @@
     record: u32 be length of what follows | 12-byte nonce | ciphertext and 16-byte tag
     key: HKDF-SHA256 (RFC 5869) of the secret in UTF-8, salt = uid, info = "user-data-encryption", 32 bytes
 
-Owns this format. It only opens: what is sealed today is sealed by `audiostore.sealing`. The format has no end mark and no numbers, so
-records that are missing at the end, or stand in another order, cannot be noticed; a record that is cut short or changed is. Errors
+Owns this format. It seals only what was sealed so before and had something cut out of it: all else is sealed by `audiostore.sealing`. The format
+has no end mark and no numbers, so records that are missing at the end, or stand in another order, cannot be noticed; a record that is cut short or changed is. Errors
 never hold key material or plaintext.
 """
 
 from __future__ import annotations
 
+import secrets
 import struct
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,20 @@ _SEALED_BYTES = _NONCE_BYTES + _TAG_BYTES
 RECORD_OVERHEAD_BYTES = _LENGTH_BYTES + _SEALED_BYTES
 """By so much a record is longer than its plaintext."""
 
+_PLAIN_BYTES = 65_536
+"""What a record that is written here holds at the most: any length can be read."""
+
+
+def seal_records(plain: bytes, secret: str, uid: str) -> bytes:
+    """The sealed records of `plain`, others each time: every nonce is new."""
+    cipher = _cipher(secret, uid)
+    parts = []
+    for at in range(0, len(plain), _PLAIN_BYTES):
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        sealed = nonce + cipher.encrypt(nonce, plain[at : at + _PLAIN_BYTES], None)
+        parts.append(struct.pack(">I", len(sealed)) + sealed)
+    return b"".join(parts)
+
 
 def open_records(data: bytes, secret: str, uid: str) -> bytes:
     """The plaintext of all records, joined.
@@ -35,9 +50,7 @@ def open_records(data: bytes, secret: str, uid: str) -> bytes:
     Raises LegacyFormatError: no record, one that is cut short or says an impossible length, one that does not authenticate (changed,
     of another user, or sealed with another secret).
     """
-    cipher = AESGCM(
-        HKDF(SHA256(), 32, salt=uid.encode(), info=b"user-data-encryption").derive(secret.encode())
-    )
+    cipher = _cipher(secret, uid)
     plain = []
     for number, (at, end) in enumerate(_records(data)):
         sealed_at = at + _NONCE_BYTES
@@ -61,6 +74,11 @@ def told_bytes(data: bytes) -> int:
     except LegacyFormatError:
         return told + max(0, len(data) - reached - RECORD_OVERHEAD_BYTES)
     return told
+
+
+def _cipher(secret: str, uid: str) -> AESGCM:
+    key = HKDF(SHA256(), 32, salt=uid.encode(), info=b"user-data-encryption").derive(secret.encode())
+    return AESGCM(key)
 
 
 def _records(data: bytes) -> Iterator[tuple[int, int]]:
