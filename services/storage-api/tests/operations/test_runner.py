@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from audiobus import operations
-from audiobus.errors import BusUnavailableError
+from audiobus.errors import BusContractError, BusUnavailableError
 from audiostore.errors import TransientStoreError
 from storage_api.operations.runner import Runner
-from storage_api.operations.turn import FailedError, LaterError, LeaseLostError
+from storage_api.operations.turn import FailedError, LaterError, LeaseLostError, Trouble, Turn
 from storage_api.wire_operations import operation as to_wire
 
 
@@ -178,6 +178,120 @@ async def test_what_went_wrong_is_told_and_tried_again(one_bus, begun, error, co
     assert await turn(runner)
     written = await found(one_bus)
     assert (written.done, written.error) == (True, b"")
+
+
+@pytest.mark.parametrize("when", ["by an error of Redis", "by what cannot be written", "by a defect"])
+async def test_an_exception_at_its_end_ends_no_service_and_it_is_done_at_the_next_try(
+    one_bus, begun, monkeypatch, when, until
+):
+    class Ghost(msgspec.Struct):
+        what: object
+
+    finish = Turn.finish
+    breaks = [True]
+
+    async def broken(self, result, trouble=None):
+        if breaks:
+            breaks.pop()
+            if when == "by an error of Redis":
+                raise BusContractError("a script failed")
+            if when == "by a defect":
+                raise RuntimeError("a defect")
+            return await finish(self, Ghost(object()), trouble)
+        return await finish(self, result, trouble)
+
+    async def count(turn):
+        return Count(1)
+
+    monkeypatch.setattr(Turn, "finish", broken)
+    running = asyncio.create_task(Runner(one_bus, {"count": count}, every_s=0.01).run())
+    await until(lambda: not breaks)
+    async with asyncio.timeout(10):
+        while not (await found(one_bus)).done and not running.done():
+            await make_due(one_bus)
+            await asyncio.sleep(0.01)
+    assert not running.done()
+    assert (await found(one_bus)).result == b'{"n":1}'
+    running.cancel()
+    await asyncio.wait([running])
+
+
+async def test_a_kind_that_breaks_and_cannot_say_so_ends_no_service(one_bus, begun, monkeypatch):
+    async def count(turn):
+        raise RuntimeError("a defect")
+
+    async def broken(*_args, **_kwargs):
+        raise RuntimeError("another")
+
+    monkeypatch.setattr(Turn, "leave", broken)
+    assert await turn(Runner(one_bus, {"count": count}))
+
+
+async def test_what_fails_in_part_says_so_while_it_goes_on(one_bus, begun):
+    async def count(turn):
+        raise LaterError(60_000, Trouble(code="store_unavailable", detail="a part of it"))
+
+    runner = Runner(one_bus, {"count": count})
+    for tries in (1, 2):
+        assert await turn(runner)
+        written = await found(one_bus)
+        assert (written.tries, to_wire(written).error.detail) == (tries, "a part of it")
+        await make_due(one_bus)
+
+
+async def test_each_turn_holds_a_lease_of_its_own(one_bus, begun):
+    """What an earlier turn of the same process has still under way writes nothing into the later one."""
+    holders = []
+
+    async def count(turn):
+        holders.append(turn.holder)
+        raise LaterError(0)
+
+    runner = Runner(one_bus, {"count": count})
+    assert await turn(runner)
+    assert await turn(runner)
+    assert len(set(holders)) == 2
+
+
+async def test_what_was_taken_is_carried_out_though_taking_the_next_fails(one_bus, monkeypatch):
+    for number in range(3):
+        await operations.begin(one_bus, f"op-{number}", "count", "user-1", b"{}")
+    real = operations.take
+    fails = {"op-0": BusContractError("not this one"), "op-2": BusUnavailableError("away")}
+
+    async def take(bus, operation_id, holder, lease_ms):
+        if operation_id in fails:
+            raise fails[operation_id]
+        return await real(bus, operation_id, holder, lease_ms)
+
+    async def count(turn):
+        return Count(1)
+
+    monkeypatch.setattr("storage_api.operations.runner.take", take)
+    runner = Runner(one_bus, {"count": count})
+    assert await turn(runner)
+    assert (await operations.find(one_bus, "op-1")).done
+    fails.clear()
+    assert await turn(runner)
+    assert (await operations.count(one_bus)).undone == 0
+
+
+async def test_one_whose_processes_die_is_told_and_left_alone_for_a_while(one_bus, begun):
+    async def count(turn):
+        return Count(1)
+
+    for number in (1, 2):
+        assert await operations.take(one_bus, "op-1", f"killed-{number}", 1)
+        async with asyncio.timeout(5):
+            while not await operations.due(one_bus):
+                await asyncio.sleep(0.005)
+    runner = Runner(one_bus, {"count": count})
+    assert not await turn(runner)
+    written = await found(one_bus)
+    assert (to_wire(written).error.code, written.done) == ("internal", False)
+    await make_due(one_bus)
+    assert await turn(runner)
+    assert (await found(one_bus)).done
 
 
 async def test_what_failed_for_good_is_not_tried_again(one_bus, begun):

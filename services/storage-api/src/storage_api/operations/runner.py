@@ -8,17 +8,24 @@ import logging
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from audiobus import Bus
 from audiobus.errors import BadEntryError, BusError, BusUnavailableError
 from audiobus.operations import due, find, take, write
-from audiostore.errors import StoreError
 from servicekit.ending import end
 from storage_api.errors import log_text
-from storage_api.operations.turn import FailedError, Kind, LaterError, LeaseLostError, Trouble, Turn
+from storage_api.operations.turn import (
+    FailedError,
+    Kind,
+    LaterError,
+    LeaseLostError,
+    Trouble,
+    Turn,
+    trouble_of,
+)
 
 LEASE_MS: Final = 30_000
 """A process that was not heard of for this long is taken for dead."""
@@ -37,6 +44,14 @@ LEAVING_S: Final = 1.0
 log = logging.getLogger(__name__)
 
 
+class Taken(NamedTuple):
+    """An operation whose lease is held."""
+
+    operation_id: str
+    holder: str
+    """Of its lease, in this turn."""
+
+
 class Runner:
     """The operations that one process carries out."""
 
@@ -47,7 +62,6 @@ class Runner:
         self._kinds = kinds
         self._lease_ms = lease_ms
         self._every_s = every_s
-        self._holder = uuid.uuid4().hex
         self._running: set[str] = set()
 
     async def run(self) -> None:
@@ -55,36 +69,53 @@ class Runner:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 try:
-                    for operation_id in await self.take_due():
-                        tasks.create_task(self.carry_out(operation_id), name="operation")
-                except BusError as error:
+                    for taken in await self.take_due():
+                        tasks.create_task(self.carry_out(taken), name="operation")
+                except BusUnavailableError as error:
                     log.debug("operations cannot be looked for", extra={"reason": log_text(error)})
+                except Exception as error:
+                    # The top of a task: what is stored is served, whatever the matter is with operations.
+                    log.exception("operations cannot be looked for", extra={"reason": log_text(error)})
                 await asyncio.sleep(self._every_s)
 
-    async def take_due(self) -> list[str]:
-        """Ids of operations whose lease is held here from now on. BusError."""
-        taken: list[str] = []
+    async def take_due(self) -> list[Taken]:
+        """Operations whose lease is held here from now on. BusError: none is."""
+        taken: list[Taken] = []
         for operation_id in await due(self._bus):
-            if len(self._running) + len(taken) >= AT_ONCE:
+            if len(self._running) >= AT_ONCE:
                 break
             if operation_id in self._running:
                 continue
-            if await take(self._bus, operation_id, self._holder, self._lease_ms):
-                taken.append(operation_id)
-        self._running.update(taken)
+            # Of this turn alone: what an earlier one of this process has still under way is another's.
+            one = Taken(operation_id, uuid.uuid4().hex)
+            try:
+                ours = await take(self._bus, operation_id, one.holder, self._lease_ms)
+            except BusUnavailableError as error:
+                # What was taken is carried out; this one's lease, should it be held, ends by itself.
+                log.debug("operations cannot be taken", extra={"reason": log_text(error)})
+                break
+            except BusError as error:
+                log.error("an operation cannot be taken", extra={"reason": log_text(error)})  # noqa: TRY400
+                continue
+            if ours:
+                self._running.add(operation_id)
+                taken.append(one)
         return taken
 
-    async def carry_out(self, operation_id: str) -> None:
+    async def carry_out(self, taken: Taken) -> None:
         """One turn at an operation that was taken."""
         try:
-            await self._carry_out(operation_id)
+            await self._carry_out(taken.operation_id, taken.holder)
         except BusError as error:
             # Its lease ends by itself, and whoever takes it then begins at the last step.
             log.warning("an operation cannot be written down", extra={"reason": log_text(error)})
+        except Exception as error:
+            # The top of a task: one operation must not end the service.
+            log.exception("an operation broke off", extra={"reason": log_text(error)})
         finally:
-            self._running.discard(operation_id)
+            self._running.discard(taken.operation_id)
 
-    async def _carry_out(self, operation_id: str) -> None:
+    async def _carry_out(self, operation_id: str, holder: str) -> None:
         try:
             operation = await find(self._bus, operation_id)
         except BadEntryError as error:
@@ -92,15 +123,20 @@ class Runner:
             operation = None
         kind = self._kinds.get(operation.kind) if operation else None
         if operation is None or kind is None:
-            await write(self._bus, operation_id, self._holder, "later", UNKNOWN_MS, {})
+            await write(self._bus, operation_id, holder, "later", UNKNOWN_MS, {})
             return
-        turn = Turn(self._bus, operation, self._holder, self._lease_ms)
+        if operation.lost:
+            log.warning(
+                "an operation was left behind by a process that ended",
+                extra={"kind": operation.kind, "times": operation.lost},
+            )
+        turn = Turn(self._bus, operation, holder, self._lease_ms)
         try:
-            result = await self._held(turn, kind)
+            await turn.finish(await self._held(turn, kind))
         except LeaseLostError:
             log.warning("an operation went to another process", extra={"kind": operation.kind})
         except LaterError as later:
-            await turn.leave(later.ms)
+            await turn.leave(later.ms, later.trouble, operation.tries + 1 if later.trouble else 0)
         except FailedError as error:
             await turn.finish(None, Trouble(code=error.code, detail=error.detail))
         except asyncio.CancelledError:
@@ -111,7 +147,6 @@ class Runner:
         except Exception as error:  # noqa: BLE001 - the top of a task: whatever it is, it is told and tried again
             await _try_again(turn, error)
         else:
-            await turn.finish(result)
             log.info("an operation is done", extra={"kind": operation.kind})
 
     async def _held(self, turn: Turn, kind: Kind) -> msgspec.Struct:
@@ -129,12 +164,8 @@ class Runner:
 
 
 async def _try_again(turn: Turn, error: Exception) -> None:
-    if isinstance(error, BusUnavailableError):
-        trouble = Trouble(code="live_unavailable", detail="Redis cannot be reached; it is tried again")
-    elif isinstance(error, StoreError):
-        trouble = Trouble(code="store_unavailable", detail="the bucket cannot be reached; it is tried again")
-    else:
-        trouble = Trouble(code="internal", detail="something went wrong on the server; it is tried again")
+    trouble = trouble_of(error)
+    if trouble.code == "internal":
         log.error("an operation failed", extra={"kind": turn.operation.kind}, exc_info=error)
     tries = turn.operation.tries + 1
     log.warning("an operation is tried again", extra={"kind": turn.operation.kind, "reason": log_text(error)})

@@ -10,7 +10,9 @@ from typing import TypeAlias
 import msgspec
 
 from audiobus import Bus
+from audiobus.errors import BusUnavailableError
 from audiobus.operations import KEPT_MS, Operation, Writing, write
+from audiostore.errors import StoreError
 
 
 class LeaseLostError(Exception):
@@ -18,11 +20,13 @@ class LeaseLostError(Exception):
 
 
 class LaterError(Exception):
-    """Nothing can be done for it now: `ms` from now it goes on."""
+    """Nothing more can be done for it now: `ms` from now it goes on."""
 
-    def __init__(self, ms: int) -> None:
+    def __init__(self, ms: int, trouble: "Trouble | None" = None) -> None:
         super().__init__(f"goes on in {ms} ms")
         self.ms = ms
+        self.trouble = trouble
+        """What a part of it failed of, and is tried again then."""
 
 
 class FailedError(Exception):
@@ -39,6 +43,18 @@ class Trouble(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     """One of the codes of problems."""
     detail: str
+
+
+def trouble_of(error: Exception) -> Trouble:
+    """What is told of an error after which it is tried again."""
+    if isinstance(error, BusUnavailableError):
+        return Trouble(code="live_unavailable", detail="Redis cannot be reached; it is tried again")
+    if isinstance(error, StoreError) and not error.retryable:
+        detail = "the bucket refuses an object; its operator has to see to it, and it is tried again"
+        return Trouble(code="store_unavailable", detail=detail)
+    if isinstance(error, StoreError):
+        return Trouble(code="store_unavailable", detail="the bucket cannot be reached; it is tried again")
+    return Trouble(code="internal", detail="something went wrong on the server; it is tried again")
 
 
 @dataclass(slots=True)
