@@ -6,7 +6,7 @@ A new kind is a line here. Kinds import `operations`, which knows none of them.
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from storage_api.deletion.user_audio import KIND as DELETE_USER_AUDIO
+from storage_api.deletion.notes import KIND as DELETE_USER_AUDIO
 from storage_api.deletion.user_audio import UserAudio
 from storage_api.operations.turn import Kind
 from storage_api.services import Services

@@ -139,7 +139,7 @@ def _refusal(row: Row, status: int, codes: list[str], schemas: Mapping[Any, Json
     if row.method != "HEAD":
         schema = {**schemas[Problem], "properties": {"code": {"enum": codes}}}
         described["content"] = {MEDIA_TYPE: {"schema": schema}}
-    if status == 503:
+    if status in (429, 503):
         described["headers"] = {"Retry-After": {"description": "Seconds", "schema": {"type": "string"}}}
     return described
 

@@ -39,6 +39,10 @@ PROBLEM_CODES: Final[dict[str, ProblemCode]] = {
     "token_expired": ProblemCode(401, "the token has expired"),
     "too_big": ProblemCode(413, "the body is longer than it may be"),
     "too_long": ProblemCode(422, "it is longer than one answer may be"),
+    "too_many_operations": ProblemCode(
+        429,
+        "as many operations of this kind are under way for the user as may be; `Retry-After` says when to try again",
+    ),
     "too_slow": ProblemCode(408, "the body did not come in time"),
     "unauthorized": ProblemCode(401, "there is no token, or none that is good here"),
     "unavailable": ProblemCode(503, "tokens, or audio that is on its way, cannot be checked at the moment"),

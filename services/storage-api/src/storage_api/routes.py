@@ -222,10 +222,11 @@ TABLE: Final = (
         summary="Delete everything that the user recorded up to now",
         description="Later sessions are not touched. The operation is done when no put that was under way can bring anything back: after ten "
         "minutes at the earliest, though nearly all is gone within seconds. A batch that holds audio from before and from after "
-        "is kept as it is, and counted in `kept_objects`; so is one that cannot be read.",
+        "is kept as it is, and counted in `kept_objects`; so is one that cannot be read. Asked again while it is under way, and nothing was recorded "
+        "since, the answer is the same operation; with new audio it is another one, of which one at a time may wait.",
         answers={202: wire_operations.Operation},
         headers={"Location": "Where the operation is told of"},
-        codes=("live_unavailable",),
+        codes=("live_unavailable", "too_many_operations"),
     ),
     Row(
         method="GET",

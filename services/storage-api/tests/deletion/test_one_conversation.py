@@ -14,6 +14,7 @@ from audiostore.errors import TransientStoreError
 from audiostore.memory_store import MemoryStore
 from audiostore.paired_store import PairedStore, copy_over
 from tapedeck_testing.bucket_servers import GcsServer
+from tapedeck_testing.mortal import Mortal
 from tapedeck_testing.switched_store import Switched
 
 
@@ -21,15 +22,7 @@ async def delete(api, conversation, token: str = "all-token") -> httpx.Response:
     return await api.http.delete(api.path(conversation), headers={"Authorization": f"Bearer {token}"})
 
 
-async def names(store) -> list[str]:
-    return [info.name async for info in store.list("")]
-
-
-async def put(store, name: str) -> None:
-    await store.put(name, b"x", content_type="application/octet-stream", metadata={})
-
-
-async def assert_gone(api, conversation, bus, store) -> None:
+async def assert_gone(api, conversation, bus, names, store) -> None:
     for rest in ("", "/chunks", "/audio"):
         assert (await api.get(conversation, rest)).status_code == 404
     assert (await delete(api, conversation)).status_code == 404
@@ -40,7 +33,7 @@ async def assert_gone(api, conversation, bus, store) -> None:
 
 
 async def test_a_conversation_is_deleted_with_its_tail_and_what_was_derived(
-    api, tape, store, conversation, one_bus, pcm_tone
+    api, tape, store, conversation, one_bus, pcm_tone, names, put
 ):
     await tape.record(pcm_tone(9))
     await tape.drain(0, 3)
@@ -48,14 +41,14 @@ async def test_a_conversation_is_deleted_with_its_tail_and_what_was_derived(
     await put(store, f"waveforms/{conversation.uid}/{conversation.cid}/1.000-2.000.batch.peaks")
     answer = await delete(api, conversation)
     assert (answer.status_code, answer.json()) == (200, {"deleted_objects": 2, "deleted_seconds": 9.0})
-    await assert_gone(api, conversation, one_bus, store)
+    await assert_gone(api, conversation, one_bus, names, store)
     listed = await api.http.get(
         f"/v1/users/{conversation.uid}/conversations", headers={"Authorization": "Bearer all-token"}
     )
     assert listed.json()["conversations"] == []
 
 
-async def test_dead_letters_count_and_go(api, tape, store, conversation, one_bus, pcm_tone):
+async def test_dead_letters_count_and_go(api, tape, store, conversation, one_bus, pcm_tone, names):
     await tape.record(pcm_tone(3))
     [entry] = (await one_bus.read(conversation, count=9))[1:2]
     samples = entry.counted_samples
@@ -63,7 +56,7 @@ async def test_dead_letters_count_and_go(api, tape, store, conversation, one_bus
         conversation, entry, reason="test", first_offset=0, samples=samples, now_ms=1_700_000_000_000
     )
     assert (await delete(api, conversation)).json() == {"deleted_objects": 0, "deleted_seconds": 3.0}
-    await assert_gone(api, conversation, one_bus, store)
+    await assert_gone(api, conversation, one_bus, names, store)
 
 
 async def test_a_conversation_of_which_only_dead_letters_are_left_can_be_deleted(
@@ -79,7 +72,7 @@ async def test_a_conversation_of_which_only_dead_letters_are_left_can_be_deleted
     assert await one_bus.command("EXISTS", one_bus.keys.dead(conversation)) == 0
 
 
-async def test_others_stay(api, tape, tape_for, store, conversation, pcm_tone):
+async def test_others_stay(api, tape, tape_for, store, conversation, pcm_tone, names, put):
     others = [
         tape_for(Conversation(uid, cid))
         for uid, cid in (("user-1", "conv-11"), ("user-1", "conv"), ("user-11", "conv-1"))
@@ -107,7 +100,9 @@ async def test_nothing_is_taken_in_any_more_and_pushers_are_told(api, tape, conv
     assert await one_bus.command("ZSCORE", one_bus.keys.due(0), conversation.tag) is not None
 
 
-async def test_what_was_derived_goes_also_where_the_audio_went_before(api, store, conversation, one_bus):
+async def test_what_was_derived_goes_also_where_the_audio_went_before(
+    api, store, conversation, one_bus, names, put
+):
     await set_tombstone(one_bus, conversation, 1_700_000_000_000)
     await put(store, f"waveforms/{conversation.uid}/{conversation.cid}/1.000-2.000.batch.peaks")
     assert (await delete(api, conversation)).status_code == 404
@@ -147,7 +142,7 @@ async def test_what_a_merge_holds_is_409_and_stays(api, tape, conversation, one_
 
 
 async def test_what_was_merged_is_404_and_its_objects_are_the_merges(
-    api, tape, store, conversation, one_bus, pcm_tone
+    api, tape, store, conversation, one_bus, pcm_tone, names
 ):
     await tape.record(pcm_tone(2))
     await tape.drain(0, 2)
@@ -157,7 +152,7 @@ async def test_what_was_merged_is_404_and_its_objects_are_the_merges(
 
 
 async def test_both_buckets_are_emptied_wherever_a_batch_lies(
-    serve, one_bus, tape, store, conversation, tmp_path, pcm_tone
+    serve, one_bus, tape, store, conversation, tmp_path, pcm_tone, names
 ):
     second = MemoryStore()
     await tape.record(pcm_tone(6))
@@ -169,13 +164,13 @@ async def test_both_buckets_are_emptied_wherever_a_batch_lies(
     assert away != moved
     async with serve(one_bus, PairedStore(store, second), tmp_path) as api:
         assert (await delete(api, conversation)).json() == {"deleted_objects": 3, "deleted_seconds": 6.0}
-        await assert_gone(api, conversation, one_bus, store)
+        await assert_gone(api, conversation, one_bus, names, store)
         assert await names(second) == []
 
 
 @pytest.mark.parametrize("stored", [0, 3])
 async def test_a_bucket_that_is_away_is_503_and_asked_again_it_goes_on(
-    serve, one_bus, tape, store, conversation, tmp_path, pcm_tone, stored
+    serve, one_bus, tape, store, conversation, tmp_path, pcm_tone, stored, names
 ):
     await tape.record(pcm_tone(5))
     if stored:
@@ -189,7 +184,7 @@ async def test_a_bucket_that_is_away_is_503_and_asked_again_it_goes_on(
         switched.away = None
         answer = await delete(api, conversation)
         assert answer.json() == {"deleted_objects": bool(stored), "deleted_seconds": 5.0}
-        await assert_gone(api, conversation, one_bus, store)
+        await assert_gone(api, conversation, one_bus, names, store)
 
 
 async def test_a_bucket_that_is_away_hides_whether_there_is_anything(
@@ -204,36 +199,8 @@ async def test_a_bucket_that_is_away_hides_whether_there_is_anything(
         assert not await one_bus.tombstone(conversation)
 
 
-class DiesError(Exception):
-    """The process is killed."""
-
-
-class Mortal:
-    """A store whose process dies at the call of this number."""
-
-    def __init__(self, real, dies_at: int) -> None:
-        self._real, self._left = real, dies_at
-
-    def _live(self) -> None:
-        self._left -= 1
-        if self._left < 0:
-            raise DiesError
-
-    def __getattr__(self, name):
-        async def call(*args, **kwargs):
-            self._live()
-            return await getattr(self._real, name)(*args, **kwargs)
-
-        return call
-
-    async def list(self, *args, **kwargs):
-        self._live()
-        async for info in self._real.list(*args, **kwargs):
-            yield info
-
-
 async def test_killed_at_every_step_and_asked_again_it_is_gone(
-    serve, one_bus, tape_for, store, tmp_path, pcm_tone
+    serve, one_bus, tape_for, store, tmp_path, pcm_tone, names, put
 ):
     pcm = pcm_tone(3)
     for dies_at in range(1, 40):
@@ -243,7 +210,7 @@ async def test_killed_at_every_step_and_asked_again_it_is_gone(
         await tape.drain(0, 1)
         await tape.drain(1, 2)
         await put(store, f"waveforms/user-1/conv-{dies_at}/1.000-2.000.batch.peaks")
-        async with serve(one_bus, Mortal(store, dies_at), tmp_path) as dying:
+        async with serve(one_bus, Mortal(store, [dies_at]), tmp_path) as dying:
             first = await dying.http.delete(
                 dying.path(conversation), headers={"Authorization": "Bearer all-token"}
             )
@@ -260,7 +227,7 @@ async def test_killed_at_every_step_and_asked_again_it_is_gone(
 
 
 async def test_a_batch_that_is_put_meanwhile_goes_too(
-    serve, one_bus, tape, store, conversation, tmp_path, pcm_tone
+    serve, one_bus, tape, store, conversation, tmp_path, pcm_tone, names
 ):
     """A pusher that did not see the tombstone yet puts its batch after the first listing."""
     await tape.record(pcm_tone(4))
@@ -276,20 +243,20 @@ async def test_a_batch_that_is_put_meanwhile_goes_too(
     late = [True]
     async with serve(one_bus, Late(store), tmp_path) as api:
         assert (await delete(api, conversation)).json() == {"deleted_objects": 2, "deleted_seconds": 4.0}
-        await assert_gone(api, conversation, one_bus, store)
+        await assert_gone(api, conversation, one_bus, names, store)
 
 
-async def test_two_at_once_leave_nothing(api, tape, store, conversation, one_bus, pcm_tone):
+async def test_two_at_once_leave_nothing(api, tape, store, conversation, one_bus, pcm_tone, names):
     await tape.record(pcm_tone(4))
     await tape.drain(0, 2)
     answers = await asyncio.gather(*(delete(api, conversation) for _ in range(4)))
     assert {answer.status_code for answer in answers} <= {200, 404}
     assert 200 in {answer.status_code for answer in answers}
-    await assert_gone(api, conversation, one_bus, store)
+    await assert_gone(api, conversation, one_bus, names, store)
 
 
 async def test_without_redis_it_is_503(
-    serve, redis_process, store, tmp_path, tape_for, conversation, pcm_tone
+    serve, redis_process, store, tmp_path, tape_for, conversation, pcm_tone, names
 ):
     async with Bus(redis_process.url) as bus, serve(bus, store, tmp_path) as api:
         tape = tape_for(conversation)
@@ -303,7 +270,7 @@ async def test_without_redis_it_is_503(
         assert len(await names(store)) == 1
 
 
-async def test_on_gcs(serve, one_bus, tape, conversation, tmp_path, monkeypatch, pcm_tone):
+async def test_on_gcs(serve, one_bus, tape, conversation, tmp_path, monkeypatch, pcm_tone, names):
     server = await asyncio.to_thread(GcsServer.started, tmp_path / "gcs")
     try:
         monkeypatch.setenv("STORAGE_EMULATOR_HOST", server.url)
@@ -314,7 +281,7 @@ async def test_on_gcs(serve, one_bus, tape, conversation, tmp_path, monkeypatch,
         await tape.drain(2, 3)
         async with serve(one_bus, store, tmp_path) as api:
             assert (await delete(api, conversation)).json() == {"deleted_objects": 2, "deleted_seconds": 4.0}
-            await assert_gone(api, conversation, one_bus, store)
+            await assert_gone(api, conversation, one_bus, names, store)
         await store.close()
     finally:
         await asyncio.to_thread(server.stop)
