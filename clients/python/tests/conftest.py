@@ -1,6 +1,7 @@
 """Small real servers, WebSocket and HTTP, that follow the protocol pages and can be told to misbehave."""
 
 import asyncio
+import contextlib
 import json
 import socket
 import threading
@@ -12,6 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+
+from tapedeck_testing.stack import Stack
 
 
 @dataclass
@@ -198,6 +201,9 @@ async def within():
     return wait
 
 
+MEDIA_TYPES = {"ogg": "audio/ogg; codecs=opus", "wav": "audio/wav", "pcm": "application/octet-stream"}
+
+
 @dataclass
 class StorageStandIn:
     """A small storage API: its answers, and after how many bytes of a body it breaks off."""
@@ -207,24 +213,44 @@ class StorageStandIn:
     etag: str | None = '"one"'
     breaks: list[int] = field(default_factory=list)
     ranges: bool = True
+    length_known: bool = True  # else the body goes out in chunks
+    audio_headers: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
-    answers: dict[str, tuple[int, object]] = field(default_factory=dict)
+    bodies: list[bytes] = field(default_factory=list)
+    answers: dict[str, object] = field(default_factory=dict)
+    """By path, with or without its query: (status, body, headers), or a list of them that are given one after another.
+
+    A status below 0 cuts the line after so many bytes of a longer body; None hangs until `released`."""
     after_break: object = None  # called after a break: what changes then
+    released: threading.Event = field(default_factory=threading.Event)
 
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         path = urlsplit(handler.path).path
-        self.requests.append((handler.path, dict(handler.headers)))
-        if path.endswith("/audio") and path not in self.answers:
+        self.requests.append((f"{handler.command} {handler.path}", dict(handler.headers)))
+        self.bodies.append(handler.rfile.read(int(handler.headers.get("Content-Length", "0"))))
+        missing = {"title": "Not found", "detail": "no such thing", "code": "not_found", "request_id": "r-1"}
+        key = handler.path if handler.path in self.answers else path
+        found = self.answers.get(key)
+        if isinstance(found, list):
+            found = found.pop(0) if found else None
+        if path.endswith("/audio") and found is None:
             self._audio(handler)
             return
-        key = handler.path if handler.path in self.answers else path
-        missing = {"title": "Not found", "detail": "no such thing", "code": "not_found", "request_id": "r-1"}
-        status, value = self.answers.get(key, (404, missing))
+        status, value, headers = (*(found or (404, missing)), {})[:3]
+        if status is None:
+            self.released.wait(60)
+            handler.close_connection = True
+            return
         body = value if isinstance(value, bytes) else json.dumps(value).encode()
-        handler.send_response(status)
-        handler.send_header("Content-Length", str(len(body)))
+        handler.send_response(200 if status < 0 else status)
+        kind = "application/json" if status < 400 else "application/problem+json"
+        for name, text in {"Content-Type": kind, "Content-Length": str(len(body)), **headers}.items():
+            handler.send_header(name, text)
         handler.end_headers()
-        handler.wfile.write(body)
+        if handler.command != "HEAD":
+            handler.wfile.write(body[:-status] if status < 0 else body)
+        if status < 0:
+            _cut(handler)
 
     def _audio(self, handler: BaseHTTPRequestHandler) -> None:
         start, wanted = 0, handler.headers.get("Range")
@@ -236,23 +262,41 @@ class StorageStandIn:
             handler.end_headers()
             return
         body = self.audio[start:]
-        handler.send_response(206 if start else 200)
+        kind = parse_qs(urlsplit(handler.path).query)["format"][0]
+        headers = {"Content-Type": MEDIA_TYPES[kind], "Accept-Ranges": "bytes" if self.ranges else "none"}
         if start:
-            handler.send_header("Content-Range", f"bytes {start}-{len(self.audio) - 1}/{len(self.audio)}")
-        handler.send_header("Content-Length", str(len(body)))
-        handler.send_header("Accept-Ranges", "bytes" if self.ranges else "none")
-        if self.etag:
-            handler.send_header("ETag", self.etag)
+            headers["Content-Range"] = f"bytes {start}-{len(self.audio) - 1}/{len(self.audio)}"
+        headers |= (
+            {"Content-Length": str(len(body))} if self.length_known else {"Transfer-Encoding": "chunked"}
+        )
+        headers |= {"ETag": self.etag} if self.etag else {}
+        handler.send_response(206 if start else 200)
+        for name, text in (headers | self.audio_headers).items():
+            handler.send_header(name, text)
         handler.end_headers()
-        if self.breaks:
-            handler.wfile.write(body[: self.breaks.pop(0)])
-            handler.wfile.flush()
-            handler.connection.shutdown(socket.SHUT_RDWR)
-            handler.close_connection = True
+        if handler.command == "HEAD":
+            return
+        sent = body[: self.breaks.pop(0)] if (breaks := bool(self.breaks)) else body
+        if self.length_known:
+            handler.wfile.write(sent)
+        else:
+            handler.wfile.write(b"%x\r\n%b\r\n" % (len(sent), sent) + (b"" if breaks else b"0\r\n\r\n"))
+        if breaks:
+            _cut(handler)
             if self.after_break is not None:
                 self.after_break()
-            return
-        handler.wfile.write(body)
+
+
+def _cut(handler: BaseHTTPRequestHandler) -> None:
+    handler.close_connection = True
+    with contextlib.suppress(OSError):  # the client may have gone already
+        handler.wfile.flush()
+        handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """A client that cuts its line is nothing to print."""
 
 
 @pytest.fixture
@@ -265,17 +309,26 @@ def storage_stand_in():
         def do_GET(self) -> None:
             held.answer(self)
 
-        do_POST = do_GET  # noqa: N815 - the name that http.server calls
+        do_POST = do_PUT = do_DELETE = do_HEAD = do_GET  # noqa: N815 - the names that http.server calls
 
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     held.url = f"http://127.0.0.1:{server.server_address[1]}"
     yield held
+    held.released.set()
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory):
+    """A whole system as `tapedeck up` runs it, for tests that bring conversations of their own."""
+    running = Stack(tmp_path_factory.mktemp("stack")).start()
+    yield running
+    assert running.stop() == 0

@@ -154,13 +154,14 @@ async def test_ls(tapedeck, storage_stand_in):
     conversation = {
         "conversation_id": "c-1",
         "start": "2026-11-21T00:00:00.000Z",
+        "end": "2026-11-21T00:01:01.040Z",
         "recorded_seconds": 61.04,
         "live": True,
     }
     chunk = {
         "timestamp": "1.000",
-        "start": "A",
-        "end": "B",
+        "start": "2026-11-21T00:00:00.000Z",
+        "end": "2026-11-21T00:01:00.000Z",
         "duration_ms": 60000,
         "path": "chunks/x",
         "size": 9,
@@ -171,7 +172,7 @@ async def test_ls(tapedeck, storage_stand_in):
         "overlapped": True,
         "unreadable": "not_a_batch",
     }
-    gap = {"start": "B", "end": "C", "duration_ms": 500}
+    gap = {"start": "2026-11-21T00:01:00.000Z", "end": "2026-11-21T00:01:00.500Z", "duration_ms": 500}
     storage_stand_in.answers = {
         BASE: (200, {"conversations": [conversation], "next_page_token": None}),
         f"{BASE}/c-1/chunks": (200, {"chunks": [chunk], "gaps": [gap], "next_page_token": None}),

@@ -15,12 +15,20 @@ from audiocodec.ogg import read_ogg_opus
 from audiocodec.pcm import interleave
 from audiocodec.resampler import resample
 from audiocodec.wav import read_wav, wav_header
-from tapedeck import AudioFormat, ListenClient, ListenOptions, ready_file, sample, tokens
+from tapedeck import (
+    AsyncStorageClient,
+    AudioFormat,
+    AudioRequest,
+    ListenClient,
+    ListenOptions,
+    ready_file,
+    sample,
+    tokens,
+)
 from tapedeck.audio_file import open_source
 from tapedeck.demo.comparison import compare
 from tapedeck.errors import NotFoundError, ReplacedError, UnauthorizedError
 from tapedeck.sending import Job, send
-from tapedeck.storage_client import AudioRequest, StorageClient
 from tapedeck.up.plan import UpOptions
 from tapedeck.up.stack import run_stack
 
@@ -64,9 +72,8 @@ def token(system, uid=UID):
 
 
 async def fetch(system, conversation_id, form):
-    async with StorageClient(system().storage_api, token(system)) as client:
-        found = await client.download(UID, conversation_id, AudioRequest(form))
-        return b"".join([part async for part in found.body])
+    async with AsyncStorageClient(system().storage_api, token(system)) as client:
+        return (await client.audio(UID, conversation_id, AudioRequest(form))).content
 
 
 @pytest.mark.parametrize("victim", ["listen", "redis", "pusher"])
@@ -190,7 +197,7 @@ async def test_tokens_and_names_are_checked(system):
     with pytest.raises(UnauthorizedError):
         async with ListenClient(system().listen, "nonsense") as client:
             await client.ready()
-    async with StorageClient(system().storage_api, system().service_token) as client:
+    async with AsyncStorageClient(system().storage_api, system().service_token) as client:
         assert [c async for c in client.conversations(UID)] == []
         with pytest.raises(NotFoundError):
             await client.conversation(UID, "none")

@@ -1,6 +1,5 @@
 """`tapedeck get`."""
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +12,7 @@ from tapedeck.storage_types import AudioFileFormat
 from tapedeck.system import System
 
 if TYPE_CHECKING:
-    from tapedeck.storage_client import AudioRequest
+    from tapedeck import AudioRequest
 
 
 def get(  # noqa: PLR0913 - options of a command
@@ -36,17 +35,16 @@ def get(  # noqa: PLR0913 - options of a command
     json: JsonOption = False,
 ) -> None:
     """Get a conversation's audio; a download that broke is taken up again."""
-    from tapedeck.storage_client import AudioRequest  # noqa: PLC0415 - not needed for --help
+    from tapedeck import AudioRequest  # noqa: PLC0415 - not needed for --help
 
     system = System(url, token, user)
     chosen = format or _format_of(output)
     request = AudioRequest(chosen, start, end, fill_gaps)
     if output == "-":
-        asyncio.run(_to_stdout(system, conversation, request))
+        _to_stdout(system, conversation, request)
         return
     target = Path(output) if output is not None else Path(f"{conversation}.{chosen}")
-    missing = asyncio.run(_to_file(system, conversation, request, target))
-    size = target.stat().st_size
+    size, missing = _to_file(system, conversation, request, target)
     if missing:
         ERR.print(
             f"{missing} objects could not be read and are silent here; `tapedeck ls {conversation}` names them"
@@ -68,27 +66,31 @@ def _format_of(output: str | None) -> AudioFileFormat:
             return "ogg"
 
 
-async def _to_file(system: System, conversation_id: str, request: "AudioRequest", target: Path) -> int:
-    from tapedeck.download_file import download  # noqa: PLC0415 - not needed for --help
-    from tapedeck.storage_client import StorageClient  # noqa: PLC0415 - not needed for --help
+def _to_file(system: System, conversation_id: str, request: "AudioRequest", target: Path) -> tuple[int, int]:
+    """Its bytes, and how many objects are missing."""
+    from tapedeck.commands.storage import storage_client  # noqa: PLC0415 - not needed for --help
 
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    async with StorageClient(system.storage_url, system.reading_token()) as client:
-        with Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True) as progress:
-            task = progress.add_task(target.name, total=None)
+    with (
+        storage_client(system) as client,
+        Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True) as progress,
+    ):
+        task = progress.add_task(target.name, total=None)
 
-            def watch(done: int, total: int | None) -> None:
-                progress.update(task, completed=done, total=total)
+        def watch(done: int, total: int | None) -> None:
+            progress.update(task, completed=done, total=total)
 
-            found = await download(client, system.uid, conversation_id, request, target, watch)
-    return found.missing
+        found = client.download_audio(system.uid, conversation_id, target, request, progress=watch)
+    return found.bytes, found.facts.missing
 
 
-async def _to_stdout(system: System, conversation_id: str, request: "AudioRequest") -> None:
-    from tapedeck.storage_client import StorageClient  # noqa: PLC0415 - not needed for --help
+def _to_stdout(system: System, conversation_id: str, request: "AudioRequest") -> None:
+    from tapedeck.commands.storage import storage_client  # noqa: PLC0415 - not needed for --help
 
-    async with StorageClient(system.storage_url, system.reading_token()) as client:
-        found = await client.download(system.uid, conversation_id, request)
-        async for piece in found.body:
-            sys.stdout.buffer.write(piece)
+    with (
+        storage_client(system) as client,
+        client.stream_audio(system.uid, conversation_id, request) as stream,
+    ):
+        for part in stream:
+            sys.stdout.buffer.write(part)
     sys.stdout.buffer.flush()

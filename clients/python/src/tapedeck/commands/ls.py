@@ -1,6 +1,5 @@
 """`tapedeck ls`."""
 
-import asyncio
 from typing import Annotated
 
 import typer
@@ -12,6 +11,7 @@ from tapedeck.commands.terminal import (
     UserOption,
     print_json,
     print_table,
+    rfc3339,
 )
 from tapedeck.storage_types import Chunk, Conversation, Gap
 from tapedeck.system import System
@@ -26,25 +26,16 @@ def ls(
     json: JsonOption = False,
 ) -> None:
     """List a user's conversations, or what one of them consists of."""
+    from tapedeck.commands.storage import storage_client  # noqa: PLC0415 - not needed for --help
+
     system = System(url, token, user)
-    if conversation is None:
-        _show_conversations(asyncio.run(_conversations(system)), system.uid, json=json)
-    else:
-        _show_parts(asyncio.run(_parts(system, conversation)), json=json)
-
-
-async def _conversations(system: System) -> list[Conversation]:
-    from tapedeck.storage_client import StorageClient  # noqa: PLC0415 - not needed for --help
-
-    async with StorageClient(system.storage_url, system.reading_token()) as client:
-        return [conversation async for conversation in client.conversations(system.uid)]
-
-
-async def _parts(system: System, conversation_id: str) -> list[Chunk | Gap]:
-    from tapedeck.storage_client import StorageClient  # noqa: PLC0415 - not needed for --help
-
-    async with StorageClient(system.storage_url, system.reading_token()) as client:
-        return [part async for part in client.chunks(system.uid, conversation_id)]
+    with storage_client(system) as client:
+        if conversation is None:
+            _show_conversations(list(client.conversations(system.uid)), system.uid, json=json)
+            return
+        pages = list(client.chunks(system.uid, conversation).pages())
+    chunks = [chunk for page in pages for chunk in page.chunks]
+    _show_parts(chunks, [gap for page in pages for gap in page.gaps], json=json)
 
 
 def _show_conversations(conversations: list[Conversation], uid: str, *, json: bool) -> None:
@@ -54,7 +45,7 @@ def _show_conversations(conversations: list[Conversation], uid: str, *, json: bo
     rows = [
         [
             c.conversation_id,
-            c.start or "",
+            rfc3339(c.start),
             f"{c.recorded_seconds:.1f}",
             f"{c.stored_seconds:.1f}",
             str(c.bytes),
@@ -67,16 +58,20 @@ def _show_conversations(conversations: list[Conversation], uid: str, *, json: bo
     print_table(columns, rows, empty=f"{uid} has no conversations; `tapedeck send FILE` records one")
 
 
-def _show_parts(parts: list[Chunk | Gap], *, json: bool) -> None:
-    chunks = [part for part in parts if isinstance(part, Chunk)]
-    gaps = [part for part in parts if isinstance(part, Gap)]
+def _show_parts(chunks: list[Chunk], gaps: list[Gap], *, json: bool) -> None:
     if json:
         print_json({"chunks": chunks, "gaps": gaps})
         return
     rows = [
-        [c.start, f"{c.duration_ms / 1000:.3f}", c.state, "" if c.size is None else str(c.size), c.path or ""]
+        [
+            rfc3339(c.start),
+            f"{c.duration_ms / 1000:.3f}",
+            c.state,
+            "" if c.size is None else str(c.size),
+            c.path or "",
+        ]
         for c in chunks
     ]
-    rows += [[gap.start, f"{gap.duration_ms / 1000:.3f}", "gap", "", ""] for gap in gaps]
+    rows += [[rfc3339(gap.start), f"{gap.duration_ms / 1000:.3f}", "gap", "", ""] for gap in gaps]
     rows.sort(key=lambda row: row[0])
     print_table(["start", "seconds", "state", "size", "object"], rows, empty="there is no audio in it")

@@ -7,6 +7,7 @@ Exit codes: 0 done; 1 failed; 2 used wrongly; 3 no system was found; 4 there is 
 """
 
 import sys
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -56,11 +57,25 @@ UserOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+def rfc3339(moment: datetime) -> str:
+    """UTC, with milliseconds, as the storage API writes times."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def print_json(value: object) -> None:
     """One JSON document on stdout, pretty on a terminal."""
-    document = msgspec.json.encode(value)
+    document = msgspec.json.encode(_as_written(msgspec.to_builtins(value, builtin_types=(datetime,))))
     text = msgspec.json.format(document, indent=2) if sys.stdout.isatty() else document
     sys.stdout.write(text.decode() + "\n")
+
+
+def _as_written(value: object) -> object:
+    """The same with each datetime as the API writes it."""
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    if isinstance(value, dict):
+        return {name: _as_written(one) for name, one in value.items()}
+    return [_as_written(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def print_table(columns: list[str], rows: list[list[str]], *, empty: str) -> None:

@@ -12,7 +12,7 @@ from audiocodec.encoder import Encoder
 from audiocodec.ogg import read_ogg_opus
 from audiocodec.packet import packet_facts
 from audiocodec.wav import read_wav
-from tapedeck import sample
+from tapedeck import AsyncStorageClient, AudioRequest, sample
 from tapedeck.audio_file import AudioSource, open_source
 from tapedeck.demo.proof import (
     ProofLine,
@@ -24,7 +24,6 @@ from tapedeck.demo.proof import (
 )
 from tapedeck.send_codec import SendCodec
 from tapedeck.sending import Job, Sent, send
-from tapedeck.storage_client import AudioRequest, StorageClient
 from tapedeck.storage_types import Chunk
 
 
@@ -46,18 +45,16 @@ async def demonstrate(place: Place, console: Console) -> bool:
         highlight=False,
     )
     recordings = [await _record(place, source, codec) for codec in ("pcm16", "opus")]
-    async with StorageClient(place.storage_url, place.token) as client:
+    async with AsyncStorageClient(place.storage_url, place.token) as client:
         chunks = {}
         for sent in recordings:
             await client.flush(place.uid, sent.conversation_id)
-            chunks[sent.codec] = [
-                part
-                async for part in client.chunks(place.uid, sent.conversation_id)
-                if isinstance(part, Chunk)
-            ]
+            chunks[sent.codec] = [chunk async for chunk in client.chunks(place.uid, sent.conversation_id)]
         _show_objects([chunk for found in chunks.values() for chunk in found], console)
         audio = {
-            (sent.codec, form): await _audio(client, place.uid, sent.conversation_id, AudioRequest(form))
+            (sent.codec, form): (
+                await client.audio(place.uid, sent.conversation_id, AudioRequest(form))
+            ).content
             for sent in recordings
             for form in ("wav", "ogg")
         }
@@ -91,11 +88,6 @@ async def _record(place: Place, source: AudioSource, codec: SendCodec) -> Sent:
     start_ms = now_ms - round((source.seconds or 0) * 1000)
     job = Job(source, codec, realtime=False, start_ms=start_ms, conversation_id=name)
     return await send(place.listen_url, place.token, job, lambda _: None)
-
-
-async def _audio(client: StorageClient, uid: str, conversation_id: str, request: AudioRequest) -> bytes:
-    found = await client.download(uid, conversation_id, request)
-    return b"".join([part async for part in found.body])
 
 
 def _packets(source: AudioSource, pcm: bytes) -> tuple[list[bytes], int]:

@@ -1,0 +1,89 @@
+"""The requests that store, delete and merge, and operations, once: arguments in, what is to be done out.
+
+All raise StorageError, in the kinds that `tapedeck.errors` draws: BadRequestError as well for an empty name or a time that is none, before anything is sent.
+"""
+
+from collections.abc import Iterable
+
+from tapedeck.errors import BadRequestError
+from tapedeck.storage.calls import Call, Moment, call, conversation_path, moment, moments, segment, user_path
+from tapedeck.storage.waiting import OperationProgress, Waiting
+from tapedeck.storage_types import Deleted, Flushed, Operation
+
+FLUSH_ANSWER_S = 45.0  # the server answers within 30 s
+
+
+def flush(uid: str, conversation_id: str) -> Call[Flushed]:
+    """Store what waits, now; answers when it is stored. UnavailableError `flush_timeout` after 30 s, while it goes on."""
+    path = conversation_path(uid, conversation_id, ":flush")
+    return call(Flushed, "POST", path, again="refused", answer_s=FLUSH_ANSWER_S)
+
+
+def delete_conversation(uid: str, conversation_id: str) -> Call[Deleted]:
+    """Delete the conversation, wherever it lies; nothing that is under way brings it back.
+
+    NotFoundError: there is none (any more). ConflictError `merging`: a merge holds it.
+    """
+    return call(Deleted, "DELETE", conversation_path(uid, conversation_id), answer_s=120)
+
+
+def delete_chunks(uid: str, conversation_id: str, timestamps: Iterable[Moment]) -> Call[Deleted]:
+    """Delete the chunks or batches that begin at these times; a time inside a batch selects that batch.
+
+    A second time it deletes nothing and says so, without an error. ConflictError `merging`: a merge holds the conversation.
+    """
+    given = moments(timestamps)
+    if given is None:
+        raise BadRequestError("at least one timestamp is needed")
+    path = conversation_path(uid, conversation_id, "/chunks")
+    return call(Deleted, "DELETE", path, {"timestamps": given}, answer_s=120)
+
+
+def delete_stretch(
+    uid: str, conversation_id: str, *, start: Moment | None = None, end: Moment | None = None
+) -> Call[Deleted]:
+    """Cut a stretch of time out of the conversation; it remains as a gap. One end may be left out, not both.
+
+    A second time it deletes nothing and says so, without an error. ConflictError `merging`: a merge holds the conversation.
+    """
+    query = {"start": moment(start), "end": moment(end)}
+    if query["start"] is None and query["end"] is None:
+        raise BadRequestError("start or end is needed; delete_conversation deletes all of it")
+    path = conversation_path(uid, conversation_id, "/audio")
+    return call(Deleted, "DELETE", path, query, answer_s=120)
+
+
+def delete_user_audio(uid: str) -> Call[Operation]:
+    """Delete everything that the user recorded up to now; later sessions are not touched. `wait` waits until it is done.
+
+    Never sent twice by itself: "now" would be another.
+    """
+    return call(Operation, "DELETE", user_path(uid, "/audio"), again="unsent")
+
+
+def merge(uid: str, sources: Iterable[str], target: str, *, delete_sources: bool = True) -> Call[Operation]:
+    """One conversation, `target`, out of several; `wait` waits until it is done. The same request again is the same operation.
+
+    NotFoundError: one of the sources is unknown, and nothing has changed.
+    """
+    body = {"sources": list(sources), "target": target, "delete_sources": delete_sources}
+    return call(Operation, "POST", user_path(uid, "/conversations:merge"), body=body)
+
+
+def operation(operation_id: str) -> Call[Operation]:
+    """How far an operation is. What is done is known for a week; NotFoundError after that."""
+    return call(Operation, "GET", f"/v1/operations/{segment(operation_id)}")
+
+
+def wait(
+    operation: Operation | str,
+    *,
+    deadline_s: float | None = None,
+    progress: OperationProgress | None = None,
+) -> Waiting:
+    """Wait until an operation is done: the operation as it ended. It is looked at after 0.2 s, and less often with time.
+
+    `deadline_s`: seconds to wait at most, through outages as well; None: as long as it takes. `progress` is told the operation at each
+    look. OperationFailedError: it failed, with `code` and `detail`. OperationPendingError: not done in time; it goes on.
+    """
+    return Waiting(operation if isinstance(operation, str) else operation.id, deadline_s, progress)

@@ -1,0 +1,55 @@
+"""How often and after which pauses a request is sent again. Pure arithmetic: told the time and the dice.
+
+Not httpx's transport retries, which know connections only and would multiply with these; no library of retries is among the
+dependencies, and none of them can serve one plan for threads and for asyncio.
+"""
+
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+import httpx
+
+Again = Literal["always", "refused", "unsent"]
+"""When a request may be sent again: whatever became of it (it changes nothing, or the same thing once); where the server refused it with 429
+or 503 and said when to come back; only where it never left."""
+
+UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+COME_BACK = frozenset({429, 503})
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """How patient a client is with one request. `Retries(times=0)` sends nothing again."""
+
+    times: int = 4
+    """At most so many times a request is sent again."""
+    resumes: int = 8
+    """At most so many times in a row a download that broke is taken up again without a byte in between."""
+    first_pause_s: float = 0.25
+    """The first pause is up to this long, and at least half of it; each later one twice as long as the one before."""
+    longest_pause_s: float = 8.0
+    longest_retry_after_s: float = 60.0
+    """A server that asks for a longer pause is not waited for."""
+
+    def pause_s(self, tried: int, dice: float) -> float:
+        """Before try `tried + 1`, `tried` from 1: `dice` (0 to 1) spreads clients out."""
+        return min(self.longest_pause_s, self.first_pause_s * 2.0 ** min(tried - 1, 30)) * (1 + dice) / 2
+
+    def refused_pause_s(self, retry_after_s: float | None, tried: int, dice: float) -> float | None:
+        """Before the next try of what was refused; not less than was asked for. None: do not try again."""
+        if retry_after_s is None or retry_after_s > self.longest_retry_after_s:
+            return None
+        return retry_after_s + self.pause_s(tried, dice)
+
+
+def retry_after_s(response: httpx.Response) -> float | None:
+    """`Retry-After` in seconds (RFC 9110 §10.2.3); a date counts from the answer's own `Date`. None: absent, or neither."""
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdecimal():
+        return float(value[:12])
+    try:
+        there = parsedate_to_datetime(value) - parsedate_to_datetime(response.headers.get("Date", ""))
+    except (TypeError, ValueError):
+        return None
+    return max(0.0, there.total_seconds())
