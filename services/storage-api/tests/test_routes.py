@@ -37,8 +37,6 @@ PAGE = {
 """The rows of storage-api.md that are this service's, with the parameters of their queries."""
 
 NOT_YET = {
-    ("DELETE", CONVERSATION + "/chunks"),
-    ("DELETE", CONVERSATION + "/audio"),
     ("POST", USER + "/conversations:merge"),
 }
 """What of the page is still to be built: a route that is added is taken out here."""

@@ -23,6 +23,7 @@ PROBLEM_CODES: Final[dict[str, ProblemCode]] = {
     "bad_parameter": ProblemCode(400, "a query parameter, named by `parameter`, cannot be taken"),
     "bad_request": ProblemCode(400, "the body ended before its end"),
     "busy": ProblemCode(503, "too many downloads are under way; `Retry-After` says when to try again"),
+    "deleting": ProblemCode(503, "something else of the conversation is just being deleted; try again"),
     "flush_timeout": ProblemCode(504, "not everything is stored yet; it goes on"),
     "forbidden": ProblemCode(403, "the service token has not the scope, or only services may do this"),
     "incomplete": ProblemCode(502, "not all of the audio can be read, and `strict=true` asks for all"),
@@ -46,4 +47,5 @@ PROBLEM_CODES: Final[dict[str, ProblemCode]] = {
     "too_slow": ProblemCode(408, "the body did not come in time"),
     "unauthorized": ProblemCode(401, "there is no token, or none that is good here"),
     "unavailable": ProblemCode(503, "tokens, or audio that is on its way, cannot be checked at the moment"),
+    "unreadable": ProblemCode(409, "an object that holds some of it cannot be read: nothing was cut out"),
 }

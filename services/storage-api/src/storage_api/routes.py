@@ -15,6 +15,8 @@ from storage_api.audio_format import MEDIA_TYPES, Format
 from storage_api.buffers import flush_buffers, list_buffers
 from storage_api.chunks import list_chunks
 from storage_api.conversations import list_conversations, one_conversation
+from storage_api.cutting.stretch_of_time import delete_stretch
+from storage_api.cutting.timestamps import delete_chunks
 from storage_api.dead_letters import list_dead_letters, retry_dead_letter
 from storage_api.deletion.all_of_user import delete_user_audio
 from storage_api.deletion.one_conversation import delete_conversation
@@ -45,6 +47,8 @@ CONVERSATIONS: Final = USER + "/conversations"
 CONVERSATION: Final = CONVERSATIONS + "/{cid}"
 
 _READING: Final = ("live_unavailable", "store_unavailable")
+
+_CUTTING: Final = (*_READING, "deleting", "flush_timeout", "merging", "unreadable")
 
 _AUDIO: Final = Media(tuple(MEDIA_TYPES.values()))
 _AUDIO_PARAMETERS: Final = (
@@ -144,6 +148,20 @@ TABLE: Final = (
         codes=("bad_page_token", *_READING),
     ),
     Row(
+        method="DELETE",
+        path=CONVERSATION + "/chunks",
+        name="chunks",
+        handler=delete_chunks,
+        scope="audio:write",
+        summary="Delete the chunks or batches that start at these times, or hold them",
+        description="Each as a whole. A second time there is nothing left to delete: 200 with zeros.",
+        parameters=(
+            Parameter("timestamps", str, "RFC 3339 or unix seconds, separated by commas", required=True),
+        ),
+        answers={200: wire_operations.Deleted},
+        codes=_CUTTING,
+    ),
+    Row(
         method="GET",
         path=CONVERSATION + "/recordings",
         name="recordings",
@@ -178,6 +196,19 @@ TABLE: Final = (
         answers={200: None, 304: None},
         headers=_AUDIO_HEADERS,
         codes=_AUDIO_CODES,
+    ),
+    Row(
+        method="DELETE",
+        path=CONVERSATION + "/audio",
+        name="audio",
+        handler=delete_stretch,
+        scope="audio:write",
+        summary="Delete a stretch of time",
+        description="It is cut out of the batches that hold it, and remains as a gap. Packets go as a whole, so up to 120 ms more at each end, "
+        "never less. What waits of it is stored first. After an error ask again: it goes on where it was.",
+        parameters=(START, END),
+        answers={200: wire_operations.Deleted},
+        codes=_CUTTING,
     ),
     Row(
         method="GET",

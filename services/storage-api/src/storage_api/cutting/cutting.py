@@ -1,0 +1,267 @@
+"""The deletion of chunks, or of a stretch of time: one request, from what is asked for to nothing of it being left.
+
+Owns the order, each step of which may be the last: what an earlier one left is taken away; what waits in Redis is stored, dropped or discarded; each
+object that holds some of it is read, what is left of it put under another name; then, in one step, the new ones count and the old ones do not; then these
+are deleted, in every bucket, with what was derived of them; and the buckets are listed again, until there is nothing new. Asked again after a crash
+anywhere, it comes to the same end.
+"""
+
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
+
+from audiobus.errors import MergingError
+from audiobus.replacing import Replacing
+from audiobus.state import PreRoll
+from audiocodec.span import Span
+from audiostore.batch import BatchFacts
+from audiostore.errors import TransientStoreError
+from servicekit.problem import ProblemError
+from storage_api.cutting import waiting
+from storage_api.cutting.heard import Before
+from storage_api.cutting.new_object import NewObject, of_batch, of_older
+from storage_api.cutting.place import LostError, Old, Place
+from storage_api.cutting.rest import cut_from, older_rest, rest_of
+from storage_api.cutting.stretches import Stretches
+from storage_api.cutting.wanted import Wanted
+from storage_api.errors import SourceGoneError, UnreadableError
+from storage_api.older_sound import STEP_48K
+from storage_api.services import Services
+from storage_api.stored_object import OlderFacts, StoredObject
+
+UNKNOWN_SAMPLES: Final = 60 * 48_000
+"""What an object is believed to last of which nothing tells how long it is."""
+PASSES: Final = 12
+"""After so many listings there is still something new: somebody goes on putting it."""
+
+
+@dataclass(slots=True)
+class Cut:
+    """What was done."""
+
+    objects: int = 0
+    """Names that are deleted."""
+    samples: int = 0
+    """Audio that is deleted, at 48 kHz."""
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """An object that was read, and of which the rest was put."""
+
+    removed: Stretches
+    new: tuple[str, ...]
+    """Names of the rest."""
+    spans: tuple[Span, ...]
+    """What it holds, where it is a batch of ours."""
+
+
+class Cutting:
+    """One request, by somebody who may replace objects of the conversation."""
+
+    def __init__(
+        self, services: Services, replacing: Replacing, wanted: Wanted, all_of: Wanted, cut: Cut
+    ) -> None:
+        """`all_of`: what is wanted with the time after now in it: dead letters, and objects that nobody can read, are judged by that. `cut`: is told."""
+        self._services = services
+        self._conversation = replacing.conversation
+        self._wanted = wanted
+        self._all_of = all_of
+        self._place = Place(services.bucket.store, replacing)
+        self._before = Before()
+        self._removed = Stretches()
+        self._counted = Stretches()
+        self._old: dict[str, _Taken] = {}
+        """By name, the objects that are to be replaced next."""
+        self._new: set[str] = set()
+        self.cut = cut
+
+    async def run(self) -> None:
+        """Does it. ProblemError 409 `unreadable`, 504; LostError; MergingError, ConversationDeletedError, BusError; StoreError."""
+        self.cut.objects += await self._place.begin()
+        try:
+            await self._clear_redis()
+            await self._replace()
+        except (ProblemError, LostError, MergingError):
+            await self._place.give_up()
+            raise
+
+    async def _clear_redis(self) -> None:
+        await waiting.store_what_waits(self._services, self._conversation, self._wanted, ())
+        letters = await waiting.discard_letters(self._services.bus, self._conversation, self._all_of)
+        self.cut.samples += letters
+
+    async def _replace(self) -> None:
+        for _ in range(PASSES):
+            fresh = await self._look()
+            # Before objects take the place of others: afterwards nobody could tell what it holds.
+            fresh = (
+                await waiting.drop_preroll(self._services.bus, self._conversation, self._is_heard) or fresh
+            )
+            if fresh:
+                continue
+            if not self._old:
+                return
+            # What an object holds must have left the buffer: it would be cut anew once the object is noted.
+            spans = [span for one in self._old.values() for span in one.spans]
+            if not await waiting.store_what_waits(self._services, self._conversation, self._wanted, spans):
+                await self._put_in_place()
+        raise TransientStoreError("delete a part: objects come as fast as they are replaced; try again")
+
+    async def _objects(self) -> list[StoredObject]:
+        objects = await self._services.bucket.objects(*self._conversation)
+        return [one for one in objects if one.info.name not in self._place.forbidden]
+
+    async def _look(self) -> bool:
+        """Lists, and puts what is left of each object that was not seen before; whether there was one."""
+        by_name: dict[str, list[StoredObject]] = {}
+        for stored in await self._objects():
+            by_name.setdefault(stored.info.name, []).append(stored)
+            if isinstance(stored.verdict.facts, BatchFacts):
+                self._before.add(stored.verdict.facts.spans)
+        known = self._old.keys() | self._new
+        fresh = False
+        for name, objects in by_name.items():
+            if name not in known and any(self._goes(one) or self._is_touched(one) for one in objects):
+                await self._take_out(name, objects)
+                fresh = True
+        for name, objects in by_name.items():
+            if name not in known and name not in self._old and any(self._hears(one) for one in objects):
+                await self._take_out(name, objects)
+                fresh = True
+        return fresh
+
+    async def _take_out(self, name: str, objects: list[StoredObject]) -> None:
+        """Puts what is left of the objects of one name; nothing, where one of them is gone by now: the next listing shows what became of it."""
+        removed = Stretches()
+        put: list[str] = []
+        try:
+            for stored in objects:
+                gone, left = await self._left(stored)
+                removed.add_all(gone)
+                put += [await self._place.put(new) for new in left]
+        except SourceGoneError:
+            await self._place.give_up(put)
+            return
+        self._new.update(put)
+        self._removed.add_all(removed)
+        spans = [one.verdict.facts.spans for one in objects if isinstance(one.verdict.facts, BatchFacts)]
+        self._old[name] = _Taken(removed, tuple(put), tuple(chain.from_iterable(spans)))
+
+    async def _left(self, stored: StoredObject) -> tuple[Stretches, list[NewObject]]:
+        """What goes of an object, and what is left of it. SourceGoneError; ProblemError 409 where that cannot be known."""
+        facts, name, bucket = stored.verdict.facts, stored.name, self._services.bucket
+        if self._goes(stored):
+            return _all_in(stored), []
+        if stored.reason is not None or facts is None:
+            raise _unreadable()
+        keys, run = bucket.keys, self._services.workers.run
+        try:
+            if isinstance(facts, OlderFacts):
+                pcm = await bucket.older(stored)
+                pieces = older_rest(name.start_ms, pcm, self._wanted)
+                kept = sum(len(piece.pcm) for piece in pieces)
+                gone, secret = _older(stored, (len(pcm) - kept) // 2 * STEP_48K), keys.legacy_secret
+                return gone, [
+                    await run(
+                        of_older, name.uid, name.conversation_id, piece, sealed=name.sealed, secret=secret
+                    )
+                    for piece in pieces
+                ]
+            batch = await bucket.batch(stored)
+        except UnreadableError as error:
+            raise _unreadable() from error
+        rest = await run(rest_of, batch, self._wanted, self._clear(facts))
+        ring = keys.ring if name.sealed else None
+        return cut_from(batch.spans, rest), [
+            await run(of_batch, name.uid, name.conversation_id, one, ring) for one in rest
+        ]
+
+    async def _put_in_place(self) -> None:
+        # Those first of which only the pre-roll goes: once the audio of it is deleted, nobody could tell that it is.
+        taken = sorted(self._old.items(), key=lambda item: item[1].removed.samples() > 0)
+        old: list[Old] = []
+        counted = Stretches()
+        counted.add_all(self._counted)
+        # What several of them hold counts with the last: until that is noted it is stored.
+        for name, one in reversed(taken):
+            more = one.removed.without(counted)
+            counted.add_all(one.removed)
+            # What was copied from another conversation was received there.
+            old.append(Old(name, more.samples(self._conversation.cid), one.new))
+            self.cut.samples += more.samples()
+        await self._place.replace(old[::-1])
+        self._counted = counted
+        names = list(self._old)
+        self._old = {}
+        self.cut.objects += len(names)
+        await self._place.delete(names)
+
+    def _goes(self, stored: StoredObject) -> bool:
+        """Whether the object goes as a whole, so that it need not be read."""
+        if stored.key in self._wanted.keys:
+            return True
+        if stored.reason is not None:
+            return self._all_of.covers(stored.start_48k, _told_end(stored))
+        spans = [piece.span for piece in stored.pieces]
+        return all(self._wanted.covers(span.start_48k, span.end_48k) for span in spans)
+
+    def _is_touched(self, stored: StoredObject) -> bool:
+        if stored.reason is not None:
+            return self._all_of.touches(stored.start_48k, _told_end(stored))
+        spans = [piece.span for piece in stored.pieces]
+        return any(self._wanted.touches(span.start_48k, span.end_48k) for span in spans)
+
+    def _hears(self, stored: StoredObject) -> bool:
+        facts = stored.verdict.facts
+        if stored.reason is not None or not isinstance(facts, BatchFacts):
+            return False
+        return self._clear(facts) is not None
+
+    def _clear(self, facts: BatchFacts) -> int | None:
+        first = facts.spans[0]
+        if first.starts or not facts.packets[0][0]:
+            return None
+        return self._before.clear_of(
+            self._removed, first.conversation, first.epoch, first.first_offset, facts.pre_skip - first.lead
+        )
+
+    def _is_heard(self, preroll: PreRoll) -> bool:
+        """Whether the pre-roll in Redis holds some of what goes."""
+        samples = waiting.preroll_samples(preroll)
+        where = (self._conversation.cid, preroll.epoch, preroll.next_offset)
+        return self._before.clear_of(self._removed, *where, samples) is not None
+
+
+def _told_end(stored: StoredObject) -> int:
+    """Where an object that cannot be read ends, at the latest as far as is known. Its name is rounded down, and may be all that tells."""
+    if stored.end_48k <= stored.start_48k:
+        return stored.start_48k + UNKNOWN_SAMPLES
+    return stored.end_48k if isinstance(stored.verdict.facts, BatchFacts) else stored.end_48k + 48
+
+
+def _all_in(stored: StoredObject) -> Stretches:
+    """All audio of an object, as far as it is known."""
+    facts = stored.verdict.facts
+    if isinstance(facts, OlderFacts):
+        return _older(stored, facts.samples if stored.reason is None else 0)
+    found = Stretches()
+    for span in facts.spans if facts else ():
+        found.add_span(span)
+    return found
+
+
+def _older(stored: StoredObject, samples: int) -> Stretches:
+    """So much of an object that belongs to no session."""
+    found = Stretches()
+    found.add((f"{stored.info.name}/{stored.second}", 0, 0), 0, samples)
+    return found
+
+
+def _unreadable() -> ProblemError:
+    detail = (
+        "an object that holds some of it cannot be read, so that nothing can be cut out of it, and nothing was: see `unreadable` in …/chunks; "
+        "delete it as a whole by its timestamp, or delete a stretch that covers it"
+    )
+    return ProblemError(409, "unreadable", detail)

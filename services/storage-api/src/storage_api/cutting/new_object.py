@@ -1,0 +1,63 @@
+"""An object that takes the place of another: its bytes, and the names that it may have. Pure; sealing takes a moment: for a thread.
+
+What was sealed stays sealed, with the ring's first key (or, of an older format, the secret that it was sealed with), and everything about it anew.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import google_crc32c
+
+from audiostore import sealing
+from audiostore.batch import Batch, batch_end_ms, batch_file, batch_start_ms
+from audiostore.key_ring import KeyRing
+from audiostore.legacy import write_pcm
+from audiostore.names import CONTENT_TYPE, BatchName
+from audiostore.sealed_batch import seal_batch
+from storage_api.cutting.rest import OlderPiece
+
+OLDER_CONTENT_TYPE: Final = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class NewObject:
+    """What is to be put."""
+
+    name: BatchName
+    """The first of the names that it may have: where one is taken, the next ends a millisecond later."""
+    data: bytes
+    content_type: str
+    metadata: Mapping[str, str]
+
+    @property
+    def mark(self) -> str:
+        """What tells it from others that may come to have its name."""
+        return mark_of(google_crc32c.value(self.data), len(self.data))
+
+
+def mark_of(crc32c: int, size: int) -> str:
+    """The mark of an object with this checksum, of so many bytes."""
+    return f"{crc32c}:{size}"
+
+
+def of_batch(uid: str, folder: str, batch: Batch, ring: KeyRing | None) -> NewObject:
+    """The object of a batch below `chunks/{uid}/{folder}/`, sealed with the ring where one is given.
+
+    Raises:
+        BatchFormatError: no file can be made of it.
+        KeyRingError: the ring is empty.
+    """
+    file = batch_file(batch)
+    name = BatchName(uid, folder, batch_start_ms(batch), batch_end_ms(batch), sealed=ring is not None)
+    if ring is None:
+        return NewObject(name, file.data, CONTENT_TYPE, file.metadata)
+    sealed = seal_batch(file, ring, uid)
+    return NewObject(name, sealed.data, sealing.CONTENT_TYPE, sealed.metadata)
+
+
+def of_older(uid: str, folder: str, piece: OlderPiece, *, sealed: bool, secret: str) -> NewObject:
+    """The object of older audio: PCM as it is heard, in the format of an older batch."""
+    name = BatchName(uid, folder, piece.start_ms, piece.end_ms, sealed=sealed)
+    data = write_pcm(piece.pcm, sealed=sealed, secret=secret, uid=uid)
+    return NewObject(name, data, OLDER_CONTENT_TYPE, {})

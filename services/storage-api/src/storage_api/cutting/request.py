@@ -1,0 +1,142 @@
+"""One request to delete some of a conversation: whether there is such a one, whose turn it is, and what is answered.
+
+Owns what both routes share. Nothing is changed before the conversation is known, no merge holds it, and nobody else replaces objects of it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Final, TypeAlias
+
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
+
+from audiobus import Conversation
+from audiobus.deletions import noted
+from audiobus.errors import BusError, ConversationDeletedError, MergingError
+from audiobus.replacing import LEASE_MS, Replacing
+from audiostore.errors import StoreError
+from servicekit.ending import end
+from servicekit.problem import ProblemError
+from storage_api import wire
+from storage_api.access import conversation_of
+from storage_api.audit import audit
+from storage_api.cutting.cutting import Cut, Cutting
+from storage_api.cutting.place import LostError
+from storage_api.cutting.waiting import drop_chunk
+from storage_api.cutting.wanted import Wanted
+from storage_api.live_tail import LiveChunk
+from storage_api.recording import Recording, live_unavailable, not_found, store_unavailable
+from storage_api.redis_needed import redis_needed
+from storage_api.services import Services
+from storage_api.wire_operations import Deleted
+
+PATIENCE_S: Final = 20.0
+"""So long a request waits for another that is just deleting some of the same conversation: longer than one that was killed is in the way."""
+PAUSE_S: Final = 0.1
+
+
+Choose: TypeAlias = Callable[[Recording], tuple[Wanted, list[LiveChunk]]]
+"""What of a recording is to be deleted: objects and stretches, and chunks that wait."""
+
+
+async def delete_some(request: Request, action: str, read: Callable[[QueryParams], Choose]) -> Response:
+    """Deletes what is asked for. `action`: what the audit line says. `read`: ProblemError 400 for a query that asks for nothing."""
+    services = Services.of(request)
+    actor = await services.access.allow(request, "audio:write")
+    conversation = conversation_of(request)
+    choose = read(request.query_params)
+    cut = Cut()
+    try:
+        with redis_needed():
+            await _delete(services, conversation, choose, cut)
+    except MergingError as error:
+        detail = "it is being merged into another conversation; delete it there when that is done"
+        raise ProblemError(409, "merging", detail) from error
+    except ConversationDeletedError as error:
+        raise not_found() from error
+    except LostError as error:
+        raise _busy() from error
+    except StoreError as error:
+        raise store_unavailable(error) from error
+    else:
+        cut.done = True
+    finally:
+        if cut.done or cut.objects or cut.samples:
+            said = {"deleted_objects": cut.objects, "deleted_seconds": wire.seconds(cut.samples)}
+            audit(request, actor, action, conversation_id=conversation.cid, **said)
+    return wire.json_response(Deleted(deleted_objects=cut.objects, deleted_seconds=wire.seconds(cut.samples)))
+
+
+async def _delete(
+    services: Services,
+    conversation: Conversation,
+    choose: Choose,
+    cut: Cut,
+) -> None:
+    bus = services.bus
+    await _known(services, await services.recordings.look(conversation))
+    replacing = Replacing(bus, conversation)
+    async with _turn(replacing):
+        await replacing.refuse_merge()
+        recording = await services.recordings.look(conversation)
+        if recording.tail is None:
+            raise live_unavailable()
+        all_of, live = choose(recording)
+        windows = all_of.windows
+        for chunk in live:
+            samples = await drop_chunk(bus, conversation, chunk)
+            if samples is None:
+                # Stored meanwhile: it is cut out of the batch that holds it, and no more than it.
+                windows += ((chunk.span.start_48k, chunk.span.end_48k),)
+            cut.samples += samples or 0
+        all_of = Wanted(windows, all_of.keys)
+        wanted = all_of.up_to(recording.extent_48k[1]) if not recording.empty else all_of
+        await Cutting(services, replacing, wanted, all_of, cut).run()
+
+
+async def _known(services: Services, recording: Recording) -> None:
+    """ProblemError 404 where nobody ever recorded into it, 503 where that cannot be known."""
+    if not recording.empty:
+        return
+    if recording.tail is None:
+        raise live_unavailable()
+    bus, conversation = services.bus, recording.conversation
+    # All of it may have been deleted before.
+    if recording.tail.state.exists or await noted(bus, conversation):
+        return
+    if not await bus.command("HLEN", bus.keys.dead(conversation)):
+        raise not_found()
+
+
+@asynccontextmanager
+async def _turn(replacing: Replacing) -> AsyncIterator[None]:
+    """While inside, nobody else replaces objects. ProblemError 503 `deleting`."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while not await replacing.hold():  # noqa: ASYNC110 - what is waited for happens in another process
+                await asyncio.sleep(PAUSE_S)
+    except TimeoutError as error:
+        raise _busy() from error
+    keeper = asyncio.create_task(_keep(replacing), name="replacing")
+    try:
+        yield
+    finally:
+        await end([keeper])
+        with suppress(BusError):  # it runs out by itself
+            await replacing.release()
+
+
+async def _keep(replacing: Replacing) -> None:
+    """Goes on holding it: a bucket may take longer for one object."""
+    while True:
+        await asyncio.sleep(LEASE_MS / 3000)
+        # Whether it was lost is looked at before each step.
+        with suppress(BusError):
+            await replacing.hold()
+
+
+def _busy() -> ProblemError:
+    detail = "something else of the conversation is just being deleted; try again"
+    return ProblemError(503, "deleting", detail, headers={"Retry-After": "5"})

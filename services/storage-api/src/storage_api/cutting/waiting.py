@@ -1,0 +1,131 @@
+"""What Redis holds of a conversation that is to be cut: the live tail, the dead letters, and the pre-roll for the next batch.
+
+Owns that nothing of the cut is in Redis any more, nor on its way from there to the bucket, before objects take the place of others: what waits is stored
+first (so that it can be cut), single chunks are dropped, letters discarded, and a pre-roll with some of the cut in it goes, with the cut built on it.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from audiobus import Bus, Conversation, Entry, EntryId, decode_chunk
+from audiobus.cut import decode_cut
+from audiobus.dead_letters import look
+from audiobus.deletions import discard, drop_cut, expunge, looked_at
+from audiobus.errors import BadEntryError
+from audiobus.letter import Letter
+from audiobus.state import PreRoll
+from audiocodec.packet import packet_durations
+from audiocodec.span import Span
+from storage_api.cutting.wanted import Wanted
+from storage_api.flush import store_up_to
+from storage_api.live_tail import LiveChunk, read_live_tail
+from storage_api.services import Services
+from storage_api.wall_clock import now_ms
+
+FLUSHES: Final = 3
+"""What waits is stored so often at the most: a chunk may still come that lies before others."""
+
+log = logging.getLogger(__name__)
+
+
+async def store_what_waits(
+    services: Services, conversation: Conversation, wanted: Wanted, doomed: Iterable[Span]
+) -> bool:
+    """Has what waits stored as far as some of it is wanted, or lies in an object already that goes; whether there was any.
+
+    ProblemError 504 `flush_timeout`; BusUnavailableError.
+    """
+    objects = tuple(doomed)
+    for number in range(FLUSHES):
+        tail = await read_live_tail(services.bus, conversation)
+        found = [live.id for live in tail.chunks if _concerns(live, wanted, objects)]
+        if not found or not await store_up_to(services, conversation, found[-1]):
+            return number > 0
+    return True
+
+
+def _concerns(live: LiveChunk, wanted: Wanted, objects: tuple[Span, ...]) -> bool:
+    span = live.span
+    if wanted.touches(span.start_48k, span.end_48k):
+        return True
+    # Put and not finished: it is counted as stored only when it has left the buffer.
+    return any(
+        (one.conversation, one.epoch) == (span.conversation, span.epoch)
+        and one.first_offset < span.end_offset
+        and span.first_offset < one.end_offset
+        for one in objects
+    )
+
+
+async def drop_chunk(bus: Bus, conversation: Conversation, live: LiveChunk) -> int | None:
+    """Deletes one chunk that waits; how many samples, None where it waits no more. BadEntryError, BusUnavailableError."""
+    after = EntryId(live.id.epoch, live.id.offset - 1) if live.id.offset else None
+    while True:
+        found: list[Entry] = await bus.read(conversation, count=1, after=after, last=live.id)
+        if not found or found[0].id != live.id:
+            return None
+        entry, cut = found[0], (await bus.state(conversation)).cut
+        name = decode_cut(cut).name if cut else ""
+        async with looked_at(bus, conversation, now_ms()):
+            samples = await expunge(
+                bus,
+                conversation,
+                {entry.id: entry.counted_samples},
+                cut=cut,
+                name=name,
+                preroll=False,
+                now_ms=now_ms(),
+            )
+        if samples is not None:
+            return samples if samples or not entry.counted_samples else None
+
+
+async def discard_letters(bus: Bus, conversation: Conversation, wanted: Wanted) -> int:
+    """Deletes the dead letters that hold some of it, each as a whole; how many samples. Of one that cannot be read nobody knows the time: it stays."""
+    letters = [one.letter async for one in look(bus, conversation) if one.letter is not None]
+    deleted = 0
+    for letter in letters:
+        if _touched(conversation, letter, wanted):
+            try:
+                deleted += await discard(bus, conversation, letter.entry.id, now_ms()) or 0
+            except BadEntryError as error:
+                # Another letter of its session is none of ours: somebody put it there by hand. The rest goes on.
+                log.warning("a dead letter that was deleted cannot be dropped", extra={"error": str(error)})
+    return deleted
+
+
+def _touched(conversation: Conversation, letter: Letter, wanted: Wanted) -> bool:
+    try:
+        chunk = decode_chunk(letter.entry.chunk or b"")
+    except BadEntryError:
+        return False
+    span = chunk.span(conversation.cid, letter.entry.id.epoch, letter.entry.id.offset)
+    return wanted.touches(span.start_48k, span.end_48k)
+
+
+async def drop_preroll(bus: Bus, conversation: Conversation, holds: Callable[[PreRoll], bool]) -> bool:
+    """Drops the pre-roll that is kept for the next batch, if it `holds` some of the cut, and the cut that stands on it; whether there was one.
+
+    BadEntryError, BusUnavailableError.
+    """
+    dropped = False
+    while True:
+        state = await bus.state(conversation)
+        if state.preroll is None or not holds(state.preroll):
+            return dropped
+        raw = state.cut
+        name = decode_cut(raw).name if raw else ""
+        async with looked_at(bus, conversation, now_ms()):
+            gone = await expunge(bus, conversation, {}, cut=raw, name=name, preroll=True, now_ms=now_ms())
+            if gone is None:
+                continue  # another cut stands by now
+            dropped = True
+            if raw:
+                # Its object would have that pre-roll: made anew, under another name, it has none.
+                await drop_cut(bus, conversation, raw, name, now_ms())
+
+
+def preroll_samples(preroll: PreRoll) -> int:
+    """How long it is, at 48 kHz."""
+    return sum(packet_durations(preroll.packets))
