@@ -1,0 +1,162 @@
+"""Copies the objects of a conversation into another one, inside the bucket, and sees that all of them lie there.
+
+Owns which objects are copied, and that they are compared: copies are made in passes, each of which lists both conversations anew, looks for the
+copy of every object by its contents, and copies what it does not find. A pass that finds all of them is the comparison. So a copy that was
+begun before, by whatever process, is found again and never made twice.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from audiobus import Bus, Conversation
+from audiobus.deletions import noted
+from audiostore.errors import AlreadyExistsError, NotFoundError, StoreError
+from audiostore.names import conversation_prefix
+from audiostore.paired_store import PairedStore, copy_over
+from audiostore.store import ObjectInfo, Store
+from storage_api.merging.copy_names import copy_names
+from storage_api.merging.sameness import Located, Sameness
+
+AT_ONCE: Final = 8
+"""Objects that are copied, or compared, at the same time."""
+
+
+class NamesTakenError(StoreError):
+    """Every name that the copy of an object may have is taken by something else."""
+
+
+@dataclass(slots=True)
+class Pass:
+    """What a pass found."""
+
+    objects: int = 0
+    """Of the source, each once, that lie in the target."""
+    copied: int = 0
+    """Copies that were made just now: the next pass compares them."""
+    vanished: bool = False
+    """Something was gone when it was looked at: its audio may lie under another name by now."""
+    names: set[str] = field(default_factory=set)
+    """Of the source, as they were listed."""
+
+    @property
+    def clean(self) -> bool:
+        """Whether every object was found and compared."""
+        return not (self.copied or self.vanished)
+
+
+class Copying:
+    """Copies into one conversation."""
+
+    def __init__(self, bus: Bus, store: Store, target: Conversation) -> None:
+        self._bus = bus
+        self._store = store
+        self._target = target
+
+    async def run(self, source: Conversation, only: set[str] | None = None) -> Pass:
+        """One pass over the objects of `source`; over those of these names, where only they are asked for.
+
+        Raises:
+            StoreError: the bucket cannot be asked, or no name is left for a copy.
+            BusUnavailableError: Redis does not answer.
+        """
+        # Names that pushers delete wherever they see them: those of the source are no audio of it, those of the target would not stay.
+        gone, avoided = await noted(self._bus, source), await noted(self._bus, self._target)
+        done = Pass()
+        originals = []
+        async for info in self._store.list(conversation_prefix(*source)):
+            if info.name not in gone and (only is None or info.name in only):
+                done.names.add(info.name)
+                originals += [one async for one in self._originals(info)]
+        there = {info.name: info async for info in self._store.list(conversation_prefix(*self._target))}
+        one_pass = _OnePass(self._store, source, self._target, there, frozenset(avoided), done)
+        waiting = iter(originals)
+
+        async def work() -> None:
+            for original in waiting:
+                await one_pass.place(original)
+
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(AT_ONCE):
+                    tasks.create_task(work())
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+        return done
+
+    async def _originals(self, info: ObjectInfo) -> AsyncIterator[Located]:
+        """The objects of this name: two, where both buckets have it and may hold different things."""
+        if info.beside is None or not isinstance(self._store, PairedStore):
+            yield Located(self._store, info)
+            return
+        yield Located(self._store.first, info)
+        yield Located(self._store.second, info.beside)
+
+
+class _OnePass:
+    """One pass: what is known of the target's objects, and what came of it so far."""
+
+    def __init__(
+        self,
+        store: Store,
+        source: Conversation,
+        target: Conversation,
+        there: dict[str, ObjectInfo],
+        avoided: frozenset[str],
+        done: Pass,
+    ) -> None:
+        self._store = store
+        self._source = source
+        self._target = target
+        self._there = there
+        self._avoided = avoided
+        self._done = done
+        self._sameness = Sameness()
+
+    async def place(self, original: Located) -> None:
+        """Finds the copy of this object, or makes it."""
+        for name in copy_names(original.info.name, self._source, self._target):
+            if name in self._avoided:
+                continue
+            try:
+                if await self._found(original, name):
+                    self._done.objects += 1
+                    return
+                if name not in self._there and await self._copied(original, name):
+                    self._done.copied += 1
+                    return
+                # Somebody put it meanwhile, or other contents have the name.
+                if name not in self._there and await self._same_now(original, name):
+                    self._done.copied += 1
+                    return
+            except NotFoundError:
+                self._done.vanished = True
+                return
+        raise NamesTakenError(f"copy {original.info.name}: no name is left for it in {self._target.cid}")
+
+    async def _found(self, original: Located, name: str) -> bool:
+        info = self._there.get(name)
+        if info is None:
+            return False
+        if info.beside is not None and isinstance(self._store, PairedStore):
+            if await self._sameness.same(original, Located(self._store.second, info.beside)):
+                return True
+            return await self._sameness.same(original, Located(self._store.first, info))
+        return await self._sameness.same(original, Located(self._store, info))
+
+    async def _copied(self, original: Located, name: str) -> bool:
+        """Whether it was copied there just now. NotFoundError: it is gone."""
+        try:
+            if isinstance(self._store, PairedStore) and original.store is self._store.second:
+                # From one bucket into the other there is no other way than through here.
+                await copy_over(self._store.second, self._store.first, original.info.name, name)
+            else:
+                await self._store.copy(original.info.name, name)
+        except AlreadyExistsError:
+            return False
+        return True
+
+    async def _same_now(self, original: Located, name: str) -> bool:
+        info = await self._store.head(name)
+        return await self._sameness.same(original, Located(self._store, info))

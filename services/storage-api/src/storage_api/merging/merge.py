@@ -1,0 +1,279 @@
+"""The operation of a merge, from the request on.
+
+Owns the order: the target is held and the sources are frozen, what waits is stored, the bucket's objects are copied until a pass finds all of
+them, then each source gets the tombstone that names the target, and only then is deleted. Every step may be done twice, by any process, and is
+looked at anew instead of being remembered: a turn begins with what stands in Redis. A source without its tombstone is whole, and one with it is
+whole in the target; so a merge may end anywhere in between, and lets go of the sources that are left.
+"""
+
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+
+from audiobus import Conversation
+from audiobus.deletions import emptied, looked_at, sweep
+from audiobus.errors import ConversationDeletedError, HeldError, LettersError, MergedError
+from audiobus.merging import Taken, bury_merged, freeze, hold, take_in, thaw
+from audiobus.operations import find
+from audiobus.state import ConversationState
+from audiostore.names import conversation_prefix
+from audiostore.waveform_names import conversation_waveforms
+from storage_api.deletion.erasing import erase
+from storage_api.merging.copying import Copying
+from storage_api.merging.draining import Draining, letters
+from storage_api.operations.turn import FailedError, LaterError, Turn
+from storage_api.services import Services
+
+KIND: Final = "merge_conversations"
+LIMIT_MS: Final = 900_000
+"""So long sources are frozen at the most: a merge that has not copied everything by then fails, and lets go of them."""
+PASSES: Final = 10
+"""After so many there is still something to copy: somebody goes on putting it."""
+SOON_MS: Final = 500
+"""Until it is looked again at what changed while it was copied."""
+WAITING_MS: Final = 1_000
+"""Until it is looked again whether all that waited is stored."""
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for."""
+
+    sources: tuple[str, ...]
+    """In order, each once, without the target."""
+    target: str
+    delete_sources: bool
+
+
+class Step(msgspec.Struct, kw_only=True):
+    """How far it is, for whoever goes on."""
+
+    since_ms: int = 0
+    """When the sources were first held, by Redis' clock, unix ms; 0 where they were not."""
+    objects: dict[str, int] = {}
+    """By source, how many of its objects lie in the target."""
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far it is, for people."""
+
+    sources: int
+    sources_copied: int
+    sources_done: int
+    """Of these, those that are deleted, where they are to be."""
+    objects: int
+    """Of the sources, that lie in the target and were compared."""
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of it."""
+
+    sources: int
+    """Conversations that are in the target now, besides itself."""
+    objects: int
+    """Objects of theirs."""
+
+
+def _went(one: Conversation) -> FailedError:
+    return FailedError("not_found", f"{one.cid} was deleted, or went into another conversation")
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Merge:
+    """The kind of operation."""
+
+    def __init__(
+        self, services: Services, now_ms: Callable[[], int] = _now_ms, limit_ms: int = LIMIT_MS
+    ) -> None:
+        self._services = services
+        self._now_ms = now_ms
+        self._limit_ms = limit_ms
+
+    async def __call__(self, turn: Turn) -> Result:
+        """Goes on. LaterError as long as something has to be waited for; FailedError: it is over, and nothing is frozen any more."""
+        request = msgspec.json.decode(turn.operation.request, type=Request)
+        step = msgspec.json.decode(turn.operation.step, type=Step) if turn.operation.step else Step()
+        one = _Turn(self._services, turn, request, step, self._now_ms, self._limit_ms)
+        try:
+            return await one.run()
+        except FailedError:
+            await one.let_go()
+            raise
+
+
+class _Turn:
+    """One turn at it."""
+
+    def __init__(
+        self,
+        services: Services,
+        turn: Turn,
+        request: Request,
+        step: Step,
+        now_ms: Callable[[], int],
+        limit_ms: int,
+    ) -> None:
+        self._services = services
+        self._bus = services.bus
+        self._turn = turn
+        self._request = request
+        self._step = step
+        self._now_ms = now_ms
+        self._limit_ms = limit_ms
+        uid = turn.operation.uid
+        self._target = Conversation(uid, request.target)
+        self._sources = [Conversation(uid, cid) for cid in request.sources]
+        self._done = 0
+
+    async def run(self) -> Result:
+        """LaterError, FailedError, StoreError, BusUnavailableError."""
+        left = await self._without_those_that_went()
+        if left:
+            await self._in_time()
+            tokens = await self._hold(left)
+            states = await self._drained(left)
+            await self._copy(left)
+            if self._request.delete_sources:
+                for source in left:
+                    await self._bury(source, tokens[source], states[source])
+        await self.let_go()
+        return Result(sources=len(self._sources), objects=sum(self._step.objects.values()))
+
+    async def let_go(self) -> None:
+        """Thaws what this merge holds. BusUnavailableError."""
+        for one in (*self._sources, self._target):
+            await thaw(self._bus, one, self._turn.operation.id)
+
+    async def _without_those_that_went(self) -> list[Conversation]:
+        """The sources that are to be merged yet. The others are brought to their end: an earlier turn may have been killed there."""
+        if not self._request.delete_sources:
+            return self._sources
+        left = []
+        for source in self._sources:
+            # No token: it is buried no more than it is, but as many replicas as are asked for know of what stands.
+            try:
+                what = await bury_merged(
+                    self._bus, source, self._target, "", newest=None, fence=0, now_ms=self._now_ms()
+                )
+            except (MergedError, ConversationDeletedError) as error:
+                raise _went(source) from error
+            if what is None:
+                left.append(source)
+            else:
+                await self._erase(source, what)
+        return left
+
+    async def _in_time(self) -> None:
+        now_ms = await self._bus.clock.ms(self._target)
+        if not self._step.since_ms:
+            self._step.since_ms = now_ms
+            await self._save()
+        elif now_ms - self._step.since_ms > self._limit_ms:
+            detail = (
+                "the sources could not be stored and copied in time; those that are left are as they were"
+            )
+            raise FailedError("merge_timeout", detail)
+
+    async def _hold(self, sources: list[Conversation]) -> dict[Conversation, str]:
+        """The tokens of the freezings."""
+        await self._take(self._target, self._hold_one)
+        return {source: await self._take(source, self._grip) for source in sources}
+
+    async def _hold_one(self, conversation: Conversation) -> str:
+        await hold(self._bus, conversation, self._turn.operation.id)
+        return ""
+
+    async def _grip(self, source: Conversation) -> str:
+        if not self._request.delete_sources:
+            return await self._hold_one(source)
+        return await freeze(self._bus, source, self._target, self._turn.operation.id, uuid.uuid4().hex)
+
+    async def _take(self, one: Conversation, grip: Callable[[Conversation], Awaitable[str]]) -> str:
+        try:
+            try:
+                return await grip(one)
+            except HeldError as error:
+                # Redis may have lost an operation, or its end: then nobody else lets go of what it held.
+                other = await find(self._bus, error.operation_id)
+                if other is not None and not other.done:
+                    raise
+                await thaw(self._bus, one, error.operation_id)
+                return await grip(one)
+        except HeldError as error:
+            detail = f"{one.cid} is part of another merge; try again when that is done"
+            raise FailedError("merging", detail) from error
+        except (MergedError, ConversationDeletedError) as error:
+            raise _went(one) from error
+
+    async def _drained(self, sources: list[Conversation]) -> dict[Conversation, ConversationState]:
+        """What stood of each when all that waited was stored: before its objects are listed."""
+        draining = Draining(self._services, letters_matter=self._request.delete_sources)
+        if not await draining.ask(sources, self._now_ms()):
+            raise LaterError(WAITING_MS)
+        return {source: await self._bus.state(source) for source in sources}
+
+    async def _copy(self, sources: list[Conversation]) -> None:
+        copying = Copying(self._bus, self._services.bucket.store, self._target)
+        only: dict[Conversation, set[str] | None] = dict.fromkeys(sources)
+        for _ in range(PASSES):
+            clean = True
+            for source in sources:
+                done = await copying.run(source, only[source])
+                clean = clean and done.clean
+                self._step.objects[source.cid] = done.objects
+                # What a source that stays records meanwhile is not waited for.
+                stays = not self._request.delete_sources and not done.vanished
+                only[source] = done.names if stays else None
+            await self._save(len(sources))
+            if clean:
+                return
+        raise LaterError(SOON_MS)
+
+    async def _bury(self, source: Conversation, token: str, state: ConversationState) -> None:
+        now_ms = self._now_ms()
+        async with looked_at(self._bus, source, now_ms):
+            try:
+                what = await bury_merged(
+                    self._bus,
+                    source,
+                    self._target,
+                    token,
+                    newest=state.newest,
+                    fence=state.fence,
+                    now_ms=now_ms,
+                )
+            except LettersError as error:
+                raise letters(source) from error
+            except (MergedError, ConversationDeletedError) as error:
+                raise _went(source) from error
+        if what is None:
+            raise LaterError(SOON_MS)
+        await self._services.hints.ready(source, "deleted")
+        await self._erase(source, what)
+
+    async def _erase(self, source: Conversation, what: Taken) -> None:
+        """Books and objects of a source under its tombstone. Pushers sweep on until no put can be under way."""
+        store = self._services.bucket.store
+        await take_in(self._bus, self._target, source, what)
+        await sweep(self._bus, source, self._now_ms())
+        await erase(store, conversation_waveforms(*source))
+        await erase(store, conversation_prefix(*source))
+        # Whoever keeps one puts it, and then looks whether its audio is still there.
+        await erase(store, conversation_waveforms(*source))
+        await emptied(self._bus, source)
+        self._done += 1
+        await self._save()
+
+    async def _save(self, copied: int = 0) -> None:
+        progress = Progress(
+            sources=len(self._sources),
+            sources_copied=copied + self._done,
+            sources_done=self._done,
+            objects=sum(self._step.objects.values()),
+        )
+        await self._turn.save(self._step, progress)

@@ -1,0 +1,160 @@
+"""Copying inside the bucket: passes, names that are taken, two buckets, sealed objects and older formats."""
+
+import pytest
+
+from audiobus import Conversation
+from audiostore import open_store
+from audiostore.errors import AlreadyExistsError, NotFoundError
+from audiostore.memory_store import MemoryStore
+from audiostore.paired_store import PairedStore
+from storage_api.merging.copying import Copying, NamesTakenError
+
+A, B = Conversation("u", "a"), Conversation("u", "b")
+NAME = "1.000-2.000.batch.bin"
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+async def put(store, cid: str, data: bytes, file: str = NAME) -> None:
+    await store.put(f"chunks/u/{cid}/{file}", data, content_type="a/b", metadata={"tapedeck-version": "1"})
+
+
+async def held(store, cid: str = "b") -> dict[str, bytes]:
+    prefix = f"chunks/u/{cid}/"
+    names = [info.name async for info in store.list(prefix)]
+    return {name.removeprefix(prefix): await store.get(name) for name in names}
+
+
+async def until_clean(copying: Copying, source: Conversation, most: int = 4) -> list[tuple[int, int]]:
+    passes = []
+    for _ in range(most):
+        done = await copying.run(source)
+        passes.append((done.objects, done.copied))
+        if done.clean:
+            return passes
+    raise AssertionError(passes)
+
+
+async def test_a_second_pass_compares_what_the_first_copied(one_bus, store):
+    await put(store, "a", b"one")
+    assert await until_clean(Copying(one_bus, store, B), A) == [(0, 1), (1, 0)]
+    assert (await store.head("chunks/u/b/" + NAME)).metadata == {"tapedeck-version": "1"}
+    assert await until_clean(Copying(one_bus, store, B), A) == [(1, 0)]
+
+
+async def test_other_contents_of_a_name_stay_and_a_copy_is_found_again(one_bus, store):
+    await put(store, "b", b"two")
+    await put(store, "b", b"six", "1.000-2.001.batch.bin")
+    await put(store, "a", b"one")
+    assert await until_clean(Copying(one_bus, store, B), A) == [(0, 1), (1, 0)]
+    assert await held(store) == {
+        NAME: b"two",
+        "1.000-2.001.batch.bin": b"six",
+        "1.000-2.002.batch.bin": b"one",
+    }
+    assert await until_clean(Copying(one_bus, store, B), A) == [(1, 0)]
+
+
+class Racing(MemoryStore):
+    """Somebody else is a moment earlier with a name."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self._data: bytes | None = data
+
+    async def copy(self, source: str, target: str):
+        if self._data is not None:
+            data, self._data = self._data, None
+            await self.put(target, data, content_type="a/b", metadata={})
+            raise AlreadyExistsError(f"copy {source} to {target}")
+        return await super().copy(source, target)
+
+
+@pytest.mark.parametrize("data", [b"one", b"two"], ids=["another process of this merge", "a pusher"])
+async def test_who_is_a_moment_earlier_is_compared(one_bus, data):
+    store = Racing(data)
+    await put(store, "a", b"one")
+    await until_clean(Copying(one_bus, store, B), A)
+    assert {*(await held(store)).values()} == {b"one", data}
+
+
+class Leaky(MemoryStore):
+    """An object is gone when it is copied, and lies there under another name."""
+
+    moved = False
+
+    async def copy(self, source: str, target: str):
+        if not self.moved:
+            self.moved = True
+            data = await self.get(source)
+            await self.delete(source)
+            await put(self, "a", data, "1.000-2.009.batch.bin")
+            raise NotFoundError(f"copy {source}: it is not there")
+        return await super().copy(source, target)
+
+
+async def test_what_is_moved_meanwhile_is_looked_for_again(one_bus):
+    store = Leaky()
+    await put(store, "a", b"one")
+    assert (await until_clean(Copying(one_bus, store, B), A))[-1] == (1, 0)
+    assert await held(store) == {"1.000-2.009.batch.bin": b"one"}
+
+
+async def test_a_damaged_copy_is_no_copy(one_bus, store):
+    await put(store, "b", b"0ne")
+    await put(store, "a", b"one")
+    await until_clean(Copying(one_bus, store, B), A)
+    assert {*(await held(store)).values()} == {b"0ne", b"one"}
+
+
+async def test_only_names_that_are_asked_for(one_bus, store):
+    await put(store, "a", b"one")
+    await put(store, "a", b"two", "5.000-6.000.batch.bin")
+    done = await Copying(one_bus, store, B).run(A, {"chunks/u/a/" + NAME})
+    assert (done.copied, [*await held(store)]) == (1, [NAME])
+
+
+async def test_where_no_name_is_left_it_is_an_error(one_bus, store, monkeypatch):
+    monkeypatch.setattr("storage_api.merging.copy_names.TRIES", 2)
+    await put(store, "b", b"two")
+    await put(store, "b", b"six", "1.000-2.001.batch.bin")
+    await put(store, "a", b"one")
+    with pytest.raises(NamesTakenError):
+        await Copying(one_bus, store, B).run(A)
+
+
+async def test_objects_of_both_buckets_are_copied_also_two_of_one_name(one_bus):
+    first, second = MemoryStore(), MemoryStore()
+    await put(first, "a", b"one")
+    await put(second, "a", b"two")
+    await put(second, "a", b"six", "5.000-6.000.batch.bin")
+    await put(first, "a", b"ten", "7.000-8.000.batch.bin")
+    await put(second, "a", b"ten", "7.000-8.000.batch.bin")
+    store = PairedStore(first, second)
+    await until_clean(Copying(one_bus, store, B), A)
+    assert sorted((await held(store)).values()) == [b"one", b"six", b"ten", b"two"]
+    assert len(await held(first)) == 4
+    assert await until_clean(Copying(one_bus, store, B), A) == [(5, 0)]
+
+
+async def test_what_the_target_has_in_the_second_bucket_is_not_overwritten_by_the_mover(one_bus):
+    """A name that lies in the second bucket is taken: its object will be brought home under it."""
+    first, second = MemoryStore(), MemoryStore()
+    await put(second, "b", b"two")
+    await put(first, "a", b"one")
+    await until_clean(Copying(one_bus, PairedStore(first, second), B), A)
+    assert await held(first) == {"1.000-2.001.batch.bin": b"one"}
+    await put(first, "b", b"two")
+    assert await until_clean(Copying(one_bus, PairedStore(first, second), B), A) == [(1, 0)]
+
+
+async def test_in_a_folder_too(one_bus, tmp_path):
+    store = open_store(f"file://{tmp_path}/store")
+    await put(store, "a", b"one")
+    await put(store, "b", b"two")
+    await until_clean(Copying(one_bus, store, B), A)
+    assert await held(store) == {NAME: b"two", "1.000-2.001.batch.bin": b"one"}
+    await store.close()

@@ -1,0 +1,235 @@
+"""The operation of a merge: what was recorded is played once in the target, and the sources go, or stay."""
+
+import msgspec
+import pytest
+
+from audiobus import Conversation
+from audiobus.census import exact
+from audiobus.deletions import emptied, set_tombstone, sweep, unstore
+from audiobus.errors import MergingError
+from audiobus.merging import freeze, hold
+from audiostore.names import BatchName
+from audiostore.waveform_names import waveform_name
+
+T0 = 1_700_000_000_000
+A, B, ALL = (Conversation("user-1", cid) for cid in ("a", "b", "all"))
+MINUTE = 60_000
+
+
+def error_of(operation) -> str:
+    return msgspec.json.decode(operation.error)["code"] if operation.error else ""
+
+
+def result_of(operation) -> dict:
+    assert operation.done
+    assert not operation.error, operation.error
+    return msgspec.json.decode(operation.result)
+
+
+async def test_two_become_one_and_go(api, merging, recorded, one_bus, store):
+    await recorded("a", T0 + MINUTE)
+    await recorded("b", T0, hertz=200.0)
+    heard = await api.pcm(B) + await api.pcm(A)
+    before = {**await merging.files("a"), **await merging.files("b")}
+    assert result_of(await merging.run(["a", "b"], "all")) == {"sources": 2, "objects": 2}
+    assert await merging.files("all") == before
+    assert await api.pcm(ALL, fill_gaps="false") == heard
+    for gone in (A, B):
+        assert (await api.get(gone)).status_code == 404
+        assert await one_bus.command("GET", one_bus.keys.tomb(gone)) != b""
+    assert await merging.files("a") == await merging.files("b") == {}
+
+
+async def test_the_books_close_and_follow_the_audio(merging, recorded, one_bus):
+    await recorded("a", T0)
+    await recorded("b", T0 + MINUTE)
+    received = (await exact(one_bus, A)).received + (await exact(one_bus, B)).received
+    await merging.run(["a", "b"], "all")
+    for one in (A, B, ALL):
+        balance = await exact(one_bus, one)
+        assert balance.difference == 0
+        assert (balance.received, balance.stored) == ((received, received) if one == ALL else (0, 0))
+
+
+async def test_a_live_source_is_frozen_flushed_and_goes(
+    api, merging, recorded, storing, one_bus, encode, pcm_tone
+):
+    tape = await recorded("a", T0, store=False)
+    heard = await api.pcm(A)
+    async with storing(tape):
+        assert result_of(await merging.run(["a"], "all")) == {"sources": 1, "objects": 1}
+    assert await api.pcm(ALL) == heard
+    with pytest.raises(MergingError) as raised:
+        await tape.append(encode(pcm_tone(1.0)))
+    assert raised.value.target == ALL.tag
+
+
+async def test_a_target_may_be_there_live_and_a_source(api, merging, recorded, encode, pcm_tone):
+    await recorded("a", T0)
+    live = await recorded("all", T0 + MINUTE, store=False)
+    heard = await api.pcm(A) + await api.pcm(ALL)
+    assert result_of(await merging.run(["a", "all", "a"], "all")) == {"sources": 1, "objects": 1}
+    assert await api.pcm(ALL, fill_gaps="false") == heard
+    # It went on all the while, and nothing holds it.
+    more = [
+        (chunk, end)
+        for chunk, end in encode(pcm_tone(3.0), run_start_ms=T0 + MINUTE)
+        if end > live.newest.offset
+    ]
+    await live.append(more)
+    assert not (await live.bus.state(ALL)).in_merge
+
+
+async def test_a_target_that_is_its_only_source_is_as_it_was(merging, recorded):
+    await recorded("all", T0)
+    before = await merging.files("all")
+    assert result_of(await merging.run(["all"], "all")) == {"sources": 0, "objects": 0}
+    assert await merging.files("all") == before
+
+
+async def test_two_that_claim_one_name_both_survive(api, merging, recorded, tape_for):
+    """Of one instant: the one that was opened first is played, the other one is there."""
+    await recorded("a", T0, hertz=200.0)
+    await recorded("b", T0, hertz=700.0)
+    [name], [also] = await merging.files("a"), await merging.files("b")
+    assert name == also
+    contents = {*(await merging.files("a")).values(), *(await merging.files("b")).values()}
+    assert result_of(await merging.run(["a", "b"], "all")) == {"sources": 2, "objects": 2}
+    merged = await merging.files("all")
+    assert len(contents) == 2
+    assert {*merged.values()} == contents
+    end_ms = T0 + 2000
+    assert {*merged} == {BatchName("u", "c", T0, end_ms + more).path.rpartition("/")[2] for more in (0, 1)}
+    rows = (await api.get(ALL, "/chunks")).json()["chunks"]
+    assert [row["state"] for row in rows] == ["stored", "stored"]
+
+
+async def test_the_same_audio_is_copied_and_played_once(api, merging, recorded):
+    await recorded("a", T0)
+    heard = await api.pcm(A)
+    for target in ("b", "all"):
+        assert result_of(await merging.run(["a"], target, delete=False)) == {"sources": 1, "objects": 1}
+    before = await merging.files("a")
+    assert result_of(await merging.run(["a", "b"], "all")) == {"sources": 2, "objects": 2}
+    assert await merging.files("all") == before
+    assert await api.pcm(ALL) == heard
+
+
+async def test_sources_that_stay_go_on_and_are_not_deleted_meanwhile(
+    api, merging, recorded, storing, one_bus, encode, pcm_tone
+):
+    tape = await recorded("a", T0, store=False)
+    heard = await api.pcm(A)
+    async with storing(tape):
+        operation = await merging.run(["a"], "all", delete=False)
+    assert result_of(operation) == {"sources": 1, "objects": 1}
+    assert await api.pcm(A) == await api.pcm(ALL) == heard
+    assert not (await one_bus.state(A)).in_merge
+    request = [(chunk, end) for chunk, end in encode(pcm_tone(3.0)) if end > tape.newest.offset]
+    await tape.append(request)
+    # What is copied was received once, by the source.
+    assert (await exact(one_bus, ALL)).received == 0
+
+
+async def test_a_sources_dead_letters_are_in_the_way_of_deleting_it_only(merging, recorded, one_bus):
+    await recorded("a", T0)
+    await recorded("b", T0 + MINUTE)
+    await one_bus.command("HSET", one_bus.keys.dead(B), "1-1", "letter")
+    operation = await merging.run(["a", "b"], "all")
+    assert (operation.done, error_of(operation)) == (True, "dead_letters")
+    for one in (A, B, ALL):
+        assert not (await one_bus.state(one)).in_merge
+        assert not await one_bus.tombstone(one)
+    assert result_of(await merging.run(["a", "b"], "all", delete=False))["objects"] == 2
+
+
+async def test_of_two_merges_with_one_source_the_second_fails_and_lets_go(merging, recorded, one_bus):
+    await recorded("a", T0)
+    await recorded("b", T0)
+    first = await merging.begin(["b"], "other")
+    await freeze(one_bus, B, Conversation("user-1", "other"), first, "word")
+    operation = await merging.run(["a", "b"], "all")
+    assert error_of(operation) == "merging"
+    assert not (await one_bus.state(A)).in_merge
+    assert (await one_bus.state(B)).merging == "user-1/other"
+    result_of(await merging.turn(first))
+
+
+async def test_what_a_forgotten_merge_holds_is_taken_over(merging, recorded, one_bus):
+    await recorded("a", T0)
+    await freeze(one_bus, A, Conversation("user-1", "other"), "lost", "word")
+    await hold(one_bus, ALL, "lost-too")
+    assert result_of(await merging.run(["a"], "all"))["objects"] == 1
+
+
+@pytest.mark.parametrize("which", [A, ALL])
+async def test_a_source_or_target_that_was_deleted_meanwhile_ends_it(merging, recorded, one_bus, which):
+    await recorded("a", T0)
+    await recorded("b", T0)
+    await set_tombstone(one_bus, which, 1)
+    operation = await merging.run(["a", "b"], "all")
+    assert error_of(operation) == "not_found"
+    assert not (await one_bus.state(B)).in_merge
+    assert len(await merging.files("b")) == 1
+
+
+async def test_one_that_takes_too_long_thaws_what_it_froze(
+    merging, recorded, one_bus, encode, pcm_tone, monkeypatch
+):
+    monkeypatch.setattr("storage_api.merging.draining.TURN_S", 0.05)
+    tape = await recorded("a", T0, store=False)
+    operation_id = await merging.begin(["a"], "all")
+    operation = await merging.turn(operation_id)
+    assert not operation.done
+    assert (await one_bus.state(A)).merging == ALL.tag
+    operation = await merging.turn(operation_id, limit_ms=-1)
+    assert error_of(operation) == "merge_timeout"
+    more = [(chunk, end) for chunk, end in encode(pcm_tone(3.0)) if end > tape.newest.offset]
+    await tape.append(more)
+    assert not (await one_bus.state(ALL)).in_merge
+
+
+async def test_what_was_deleted_or_given_up_is_not_copied_and_names_of_such_are_not_taken(
+    merging, recorded, one_bus, store
+):
+    await recorded("a", T0)
+    await recorded("b", T0 + MINUTE)
+    [first], [name] = await merging.files("a"), await merging.files("b")
+    await unstore(one_bus, A, {f"chunks/user-1/a/{first}": 0}, T0)
+    await unstore(one_bus, ALL, {f"chunks/user-1/all/{name}": 0}, T0)
+    assert result_of(await merging.run(["a", "b"], "all"))["objects"] == 1
+    assert [*await merging.files("all")] == [name.replace(".000.batch", ".001.batch")]
+
+
+async def test_kept_waveforms_of_the_sources_go_with_them(api, merging, recorded, store):
+    await recorded("a", T0)
+    assert (await api.get(A, "/waveform")).status_code == 200
+    [name] = await merging.files("a")
+    kept = waveform_name(f"chunks/user-1/a/{name}", sealed=False)
+    assert kept in [info.name async for info in store.list("waveforms/")]
+    await merging.run(["a"], "all")
+    assert [info.name async for info in store.list("waveforms/")] == []
+    assert (await api.get(ALL, "/waveform")).status_code == 200
+
+
+async def test_what_is_no_audio_of_ours_is_copied_too(merging, recorded, store):
+    await recorded("a", T0)
+    for cid, text in (("a", b"one"), ("b", b"two")):
+        await store.put(f"chunks/user-1/{cid}/notes.txt", text, content_type="text/plain", metadata={})
+    await recorded("b", T0 + MINUTE)
+    assert result_of(await merging.run(["a", "b"], "all"))["objects"] == 4
+    merged = await merging.files("all")
+    assert {name: data for name, data in merged.items() if "notes" in name} == {
+        "notes.txt": b"one",
+        "notes.txt.1": b"two",
+    }
+
+
+async def test_pushers_sweep_on_after_it(merging, recorded, one_bus):
+    """A put that was on its way may land under the source's prefix yet."""
+    await recorded("a", T0)
+    await merging.run(["a"], "all")
+    key = one_bus.keys.due(one_bus.keys.partition(A))
+    assert await one_bus.command("ZSCORE", key, A.tag) is not None
+    assert await sweep(one_bus, A, T0) is not None
+    assert await emptied(one_bus, A) == 0

@@ -1,0 +1,66 @@
+"""Whether two objects hold the same bytes."""
+
+from dataclasses import replace
+
+import pytest
+
+from audiostore.errors import ChecksumError, NotFoundError
+from audiostore.memory_store import MemoryStore
+from audiostore.store import ObjectInfo
+from storage_api.merging.sameness import Located, Sameness
+
+
+class Telling(MemoryStore):
+    """A store that knows what `as_told` makes of its checksums, and reads as `damaged` says."""
+
+    def __init__(self, as_told) -> None:
+        super().__init__()
+        self._as_told = as_told
+        self.damaged: set[str] = set()
+
+    async def head(self, name: str) -> ObjectInfo:
+        return self._as_told(await super().head(name))
+
+    async def get(self, name: str) -> bytes:
+        if name in self.damaged:
+            raise ChecksumError(f"get {name}: other bytes")
+        return await super().get(name)
+
+
+TOLD = {
+    "known": lambda info: info,
+    "unknown": lambda info: replace(info, crc32c=None),
+    "claimed": lambda info: replace(info, claimed=True),
+}
+
+
+@pytest.fixture(params=TOLD.values(), ids=TOLD)
+def store(request) -> Telling:
+    return Telling(request.param)
+
+
+async def located(store: Telling, name: str, data: bytes) -> Located:
+    await store.put(name, data, content_type="a/b", metadata={})
+    return Located(store, replace(await store.head(name), crc32c=None))
+
+
+async def test_by_size_and_contents(store):
+    one = await located(store, "one", b"same")
+    assert await Sameness().same(one, await located(store, "two", b"same"))
+    assert not await Sameness().same(one, await located(store, "three", b"diff"))
+    assert not await Sameness().same(one, await located(store, "four", b"longer"))
+
+
+async def test_one_that_does_not_read_is_not_the_same_where_nothing_else_tells():
+    for told in ("unknown", "claimed"):
+        store = Telling(TOLD[told])
+        one, two = await located(store, "one", b"same"), await located(store, "two", b"same")
+        store.damaged.add("two")
+        assert not await Sameness().same(one, two)
+
+
+async def test_one_that_is_gone_is_said_to_be(store):
+    one, two = await located(store, "one", b"same"), await located(store, "two", b"same")
+    await store.delete("two")
+    with pytest.raises(NotFoundError):
+        await Sameness().same(one, two)
