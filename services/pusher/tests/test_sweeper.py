@@ -97,6 +97,17 @@ async def test_kept_waveforms_go_with_the_audio_and_after_it(sweeper, bus, memor
     assert await names(memory_store) == [beside]
 
 
+async def test_kept_waveforms_of_a_name_go_with_it_and_no_others(
+    stored, sweeper, bus, memory_store, clock, conversation
+):
+    [audio] = await names(memory_store)
+    beside = waveform_name(audio.replace(".batch", "9.batch"), sealed=False)
+    await put(memory_store, *waveform_names(audio), beside)
+    await unstore(bus, conversation, {audio: 0}, clock())
+    await sweeper.sweep_names([memory_store], conversation, clock())
+    assert await names(memory_store) == [beside]
+
+
 async def test_a_bucket_that_is_away_hinders_no_other_and_leaves_it_counted(
     stored, sweeper, bus, memory_store, state_of, clock, conversation
 ):
@@ -170,11 +181,11 @@ async def test_a_bucket_that_fails_is_not_asked_at_each_look(sweeper, bus, memor
     bucket.away = False
     clock.pass_s(AGAIN_MS / 1000)
     await sweeper.sweep_names([memory_store, bucket], conversation, clock())
-    assert bucket.asked == 1 + 5
+    assert bucket.asked == 1 + 15  # each name, and what may be derived of it
     clock.pass_s(-3600)
     sweeper._later[bucket] = clock() + 3_600_000  # put down by a clock that was ahead
     await sweeper.sweep_names([memory_store, bucket], conversation, clock())
-    assert bucket.asked == 1 + 5 + 5
+    assert bucket.asked == 1 + 15 + 15
 
 
 async def test_a_bucket_that_is_known_to_be_away_is_not_asked(

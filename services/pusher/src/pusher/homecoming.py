@@ -62,6 +62,7 @@ from audiostore.paired_store import content_type_of
 from audiostore.sealing import open_sealed, sealed_key_id
 from audiostore.store import ObjectInfo, Store
 from pusher.bucket_search import holds
+from pusher.derived import delete_for_good
 from pusher.errors import CannotTellError, DamagedError
 from pusher.named_cuts import named_by_cuts
 from pusher.object_facts import READS, object_facts, same_runs
@@ -122,14 +123,14 @@ class Homecoming:
         # After the cut: one that does not stand was settled, or its name was given up before.
         forbidden = await gone(self.bus, conversation)
         if deleted or await self._must_go(conversation, name.path, forbidden):
-            await self.second.delete(info.name)
+            await delete_for_good(info.name, self.second, self.first)
             return DELETED
         facts = await self._says(info)
         held = None if facts is None else await self._at_home(conversation, name, facts, forbidden)
         if held is not None:
             if not await self._will_stay(conversation, held):
                 return EARLY
-            await self.second.delete(info.name)
+            await self._leave(info.name, held)
             return FOUND
         return await self._move(conversation, name, info, facts, forbidden)
 
@@ -182,8 +183,8 @@ class Homecoming:
         # Before the names are read: a cut that does not stand is settled, or its name is noted by then.
         unsettled = at_home != name.path and at_home in await named_by_cuts(self.bus, conversation)
         if (await marks(self.bus, conversation)).deleted:
-            await self.second.delete(info.name)
-            await self.first.delete(at_home)
+            await delete_for_good(info.name, self.second, self.first)
+            await delete_for_good(at_home, self.first, self.second)
             return DELETED
         if await self._must_not_stay(conversation, name.path, at_home):
             await self._take_back(conversation, name.path, at_home, outcome)
@@ -194,12 +195,19 @@ class Homecoming:
             )
         if unsettled:
             return EARLY
-        await self.second.delete(info.name)
+        await self._leave(info.name, (at_home,))
         # Whoever deletes it may have listed before it was brought, and notes it only now.
         if at_home != name.path and await self._must_not_stay(conversation, name.path, at_home):
             await self._take_back(conversation, name.path, at_home, outcome)
             return DELETED
         return outcome
+
+    async def _leave(self, path: str, at_home: Container[str]) -> None:
+        """Deletes the second bucket's copy of what lies at home; under other names nobody asks for its waveform any more."""
+        if path in at_home:
+            await self.second.delete(path)
+        else:
+            await delete_for_good(path, self.second, self.first)
 
     async def _fetched(self, info: ObjectInfo, facts: BatchFacts | None) -> bytes:
         """The bytes of the second bucket's object: all that it says it holds is in them."""
@@ -327,9 +335,9 @@ class Homecoming:
         ours = at_home == path or outcome == MOVED
         if ours and at_home != path:
             await unstore(self.bus, conversation, {at_home: 0}, self.now_ms())
-        await self.second.delete(path)
+        await delete_for_good(path, self.second, self.first)
         if ours:
-            await self.first.delete(at_home)
+            await delete_for_good(at_home, self.first, self.second)
 
     def _metadata(self, name: BatchName, data: bytes) -> Mapping[str, str]:
         """What an object says of itself, for a store that keeps it, from one that does not. Blocks. Nothing where the key is missing."""

@@ -19,6 +19,7 @@ from audiostore.names import conversation_prefix
 from audiostore.store import Store
 from audiostore.waveform_names import conversation_waveforms
 from pusher.books import Books
+from pusher.derived import delete_derived
 from pusher.guarded_store import is_away
 from pusher.named_cuts import named_by_cuts
 
@@ -116,6 +117,8 @@ class Sweeper:
             try:
                 for name in names:
                     await store.delete(name)
+                    # After the audio, as in `sweep`.
+                    await delete_derived(name, store)
             except AudiostoreError as error:
                 clean = False
                 self._later[store] = now_ms + AGAIN_MS
