@@ -13,6 +13,7 @@ from audiostore import open_store
 from audiostore.errors import TransientStoreError
 from audiostore.memory_store import MemoryStore
 from audiostore.paired_store import PairedStore, copy_over
+from storage_api.deletion.one_conversation import GOES_ON, NOT_BEGUN
 from tapedeck_testing.bucket_servers import GcsServer
 from tapedeck_testing.mortal import Mortal
 from tapedeck_testing.switched_store import Switched
@@ -109,6 +110,33 @@ async def test_what_was_derived_goes_also_where_the_audio_went_before(
     assert await names(store) == []
 
 
+async def test_what_was_derived_goes_also_where_there_is_no_tombstone(
+    api, store, conversation, one_bus, names, put
+):
+    """Its audio went piece by piece, or its tombstone is over."""
+    await put(store, f"waveforms/{conversation.uid}/{conversation.cid}/1.000-2.000.batch.peaks")
+    assert (await delete(api, conversation)).status_code == 404
+    assert await names(store) == []
+    assert not await one_bus.tombstone(conversation)
+
+
+async def test_a_tombstone_that_no_replica_confirmed_leaves_an_audit_line(
+    serve, one_bus, store, tmp_path, tape, conversation, pcm_tone, caplog
+):
+    caplog.set_level("INFO")
+    await tape.record(pcm_tone(1))
+    async with (
+        Bus(one_bus.url, prefix=one_bus.keys.prefix, wait_replicas=1) as bus,
+        serve(bus, store, tmp_path) as api,
+    ):
+        for _ in range(2):
+            answer = await delete(api, conversation)
+            assert (answer.status_code, answer.json()["code"]) == (503, "live_unavailable")
+    lines = [record.message for record in caplog.records if getattr(record, "audit", False)]
+    assert lines == ["deletion asked for, and not confirmed"] * 2
+    assert await one_bus.tombstone(conversation)
+
+
 async def test_it_leaves_one_audit_line_without_the_user(api, tape, conversation, pcm_tone, caplog):
     caplog.set_level("INFO")
     await tape.record(pcm_tone(1))
@@ -180,6 +208,7 @@ async def test_a_bucket_that_is_away_is_503_and_asked_again_it_goes_on(
         switched.away = TransientStoreError("away")
         answer = await delete(api, conversation)
         assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
+        assert answer.json()["detail"] == GOES_ON
         assert await one_bus.tombstone(conversation)  # what waits is deleted for certain
         switched.away = None
         answer = await delete(api, conversation)
@@ -195,7 +224,8 @@ async def test_a_bucket_that_is_away_hides_whether_there_is_anything(
     switched = Switched(store)
     async with serve(one_bus, switched, tmp_path) as api:
         switched.away = TransientStoreError("away")
-        assert (await delete(api, conversation)).status_code == 503
+        answer = await delete(api, conversation)
+        assert (answer.status_code, answer.json()["detail"]) == (503, NOT_BEGUN)
         assert not await one_bus.tombstone(conversation)
 
 

@@ -5,13 +5,14 @@ a listing shows nothing. Pushers are told, and sweep until no put can be under w
 """
 
 from dataclasses import replace
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from audiobus import Conversation
 from audiobus.deletions import emptied, looked_at, sweep
-from audiobus.errors import MergingError
+from audiobus.errors import BusUnavailableError, MergingError
 from audiobus.tombstone import Tombstone, entomb
 from audiostore.errors import StoreError
 from audiostore.names import conversation_prefix
@@ -28,20 +29,27 @@ from storage_api.services import Services
 from storage_api.wall_clock import now_ms
 from storage_api.wire_operations import Deleted
 
+NOT_BEGUN: Final = "the bucket cannot be read, and nothing of the conversation waits elsewhere: nothing is deleted yet; try again"
+GOES_ON: Final = "it is deleted, and what the bucket still holds of it goes when that can be reached; try again to be told so"
+
 
 async def delete_conversation(request: Request) -> Response:
     """Deletes it, or what was left of it where that was asked for before."""
     services = Services.of(request)
     actor = await services.access.allow(request, "audio:write")
     conversation = conversation_of(request)
+    deletion = _Deletion(services, conversation, request, actor)
     try:
         with redis_needed("what waits of it cannot be reached at the moment; try again"):
-            deleted = await _Deletion(services, conversation, request, actor).run()
+            deleted = await deletion.run()
     except MergingError as error:
         detail = "it is being merged into another conversation; delete it when that is done"
         raise ProblemError(409, "merging", detail) from error
     except StoreError as error:
-        raise store_unavailable(error) from error
+        refused = store_unavailable(error)
+        raise ProblemError(
+            refused.status, refused.code, GOES_ON if deletion.begun else NOT_BEGUN, headers=refused.headers
+        ) from error
     return wire.json_response(deleted)
 
 
@@ -55,6 +63,8 @@ class _Deletion:
         self._conversation = conversation
         self._request = request
         self._actor = actor
+        self.begun = False
+        """Whether the tombstone stands."""
 
     async def run(self) -> Deleted:
         """What was deleted. MergingError, BusUnavailableError, StoreError; ProblemError 404 where there is nothing."""
@@ -70,9 +80,9 @@ class _Deletion:
                 await self._entomb()
             raise
         if not objects and not waits:
-            if await bus.tombstone(conversation):
-                # Whoever deleted the audio may have been killed before this, or a pusher swept it.
-                await erase(store, conversation_waveforms(*conversation))
+            self.begun = await bus.tombstone(conversation)
+            # Whoever deleted the audio may have been killed before this; or it went piece by piece, and its tombstone may be over.
+            await erase(store, conversation_waveforms(*conversation))
             raise not_found()
         tomb = await self._entomb()
         if tomb.merged:
@@ -92,12 +102,21 @@ class _Deletion:
     async def _entomb(self) -> Tombstone:
         bus, conversation = self._services.bus, self._conversation
         at_ms = now_ms()
-        async with looked_at(bus, conversation, at_ms):
-            tomb = await entomb(bus, conversation, at_ms)
-        await self._services.hints.ready(conversation, "deleted")
+        try:
+            async with looked_at(bus, conversation, at_ms):
+                tomb = await entomb(bus, conversation, at_ms)
+        except BusUnavailableError:
+            # It may stand, here or on every replica, and whoever asks again finds it so: this line is the only one.
+            self._audit("deletion asked for, and not confirmed")
+            raise
+        self.begun = True
         if tomb.fresh:
-            audit(self._request, self._actor, "deleted", conversation_id=conversation.cid)
+            self._audit("deleted")
+        await self._services.hints.ready(conversation, "deleted")
         return tomb
+
+    def _audit(self, action: str) -> None:
+        audit(self._request, self._actor, action, conversation_id=self._conversation.cid)
 
 
 def _up_to_its_state(tail: LiveTail) -> LiveTail:
