@@ -8,10 +8,15 @@ from typing import Final
 
 from storage_api.deletion.notes import KIND as DELETE_USER_AUDIO
 from storage_api.deletion.user_audio import UserAudio
+from storage_api.merging.merge import KIND as MERGE_CONVERSATIONS
+from storage_api.merging.merge import Merge
 from storage_api.operations.turn import Kind
 from storage_api.services import Services
 
-KINDS: Final[Mapping[str, Callable[[Services], Kind]]] = {DELETE_USER_AUDIO: UserAudio}
+KINDS: Final[Mapping[str, Callable[[Services], Kind]]] = {
+    DELETE_USER_AUDIO: UserAudio,
+    MERGE_CONVERSATIONS: Merge,
+}
 """By name, what makes one over the services."""
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 from msgspec import Meta
 
 from audiocodec.peaks import BLOCK_FRAMES
-from storage_api import wire, wire_operations, wire_operators, wire_users, wire_waveforms
+from storage_api import wire, wire_merging, wire_operations, wire_operators, wire_users, wire_waveforms
 from storage_api.audio import audio
 from storage_api.audio_format import MEDIA_TYPES, Format
 from storage_api.buffers import flush_buffers, list_buffers
@@ -22,6 +22,7 @@ from storage_api.deletion.all_of_user import delete_user_audio
 from storage_api.deletion.one_conversation import delete_conversation
 from storage_api.docs_page import docs, docs_file, openapi_json
 from storage_api.flush import flush
+from storage_api.merging.many_into_one import merge_conversations
 from storage_api.operations.one_operation import one_operation
 from storage_api.parameters import MAX_SAMPLES_PER_PIXEL
 from storage_api.query_parameters import (
@@ -258,6 +259,21 @@ TABLE: Final = (
         answers={202: wire_operations.Operation},
         headers={"Location": "Where the operation is told of"},
         codes=("live_unavailable", "too_many_operations"),
+    ),
+    Row(
+        method="POST",
+        path=CONVERSATIONS + ":merge",
+        name="conversations_merge",
+        handler=merge_conversations,
+        scope="audio:write",
+        summary="Make one conversation out of several",
+        description="It sorts by time and plays each recorded byte once. Sources that go are frozen until it is done, and thawed if it fails; those "
+        "that stay (`delete_sources: false`) go on, and what they record meanwhile is not copied. The same request while it is under way, or after it "
+        "took the sources away, is answered with the same operation.",
+        body=wire_merging.MergeConversations,
+        answers={202: wire_operations.Operation},
+        headers={"Location": "Where the operation is told of"},
+        codes=("bad_id", "bad_json", "dead_letters", "merging", "too_many_operations", *_READING),
     ),
     Row(
         method="GET",

@@ -12,7 +12,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     kind: str
-    """What it does: `delete_user_audio`."""
+    """What it does: `delete_user_audio`, `merge_conversations`."""
     done: bool
     """Nothing more happens: there is a `result`, or an `error`."""
     progress: dict[str, int | float | str] | None
