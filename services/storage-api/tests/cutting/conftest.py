@@ -56,9 +56,9 @@ def names() -> Callable:
     return names_in
 
 
-async def batches_in(store: Store, ring=None, uid: str = "user-1") -> list[Batch]:
+async def batches_in(store: Store, ring=None, uid: str = "user-1", prefix: str = "chunks/") -> list[Batch]:
     found = []
-    for name in await names_in(store, "chunks/"):
+    for name in await names_in(store, prefix):
         data = await store.get(name)
         found.append(read_batch(sealing.open_sealed(data, ring, uid) if name.endswith(".enc") else data))
     return found

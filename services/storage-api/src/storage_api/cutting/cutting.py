@@ -75,6 +75,8 @@ class Cutting:
         self._old: dict[str, _Taken] = {}
         """By name, the objects that are to be replaced next."""
         self._new: set[str] = set()
+        self._older_starts: set[int] = set()
+        """When objects of older formats begin that can be read, unix ms: a damaged one that begins with such a one held the same audio."""
         self.cut = cut
 
     async def run(self) -> None:
@@ -120,10 +122,12 @@ class Cutting:
             by_name.setdefault(stored.info.name, []).append(stored)
             if isinstance(stored.verdict.facts, BatchFacts):
                 self._before.add(stored.verdict.facts.spans)
+            elif stored.reason is None:
+                self._older_starts.add(stored.name.start_ms)
         known = self._old.keys() | self._new
         fresh = False
         for name, objects in by_name.items():
-            if name not in known and any(self._goes(one) or self._is_touched(one) for one in objects):
+            if name not in known and any(self._concerns(one) for one in objects):
                 await self._take_out(name, objects)
                 fresh = True
         for name, objects in by_name.items():
@@ -203,9 +207,14 @@ class Cutting:
         if stored.key in self._wanted.keys:
             return True
         if stored.reason is not None:
-            return self._all_of.covers(stored.start_48k, _told_end(stored))
+            has_twin = stored.reason == "damaged" and stored.name.start_ms in self._older_starts
+            return has_twin or self._all_of.covers(stored.start_48k, _told_end(stored))
         spans = [piece.span for piece in stored.pieces]
         return all(self._wanted.covers(span.start_48k, span.end_48k) for span in spans)
+
+    def _concerns(self, stored: StoredObject) -> bool:
+        """Whether some of it goes."""
+        return stored.key in self._wanted.keys or self._is_touched(stored)
 
     def _is_touched(self, stored: StoredObject) -> bool:
         if stored.reason is not None:
