@@ -123,8 +123,20 @@ async def test_the_books_go_with_the_audio_once(stored, bus, conversation, now_m
     assert not await merging.take_in(bus, TARGET, conversation, what)
     balance = await exact(bus, TARGET)
     assert (balance.difference, balance.received, balance.stored) == (0, 4800, 4800)
-    assert await merging.taken_in(bus, TARGET) == {conversation.cid}
+    assert await merging.booked(bus, TARGET) == {conversation.cid, TARGET.cid}
     assert await bus.command("PTTL", bus.keys.conv(TARGET)) > 0
+
+
+async def test_books_that_went_there_before_go_on_with_them(bus):
+    """From one into the next: what was recorded into the first counts in the last."""
+    first, last = Conversation("user-1", "first"), Conversation("user-1", "last")
+    await merging.take_in(bus, OTHER, first, merging.Taken(b"1 user-1/other", 4800))
+    await merging.take_in(bus, last, OTHER, merging.Taken(b"2 user-1/last", 9600))
+    assert await merging.booked(bus, last) == {"first", "other", "last"}
+    assert (await exact(bus, last)).stored == 9600
+    # One of them may come again: what was recorded into it since.
+    await merging.take_in(bus, last, first, merging.Taken(b"3 user-1/last", 4800))
+    assert (await exact(bus, last)).stored == 14_400
 
 
 async def test_what_changed_since_it_was_read_is_not_buried(recorder, stored, bus, conversation, now_ms):

@@ -113,19 +113,21 @@ async def bury_merged(
 
 
 async def take_in(bus: Bus, target: Conversation, source: Conversation, what: Taken) -> bool:
-    """Counts in the target's books what left the source's, once. Whether it was counted now."""
-    args: list[Argument] = [source.cid, what.tombstone, what.samples, ENDS_KEPT_MS]
-    return bool(
-        await script("take_in").run(
-            bus.client, [bus.keys.conv(target)], args, wait_replicas=bus.wait_replicas
-        )
-    )
+    """Counts in the target's books what left the source's, once. Whether it was counted now. BusUnavailableError: do it again."""
+    before = sorted((await booked(bus, source)) - {source.cid, target.cid})
+    args: list[Argument] = [source.cid, what.tombstone, what.samples, ENDS_KEPT_MS, *before]
+    keys = [bus.keys.conv(target)]
+    return bool(await script("take_in").run(bus.client, keys, args, wait_replicas=bus.wait_replicas))
 
 
-async def taken_in(bus: Bus, target: Conversation) -> frozenset[str]:
-    """Ids of the conversations whose books went into those of this one: copies of their audio count here."""
-    fields = await bus.command("HKEYS", bus.keys.conv(target))
-    return frozenset(field[5:].decode() for field in fields if field.startswith(b"from:"))
+async def booked(bus: Bus, conversation: Conversation) -> frozenset[str]:
+    """Ids of the conversations whose recorded audio counts in the books of this one: its own, and those that went into it.
+
+    What lies here of any other is a copy: it was received there, and is in nobody's books here.
+    """
+    fields = await bus.command("HKEYS", bus.keys.conv(conversation))
+    went = (field[5:].decode() for field in fields if field.startswith(b"from:"))
+    return frozenset({conversation.cid, *went})
 
 
 async def begin_again(bus: Bus, before: Operation, *, most: int) -> bool:
