@@ -49,18 +49,27 @@ class Access:
         services_only(actor)
         return actor
 
-    async def identify(self, request: Request, scope: Scope) -> tuple[Actor, str | None]:
+    async def identify(self, request: Request, *scopes: Scope) -> tuple[Actor, str | None]:
         """Who asks, and the user whose things alone they may see; None for a service that may do this to any user's.
 
-        ProblemError: 401 without a good token, 403 `forbidden` for a service without the scope, 503 where no token can be checked.
+        A service needs one of these scopes. Whoever is let in has one of the places that the route's row names, until it is answered.
+
+        ProblemError: 401 without a good token, 403 `forbidden` for a service without the scope, 503 where no token can be checked, or where
+        there is no place (`busy`).
         """
+        actor, uid = await self._who(request, scopes)
+        request.state.let_in(caller_of(actor, uid or ""))
+        return actor, uid
+
+    async def _who(self, request: Request, scopes: tuple[Scope, ...]) -> tuple[Actor, str | None]:
         token = bearer(request.headers.get("authorization"))
         if token is None:
             raise ProblemError(401, "unauthorized", "send a token: Authorization: Bearer …")
         service = self._services.verify(token)
         if service is not None:
-            if scope not in service.scopes:
-                raise ProblemError(403, "forbidden", f"this service token has not the scope {scope}")
+            if not service.scopes & frozenset(scopes):
+                missing = " or ".join(scopes)
+                raise ProblemError(403, "forbidden", f"this service token has not the scope {missing}")
             return Actor("service", service.name), None
         try:
             claims = await self._users.verify(token)

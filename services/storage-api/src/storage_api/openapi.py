@@ -94,7 +94,7 @@ def _operation(row: Row, schemas: Mapping[Any, Json]) -> Json:
     if row.description:
         described["description"] = row.description
     if row.scope is not None:
-        described["security"] = [{"bearer": [row.scope]}]
+        described["security"] = [{"bearer": [scope]} for scope in (row.scope, *row.or_scopes)]
     if row.body is not None:
         content = {"application/json": {"schema": schemas[row.body]}}
         described["requestBody"] = {"required": True, "content": content}

@@ -22,7 +22,10 @@ PROBLEM_CODES: Final[dict[str, ProblemCode]] = {
     "bad_page_token": ProblemCode(400, "the page token is not one that this request gave"),
     "bad_parameter": ProblemCode(400, "a query parameter, named by `parameter`, cannot be taken"),
     "bad_request": ProblemCode(400, "the body ended before its end"),
-    "busy": ProblemCode(503, "too many downloads are under way; `Retry-After` says when to try again"),
+    "busy": ProblemCode(
+        503,
+        "too much of this is under way, by everybody or by this caller; `Retry-After` says when to try again",
+    ),
     "dead_letters": ProblemCode(409, "a source has audio that could not be stored, and would lose it"),
     "deleting": ProblemCode(503, "something else of the conversation is just being deleted; try again"),
     "flush_timeout": ProblemCode(504, "not everything is stored yet; it goes on"),

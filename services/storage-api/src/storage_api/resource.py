@@ -3,7 +3,8 @@
 Owns which row answers, and 405 with every method that the path has. GET answers HEAD too (RFC 9110 §9.3.2), where no row says otherwise.
 """
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
+from contextlib import ExitStack
 from itertools import groupby
 
 from starlette.convertors import Convertor, register_url_convertor
@@ -12,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from storage_api.row import Row
+from storage_api.services import Services
 
 
 class SegmentConvertor(Convertor[str]):
@@ -52,7 +54,14 @@ class Resource:
         row = self._rows[request.method]
         request.scope["endpoint"] = row.handler
         request.state.row = row
-        return await row.handler(request)
+        with ExitStack() as held:
+
+            def let_in(caller: Hashable) -> None:
+                if row.places is not None:
+                    held.enter_context(Services.of(request).slots[row.places].slot(caller))
+
+            request.state.let_in = let_in
+            return await row.handler(request)
 
 
 def resources(table: Iterable[Row]) -> list[Resource]:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from servicekit.service_tokens import Scope
 from storage_api.problem_codes import PROBLEM_CODES
+from storage_api.slots import Places
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "DELETE"]
 Handler = Callable[[Request], Awaitable[Response]]
@@ -55,6 +56,8 @@ class Row:
     handler: Handler
     scope: Scope | None
     """What a service token needs; None where no token is asked for. The handler checks it by `Access`."""
+    or_scopes: tuple[Scope, ...] = ()
+    """Any of these does as well."""
     summary: str
     """One line, without a full stop."""
     description: str = ""
@@ -66,6 +69,8 @@ class Row:
     """By status: the type of the JSON, Media, or None for an answer without a body."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Headers of `answers` that clients may want, and what they say."""
+    places: Places | None = None
+    """What so many of are answered at a time; whoever is let in takes one. None where that is not bounded, or the handler sees to it."""
     codes: tuple[str, ...] = ()
     """Codes of PROBLEM_CODES that are this route's own: those that follow from what stands above are in `problems` anyway."""
     path_ids: tuple[str, ...] = field(init=False)
@@ -87,6 +92,8 @@ class Row:
         codes = {*self.codes, "internal"}
         if self.scope is not None:
             codes.update(_OF_ACCESS)
+        if self.places is not None:
+            codes.add("busy")
         if self.path_ids:
             codes.add("bad_id")
         if any(parameter.place == "query" for parameter in self.parameters):

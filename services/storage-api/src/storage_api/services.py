@@ -1,5 +1,6 @@
 """What every handler works with: made once a process, handed over in the app's state."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, cast
 
@@ -14,6 +15,7 @@ from storage_api.downloads import Downloads
 from storage_api.metrics import StorageMetrics
 from storage_api.older_stream import Encoding
 from storage_api.recording import Recordings
+from storage_api.slots import Places, Slots, all_slots
 from storage_api.wire import Protection
 from storage_api.workers import Workers
 
@@ -34,6 +36,8 @@ class Services:
     encoding: Encoding = field(default_factory=Encoding)
     default_limit_ms: int = 0
     """Of audio a day, for users who have no limit of their own; 0 for none."""
+    slots: Mapping[Places, Slots] = field(default_factory=all_slots)
+    """How many lists, flushes and deletions are under way."""
     hints: Hints = field(init=False)
     recordings: Recordings = field(init=False)
 

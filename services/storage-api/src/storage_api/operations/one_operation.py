@@ -15,7 +15,7 @@ from storage_api.wire_operations import operation
 async def one_operation(request: Request) -> Response:
     """To its user, and to services that may read audio."""
     services = Services.of(request)
-    _, uid = await services.access.identify(request, "audio:read")
+    _, uid = await services.access.identify(request, "audio:read", "audio:write")
     operation_id = path_id("the operation's id", request.path_params["id"])
     with redis_needed("operations cannot be reached at the moment; try again"):
         found = await find(services.bus, operation_id)
