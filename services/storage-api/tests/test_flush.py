@@ -125,6 +125,18 @@ async def test_a_flush_leaves_an_audit_line_without_the_user(api, tape, conversa
     assert conversation.uid not in str(vars(line))
 
 
+async def test_a_flush_that_is_not_done_in_time_leaves_one_too(
+    api, tape, conversation, pcm_tone, caplog, monkeypatch
+):
+    caplog.set_level("INFO")
+    monkeypatch.setattr("storage_api.flush.DEADLINE_S", 0.05)
+    await tape.record(pcm_tone(1))
+    assert (await flushed(api, conversation)).status_code == 504
+    (line,) = [record for record in caplog.records if getattr(record, "audit", False)]
+    assert (line.message, line.operation) == ("flush asked for", "post_flush")
+    assert line.conversation_id == conversation.cid
+
+
 async def test_only_post(api, conversation):
     answer = await api.http.get(
         api.path(conversation, ":flush"), headers={"Authorization": "Bearer all-token"}

@@ -37,8 +37,13 @@ async def flush(request: Request) -> Response:
     actor = await services.access.allow(request, "audio:write")
     conversation = conversation_of(request)
     await read_body(request)
-    with redis_needed("what waits cannot be reached at the moment; try again"):
-        samples = await _flush(services, conversation)
+    try:
+        with redis_needed("what waits cannot be reached at the moment; try again"):
+            samples = await _flush(services, conversation)
+    except ProblemError as error:
+        if error.code == "flush_timeout":
+            audit(request, actor, "flush asked for", conversation_id=conversation.cid)
+        raise
     audit(request, actor, "flushed", conversation_id=conversation.cid)
     return wire.json_response(wire.Flushed(stored_seconds=wire.seconds(samples)))
 
