@@ -57,6 +57,8 @@ async def test_what_is_changed_and_what_stays(bus):
         "daily_limit_ms": "9",
     }
     assert (await change_user_settings(bus, "u", {"store_audio": True})).store_audio
+    assert (await change_user_settings(bus, "u", {"daily_limit_ms": None})).daily_limit_ms is None
+    assert await bus.user_settings("u") == {"protection": "enhanced", "store_audio": "1"}
     assert await read_user_settings(bus, "another") == UserSettings()
 
 

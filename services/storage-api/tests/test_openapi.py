@@ -92,6 +92,27 @@ def test_fields_say_what_their_docstrings_say(described):
     assert fields["end"]["format"] == "date-time"
 
 
+@pytest.mark.parametrize(
+    ("schema", "field"),
+    [
+        ("Operation", "created"),
+        ("Buffer", "oldest"),
+        ("DeadLetter", "buried_at"),
+        ("DeadLetter", "start"),
+        ("DeadLetter", "retry_asked_at"),
+        ("RetryAsked", "retry_asked_at"),
+    ],
+)
+def test_every_time_is_a_date_time(described, schema, field):
+    said = described["components"]["schemas"][schema]["properties"][field]
+    assert "date-time" in {one.get("format") for one in (said, *said.get("anyOf", ()))}
+
+
+def test_any_of_several_scopes_is_told_as_such(described):
+    said = described["paths"]["/v1/operations/{id}"]["get"]["security"]
+    assert said == [{"bearer": ["audio:read"]}, {"bearer": ["audio:write"]}]
+
+
 def test_two_types_of_one_name_are_refused():
     class Flushed(msgspec.Struct):
         a: int

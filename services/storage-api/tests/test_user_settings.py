@@ -46,6 +46,18 @@ async def test_what_is_given_is_changed_and_the_rest_stays(api, one_bus):
     assert (await api.http.get("/v1/users/user-2/settings", headers=bearer("admin-token"))).json() == UNSET
 
 
+async def test_null_takes_the_users_own_limit_away(api, one_bus, caplog):
+    caplog.set_level("INFO")
+    object.__setattr__(api.services, "default_limit_ms", 7)
+    assert (await put(api, {"daily_limit_ms": 5, "store_audio": False})).json()["daily_limit_ms"] == 5
+    answer = await put(api, {"daily_limit_ms": None})
+    assert (answer.status_code, answer.json()["daily_limit_ms"]) == (200, 7)
+    assert await one_bus.user_settings("user-1") == {"store_audio": "0"}
+    assert (await told(api))["daily_limit_ms"] == 7
+    *_, line = [record for record in caplog.records if getattr(record, "audit", False)]
+    assert line.daily_limit_ms is None
+
+
 @pytest.mark.parametrize(
     "content",
     [
@@ -55,7 +67,6 @@ async def test_what_is_given_is_changed_and_the_rest_stays(api, one_bus):
         {"store_audio": None},
         {"store_audio": 0},
         {"store_audio": "true"},
-        {"daily_limit_ms": None},
         {"daily_limit_ms": -1},
         {"daily_limit_ms": 1.5},
         {"daily_limit_ms": "5"},

@@ -69,8 +69,10 @@ async def read_user_settings(bus: Bus, uid: str) -> UserSettings:
     return UserSettings.read(_pairs(rows))
 
 
-async def change_user_settings(bus: Bus, uid: str, changes: Mapping[str, str | bool | int]) -> UserSettings:
-    """Sets these fields, by the names of `UserSettings`; the others stay. Answers all. What lies under the key and is no hash gives way.
+async def change_user_settings(
+    bus: Bus, uid: str, changes: Mapping[str, str | bool | int | None]
+) -> UserSettings:
+    """Sets these fields, by the names of `UserSettings`, or takes them away (None); the others stay. Answers all. What lies under the key and is no hash gives way.
 
     Raises:
         NotReplicatedError: it is set, but a failover could lose it. Set it again.
@@ -78,7 +80,7 @@ async def change_user_settings(bus: Bus, uid: str, changes: Mapping[str, str | b
     """
     args: list[Argument] = []
     for name, value in changes.items():
-        args += [name, int(value) if isinstance(value, bool) else value]
+        args += [name, "" if value is None else int(value) if isinstance(value, bool) else value]
     rows = await script("set_user").run(
         bus.client, [bus.keys.user(uid)], args, wait_replicas=bus.wait_replicas
     )

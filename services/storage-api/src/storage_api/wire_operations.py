@@ -5,6 +5,7 @@ import msgspec
 from audiobus.operations import Operation as Written
 from storage_api.moments import rfc3339_ms
 from storage_api.operations.turn import Trouble
+from storage_api.wire import Moment
 
 
 class Operation(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,7 +22,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """Why it failed; before it is done, what the last try failed of: then it is tried again."""
     result: dict[str, int | float | str] | None
     """What came of it, by `kind`; null until it is done."""
-    created: str
+    created: Moment
     """RFC 3339 UTC. What is done is known for a week."""
 
 

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from storage_api.ids import ID_PATTERN
+from storage_api.wire import Moment
 
 Id = Annotated[str, Meta(pattern=ID_PATTERN)]
 
@@ -20,7 +21,7 @@ class Buffer(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int | None
     """Memory that it takes, about; null where the service may not ask for it."""
     entries: int
-    oldest: str | None
+    oldest: Moment | None
     """When the oldest audio in it was made; null where it holds none."""
     dead_letters: int
     """Entries of the conversation that could not be stored."""
@@ -73,12 +74,12 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """Audio that was counted for it."""
     bytes: int
     reason: str
-    buried_at: str | None
-    start: str | None
+    buried_at: Moment | None
+    start: Moment | None
     """Where its audio begins; null where that cannot be read."""
     parses: bool
     """Whether it can be read. Another try would then most likely succeed."""
-    retry_asked_at: str | None
+    retry_asked_at: Moment | None
     """Since when another try is asked for; null where none is."""
     tries: int
     """Second tries that failed."""
@@ -99,4 +100,4 @@ class RetryAsked(msgspec.Struct, frozen=True, kw_only=True):
     """Another try is asked for; the list tells what comes of it."""
 
     id: str
-    retry_asked_at: str
+    retry_asked_at: Moment

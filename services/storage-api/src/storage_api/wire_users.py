@@ -27,7 +27,8 @@ class UserSettingsChange(
 
     protection: Protection | UnsetType = UNSET
     store_audio: bool | UnsetType = UNSET
-    daily_limit_ms: Annotated[int, Meta(ge=0, le=MAX_LIMIT_MS)] | UnsetType = UNSET
+    daily_limit_ms: Annotated[int, Meta(ge=0, le=MAX_LIMIT_MS)] | UnsetType | None = UNSET
+    """Null takes the user's own away: what holds for everybody holds for them again."""
 
 
 class DayOfUsage(msgspec.Struct, frozen=True, kw_only=True):
