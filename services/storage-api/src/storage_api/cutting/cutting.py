@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Final
 
 from audiobus.errors import MergingError
+from audiobus.merging import booked
 from audiobus.replacing import Replacing
 from audiobus.state import PreRoll
 from audiocodec.span import Span
@@ -188,12 +189,13 @@ class Cutting:
         old: list[Old] = []
         counted = Stretches()
         counted.add_all(self._counted)
+        here = await booked(self._services.bus, self._conversation)
         # What several of them hold counts with the last: until that is noted it is stored.
         for name, one in reversed(taken):
             more = one.removed.without(counted)
             counted.add_all(one.removed)
-            # What was copied from another conversation was received there.
-            old.append(Old(name, more.samples(self._conversation.cid), one.new))
+            # What was copied from another conversation was received there, unless that went into this one.
+            old.append(Old(name, more.samples(here), one.new))
             self.cut.samples += more.samples()
         await self._place.replace(old[::-1])
         self._counted = counted

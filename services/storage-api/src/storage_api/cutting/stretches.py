@@ -1,7 +1,7 @@
 """Sets of recorded samples, told by the run that they belong to, so that each counts once however many objects hold it. Pure."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from audiocodec.span import Span
 
@@ -69,6 +69,8 @@ class Stretches:
         ends = [min(high, end) for low, high in self._of.get(run, ()) if low < end and start < high]
         return ends[-1] if ends else None
 
-    def samples(self, conversation_id: str | None = None) -> int:
-        """How many there are; of runs that were recorded into this conversation, or of all."""
-        return sum(end - start for run, start, end in self if conversation_id in (None, run[0]))
+    def samples(self, conversations: Collection[str] | None = None) -> int:
+        """How many there are; of runs that were recorded into these conversations, or of all."""
+        return sum(
+            end - start for run, start, end in self if conversations is None or run[0] in conversations
+        )

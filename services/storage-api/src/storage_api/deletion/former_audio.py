@@ -10,6 +10,7 @@ from typing import Final
 from audiobus import Conversation, EntryId
 from audiobus.cut import decode_cut
 from audiobus.deletions import discard, expunge, noted, unstore
+from audiobus.merging import booked
 from audiobus.recorded_before import Waiting, waits_before
 from audiobus.state import ConversationState
 from audiostore.errors import TransientStoreError
@@ -41,6 +42,8 @@ class FormerAudio:
         self._conversation = conversation
         self._step = step
         self._now_ms = now_ms
+        self._booked = frozenset({conversation.cid})
+        """Whose recorded audio counts in the books here."""
         self._boundary = Boundary(conversation.cid, request.before_ms, request.boundary_id(conversation.cid))
 
     async def delete(self, save: Callable[[], Awaitable[None]]) -> None:
@@ -52,7 +55,7 @@ class FormerAudio:
         if await bus.tombstone(conversation):
             return  # all of it goes, or went into another one
         state = await bus.state(conversation)
-        if state.merging:
+        if state.in_merge:
             step.waiting += 1
             step.leave(conversation.cid)
             return
@@ -127,6 +130,7 @@ class FormerAudio:
         known = {name for name, why in (await noted(bus, conversation)).items() if not why.given_up}
         found: set[str] = set()
         counted: set[tuple[str, int, int, int]] = set()
+        self._booked = await booked(bus, conversation)
         for _ in range(LISTINGS):
             doomed = (await self._parted()).doomed
             new = sorted(doomed.keys() - found)
@@ -145,17 +149,17 @@ class FormerAudio:
 
         `told`: the name was noted before, so that it is in the result already.
         """
-        booked = told_samples = 0
+        here = told_samples = 0
         for identity, samples in doomed.samples.items():
             if identity not in counted:
                 counted.add(identity)
                 told_samples += samples
-                # What was copied from another conversation was received there.
-                booked += samples if identity[0] == self._conversation.cid else 0
+                # What was copied from another conversation was received there, unless that went into this one.
+                here += samples if identity[0] in self._booked else 0
         if not told:
             self._step.objects += 1
             self._step.samples += told_samples + doomed.older_samples
-        return booked
+        return here
 
     def _last(self, doomed: Doomed) -> EntryId | None:
         """The id of the last entry of this conversation in it."""
