@@ -71,7 +71,7 @@ class Place:
         name = new.name
         while True:
             await self._hold()
-            if name.path not in self.forbidden:
+            if name.path not in self.forbidden and name.path not in self.put_here:
                 if not await self.replacing.announce(name.path, new.mark):
                     raise LostError
                 try:
