@@ -70,12 +70,6 @@ def record(stack, uid):
     return run
 
 
-def served(client, method, path):
-    """Whether the service that runs has this request."""
-    answer = client.driver.http.get(client.driver.caller.base_url + "/openapi.json")
-    return method in answer.json()["paths"].get(path, {})
-
-
 def test_what_is_read(client, uid, record, tmp_path):
     start_ms = record("talk", 120)
     record("later", ago_s=60)
@@ -140,7 +134,6 @@ def test_deleting(client, uid, record):
         client.delete_conversation(uid, "nobody")
     assert caught.value.code == "not_found"
     deleted = client.delete_conversation(uid, "talk")
-    assert deleted.deleted_objects >= 1
     assert deleted.deleted_seconds == pytest.approx(20, abs=0.1)
     with pytest.raises(NotFoundError):
         client.conversation(uid, "talk")
@@ -155,8 +148,6 @@ def test_deleting(client, uid, record):
 
 
 def test_deleting_a_part(client, uid, record):
-    if not served(client, "delete", "/v1/users/{uid}/conversations/{cid}/chunks"):
-        pytest.skip("this build serves no deletion of parts")
     record("talk", 120)
     client.flush(uid, "talk")
     chunks = list(client.chunks(uid, "talk"))
@@ -169,8 +160,6 @@ def test_deleting_a_part(client, uid, record):
 
 
 def test_merging(client, uid, record):
-    if not served(client, "post", "/v1/users/{uid}/conversations:merge"):
-        pytest.skip("this build serves no merges")
     record("one")
     record("two", ago_s=300)
     ended = client.wait(client.merge(uid, ["one", "two"], "both"), deadline_s=100)

@@ -4,6 +4,7 @@ Owns the token: it goes into the header of a request to this address and nowhere
 """
 
 import random
+from collections import deque
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from tapedeck.listen_options import Token
 from tapedeck.storage import answers
 from tapedeck.storage.calls import Call
 from tapedeck.storage.plan import Drop, Opened, Pause, Plan, Request, Send, Take, clock_s
-from tapedeck.storage.retries import COME_BACK, UNSENT, Again, Retries, retry_after_s
+from tapedeck.storage.retries import COME_BACK, UNSENT, Again, Retries, Tries
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -45,6 +46,7 @@ class Caller:
         self.retries = retries
         self.dice = dice
         self._token = token
+        self._shown: deque[str] = deque(maxlen=8)  # the newest tokens that went out, to be cut out of texts
         if isinstance(token, str):
             self.authorization()
 
@@ -55,14 +57,16 @@ class Caller:
             raise ClientSetupError(
                 "the token can't be sent: it is empty, or has spaces, line breaks or other characters that tokens have not"
             )
+        if token not in self._shown:
+            self._shown.append(token)
         return f"Bearer {token}"
 
     def carry_out(self, call: Call[T]) -> Plan[T]:
         """The call's answer, tried again where that is safe. Raises StorageError."""
-        tried, lost = 1, False
+        tries, lost = Tries(self.retries, self.dice), False
         while True:
             try:
-                opened = yield from self.open(call.request, call.again, tried)
+                opened = yield from self.open(call.request, call.again, tries)
                 try:
                     body = yield from _whole(opened)
                 finally:
@@ -73,52 +77,48 @@ class Caller:
                     error.hint = _TOLD_TWICE
                 raise
             except httpx.HTTPError as error:
-                if call.again != "always" or tried > self.retries.times:
+                pause_s = tries.pause_s() if call.again == "always" else None
+                if pause_s is None:
                     raise self.away(error) from error
                 lost = True
-                yield Pause(self.retries.pause_s(tried, self.dice()))
-                tried += 1
+            yield Pause(pause_s)
 
     def open(
-        self, request: Request, again: Again, tried: int = 1, accept: tuple[int, ...] = ()
+        self, request: Request, again: Again, tries: Tries, accept: tuple[int, ...] = ()
     ) -> Plan[Opened]:
         """The head of a success, or of a status in `accept`; what was refused or never left is tried again.
 
         Raises StorageError; httpx.HTTPError where the request went out and no answer came.
         """
         while True:
-            pause_s: float | None
             try:
                 opened: Opened = yield Send(request)
             except UNSENT as error:
-                if tried > self.retries.times:
+                pause_s = tries.pause_s()
+                if pause_s is None:
                     raise self.away(error) from error
-                pause_s = self.retries.pause_s(tried, self.dice())
             else:
                 status = opened.response.status_code
                 if opened.response.is_success or status in accept:
                     return opened
                 problem = yield from self._problem(opened)
-                pause_s = None
-                if status in COME_BACK and again != "unsent" and tried <= self.retries.times:
-                    asked_s = retry_after_s(opened.response)
-                    pause_s = self.retries.refused_pause_s(asked_s, tried, self.dice())
+                come_back = status in COME_BACK and again != "unsent"
+                pause_s = tries.refused_pause_s(problem.retry_after) if come_back else None
                 if pause_s is None:
                     raise problem
             yield Pause(pause_s)
-            tried += 1
 
     def open_surely(self, request: Request, accept: tuple[int, ...] = ()) -> Plan[Opened]:
         """As `open`, for what changes nothing: tried again as well where no answer came. Raises StorageError."""
-        tried = 1
+        tries = Tries(self.retries, self.dice)
         while True:
             try:
-                return (yield from self.open(request, "always", tried, accept))
+                return (yield from self.open(request, "always", tries, accept))
             except httpx.HTTPError as error:
-                if tried > self.retries.times:
+                pause_s = tries.pause_s()
+                if pause_s is None:
                     raise self.away(error) from error
-            yield Pause(self.retries.pause_s(tried, self.dice()))
-            tried += 1
+            yield Pause(pause_s)
 
     def away(self, error: httpx.HTTPError) -> StorageError:
         """What a line that failed means; never the error's own text where that could hold what was sent."""
@@ -135,8 +135,10 @@ class Caller:
 
     def without_token(self, text: str) -> str:
         """The text with dots where the token was."""
-        token = self.authorization().removeprefix("Bearer ")
-        return text.replace(token, "…") if len(token) >= SHORTEST_SECRET else text
+        for token in tuple(self._shown):
+            if len(token) >= SHORTEST_SECRET:
+                text = text.replace(token, "…")
+        return text
 
     def _problem(self, opened: Opened) -> Plan[StorageError]:
         body = bytearray()

@@ -64,10 +64,18 @@ def delete_user_audio(uid: str) -> Call[Operation]:
 def merge(uid: str, sources: Iterable[str], target: str, *, delete_sources: bool = True) -> Call[Operation]:
     """One conversation, `target`, out of several; `wait` waits until it is done. The same request again is the same operation.
 
-    NotFoundError: one of the sources is unknown, and nothing has changed.
+    Sources that go are closed to devices until it is done. NotFoundError: one of them is unknown, and nothing has changed. ConflictError:
+    another merge has one of them, or one has dead letters.
     """
     body = {"sources": list(sources), "target": target, "delete_sources": delete_sources}
-    return call(Operation, "POST", user_path(uid, "/conversations:merge"), body=body)
+    # With sources that stay, a second one copies what they recorded since.
+    return call(
+        Operation,
+        "POST",
+        user_path(uid, "/conversations:merge"),
+        body=body,
+        again="always" if delete_sources else "refused",
+    )
 
 
 def operation(operation_id: str) -> Call[Operation]:

@@ -30,7 +30,7 @@ from tapedeck.storage.calls import (
 )
 from tapedeck.storage.collecting import InMemory, Progress
 from tapedeck.storage.paging import Listed
-from tapedeck.storage.plan import Drop, Plan
+from tapedeck.storage.plan import Drop, Plan, Take
 from tapedeck.storage_types import (
     Chunk,
     ChunkPage,
@@ -212,7 +212,12 @@ class Head:
     def plan(self, caller: Caller) -> Plan[AudioFacts]:
         """What it tells."""
         opened = yield from caller.open_surely(self.wanted.request("HEAD"))
-        yield Drop(opened)
+        try:
+            yield Take(
+                opened
+            )  # there is no body, and only what was read to its end leaves the connection open
+        finally:
+            yield Drop(opened)
         return facts(opened.response)
 
 

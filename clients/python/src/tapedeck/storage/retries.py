@@ -4,6 +4,7 @@ Not httpx's transport retries, which know connections only and would multiply wi
 dependencies, and none of them can serve one plan for threads and for asyncio.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Literal
@@ -36,11 +37,29 @@ class Retries:
         """Before try `tried + 1`, `tried` from 1: `dice` (0 to 1) spreads clients out."""
         return min(self.longest_pause_s, self.first_pause_s * 2.0 ** min(tried - 1, 30)) * (1 + dice) / 2
 
-    def refused_pause_s(self, retry_after_s: float | None, tried: int, dice: float) -> float | None:
-        """Before the next try of what was refused; not less than was asked for. None: do not try again."""
-        if retry_after_s is None or retry_after_s > self.longest_retry_after_s:
+
+class Tries:
+    """The tries of one request, which count together whatever each of them failed of."""
+
+    def __init__(self, retries: Retries, dice: Callable[[], float]) -> None:
+        self._retries = retries
+        self._dice = dice
+        self._tried = 1
+
+    def pause_s(self) -> float | None:
+        """Before the next try; None where there is to be none."""
+        if self._tried > self._retries.times:
             return None
-        return retry_after_s + self.pause_s(tried, dice)
+        pause_s = self._retries.pause_s(self._tried, self._dice())
+        self._tried += 1
+        return pause_s
+
+    def refused_pause_s(self, retry_after_s: float | None) -> float | None:
+        """The same for what was refused: never less than the server asked for, and none where it did not ask, or for too much."""
+        if retry_after_s is None or retry_after_s > self._retries.longest_retry_after_s:
+            return None
+        pause_s = self.pause_s()
+        return None if pause_s is None else retry_after_s + pause_s
 
 
 def retry_after_s(response: httpx.Response) -> float | None:
