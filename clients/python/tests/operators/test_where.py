@@ -6,8 +6,9 @@ import dataclasses
 import msgspec
 import pytest
 
-from audiobus import Cut, CutStands, Hints, failures
+from audiobus import Conversation, Cut, CutStands, Hints, failures
 from audiobus.deletions import drop_cut, set_tombstone, set_user_tombstone, unstore
+from audiobus.merging import freeze
 from audiostore import open_store
 from audiostore.names import parse_name
 from tapedeck import ready_file
@@ -231,6 +232,16 @@ def test_objects_that_are_gone_at_the_beginning_and_at_the_end(command, record, 
     middle.unlink()
     found = command("where", recorded.tag, "--json").json
     assert [row["state"] for row in found["stretches"]] == ["deleted"]
+
+
+def test_what_was_merged_or_is_being_merged_says_into_what(command, record, on_redis):
+    recorded, target = record("talk", 2), Conversation("alice", "all")
+    on_redis(lambda bus: freeze(bus, recorded.conversation, target, "merge-1", "word"))
+    assert "it goes into alice/all" in command("where", recorded.tag).err
+    on_redis(lambda bus: set_tombstone(bus, recorded.conversation, 1_700_000_000_000, merged_into=target))
+    found = command("where", recorded.tag)
+    assert "it was merged into alice/all" in found.err
+    assert "deleted" not in found.err
 
 
 def test_what_lay_under_a_name_that_was_given_up_is_not_deleted(command, record, store, on_redis, tmp_path):

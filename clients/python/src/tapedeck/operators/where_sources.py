@@ -27,6 +27,7 @@ from audiobus.errors import BadEntryError, BusError
 from audiobus.failures import read as read_failures
 from audiobus.letter import Letter
 from audiobus.masters import Masters
+from audiobus.tombstone import merged_into
 from audiostore.errors import AudiostoreError
 from audiostore.key_ring import KeyRing
 from audiostore.names import parse_name
@@ -82,8 +83,16 @@ async def whereabouts(
     notes: list[str] = []
     deleted = await marks(bus, conversation)
     if deleted.deleted:
-        notes.append("it is deleted: a tombstone stands, and what is left of it is swept away")
+        into = await merged_into(bus, conversation)
+        what = (
+            "it is deleted: a tombstone stands" if into is None else f"it was merged into {into}: look there"
+        )
+        notes.append(f"{what}, and what is left of it is swept away")
     state = await bus.state(conversation)
+    if state.merging:
+        notes.append(
+            f"a merge has frozen it: it goes into {state.merging}, and nothing is recorded into it until that is done"
+        )
     known = await sessions(bus, conversation, state, time.time_ns() // 1_000_000)
     untimed: list[Untimed] = []
     pieces = [one async for one in _waiting(bus, conversation, state, notes, untimed)]
