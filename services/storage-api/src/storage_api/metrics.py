@@ -14,6 +14,7 @@ _CONSOLE_STATUSES: Final = ("200", "206", "304", "404", "405")
 _OTHER_STATUSES: Final = ("404", "405")
 
 BUCKET_OPERATIONS: Final = ("list", "get", "get_range")
+OPERATION_STATES: Final = ("undone", "due", "failing")
 BUCKET_CODES: Final = ("ok", "not_found", "transient", "failed")
 
 
@@ -66,6 +67,11 @@ class StorageMetrics:
             "unreadable_chunks_total", "Objects that could not be read, each time one was met", reason=REASONS
         )
         self.downloads = metrics.gauge("downloads", "Audio answers under way")
+        self.operations = metrics.gauges(
+            "operations",
+            "Operations that are not done: all, those that somebody should have taken by now, and those whose last try failed",
+            state=OPERATION_STATES,
+        )
         self.broken = metrics.counter(
             "broken_downloads_total", "Audio answers that broke off through our fault"
         )

@@ -28,6 +28,7 @@ from storage_api.kinds import kinds_of
 from storage_api.metrics import StorageMetrics
 from storage_api.older_stream import Encoding
 from storage_api.operations.runner import Runner
+from storage_api.operations.tally import Tally
 from storage_api.routes import TABLE
 from storage_api.services import Services
 from storage_api.settings import StorageSettings
@@ -88,6 +89,7 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
                     name="keys watch",
                 ),
                 tasks.create_task(Runner(bus, kinds_of(services)).run(), name="operations"),
+                tasks.create_task(Tally(bus, families).run(), name="operations tally"),
                 tasks.create_task(_drain(health, stop), name="drain"),
             ]
             log.info("serving", extra=where)
