@@ -1,6 +1,5 @@
 """`GET /v1/buffers` and `POST /v1/buffers:flush`, for operators: what waits in Redis, and having it stored now."""
 
-import time
 from typing import Final
 
 import msgspec
@@ -24,6 +23,7 @@ from storage_api.parameters import Parameters, path_id
 from storage_api.recording import not_found, store_unavailable
 from storage_api.redis_needed import redis_needed
 from storage_api.services import Services
+from storage_api.wall_clock import now_ms
 
 REASON: Final = "flush"
 NEVER: Final = 2**63 - 1
@@ -97,7 +97,7 @@ async def _flush_one(services: Services, conversation: Conversation) -> int:
     """1, or 0 where nothing waits. ProblemError 404 where nobody ever recorded into it, or it is deleted."""
     if await services.bus.tombstone(conversation):
         raise not_found()
-    (asked,) = await ask_together(services.bus, [conversation], REASON, _now_ms())
+    (asked,) = await ask_together(services.bus, [conversation], REASON, now_ms())
     if isinstance(asked, BusUnavailableError):
         raise asked
     if asked is True:
@@ -115,7 +115,7 @@ async def _flush_all(masters: Masters) -> int:
     seen: set[Conversation] = set()
     async for page in masters.buffers():
         fresh = [one for one in dict.fromkeys(page) if one not in seen]
-        for one, asked in zip(fresh, await ask_together(masters.bus, fresh, REASON, _now_ms()), strict=True):
+        for one, asked in zip(fresh, await ask_together(masters.bus, fresh, REASON, now_ms()), strict=True):
             if isinstance(asked, BusUnavailableError):
                 masters.lost(masters.bus.keys.audio(one), asked)
             elif not isinstance(asked, BusError) and asked:  # else it is no conversation's key
@@ -141,7 +141,3 @@ def _row(buffer: Buffer) -> wire_operators.Buffer:
         why=buffer.why,
         fails=buffer.fails,
     )
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -1,7 +1,6 @@
 """`GET /v1/users/{uid}/conversations` and `GET …/{cid}`."""
 
 import asyncio
-import time
 from contextlib import suppress
 from typing import Final
 
@@ -20,6 +19,7 @@ from storage_api.parameters import Parameters, path_id
 from storage_api.recording import Recording, live_unavailable
 from storage_api.services import LIVE_HEADER, Services
 from storage_api.summary import summary
+from storage_api.wall_clock import now_ms
 
 EXACT_OBJECTS: Final = 2000
 """So many objects a page are looked at for exact seconds; beyond that names must do."""
@@ -33,7 +33,7 @@ async def one_conversation(request: Request) -> Response:
     conversation = conversation_of(request)
     recording = await services.recordings.find(conversation)
     protection = await services.protection(conversation.uid) or "standard"
-    return wire.json_response(summary(recording, protection, _now_ms()), live_headers(recording))
+    return wire.json_response(summary(recording, protection, now_ms()), live_headers(recording))
 
 
 async def list_conversations(request: Request) -> Response:
@@ -89,7 +89,7 @@ async def _look(
         if error.status == 404:
             return None
         raise
-    return None if recording.empty else summary(recording, protection, _now_ms())
+    return None if recording.empty else summary(recording, protection, now_ms())
 
 
 async def _by_name(
@@ -110,7 +110,3 @@ async def _by_name(
         protection="enhanced" if entry.sealed else protection,
         live=entry.buffered,
     )
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -3,7 +3,6 @@
 Asking is all that is done here: a pusher tries, and the letter tells what came of it.
 """
 
-import time
 from contextlib import aclosing
 from typing import Final
 
@@ -26,6 +25,7 @@ from storage_api.page_tokens import read_page_token, write_page_token
 from storage_api.parameters import Parameters
 from storage_api.redis_needed import redis_needed
 from storage_api.services import Services
+from storage_api.wall_clock import now_ms
 
 LONGEST_NAME: Final = 128
 """Characters of the name of what is no letter."""
@@ -68,19 +68,19 @@ async def retry_dead_letter(request: Request) -> Response:
     services = Services.of(request)
     actor = await services.access.allow_operator(request, "ops:admin")
     conversation, entry = read_letter_id(request.path_params["id"])
-    now_ms = time.time_ns() // 1_000_000
+    at_ms = now_ms()
     with redis_needed():
-        marked = await _mark(services, conversation, entry, now_ms)
+        marked = await _mark(services, conversation, entry, at_ms)
     if not marked:
         raise ProblemError(404, "not_found", "no such dead letter: it is stored, or deleted")
     audit(request, actor, "retry asked for", conversation_id=conversation.cid, entry=str(entry))
-    asked = wire_operators.RetryAsked(id=request.path_params["id"], retry_asked_at=rfc3339_ms(now_ms))
+    asked = wire_operators.RetryAsked(id=request.path_params["id"], retry_asked_at=rfc3339_ms(at_ms))
     return wire.json_response(asked, status=202)
 
 
-async def _mark(services: Services, conversation: Conversation, entry: EntryId, now_ms: int) -> bool:
+async def _mark(services: Services, conversation: Conversation, entry: EntryId, at_ms: int) -> bool:
     try:
-        return await mark(services.bus, conversation, entry, now_ms)
+        return await mark(services.bus, conversation, entry, at_ms)
     except BusContractError:
         return False  # under that key lies what is nobody's letter
     except BadEntryError as error:
