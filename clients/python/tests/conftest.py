@@ -213,6 +213,7 @@ class StorageStandIn:
     etag: str | None = '"one"'
     breaks: list[int] = field(default_factory=list)
     ranges: bool = True
+    longest_part: int | None = None  # of a range no more is answered at once
     length_known: bool = True  # else the body goes out in chunks
     audio_headers: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
@@ -245,7 +246,8 @@ class StorageStandIn:
         handler.send_response(200 if status < 0 else status)
         kind = "application/json" if status < 400 else "application/problem+json"
         for name, text in {"Content-Type": kind, "Content-Length": str(len(body)), **headers}.items():
-            handler.send_header(name, text)
+            if text is not None:
+                handler.send_header(name, text)
         handler.end_headers()
         if handler.command != "HEAD":
             handler.wfile.write(body[:-status] if status < 0 else body)
@@ -261,11 +263,11 @@ class StorageStandIn:
             handler.send_header("Content-Length", "0")
             handler.end_headers()
             return
-        body = self.audio[start:]
+        body = self.audio[start:][: self.longest_part if start else None]
         kind = parse_qs(urlsplit(handler.path).query)["format"][0]
         headers = {"Content-Type": MEDIA_TYPES[kind], "Accept-Ranges": "bytes" if self.ranges else "none"}
         if start:
-            headers["Content-Range"] = f"bytes {start}-{len(self.audio) - 1}/{len(self.audio)}"
+            headers["Content-Range"] = f"bytes {start}-{start + len(body) - 1}/{len(self.audio)}"
         headers |= (
             {"Content-Length": str(len(body))} if self.length_known else {"Transfer-Encoding": "chunked"}
         )

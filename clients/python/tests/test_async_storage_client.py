@@ -3,12 +3,14 @@
 import asyncio
 import inspect
 import os
+import threading
 
 import httpx
 import pytest
 
 from tapedeck import AsyncStorageClient, AudioRequest, Retries, StorageClient
 from tapedeck.errors import NotFoundError, StorageAwayError
+from tapedeck.storage.awaiting import _in_thread
 from tapedeck.storage.method import Method
 
 AUDIO = os.urandom(300_000)
@@ -101,3 +103,24 @@ async def test_a_server_that_never_answers(storage_stand_in):
     ) as client:
         with pytest.raises(StorageAwayError, match="takes too long"):
             await client.conversation("u", "c")
+
+
+async def test_the_disk_is_never_left_at_work_behind_a_cancelled_call():
+    begun, may_end, ended = asyncio.Event(), threading.Event(), []
+    loop = asyncio.get_running_loop()
+
+    def act():
+        loop.call_soon_threadsafe(begun.set)
+        may_end.wait(10)
+        ended.append(True)
+
+    working = asyncio.create_task(_in_thread(act))
+    await begun.wait()
+    working.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not working.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    assert ended

@@ -10,7 +10,6 @@ from tapedeck.errors import (
     ChangedError,
     NotFoundError,
     StorageAwayError,
-    StorageError,
     TargetFileError,
     TooBigError,
     UnexpectedAnswerError,
@@ -164,19 +163,19 @@ def test_where_nothing_can_be_resumed_it_is_begun_anew_a_few_times(stand_in, cli
         list(stream)  # the bytes that went out can't be called back
 
 
+def test_a_range_that_is_answered_in_part_is_gone_on_with(stand_in, client, target):
+    stand_in.longest_part = 60_000
+    stand_in.breaks = [100_000]
+    client.download_audio("u", "c", target, WAV)
+    assert target.read_bytes() == AUDIO
+    assert len(ranges(stand_in)) > 4
+
+
 def test_an_end_that_is_none(stand_in, client, target):
     """A line that just ends, without length and without chunks: nobody can tell whether that was all."""
-    stand_in.answers = {
-        "/v1/users/u/conversations/c/audio": [
-            (
-                200,
-                AUDIO[:100],
-                {"Content-Type": "audio/wav", "Transfer-Encoding": "identity", "Connection": "close"},
-            )
-        ]
-        * 9
-    }
-    with pytest.raises(StorageError):
+    headers = {"Content-Type": "audio/wav", "Content-Length": None, "Connection": "close"}
+    stand_in.answers = {"/v1/users/u/conversations/c/audio": [(200, AUDIO[:100], headers)] * 9}
+    with pytest.raises(StorageAwayError, match="neither a length nor an end"):
         client.download_audio("u", "c", target, WAV)
     assert not target.exists()
 
