@@ -2,6 +2,9 @@
 
 import pytest
 
+from audiocodec import Libopus
+from storage_api import audio_tag
+
 FORMS = ("ogg", "wav", "pcm")
 
 
@@ -97,3 +100,26 @@ async def test_a_range_of_another_answer_is_no_416(api, tape, conversation, pcm_
     asked = {"Range": "bytes=9999999-", "If-Range": '"other"'}
     answer = await api.get(conversation, "/audio", format="wav", headers=asked)
     assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("kind", FORMS)
+async def test_another_decoder_or_machine_has_other_tags_where_something_is_decoded(
+    api, tape, conversation, pcm_tone, monkeypatch, kind
+):
+    await tape.record(pcm_tone(2))
+    here = await tag_of(api, conversation, format=kind)
+    there = set()
+    for change in (
+        lambda patch: patch.setattr(
+            audio_tag.libopus, "load", lambda: Libopus("libopus.so.9", (9, 9), "system")
+        ),
+        lambda patch: patch.setattr(audio_tag.platform, "machine", lambda: "riscv64"),
+        lambda patch: patch.setattr(audio_tag, "_processor", lambda: ["sse2", "avx99"]),
+    ):
+        with monkeypatch.context() as patch:
+            change(patch)
+            audio_tag.codec.cache_clear()
+            there.add(await tag_of(api, conversation, format=kind))
+    audio_tag.codec.cache_clear()
+    assert there == {here} if kind == "ogg" else len(there | {here}) == 4
+    assert await tag_of(api, conversation, format=kind) == here

@@ -85,7 +85,7 @@ async def test_what_was_stored_since_it_was_read_comes_from_the_bucket(
     loader = Loader(services.recordings, recording, services.workers)
     found = []
     for passage in passages(recording.timeline.plays):
-        for sound in await loader.load(passage):
+        for sound in await loader.load_wherever(passage):
             found += sound.span.packets
     assert found == sent
 

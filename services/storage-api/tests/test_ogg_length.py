@@ -72,7 +72,7 @@ def test_the_length_is_that_of_the_file_which_can_be_gone_on_with_at_every_mark(
     whole = write(sounds, audio, made(OggRendering, fill_gaps=fill_gaps))
     told = [sounds[0], *(ToldSound(replace(sound.span, packets=()), takes(sound)) for sound in sounds[1:])]
     rehearsal = made(Rehearsal, fill_gaps=fill_gaps)
-    length = rehearsal.length([[sound] for sound in told], audio, {})
+    length = rehearsal.length([[sound] for sound in told], audio)
     assert length.size == len(whole)
     assert length.marks[0].at_byte == 0
     for mark in length.marks[1:]:
@@ -83,7 +83,7 @@ def test_the_length_is_that_of_the_file_which_can_be_gone_on_with_at_every_mark(
 def test_a_day_of_silence_costs_nothing():
     (first, last) = sounds_of([([60] * 50, 0, 0, 0), ([60] * 50, 0, 0, 24 * 3600 * 48_000)])
     audio = plan([], START, last.start_48k + last.samples, fill_gaps=True)
-    length = made(Rehearsal, fill_gaps=True).length([[first], [last]], audio, {})
+    length = made(Rehearsal, fill_gaps=True).length([[first], [last]], audio)
     assert len(length.marks) > 24 * 60
     assert length.before(length.size - 1).part == 1
     assert length.before(length.size // 2).standing is not None
@@ -92,7 +92,7 @@ def test_a_day_of_silence_costs_nothing():
 def test_the_mark_before_a_byte():
     sounds = sounds_of([([60] * 50, 0, 0, 0)] * 3)
     audio = plan(sounds, START, sounds[-1].start_48k + 48_000, fill_gaps=True)
-    length: OggLength = made(Rehearsal, fill_gaps=True).length([sounds], audio, {})
+    length: OggLength = made(Rehearsal, fill_gaps=True).length([sounds], audio)
     assert [mark.sound for mark in length.marks] == [0, 1, 2]
     second = length.marks[1].at_byte
     assert [length.before(at).sound for at in (0, second - 1, second, second + 1, length.size - 1)] == [

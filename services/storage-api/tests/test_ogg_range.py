@@ -148,3 +148,39 @@ async def test_an_object_that_told_a_wrong_length_breaks_the_answer(
     with pytest.raises(httpx.RemoteProtocolError):
         await api.get(conversation, "/audio")
     assert api.services.downloads.running == 0
+
+
+async def test_a_piece_of_objects_that_tell_nothing_is_checked_all_the_same(
+    api, serve, one_bus, store, tmp_path, tape, tape_for, conversation, encode, pcm_tone, little_ahead
+):
+    """Its end is not that of the answer, so only what its sounds take shows that everything is shifted."""
+    await tape.record(pcm_tone(20))
+    count = len(tape.chunks)
+    names = [await tape.drain(count * part // 4, count * (part + 1) // 4) for part in range(4)]
+    other = tape_for(conversation)
+    other.store, other.epoch = open_store("memory:"), tape.epoch
+    other.chunks = [
+        (msgspec.structs.replace(chunk, packets=tuple(packet + b"\0" for packet in chunk.packets)), end)
+        for chunk, end in tape.chunks
+    ]
+    await other.put(count // 4, count * 2 // 4)
+    store.told = None
+    (tmp_path / "other").mkdir()
+    async with serve(one_bus, store, tmp_path / "other") as served:
+        whole = await served.get(conversation, "/audio")
+        third = len(whole.content) * 2 // 3
+        asked = {"Range": f"bytes={third}-{third + 99}"}
+        assert (await served.get(conversation, "/audio", headers=asked)).content == whole.content[third:][
+            :100
+        ]
+        real, fetched = store.get, []
+
+        async def get(name):
+            fetched.append(name)
+            twice = fetched.count(name) > 1 and name == names[1][0]
+            return await (other.store.get if twice else real)(name)
+
+        store.get = get
+        asked = {"Range": f"bytes={len(whole.content) // 3}-{len(whole.content) // 2}"}
+        with pytest.raises(httpx.RemoteProtocolError):
+            await served.get(conversation, "/audio", headers=asked)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from audiocodec.span import join
 from storage_api.passage import Sound, narrow
-from storage_api.pcm_rendering import PcmForm, pcm_block, silence
+from storage_api.pcm_rendering import PcmForm, form_of, pcm_block, silence
 
 
 @given(
@@ -46,3 +46,9 @@ def test_silence_comes_in_pieces():
     assert list(silence(0)) == []
     assert list(silence(-5)) == []
     assert max(map(len, silence(10**6))) == 65_536
+
+
+def test_the_form_is_the_next_that_opus_has():
+    assert form_of(44_100, 2) == PcmForm(48_000, 2)
+    assert form_of(16_000, 1) == PcmForm(16_000, 1)
+    assert form_of(96_000, 1) == PcmForm(48_000, 1)

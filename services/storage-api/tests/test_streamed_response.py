@@ -75,6 +75,35 @@ async def test_a_failure_in_mid_stream_breaks_the_answer_visibly(
     assert (await api.get(conversation, "/audio", format=kind)).status_code == 200
 
 
+@pytest.mark.parametrize("kind", ["wav", "pcm", "ogg"])
+@pytest.mark.parametrize("moved", [False, True])
+async def test_audio_that_goes_away_or_moves_in_mid_answer_breaks_it(
+    slow_api, tape, conversation, pcm_tone, small_steps, kind, moved
+):
+    """Silence in its place, or the same audio out of other objects, would be other bytes under one strong tag."""
+    api, slow = slow_api
+    await recorded_in_batches(tape, pcm_tone(60), 6)
+    count = len(tape.chunks)
+    slow.free = 9 if kind == "ogg" else 3  # its length is known only once all were opened
+    headers = {"Authorization": "Bearer all-token"}
+    path = api.path(conversation, f"/audio?format={kind}")
+    async with api.http.stream("GET", path, headers=headers) as answer:
+        assert answer.status_code == 200
+        names = [info.name async for info in tape.store.list("chunks/")]
+        if moved:
+            await tape.put(count * 4 // 6, count - 7)
+            await tape.put(count - 7, count)
+        for name in names[4:]:
+            await tape.store.delete(name)
+        slow.gate.set()
+        with pytest.raises(httpx.RemoteProtocolError):
+            await answer.aread()
+    again = await api.get(conversation, "/audio", format=kind)
+    assert again.status_code == 200
+    assert again.headers["etag"] != answer.headers["etag"]
+    assert api.services.downloads.running == 0
+
+
 @pytest.mark.parametrize("kind", ["wav", "ogg"])
 async def test_over_http_2_a_failure_in_mid_stream_resets_the_stream(
     slow_api, tape, conversation, pcm_tone, small_steps, kind

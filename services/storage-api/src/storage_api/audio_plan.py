@@ -5,12 +5,15 @@ for its headers. What is promised here, length above all, the answer keeps or br
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Final
 
 from audiostore.errors import StoreError
 from audiostore.legacy import samples_by_size
 from servicekit.problem import ProblemError
+from storage_api.checked_objects import CheckedObjects
 from storage_api.errors import BrokenAnswerError, UnreadableError
 from storage_api.loading import Loaded, Loader
 from storage_api.passage import Passage, passages
@@ -149,30 +152,36 @@ def _made_good(
     return bad.start_48k // 48 in begun_ms
 
 
-async def look_ahead(audio: AudioPlan, loader: Loader, *, whole: bool) -> AudioPlan:
-    """The plan with its first objects fetched, and without those that cannot be read; `whole` tries every object.
+async def look_ahead(audio: AudioPlan, loader: Loader, checked: CheckedObjects | None) -> AudioPlan:
+    """The plan with its first objects fetched, and without those that cannot be read; with `checked` all that are not in it are tried.
 
-    ProblemError 503 where the bucket does not answer.
+    SourceGoneError: one is not there any more. ProblemError 503 where the bucket does not answer.
     """
     parts: list[Planned] = []
     missing, left = 0, AHEAD_BYTES
+    version = loader.keys_version if checked is not None else 0
     for at in range(0, len(audio.parts), AHEAD_AT_ONCE):
         group = audio.parts[at : at + AHEAD_AT_ONCE]
-        if left <= 0 and not whole:
-            parts += group
-            continue
-        for part, sounds in zip(group, await _fetched(loader, group), strict=True):
+        tried = [
+            left > 0 or (checked is not None and not checked.hold(loader.recording, part.passage, version))
+            for part in group
+        ]
+        fetched = iter(await _fetched(loader, list(compress(group, tried))))
+        for part, is_tried in zip(group, tried, strict=True):
+            sounds = next(fetched) if is_tried else ()
             if sounds is None:
                 missing += 1
                 continue
+            if is_tried and checked is not None:
+                checked.add(loader.recording, part.passage, version)
             left -= sum(sound.bytes_in_memory for sound in sounds)
-            parts.append(replace(part, sounds=sounds if left > 0 else None))
+            parts.append(replace(part, sounds=sounds if is_tried and left > 0 else None))
     return _placed(
         replace(audio, parts=tuple(parts), missing=audio.missing + missing, lost=audio.lost + missing)
     )
 
 
-async def _fetched(loader: Loader, group: tuple[Planned, ...]) -> list[tuple[Loaded, ...] | None]:
+async def _fetched(loader: Loader, group: Sequence[Planned]) -> list[tuple[Loaded, ...] | None]:
     async def fetch(passage: Passage) -> tuple[Loaded, ...] | None:
         try:
             return tuple(await loader.load(passage))

@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 PASSAGES_AHEAD: Final = 3
 """Passages that are fetched and decoded while one is sent."""
-BLOCK_BYTES: Final = 256 * 1024
+BLOCK_BYTES: Final = 64 * 1024
 """Pages are sent in pieces of about this size, or of as many pages:"""
 BLOCK_PAGES: Final = 32
 """A page is a second mostly. Where packets must be encoded first, no thread is taken for longer than 0.3 s at a time."""
@@ -58,7 +58,7 @@ class AudioStream:
     ) -> AsyncGenerator[bytes]:
         """The file, or from `begin` on, where the rendering stands there; `told`: what the sounds of parts are known to take.
 
-        BrokenAnswerError, StoreError, UnreadableError, CodecError: it cannot be ended properly.
+        BrokenAnswerError, SourceGoneError, StoreError, UnreadableError, CodecError: it cannot be ended properly.
         """
         audio = self._audio
         first, skipped = (begin.part, begin.sound) if begin else (0, 0)
@@ -124,7 +124,9 @@ class AudioStream:
         self, part: Planned, told: Sequence[Paged] | None = None
     ) -> Callable[[], Awaitable[Sequence[Loaded]]]:
         async def load() -> Sequence[Loaded]:
-            sounds = part.sounds if part.sounds is not None else await self._loader.load(part.passage)
+            if part.sounds is not None:
+                return part.sounds  # they were told of
+            sounds = await self._loader.load(part.passage)
             if told is not None:
                 await self._workers.run(check_told, sounds, told)
             return sounds
@@ -146,7 +148,8 @@ class AudioStream:
                 position = sound.start_48k - self._audio.start_48k
             blocks.append(pcm_block(sound, position, form))
             position += sound.samples
-        if not self._audio.fill_gaps and position != part.position_48k + part.passage.samples:
+        if sum(sound.samples for sound in sounds) != part.passage.samples:
+            # Where gaps are filled, what is not there would be played as silence.
             raise BrokenAnswerError("audio went away while it was sent")
         return blocks
 

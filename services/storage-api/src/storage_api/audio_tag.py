@@ -1,34 +1,45 @@
 """The entity tag of an audio answer: equal tags, equal bytes (RFC 9110 §8.8.1).
 
-Owns what an answer's bytes follow from: the objects and entries that are played, by name, size and checksum, what of them is played, and how
-it is rendered. Fetches nothing. Where a backend lists no checksums, names and sizes must do: objects are written once.
+Owns what an answer's bytes follow from: the objects and entries that are played, by name, size and checksum, what of them is played, how
+it is rendered and, where something is decoded or encoded, by what. Fetches nothing. Where a backend lists no checksums, names and sizes must do: objects are written once.
 """
 
 import hashlib
+import platform
+import re
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from audiobus import ConversationState
+from audiocodec import libopus
+from storage_api.audio_format import Format
 from storage_api.audio_plan import AudioPlan
 from storage_api.live_tail import LiveTail
 from storage_api.recording import Recording
-from storage_api.timeline import Live, Play, Source
+from storage_api.timeline import Live, Older, Play, Source
 
 TAG_HEX_DIGITS: Final = 32
 """128 bits."""
+CODE_CHOSEN_BY: Final = frozenset(
+    ("sse", "sse2", "sse4_1", "avx", "avx2", "fma", "neon", "asimd", "asimddp", "avx512f")
+)
+"""As Linux calls them."""
 
 
-def audio_tag(recording: Recording, audio_plan: AudioPlan, *rendering: object) -> str:
-    """Strong and quoted. `rendering`: all that the bytes follow from beside the plan, as JSON can say it."""
+def audio_tag(recording: Recording, audio_plan: AudioPlan, form: Format, *rendering: object) -> str:
+    """Strong and quoted. `rendering`: all that the bytes follow from beside plan, form and machine, as JSON can say it."""
     digest = hashlib.sha256()
 
     def add(*values: object) -> None:
         digest.update(msgspec.json.encode(values))
 
-    add(_build(), *recording.conversation, recording.first_form, *rendering)
+    if form != "ogg" or any(isinstance(part.passage.source, Older) for part in audio_plan.parts):
+        add(*codec())
+    add(_build(), *recording.conversation, recording.first_form, form, *rendering)
     add(audio_plan.start_48k, audio_plan.end_48k, audio_plan.fill_gaps)
     live = False
     for part in audio_plan.parts:
@@ -39,6 +50,23 @@ def audio_tag(recording: Recording, audio_plan: AudioPlan, *rendering: object) -
     if live and recording.tail is not None:
         add(*_before_the_tail(recording.tail))
     return f'"{digest.hexdigest()[:TAG_HEX_DIGITS]}"'
+
+
+@cache
+def codec() -> tuple[object, ...]:
+    """What decodes, encodes and resamples here: another library, or another processor, may round otherwise. LibopusError."""
+    opus = libopus.load()
+    return (opus.source, opus.version, version("av"), platform.machine(), _processor())
+
+
+def _processor() -> list[str]:
+    """Which instructions there are that codecs choose their code by; empty where the system does not tell."""
+    try:
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    flags = re.search(r"^(?:flags|Features)\s*:(.*)$", told, re.MULTILINE)
+    return sorted(set(flags[1].split()) & CODE_CHOSEN_BY) if flags else []
 
 
 @cache

@@ -1,7 +1,7 @@
 """From a passage to its packets, or to its PCM where older objects hold it, wherever they are by now.
 
-Owns the fetch of one passage, and the second look: an object that is gone when it is fetched was merged or deleted since it was
-listed, so the conversation is looked at again and the same stretch of time taken from what is there now.
+Owns the fetch of one passage, and the second look for who wants one: an object that is gone when it is fetched was merged or deleted since it
+was listed, so the conversation is looked at again and the same stretch of time taken from what is there now.
 """
 
 import asyncio
@@ -28,25 +28,27 @@ Loaded: TypeAlias = Sound | OlderSound
 class Loader:
     """Fetches passages of a recording."""
 
+    @property
+    def recording(self) -> Recording:
+        """Whose passages it fetches."""
+        return self._recording
+
+    @property
+    def keys_version(self) -> int:
+        """Of the keys that open its objects now."""
+        return self._recordings.bucket.keys.version
+
     def __init__(self, recordings: Recordings, recording: Recording, workers: Workers) -> None:
         self._recordings = recordings
         self._recording = recording
         self._workers = workers
 
-    async def load(self, passage: Passage, looks: int = MAX_LOOKS) -> list[Loaded]:
-        """The sounds of the passage, in order.
+    async def load(self, passage: Passage) -> list[Loaded]:
+        """The sounds of the passage, in order, out of the very objects and entries that it names: what a tag was given for.
 
-        UnreadableError: its object cannot be read. BrokenAnswerError: it keeps moving. StoreError. ProblemError where a second look
-        finds the conversation deleted.
+        SourceGoneError: they are not there any more. UnreadableError: its object cannot be read. BrokenAnswerError: nor can the live tail.
+        StoreError.
         """
-        try:
-            return await self._load(passage)
-        except SourceGoneError as error:
-            if not looks:
-                raise BrokenAnswerError(f"{error}, at every look") from error
-            return await self._look_again(passage, looks - 1)
-
-    async def _load(self, passage: Passage) -> list[Loaded]:
         source = passage.source
         if isinstance(source, Older):
             return [await self._older(passage)]
@@ -65,6 +67,19 @@ class Loader:
             detail = "its packets are not those its facts tell of"
             raise self._recordings.bucket.refuse(stored, "not_a_batch", detail)
         return [*sounds]
+
+    async def load_wherever(self, passage: Passage, looks: int = MAX_LOOKS) -> list[Loaded]:
+        """What is played at the time of the passage, wherever it lies by now: of the same audio, but not surely to the last bit.
+
+        UnreadableError, BrokenAnswerError, StoreError as `load`; BrokenAnswerError also where it keeps moving. ProblemError where a second
+        look finds the conversation deleted.
+        """
+        try:
+            return await self.load(passage)
+        except SourceGoneError as error:
+            if not looks:
+                raise BrokenAnswerError(f"{error}, at every look") from error
+            return await self._look_again(passage, looks - 1)
 
     async def _older(self, passage: Passage) -> OlderSound:
         """Its objects side by side, each read once; of each only what is needed stays."""
@@ -90,7 +105,7 @@ class Loader:
         loader = Loader(self._recordings, recording, self._workers)
         sounds: list[Loaded] = []
         for part in passages(now.plays):
-            sounds += await loader.load(part, looks)
+            sounds += await loader.load_wherever(part, looks)
         return sounds
 
 

@@ -7,7 +7,7 @@ metadata, where the writer of the object put it. Pure but for `ogg_length`, whic
 import asyncio
 import functools
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -64,8 +64,8 @@ class OggLength:
     """Bytes."""
     marks: tuple[Mark, ...]
     """In their order."""
-    told: dict[int, tuple[Paged, ...]]
-    """By part: what its sounds must take, because metadata said so."""
+    told: Mapping[int, Sequence[Paged]]
+    """By part: what its sounds must take, because metadata said so, or because they did when they were counted."""
 
     def before(self, at_byte: int) -> Mark:
         """The last mark that is not after this byte, which is one of the answer's."""
@@ -75,19 +75,12 @@ class OggLength:
 async def ogg_length(
     rehearsal: "Rehearsal", audio: AudioPlan, recording: Recording, loader: Loader, workers: Workers
 ) -> OggLength | None:
-    """The length of the plan's answer; None where it takes too much to know it. `rehearsal` is as the rendering will be."""
-    told: dict[int, list[ToldSound]] = {}
-    opened = 0
-    for index, part in enumerate(audio.parts):
-        if isinstance(part.passage.source, Older):
-            return None
-        # The first sound has its pre-roll before it, of which nobody told.
-        known = _told(recording, part.passage) if index else None
-        if known is not None:
-            told[index] = known
-        elif part.sounds is None and not _waits_here(recording, part):
-            opened += 1
-    if opened > MAX_OPENED:
+    """The length of the plan's answer; None where it takes too much to know it. `rehearsal` is as the rendering will be.
+
+    SourceGoneError: an object is not there any more.
+    """
+    told = await asyncio.to_thread(_all_told, recording, audio)
+    if told is None:
         return None
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -104,22 +97,41 @@ async def ogg_length(
         if sounds is None:
             return None
         parts.append(sounds)
-    takes = {index: tuple(sound.paged for sound in known) for index, known in told.items()}
     try:
-        return await workers.run(rehearsal.length, parts, audio, takes)
+        return await workers.run(rehearsal.length, parts, audio)
     except CodecError:
         return None  # it will break off where this is
 
 
+def _all_told(recording: Recording, audio: AudioPlan) -> dict[int, list[ToldSound]] | None:
+    """The sounds of all parts that need not be opened, by part; None where too many must be, or where audio has to be encoded first."""
+    told: dict[int, list[ToldSound]] = {}
+    opened = 0
+    for index, part in enumerate(audio.parts):
+        if isinstance(part.passage.source, Older):
+            return None
+        # The first sound has its pre-roll before it, of which nobody told.
+        known = _told(recording, part.passage) if index else None
+        if known is not None:
+            told[index] = known
+        elif part.sounds is None and not _waits_here(recording, part):
+            opened += 1
+    return told if opened <= MAX_OPENED else None
+
+
 def check_told(sounds: Sequence[Loaded], told: Sequence[Paged] | None) -> None:
-    """BrokenAnswerError where sounds take something else than their object's metadata said: everything after them would be shifted."""
+    """BrokenAnswerError where sounds take something else than was told of them: everything after them would be shifted."""
     if told is not None and [_takes(sound) for sound in sounds] != list(told):
-        raise BrokenAnswerError("the packets of an object are not as long as its metadata tells")
+        raise BrokenAnswerError("the packets of an object are not as long as was told")
 
 
 def _takes(sound: Loaded) -> Paged | None:
-    if not isinstance(sound, Sound):
-        return None
+    return _paged(sound) if isinstance(sound, Sound) else None
+
+
+def _paged(sound: Sound | ToldSound) -> Paged:
+    if isinstance(sound, ToldSound):
+        return sound.paged
     return paged((len(packet), packet_samples(packet)) for packet in sound.span.packets)
 
 
@@ -153,9 +165,7 @@ async def _fetched(loader: Loader, part: Planned) -> list[Sound] | None:
 class Rehearsal(OggRendering):
     """A rendering that writes nothing."""
 
-    def length(
-        self, parts: Sequence[PartSounds], audio: AudioPlan, told: dict[int, tuple[Paged, ...]]
-    ) -> OggLength:
+    def length(self, parts: Sequence[PartSounds], audio: AudioPlan) -> OggLength:
         """The length of the file of these sounds. CodecError: they are none."""
         self._marks: list[Mark] = [Mark(0, 0, 0, None)]
         for self._part, sounds in enumerate(parts):
@@ -170,6 +180,7 @@ class Rehearsal(OggRendering):
         self.finish()
         size = self._count.bytes
         marks = tuple(mark for mark in self._marks if mark.at_byte < size)
+        told = {index: [_paged(sound) for sound in sounds] for index, sounds in enumerate(parts)}
         return OggLength(size, marks, told)
 
     def _new_writer(self, head: OpusHead, tags: OpusTags) -> "Count":

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from audiocodec.pcm import SAMPLE_RATES
 from audiocodec.span import decode
 from storage_api.older_sound import OlderSound
 from storage_api.passage import Sound
@@ -34,6 +35,11 @@ class PcmForm:
     def frames(self, samples_48k: int) -> int:
         """The frame nearest to a position at 48 kHz, halves up."""
         return (samples_48k * self.sample_rate + 24_000) // 48_000
+
+
+def form_of(sample_rate: int, channels: int) -> PcmForm:
+    """The form in which a recording of this rate and these channels is decoded: at the next of Opus' rates."""
+    return PcmForm(next((rate for rate in SAMPLE_RATES if rate >= sample_rate), SAMPLE_RATES[-1]), channels)
 
 
 @dataclass(frozen=True, slots=True)

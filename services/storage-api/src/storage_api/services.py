@@ -11,6 +11,7 @@ from audiobus.errors import BusUnavailableError
 from audiobus.user_settings import KEY, read_user_settings
 from storage_api.access import Access
 from storage_api.bucket import Bucket
+from storage_api.checked_objects import CheckedObjects
 from storage_api.downloads import Downloads
 from storage_api.metrics import StorageMetrics
 from storage_api.older_stream import Encoding
@@ -38,6 +39,7 @@ class Services:
     """Of audio a day, for users who have no limit of their own; 0 for none."""
     slots: Mapping[Places, Slots] = field(default_factory=all_slots)
     """How many lists, flushes and deletions are under way."""
+    checked: CheckedObjects = field(init=False, default_factory=CheckedObjects)
     hints: Hints = field(init=False)
     recordings: Recordings = field(init=False)
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage_api.pcm_rendering import PcmForm
-from storage_api.waveforms.pixels import Pixels, form_of
+from storage_api.waveforms.pixels import Pixels
 
 RATES = st.sampled_from([8_000, 12_000, 16_000, 24_000, 48_000])
 
@@ -18,9 +18,3 @@ def test_they_hold_all_of_the_time_and_less_than_a_pixel_more(rate, blocks, star
     assert pixels.start_48k - half <= start < pixels.start_48k + 256 * 48_000 // rate + half
     assert pixels.end_48k + half >= start + length
     assert pixels.end_48k - each - half < start + length or pixels.count == 1
-
-
-def test_the_form_is_the_next_that_opus_has():
-    assert form_of(44_100, 2) == PcmForm(48_000, 2)
-    assert form_of(16_000, 1) == PcmForm(16_000, 1)
-    assert form_of(96_000, 1) == PcmForm(48_000, 1)

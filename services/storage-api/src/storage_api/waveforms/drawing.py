@@ -21,6 +21,7 @@ from storage_api.audio_stream import in_order
 from storage_api.errors import BrokenAnswerError, UnreadableError, log_text
 from storage_api.loading import Loader
 from storage_api.passage import Passage, passages
+from storage_api.pcm_rendering import form_of
 from storage_api.recording import Recording, store_unavailable
 from storage_api.services import Services
 from storage_api.stored_object import StoredObject
@@ -28,7 +29,7 @@ from storage_api.timeline import Live, ObjectKey, Play
 from storage_api.waveforms.keeping import Keeper
 from storage_api.waveforms.kept_peaks import KeptPeaks, fingerprint
 from storage_api.waveforms.making import passage_peaks, peaks_of
-from storage_api.waveforms.pixels import MAX_PIXELS, Pixels, form_of
+from storage_api.waveforms.pixels import MAX_PIXELS, Pixels
 
 if TYPE_CHECKING:
     from array import array
@@ -68,7 +69,8 @@ async def draw(
     plans = 0
     while True:
         plans += 1
-        planned = plan(Selection.of(recording), start_48k, end_48k, fill_gaps=True)
+        selected = Selection.of(recording)
+        planned = await asyncio.to_thread(plan, selected, start_48k, end_48k, fill_gaps=True)
         check(planned, strict=False, live_known=recording.tail is not None)
         pixels = Pixels.of(
             form_of(*recording.first_form), samples_per_pixel, planned.start_48k, planned.end_48k
@@ -81,7 +83,8 @@ async def draw(
         if not drawing.refused or plans == MAX_PLANS:
             break
         recording = await services.recordings.judged_again(recording)
-    drawing.add_silence(planned.start_48k, min(pixels.end_48k, recording.extent_48k[1]))
+    silent_until = min(pixels.end_48k, recording.extent_48k[1])
+    await services.workers.run(drawing.add_silence, planned.start_48k, silent_until)
     numbers = await services.workers.run(drawing.row.numbers)
     missing = planned.missing + drawing.refused + drawing.broken
     return Drawn(pixels, numbers, missing, recording.tail is not None)
@@ -130,7 +133,7 @@ class Drawing:
         """Reads and makes. BrokenAnswerError, StoreError, ProblemError."""
         waiting = await self._add_kept()
         jobs = [self._object_job(stored, plays) for stored, plays in waiting]
-        jobs += [self._live_job(passage) for passage in self._live()]
+        jobs += [self._live_job(passage) for passage in await asyncio.to_thread(self._live)]
         async with aclosing(in_order(jobs)) as made:
             async for pieces in made:
                 for first_block, peaks in pieces:
@@ -152,7 +155,7 @@ class Drawing:
             async with room:
                 return await self._keeper.read(stored, fingerprint(stored, plays, self._form))
 
-        touched = self._objects()
+        touched = await asyncio.to_thread(self._objects)
         async with asyncio.TaskGroup() as tasks:
             reading = {
                 stored.key: tasks.create_task(read(stored, plays))

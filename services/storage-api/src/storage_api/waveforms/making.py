@@ -13,13 +13,13 @@ from storage_api.workers import Workers
 async def peaks_of(plays: Sequence[Play], form: PcmForm, loader: Loader, workers: Workers) -> PeakRow:
     """The peaks of plays of one source, of at least one.
 
-    SourceGoneError never; UnreadableError, BrokenAnswerError, StoreError, ProblemError as `Loader.load`; CodecError: packets that do not decode.
+    SourceGoneError never; UnreadableError, BrokenAnswerError, StoreError, ProblemError as `Loader.load_wherever`; CodecError: packets that do not decode.
     """
     first = form.frames(plays[0].start_48k) // BLOCK_FRAMES
     end = -(-form.frames(plays[-1].end_48k) // BLOCK_FRAMES)
     row = PeakRow(first, max(0, end - first), form.channels)
     for passage in passages(plays):
-        sounds = await loader.load(passage)
+        sounds = await loader.load_wherever(passage)
         for first_block, peaks in await workers.run(_peaks, sounds, form):
             row.add(first_block, peaks)
     return row
@@ -29,7 +29,7 @@ async def passage_peaks(
     passage: Passage, form: PcmForm, loader: Loader, workers: Workers
 ) -> list[tuple[int, bytes]]:
     """The first block and the peaks of each of its sounds. Errors as `peaks_of`."""
-    return await workers.run(_peaks, await loader.load(passage), form)
+    return await workers.run(_peaks, await loader.load_wherever(passage), form)
 
 
 def _peaks(sounds: Iterable[Loaded], form: PcmForm) -> list[tuple[int, bytes]]:

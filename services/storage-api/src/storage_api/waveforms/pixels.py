@@ -7,7 +7,6 @@ A waveform begins with the block that its first sample lies in, and has whole pi
 from dataclasses import dataclass
 from typing import Final
 
-from audiocodec.pcm import SAMPLE_RATES
 from audiocodec.peaks import BLOCK_FRAMES
 from storage_api.pcm_rendering import PcmForm
 
@@ -47,8 +46,3 @@ class Pixels:
     def _block_48k(self) -> int:
         """A whole number at each of Opus' rates."""
         return BLOCK_FRAMES * 48_000 // self.form.sample_rate
-
-
-def form_of(sample_rate: int, channels: int) -> PcmForm:
-    """The form in which a recording of this rate and these channels is decoded: at the next of Opus' rates."""
-    return PcmForm(next((rate for rate in SAMPLE_RATES if rate >= sample_rate), SAMPLE_RATES[-1]), channels)
