@@ -236,7 +236,7 @@ def test_objects_that_are_gone_at_the_beginning_and_at_the_end(command, record, 
 
 def test_what_was_merged_or_is_being_merged_says_into_what(command, record, on_redis):
     recorded, target = record("talk", 2), Conversation("alice", "all")
-    on_redis(lambda bus: freeze(bus, recorded.conversation, target, "merge-1", "word"))
+    on_redis(lambda bus: freeze(bus, recorded.conversation, target, "merge-1", "word", until_ms=10**14))
     assert "it goes into alice/all" in command("where", recorded.tag).err
     on_redis(lambda bus: set_tombstone(bus, recorded.conversation, 1_700_000_000_000, merged_into=target))
     found = command("where", recorded.tag)
