@@ -31,3 +31,11 @@ class Switched:
             raise self.away
         async for info in self.real.list(*args, **kwargs):
             yield info
+
+    async def list_folders(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        """The same."""
+        self.calls += 1
+        if self.away is not None and not self.works:
+            raise self.away
+        async for folder in self.real.list_folders(*args, **kwargs):
+            yield folder

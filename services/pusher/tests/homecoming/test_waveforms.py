@@ -44,6 +44,15 @@ async def test_under_another_name_it_is_drawn_anew(bus, first, second, keys, bat
     assert await names(first) == sorted([path, later(path)])
 
 
+async def test_of_what_lies_at_home_under_another_name_nobody_asks_for_it(bus, first, second, keys, batch):
+    path, data, metadata = batch
+    await put(first, later(path), data, metadata)
+    await put(second, path, data, metadata)
+    await derive(path, first, second)
+    assert await move(Homecoming(bus, first, second, keys), second) == FOUND
+    assert (await names(first), await names(second)) == ([later(path)], [])
+
+
 @pytest.mark.parametrize("what", ["conversation", "object"])
 async def test_of_what_was_deleted_nothing_stays(bus, first, second, keys, batch, conversation, clock, what):
     path, data, metadata = batch
@@ -76,3 +85,21 @@ async def test_of_what_is_deleted_while_it_is_brought_nothing_stays(
     home = Homecoming(bus, AfterPut(first, deleted), second, keys)
     assert await move(home, second) == DELETED
     assert await names(first) == await names(second) == []
+
+
+@pytest.mark.parametrize("what", ["conversation", "object"])
+async def test_nor_under_the_name_that_it_got(bus, first, second, keys, batch, conversation, clock, what):
+    path, data, metadata = batch
+    await put(first, path, b"other audio", {})
+    await put(second, path, data, metadata)
+
+    async def deleted():
+        await derive(later(path), first)
+        if what == "conversation":
+            await set_tombstone(bus, conversation, clock())
+        else:
+            await unstore(bus, conversation, {path: 1}, clock())
+
+    home = Homecoming(bus, AfterPut(first, deleted), second, keys)
+    assert await move(home, second) == DELETED
+    assert (await names(first), await names(second)) == ([path], [])

@@ -175,10 +175,6 @@ async def test_both_buckets_and_what_is_brought_home_under_another_name_meanwhil
                 await copy_over(second, store, away, other_name)
                 await second.delete(away)
 
-        async def list_folders(self, *args, **kwargs):
-            async for folder in self.real.list_folders(*args, **kwargs):
-                yield folder
-
     moving = [True]
     async with serve(one_bus, PairedStore(Mover(store), second), tmp_path) as api:
         operation_id = await leaving.begin(api)
