@@ -21,6 +21,7 @@ from audiobus.tombstone import entomb
 TARGET = Conversation("user-1", "all")
 OTHER = Conversation("user-1", "other")
 OP = "op-1"
+LATER, PAST = 10**14, 1_000
 
 
 @pytest_asyncio.fixture
@@ -36,8 +37,8 @@ async def stored(recorder, bus, conversation, now_ms):
     return await bus.state(conversation)
 
 
-async def frozen(bus, conversation, word: str = "word-1", operation: str = OP) -> str:
-    return await merging.freeze(bus, conversation, TARGET, operation, word)
+async def frozen(bus, conversation, word: str = "word-1", operation: str = OP, until_ms: int = LATER) -> str:
+    return await merging.freeze(bus, conversation, TARGET, operation, word, until_ms=until_ms)
 
 
 async def buried(bus, conversation, token, state, now_ms):
@@ -69,7 +70,10 @@ async def test_what_is_frozen_takes_nothing_and_goes_on_when_it_is_thawed(
 
 async def test_another_merge_neither_takes_nor_thaws_it(bus, conversation):
     await frozen(bus, conversation)
-    for hold in (frozen(bus, conversation, operation="op-2"), merging.hold(bus, conversation, "op-2")):
+    for hold in (
+        frozen(bus, conversation, operation="op-2"),
+        merging.hold(bus, conversation, "op-2", until_ms=LATER),
+    ):
         with pytest.raises(HeldError) as raised:
             await hold
         assert raised.value.operation_id == OP
@@ -78,8 +82,8 @@ async def test_another_merge_neither_takes_nor_thaws_it(bus, conversation):
 
 
 async def test_what_is_held_goes_on_but_is_not_deleted_or_frozen(recorder, bus, conversation):
-    await merging.hold(bus, conversation, OP)
-    await merging.hold(bus, conversation, OP)
+    await merging.hold(bus, conversation, OP, until_ms=LATER)
+    await merging.hold(bus, conversation, OP, until_ms=LATER)
     await recorder.open()
     assert isinstance(await recorder.append(100), Appended)
     with pytest.raises(MergingError):
@@ -88,6 +92,28 @@ async def test_what_is_held_goes_on_but_is_not_deleted_or_frozen(recorder, bus, 
         await frozen(bus, conversation, operation="op-2")
     assert await merging.thaw(bus, conversation, OP)
     assert (await entomb(bus, conversation, 1)).fresh
+
+
+async def test_what_nobody_is_left_to_thaw_thaws_by_itself(
+    recorder, another, stored, bus, conversation, now_ms
+):
+    token = await frozen(bus, conversation, until_ms=PAST)
+    await another().open(resume=recorder.newest.epoch)
+    # The merge, should it be alive, has lost it.
+    assert await buried(bus, conversation, token, stored, now_ms) is None
+    assert not (await bus.state(conversation)).in_merge
+
+
+async def test_what_is_held_for_too_long_can_be_deleted(bus, conversation):
+    await merging.hold(bus, conversation, OP, until_ms=LATER)
+    assert not await merging.is_free(bus, conversation)
+    await merging.hold(bus, conversation, OP, until_ms=PAST)
+    assert (await entomb(bus, conversation, 1)).fresh
+    await frozen(bus, OTHER, until_ms=LATER)
+    await frozen(bus, OTHER, until_ms=PAST)
+    assert await merging.is_free(bus, OTHER)
+    assert await merging.is_free(bus, OTHER)
+    assert (await entomb(bus, OTHER, 1)).fresh
 
 
 async def test_what_redis_knew_nothing_of_leaves_nothing_when_it_is_thawed(bus, conversation):
@@ -102,7 +128,7 @@ async def test_what_is_deleted_is_not_held(bus, conversation):
     with pytest.raises(ConversationDeletedError):
         await frozen(bus, conversation)
     with pytest.raises(ConversationDeletedError):
-        await merging.hold(bus, conversation, OP)
+        await merging.hold(bus, conversation, OP, until_ms=LATER)
     with pytest.raises(MergedError) as raised:
         await frozen(bus, OTHER)
     assert raised.value.target == TARGET.tag

@@ -6,6 +6,7 @@ from audiobus import Conversation, merging
 from audiobus.deletions import set_tombstone
 
 SECOND = 32_000
+LATER = 10**14
 SOURCE, TARGET = Conversation("alice", "a"), Conversation("alice", "all")
 
 
@@ -26,7 +27,7 @@ async def test_an_open_socket_is_closed_and_goes_on_when_it_is_thawed(service, s
         await client.send(second)
         await client.say(type="finalize")
         await client.acked(SECOND)
-        await merging.freeze(bus, SOURCE, TARGET, "op", "word")
+        await merging.freeze(bus, SOURCE, TARGET, "op", "word", until_ms=LATER)
         await client.send(second)
         assert await client.closed() == 4409
         assert client.codes == ["merging"]
@@ -87,7 +88,7 @@ async def test_where_the_target_is_deleted_or_nobody_resumes_it_is_over(service,
 async def test_a_target_that_is_frozen_itself_refuses(service, second):
     session = await recorded(service, second)
     await set_tombstone(service.bus, SOURCE, 1, merged_into=TARGET)
-    await merging.freeze(service.bus, TARGET, Conversation("alice", "further"), "op", "word")
+    await merging.freeze(service.bus, TARGET, Conversation("alice", "further"), "op", "word", until_ms=LATER)
     async with service.connect(f"conversation_id=a&session={session}") as client:
         assert await client.closed() == 4409
         assert client.codes == ["merging"]

@@ -38,7 +38,7 @@ class Merge:
     async def run(self) -> None:
         if await self.bus.tombstone(self.source):
             return
-        token = await freeze(self.bus, self.source, self.target, "operation", "word")
+        token = await freeze(self.bus, self.source, self.target, "operation", "word", until_ms=10**14)
         await self.bus.ask(self.source, "flush")
         await self.drain(self.source)
         state = await self.bus.state(self.source)

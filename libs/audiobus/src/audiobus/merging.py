@@ -33,7 +33,9 @@ class Taken:
     """Stored audio that left its books with that, at 48 kHz: `take_in` counts it where it went."""
 
 
-async def freeze(bus: Bus, source: Conversation, target: Conversation, operation_id: str, word: str) -> str:
+async def freeze(
+    bus: Bus, source: Conversation, target: Conversation, operation_id: str, word: str, *, until_ms: int
+) -> str:
     """Freezes a source, and answers the token of that freezing; where it is frozen by this operation already, the token that stands.
 
     Args:
@@ -42,6 +44,7 @@ async def freeze(bus: Bus, source: Conversation, target: Conversation, operation
         target: where it goes.
         operation_id: whose merge it is; without a space.
         word: one that no other freezing has, without a space.
+        until_ms: when it thaws for whoever wants to record or delete, unix ms of Redis: nobody may be left to thaw it.
 
     Raises:
         HeldError: another merge has it.
@@ -50,19 +53,25 @@ async def freeze(bus: Bus, source: Conversation, target: Conversation, operation
         NotReplicatedError, BusUnavailableError: not known whether it is frozen. Freeze it again.
     """
     keys = [bus.keys.conv(source), bus.keys.tomb(source)]
-    args: list[Argument] = [target.tag, operation_id, word]
+    args: list[Argument] = [target.tag, operation_id, word, until_ms]
     return _read_hold(await script("freeze").run(bus.client, keys, args, wait_replicas=bus.wait_replicas))
 
 
-async def hold(bus: Bus, conversation: Conversation, operation_id: str) -> None:
+async def hold(bus: Bus, conversation: Conversation, operation_id: str, *, until_ms: int) -> None:
     """Keeps others from deleting a conversation that goes on: a target, or a source that stays. Errors as with `freeze`."""
     keys = [bus.keys.conv(conversation), bus.keys.tomb(conversation)]
-    _read_hold(await script("hold").run(bus.client, keys, [operation_id], wait_replicas=bus.wait_replicas))
+    args: list[Argument] = [operation_id, until_ms]
+    _read_hold(await script("hold").run(bus.client, keys, args, wait_replicas=bus.wait_replicas))
 
 
 async def thaw(bus: Bus, conversation: Conversation, operation_id: str) -> bool:
     """Lets go of it: a frozen one goes on where it stood. Whether the operation had it. BusUnavailableError: not known."""
     return bool(await script("thaw").run(bus.client, [bus.keys.conv(conversation)], [operation_id]))
+
+
+async def is_free(bus: Bus, conversation: Conversation) -> bool:
+    """Whether no merge holds it; one that stands for longer than it said lets go now. BusUnavailableError: not known."""
+    return bool(await script("overdue").run(bus.client, [bus.keys.conv(conversation)], []))
 
 
 async def bury_merged(

@@ -42,7 +42,10 @@ async def entomb(bus: Bus, conversation: Conversation, now_ms: int) -> Tombstone
         BusUnavailableError: not known whether it stands. Set it again.
     """
     keys = [bus.keys.tomb(conversation), bus.keys.conv(conversation)]
-    answer = await script("entomb").run(bus.client, keys, [now_ms, KEPT_MS], wait_replicas=bus.wait_replicas)
+    run, args = script("entomb"), [now_ms, KEPT_MS]
+    answer = await run.run(bus.client, keys, args, wait_replicas=bus.wait_replicas)
+    if answer[0] == b"merging" and await script("overdue").run(bus.client, [bus.keys.conv(conversation)], []):
+        answer = await run.run(bus.client, keys, args, wait_replicas=bus.wait_replicas)
     match answer:
         case [b"set" | b"stands" as how, tomb, received]:
             return Tombstone(how == b"set", target_of(tomb) is not None, int(received))

@@ -68,7 +68,7 @@ async def test_its_user_deletes_everything(api, merging, recorded, one_bus):
 
 async def test_a_users_deletion_waits_for_what_a_merge_holds(api, merging, recorded, one_bus):
     await recorded("all", T0)
-    await hold(one_bus, ALL, "merge-1")
+    await hold(one_bus, ALL, "merge-1", until_ms=10**14)
     await api.http.delete("/v1/users/user-1/audio", headers=HEADERS)
     runner = Runner(one_bus, kinds_of(api.services))
     for taken in await runner.take_due():

@@ -119,7 +119,7 @@ async def test_what_another_merge_holds_is_409(ask, recorded, one_bus, merging):
     await recorded("a", T0)
     await recorded("b", T0)
     other = await merging.begin(["a"], "other")
-    await freeze(one_bus, A, Conversation("user-1", "other"), other, "word")
+    await freeze(one_bus, A, Conversation("user-1", "other"), other, "word", until_ms=10**14)
     assert told(await ask(["a", "b"])) == (409, "merging")
     assert told(await ask(["b"], "a")) == (409, "merging")
     # One that is over, or lost, holds nothing.

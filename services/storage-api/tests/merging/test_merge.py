@@ -10,6 +10,7 @@ from audiobus.errors import MergingError
 from audiobus.merging import freeze, hold
 from audiostore.names import BatchName
 from audiostore.waveform_names import waveform_name
+from storage_api.merging.copying import Copying
 
 T0 = 1_700_000_000_000
 A, B, ALL = (Conversation("user-1", cid) for cid in ("a", "b", "all"))
@@ -147,7 +148,7 @@ async def test_of_two_merges_with_one_source_the_second_fails_and_lets_go(mergin
     await recorded("a", T0)
     await recorded("b", T0)
     first = await merging.begin(["b"], "other")
-    await freeze(one_bus, B, Conversation("user-1", "other"), first, "word")
+    await freeze(one_bus, B, Conversation("user-1", "other"), first, "word", until_ms=10**14)
     operation = await merging.run(["a", "b"], "all")
     assert error_of(operation) == "merging"
     assert not (await one_bus.state(A)).in_merge
@@ -157,8 +158,8 @@ async def test_of_two_merges_with_one_source_the_second_fails_and_lets_go(mergin
 
 async def test_what_a_forgotten_merge_holds_is_taken_over(merging, recorded, one_bus):
     await recorded("a", T0)
-    await freeze(one_bus, A, Conversation("user-1", "other"), "lost", "word")
-    await hold(one_bus, ALL, "lost-too")
+    await freeze(one_bus, A, Conversation("user-1", "other"), "lost", "word", until_ms=10**14)
+    await hold(one_bus, ALL, "lost-too", until_ms=10**14)
     assert result_of(await merging.run(["a"], "all"))["objects"] == 1
 
 
@@ -233,3 +234,24 @@ async def test_pushers_sweep_on_after_it(merging, recorded, one_bus):
     assert await one_bus.command("ZSCORE", key, A.tag) is not None
     assert await sweep(one_bus, A, T0) is not None
     assert await emptied(one_bus, A) == 0
+
+
+async def test_a_target_that_is_deleted_while_it_is_copied_takes_nothing_with_it(
+    merging, recorded, one_bus, monkeypatch
+):
+    """Nothing held it any more: copying took too long."""
+    await recorded("a", T0)
+    run = Copying.run
+
+    async def late(self, source, only=None):
+        done = await run(self, source, only)
+        await one_bus.command("HDEL", one_bus.keys.conv(ALL), "held")
+        await set_tombstone(one_bus, ALL, 1)
+        return done
+
+    monkeypatch.setattr(Copying, "run", late)
+    operation = await merging.run(["a"], "all")
+    assert error_of(operation) == "not_found"
+    assert len(await merging.files("a")) == 1
+    assert not (await one_bus.state(A)).in_merge
+    assert not await one_bus.tombstone(A)

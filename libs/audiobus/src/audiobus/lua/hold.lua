@@ -1,6 +1,6 @@
 -- A merge copies into a conversation, or out of one that stays: it goes on, but may not be deleted meanwhile.
 -- KEYS conv, tomb
--- ARGV operation
+-- ARGV operation, until when it stands by itself in unix ms
 -- Answers {'ok'} | {'tomb', tombstone} | {'held', operation}: another merge has it
 -- It takes next to nothing, and deletes in the end: after a write that needs no memory, Redis lets those pass that do.
 redis.call('HDEL', KEYS[1], '')
@@ -9,5 +9,5 @@ if tomb then return {'tomb', tomb} end
 local h = redis.call('HMGET', KEYS[1], 'merging', 'merging_by', 'held')
 if h[3] and h[3] ~= ARGV[1] then return {'held', h[3]} end
 if h[1] then return {'held', string.match(h[2] or '', '^(%S+) ') or ''} end
-redis.call('HSET', KEYS[1], 'held', ARGV[1])
+redis.call('HSET', KEYS[1], 'held', ARGV[1], 'merge_until', ARGV[2])
 return {'ok'}

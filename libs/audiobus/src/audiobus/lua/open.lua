@@ -18,7 +18,12 @@ if tomb then
   return {'merged', into, ended or false}
 end
 local h = redis.call('HMGET', conv, 'newest', 'format', 'closed', 'last_ms', 'merging', 'pos', 'in', 'settled', 'owner', 'owner_at', 'used', 'used_was')
-if h[5] then return {'merging', h[5]} end
+if h[5] then
+  -- Whoever froze it may be gone for good: then it thaws by itself, and what was copied counts no more.
+  local till = tonumber(redis.call('HGET', conv, 'merge_until') or '')
+  if not till or tonumber(redis.call('TIME')[1]) * 1000 < till then return {'merging', h[5]} end
+  redis.call('HDEL', conv, 'merging', 'merging_by', 'merge_until')
+end
 -- A request may be executed long after its socket is gone: it must not displace one that came later. A socket that opens its own
 -- session again displaces only one that came earlier: then Redis has lost that this one came, with what else it lost.
 -- Who has ended the newest session holds nothing any more.

@@ -10,7 +10,7 @@ from typing import Final
 from audiobus import Conversation, EntryId
 from audiobus.cut import decode_cut
 from audiobus.deletions import discard, expunge, noted, unstore
-from audiobus.merging import booked
+from audiobus.merging import booked, is_free
 from audiobus.recorded_before import Waiting, waits_before
 from audiobus.state import ConversationState
 from audiostore.errors import TransientStoreError
@@ -55,7 +55,7 @@ class FormerAudio:
         if await bus.tombstone(conversation):
             return  # all of it goes, or went into another one
         state = await bus.state(conversation)
-        if state.in_merge:
+        if state.in_merge and not await is_free(bus, conversation):
             step.waiting += 1
             step.leave(conversation.cid)
             return

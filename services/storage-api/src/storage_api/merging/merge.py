@@ -30,6 +30,8 @@ from storage_api.services import Services
 KIND: Final = "merge_conversations"
 LIMIT_MS: Final = 900_000
 """So long sources are frozen at the most: a merge that has not copied everything by then fails, and lets go of them."""
+HELD_MS: Final = 2 * LIMIT_MS
+"""So long after a turn began what it holds thaws for others by themselves: nobody may be left to go on with it."""
 PASSES: Final = 10
 """After so many there is still something to copy: somebody goes on putting it."""
 SOON_MS: Final = 500
@@ -185,13 +187,18 @@ class _Turn:
         return {source: await self._take(source, self._grip) for source in sources}
 
     async def _hold_one(self, conversation: Conversation) -> str:
-        await hold(self._bus, conversation, self._turn.operation.id)
+        await hold(self._bus, conversation, self._turn.operation.id, until_ms=await self._until_ms())
         return ""
 
     async def _grip(self, source: Conversation) -> str:
         if not self._request.delete_sources:
             return await self._hold_one(source)
-        return await freeze(self._bus, source, self._target, self._turn.operation.id, uuid.uuid4().hex)
+        operation_id, word = self._turn.operation.id, uuid.uuid4().hex
+        until_ms = await self._until_ms()
+        return await freeze(self._bus, source, self._target, operation_id, word, until_ms=until_ms)
+
+    async def _until_ms(self) -> int:
+        return await self._bus.clock.ms(self._target) + HELD_MS
 
     async def _take(self, one: Conversation, grip: Callable[[Conversation], Awaitable[str]]) -> str:
         try:
@@ -235,6 +242,8 @@ class _Turn:
         raise LaterError(SOON_MS)
 
     async def _bury(self, source: Conversation, token: str, state: ConversationState) -> None:
+        # Copying may have taken long: where nothing held the target any more it may be deleted by now.
+        await self._take(self._target, self._hold_one)
         now_ms = self._now_ms()
         async with looked_at(self._bus, source, now_ms):
             try:
