@@ -34,7 +34,8 @@ class Before:
             if span is None:
                 return None
             end = span.first_sample + span.samples
-            last = removed.last_end(run_of(span), end - (samples - distance), end)
+            first = max(span.first_sample, end - (samples - distance))
+            last = removed.last_end(run_of(span), first, end)
             if last is not None:
                 return distance + end - last
             if span.starts or span.first_offset >= offset:
