@@ -39,7 +39,7 @@ LISTINGS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _Shelf:
     """A bucket, or two that look like one, and what is known of the objects there."""
 
     store: Store
@@ -74,11 +74,11 @@ class Bucket:
         self._small = asyncio.Semaphore(LOOKS_AT_ONCE)
         self._large = asyncio.Semaphore(1)
         first, second = (store.first, store.second) if isinstance(store, PairedStore) else (store, store)
-        self._usual = _Place(store, Verdicts(metrics, clock))
-        self._first = _Place(first, Verdicts(metrics, clock))
+        self._usual = _Shelf(store, Verdicts(metrics, clock))
+        self._first = _Shelf(first, Verdicts(metrics, clock))
         """For what has another beside it: where a read of the first fails, the other one must not be taken for it, and by the time that one is
         listed alone, it may be the other that has come to its place."""
-        self._beside = _Place(second, Verdicts(metrics, clock))
+        self._beside = _Shelf(second, Verdicts(metrics, clock))
         """For what a listing names as `beside`."""
 
     @property
@@ -152,16 +152,16 @@ class Bucket:
         return Judged(found, frozenset(gone))
 
     async def _judged(
-        self, place: _Place, listed: list[tuple[AudioName, ObjectInfo]]
+        self, shelf: _Shelf, listed: list[tuple[AudioName, ObjectInfo]]
     ) -> dict[str, Verdict | None]:
         """By name what each of these objects holds; None where it is gone. StoreError."""
-        place.verdicts.keys_are(self._keys.version)
+        shelf.verdicts.keys_are(self._keys.version)
         # Taken once: what is looked at now may push others out of the memory.
-        verdicts = {info.name: place.verdicts.recall(info) for _, info in listed}
+        verdicts = {info.name: shelf.verdicts.recall(info) for _, info in listed}
         unknown = [(name, info) for name, info in listed if verdicts[info.name] is None]
         try:
             async with asyncio.TaskGroup() as tasks:
-                looking = [(info, tasks.create_task(self._look(place, name, info))) for name, info in unknown]
+                looking = [(info, tasks.create_task(self._look(shelf, name, info))) for name, info in unknown]
         except ExceptionGroup as group:
             raise group.exceptions[0] from group
         return verdicts | {info.name: task.result() for info, task in looking}
@@ -194,16 +194,16 @@ class Bucket:
         return batch if isinstance(facts, BatchFacts) and reading.holds(batch, facts) else None
 
     async def _open(self, stored: StoredObject) -> Batch:
-        place, info = self._where(stored)
-        data = await self._whole(place.store, info)
+        shelf, info = self._where(stored)
+        data = await self._whole(shelf.store, info)
         return await self._workers.run(reading.open_batch, stored.name, data, self._keys.ring)
 
     async def older(self, stored: StoredObject) -> bytes:
         """All PCM of an older object, s16le mono at 16 kHz. Errors as with `batch`; nothing beside it is asked."""
-        place, info = self._where(stored)
+        shelf, info = self._where(stored)
         try:
             async with self._room(info):
-                data = await self._whole(place.store, info)
+                data = await self._whole(shelf.store, info)
                 return await self._workers.run(reading.older_pcm, stored.name, data, self._keys.legacy_secret)
         except UnreadableError as error:
             raise self._refused(stored, error) from error
@@ -213,28 +213,28 @@ class Bucket:
         return self._refused(stored, UnreadableError(stored.info.name, reason, detail))
 
     def _refused(self, stored: StoredObject, error: UnreadableError) -> UnreadableError:
-        place, info = self._where(stored)
-        known = place.verdicts.recall(info)
+        shelf, info = self._where(stored)
+        known = shelf.verdicts.recall(info)
         verdict = Verdict(known.facts if known else None, error.reason, error.passing)
-        place.verdicts.remember(info, verdict, error.detail)
+        shelf.verdicts.remember(info, verdict, error.detail)
         return error
 
-    def _where(self, stored: StoredObject) -> tuple[_Place, ObjectInfo]:
+    def _where(self, stored: StoredObject) -> tuple[_Shelf, ObjectInfo]:
         """Where the object lies that is meant, and what was listed of it."""
         beside = stored.info.beside
         if beside is None:
             return self._usual, stored.info
         return (self._beside, beside) if stored.second else (self._first, stored.info)
 
-    async def _look(self, place: _Place, name: AudioName, info: ObjectInfo) -> Verdict | None:
+    async def _look(self, shelf: _Shelf, name: AudioName, info: ObjectInfo) -> Verdict | None:
         """What the object holds, as far as that is needed to place it; None where it is gone."""
         try:
-            verdict, detail = await self._judge(place.store, name, info)
-            if verdict.reason is None and place.verdicts.in_doubt(info):
-                verdict, detail = await self._judge_whole(place.store, name, info, verdict)
+            verdict, detail = await self._judge(shelf.store, name, info)
+            if verdict.reason is None and shelf.verdicts.in_doubt(info):
+                verdict, detail = await self._judge_whole(shelf.store, name, info, verdict)
         except SourceGoneError:
             return None
-        return place.verdicts.remember(info, verdict, f"{info.name}: {detail}")
+        return shelf.verdicts.remember(info, verdict, f"{info.name}: {detail}")
 
     async def _judge(self, store: Store, name: AudioName, info: ObjectInfo) -> tuple[Verdict, str]:
         """What can be said of it with the fewest bytes, and what is wrong with it. SourceGoneError; StoreError."""

@@ -4,6 +4,7 @@ Owns which row and which gap is on which page. A gap is all time of the audio th
 something there cannot be read.
 """
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import Final
 
@@ -41,7 +42,7 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ChunkRow:
     """A chunk and where it is in the list."""
 
     start_ms: int
@@ -96,7 +97,7 @@ async def list_chunks(request: Request) -> Response:
     return wire.json_response(body, live_headers(recording))
 
 
-def chunk_rows(recording: Recording, protection: wire.Protection) -> list[Row]:
+def chunk_rows(recording: Recording, protection: wire.Protection) -> list[ChunkRow]:
     """Every chunk in order: all objects, and of the live tail what is in no object."""
     overlapped = recording.timeline.overlapped
     firsts = {stored.info.name for stored in recording.objects if not stored.second}
@@ -111,7 +112,27 @@ def chunk_rows(recording: Recording, protection: wire.Protection) -> list[Row]:
     return sorted(rows, key=lambda row: row.key)
 
 
-def _stored(stored: StoredObject, overlapped: frozenset[Source], *, twin: bool) -> Row:
+def rows_at(recording: Recording, timestamps_ms: tuple[int, ...]) -> list[ChunkRow]:
+    """For each time those that begin there; else the one that is played there; else those that hold it, and are not played."""
+    rows = chunk_rows(recording, "standard")
+    beginning: dict[int, list[ChunkRow]] = {}
+    for row in rows:
+        beginning.setdefault(row.start_ms, []).append(row)
+    starts = [row.start_ms for row in rows]  # in this order they are listed
+    longest_ms = max((row.end_ms - row.start_ms for row in rows), default=0)
+    found: dict[tuple[int, str, bool], ChunkRow] = {}
+    for at_ms in dict.fromkeys(timestamps_ms):
+        there = beginning.get(at_ms)
+        if there is None:
+            near = rows[bisect_right(starts, at_ms - longest_ms) : bisect_left(starts, at_ms)]
+            holding = [row for row in near if at_ms < row.end_ms]
+            playing = recording.timeline.playing(at_ms * 48)
+            there = [row for row in holding if playing in row.sources] or holding
+        found |= {row.key: row for row in there}
+    return list(found.values())
+
+
+def _stored(stored: StoredObject, overlapped: frozenset[Source], *, twin: bool) -> ChunkRow:
     sources = frozenset(piece.source for piece in stored.pieces)
     start_ms, end_ms = stored.start_48k // 48, stored.end_48k // 48
     chunk = wire.Chunk(
@@ -128,7 +149,7 @@ def _stored(stored: StoredObject, overlapped: frozenset[Source], *, twin: bool) 
         overlapped=bool(sources & overlapped),
         unreadable=stored.reason,
     )
-    return Row(start_ms, end_ms, stored.info.name, sources, chunk, stored, twin)
+    return ChunkRow(start_ms, end_ms, stored.info.name, sources, chunk, stored, twin)
 
 
 def _format(stored: StoredObject) -> str:
@@ -138,7 +159,7 @@ def _format(stored: StoredObject) -> str:
     return "unknown" if facts is None else "ogg_opus"
 
 
-def _live(live: LiveChunk, source: Live, protection: wire.Protection, *, overlapped: bool) -> Row:
+def _live(live: LiveChunk, source: Live, protection: wire.Protection, *, overlapped: bool) -> ChunkRow:
     span = live.span
     chunk = wire.Chunk(
         timestamp=unix_seconds(span.start_ms),
@@ -154,10 +175,10 @@ def _live(live: LiveChunk, source: Live, protection: wire.Protection, *, overlap
         overlapped=overlapped,
         unreadable=None,
     )
-    return Row(span.start_ms, span.end_ms, str(live.id), frozenset((source,)), chunk)
+    return ChunkRow(span.start_ms, span.end_ms, str(live.id), frozenset((source,)), chunk)
 
 
-def _within(row: Row, start_48k: int | None, end_48k: int | None) -> bool:
+def _within(row: ChunkRow, start_48k: int | None, end_48k: int | None) -> bool:
     # Of a row without a length, nothing is known but its start.
     after = start_48k is None or row.end_ms * 48 > start_48k or row.start_ms * 48 >= start_48k
     return after and (end_48k is None or row.start_ms * 48 < end_48k)
@@ -167,7 +188,7 @@ def _gap_within(gap: Gap, start_48k: int | None, end_48k: int | None) -> bool:
     return (start_48k is None or gap.end_48k > start_48k) and (end_48k is None or gap.start_48k < end_48k)
 
 
-def _follows(row: Row, place: Place) -> bool:
+def _follows(row: ChunkRow, place: Place) -> bool:
     return row.key > (place.start_ms, place.name, place.twin) or row.end_ms > place.reached_ms
 
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from audiobus import Conversation
 from storage_api import wire
 from storage_api.access import conversation_of
-from storage_api.chunks import Row, chunk_rows
+from storage_api.chunks import ChunkRow, chunk_rows
 from storage_api.conversations import live_headers
 from storage_api.moments import rfc3339
 from storage_api.parameters import DEFAULT_MAX_GAP_S, Parameters
@@ -47,7 +47,7 @@ async def list_recordings(request: Request) -> Response:
     rows = chunk_rows(recording, await services.protection(conversation.uid) or "standard")
     gap_48k = round((DEFAULT_MAX_GAP_S if max_gap_s is None else max_gap_s) * 48_000)
     found = stretches(recording, gap_48k)
-    body = wire.Recordings(
+    body = wire.RecordedStretches(
         recordings=[
             _shown(conversation, stretch, [row.chunk.timestamp for row in lying])
             for stretch, lying in zip(found, _rows_in(found, rows), strict=True)
@@ -77,7 +77,7 @@ def _times(recording: Recording) -> Iterator[tuple[int, int, int, Source | None]
         yield bad.start_48k, bad.end_48k, 0, None
 
 
-def _rows_in(found: Sequence[Stretch], rows: Sequence[Row]) -> list[list[Row]]:
+def _rows_in(found: Sequence[Stretch], rows: Sequence[ChunkRow]) -> list[list[ChunkRow]]:
     """For each stretch the rows of which something is played there, and those that begin there and are not played, or not wholly."""
     of = {source: at for at, row in enumerate(rows) for source in row.sources}
     lying = [{of[source] for source in stretch.sources if source in of} for stretch in found]
@@ -92,8 +92,8 @@ def _rows_in(found: Sequence[Stretch], rows: Sequence[Row]) -> list[list[Row]]:
     return [[rows[at] for at in sorted(places)] for places in lying]
 
 
-def _shown(conversation: Conversation, stretch: Stretch, timestamps: list[str]) -> wire.Recording:
-    return wire.Recording(
+def _shown(conversation: Conversation, stretch: Stretch, timestamps: list[str]) -> wire.RecordedStretch:
+    return wire.RecordedStretch(
         id=_id(conversation, stretch.start_48k),
         start=rfc3339(stretch.start_48k),
         end=rfc3339(stretch.end_48k),

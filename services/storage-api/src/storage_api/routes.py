@@ -176,7 +176,7 @@ TABLE: Final = (
         places="lists",
         summary="The stretches that belong together",
         parameters=(MAX_GAP_S,),
-        answers={200: wire.Recordings},
+        answers={200: wire.RecordedStretches},
         headers=_LIVE,
         codes=_READING,
     ),

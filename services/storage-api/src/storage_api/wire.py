@@ -94,7 +94,7 @@ class Chunks(msgspec.Struct, frozen=True, kw_only=True):
     next_page_token: str | None
 
 
-class Recording(msgspec.Struct, frozen=True, kw_only=True):
+class RecordedStretch(msgspec.Struct, frozen=True, kw_only=True):
     """A stretch without a long gap."""
 
     id: str
@@ -107,10 +107,10 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     """Of its chunks, as they are in `…/chunks`; of one that reaches over a long gap in each stretch."""
 
 
-class Recordings(msgspec.Struct, frozen=True, kw_only=True):
+class RecordedStretches(msgspec.Struct, frozen=True, kw_only=True):
     """All of a conversation, in order of time."""
 
-    recordings: list[Recording]
+    recordings: list[RecordedStretch]
 
 
 class Flushed(msgspec.Struct, frozen=True, kw_only=True):
