@@ -2,6 +2,9 @@
 
 import fcntl
 import os
+import subprocess
+import sys
+import threading
 
 import pytest
 
@@ -104,6 +107,31 @@ def test_what_an_earlier_run_left_is_gone_on_with(stand_in, client, target):
     client.download_audio("u", "c", target, WAV)
     assert target.read_bytes() == AUDIO
     assert ranges(stand_in) == [f"bytes={left}-"]
+
+
+KILLED = """
+import sys
+from tapedeck import AudioRequest, Retries, StorageClient
+with StorageClient(sys.argv[1], "t", retries=Retries(first_pause_s=60, longest_pause_s=60)) as client:
+    client.download_audio("u", "c", sys.argv[2], AudioRequest("wav"))
+"""
+
+
+def test_what_a_killed_process_left_is_gone_on_with(stand_in, client, target):
+    stand_in.breaks = [100_000]
+    broken = threading.Event()
+    stand_in.after_break = broken.set
+    part = target.with_name("a.wav.part")
+    with subprocess.Popen([sys.executable, "-c", KILLED, stand_in.url, str(target)]) as process:
+        assert broken.wait(30)
+        while not part.exists() or part.stat().st_size == 0:  # now it pauses before it goes on
+            process.poll()
+            assert process.returncode is None
+        process.kill()
+    assert not target.exists()
+    client.download_audio("u", "c", target, WAV)
+    assert target.read_bytes() == AUDIO
+    assert ranges(stand_in)[-1] is not None
 
 
 def test_a_part_of_something_else_is_not_used(stand_in, client, target):
