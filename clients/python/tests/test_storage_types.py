@@ -1,9 +1,12 @@
 """The client's types are the API's: what it prints as JSON is what the server said."""
 
+from typing import get_args
+
 import msgspec
 import pytest
 
-from storage_api import audio_format, wire, wire_operations, wire_operators, wire_users, wire_waveforms
+from storage_api import audio_format
+from storage_api.routes import TABLE
 from tapedeck import storage_types
 from tapedeck.storage import audio
 
@@ -20,34 +23,61 @@ def fields_of(kind):
             return type(schema["enum"][0]).__name__
         return PLAIN.get(schema.get("type", "string"), schema.get("type"))
 
-    (_,), components = msgspec.json.schema_components([kind])
-    properties = components[kind.__name__]["properties"]
+    (found,), components = msgspec.json.schema_components([kind])
+    properties = components[found["$ref"].rpartition("/")[2]]["properties"]
     return {name: plain(schema).removesuffix(" | null") for name, schema in properties.items()}
 
 
-SAME = {
-    wire: ["Conversation", "Chunk", "Gap", "Recording", "Flushed"],
-    wire_operations: ["Operation", "Trouble", "Deleted"],
-    wire_users: ["UserSettings", "DayOfUsage", "Usage"],
-    wire_operators: ["Buffer", "FlushAsked", "DeadLetter", "RetryAsked"],
-    wire_waveforms: ["Waveform"],
+USER = "/v1/users/{uid}"
+CONVERSATION = USER + "/conversations/{cid}"
+ANSWERS = {
+    ("GET", USER + "/conversations"): storage_types.ConversationPage,
+    ("GET", CONVERSATION): storage_types.Conversation,
+    ("GET", CONVERSATION + "/chunks"): storage_types.ChunkPage,
+    ("GET", CONVERSATION + "/recordings"): storage_types.Recordings,
+    ("GET", CONVERSATION + "/waveform"): storage_types.Waveform,
+    ("POST", CONVERSATION + ":flush"): storage_types.Flushed,
+    ("DELETE", CONVERSATION): storage_types.Deleted,
+    ("DELETE", CONVERSATION + "/chunks"): storage_types.Deleted,
+    ("DELETE", CONVERSATION + "/audio"): storage_types.Deleted,
+    ("DELETE", USER + "/audio"): storage_types.Operation,
+    ("POST", USER + "/conversations:merge"): storage_types.Operation,
+    ("GET", "/v1/operations/{id}"): storage_types.Operation,
+    ("GET", USER + "/settings"): storage_types.UserSettings,
+    ("PUT", USER + "/settings"): storage_types.UserSettings,
+    ("GET", USER + "/usage"): storage_types.Usage,
+    ("GET", "/v1/buffers"): storage_types.BufferPage,
+    ("POST", "/v1/buffers:flush"): storage_types.FlushAsked,
+    ("GET", "/v1/dead-letters"): storage_types.DeadLetterPage,
+    ("POST", "/v1/dead-letters/{id}:retry"): storage_types.RetryAsked,
 }
-PAGES = {
-    wire: {"Conversations": "ConversationPage", "Chunks": "ChunkPage", "Recordings": "Recordings"},
-    wire_operators: {"Buffers": "BufferPage", "DeadLetters": "DeadLetterPage"},
-}
 
 
-@pytest.mark.parametrize(("module", "name"), [(module, name) for module in SAME for name in SAME[module]])
-def test_fields_and_types_are_the_apis_own(module, name):
-    assert fields_of(getattr(storage_types, name)) == fields_of(getattr(module, name))
+def structs_in(kind):
+    """The structs that its fields hold, by field."""
+    held = [
+        (field.name, one)
+        for field in msgspec.structs.fields(kind)
+        for one in (field.type, *get_args(field.type))
+    ]
+    return {name: one for name, one in held if isinstance(one, type) and issubclass(one, msgspec.Struct)}
 
 
-@pytest.mark.parametrize(("module", "name"), [(module, name) for module in PAGES for name in PAGES[module]])
-def test_pages_have_the_apis_fields_and_what_a_header_says(module, name):
-    found = fields_of(getattr(storage_types, PAGES[module][name]))
-    found.pop("live_known", None)
-    assert found == fields_of(getattr(module, name))
+def check(ours, theirs):
+    found = fields_of(ours)
+    found.pop("live_known", None)  # a header says it
+    assert found == fields_of(theirs)
+    inner = structs_in(ours)
+    assert inner.keys() == structs_in(theirs).keys()
+    for name, kind in inner.items():
+        check(kind, structs_in(theirs)[name])
+
+
+@pytest.mark.parametrize("request_of", ANSWERS, ids=" ".join)
+def test_fields_and_types_are_the_apis_own(request_of):
+    (row,) = [row for row in TABLE if (row.method, row.path) == request_of]
+    (theirs,) = row.answers.values()
+    check(ANSWERS[request_of], theirs)
 
 
 def test_media_types_are_the_apis_own():
