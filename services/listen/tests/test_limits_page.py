@@ -1,10 +1,8 @@
-"""docs/limits.md says what the code does: each limit's value, each metric's name; and no limit of the code is missing there."""
+"""docs/limits.md says what listen does: each limit's value, each metric's name; and no limit of the code is missing there."""
 
-import ast
 import importlib
 import re
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -14,14 +12,15 @@ from listen.settings import ListenSettings
 from servicekit.jwks_metrics import JwksMetrics
 from servicekit.metrics import Metrics
 from servicekit.settings import markdown
+from tapedeck_testing.limits_page import STORAGE_API, in_units_of_the_page, limits_of, on_page
 
-UNITS = {"": 1, "s": 1, "h": 3_600, "KiB": 1024, "MiB": 1024 * 1024, "days": 86_400}
 ROW = re.compile(r"^\| `([A-Za-z_.]+)`[^|]*\| ([^|]+) \| [^|]* \| ([^|]+) \|$", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
 def page(request) -> str:
-    return (request.config.rootpath / "docs" / "limits.md").read_text(encoding="utf-8")
+    text = (request.config.rootpath / "docs" / "limits.md").read_text(encoding="utf-8")
+    return text.partition(STORAGE_API)[0]
 
 
 def constant(name: str) -> float:
@@ -31,8 +30,7 @@ def constant(name: str) -> float:
             value = getattr(importlib.import_module(f"{package}.{module}"), attribute)
         except (ModuleNotFoundError, AttributeError):
             continue
-        per_s = 1_000 if name.endswith("_MS") else 48_000 if name.endswith("_SAMPLES") else 1
-        return value / per_s
+        return in_units_of_the_page(name, value)
     raise AssertionError(f"nothing is called {name}")
 
 
@@ -44,8 +42,7 @@ def test_every_limit_has_the_value_that_the_page_says(page):
         if name.startswith("TAPEDECK_"):
             assert settings[name] == default, name
         else:
-            number, _, unit = default.partition(" ")
-            assert constant(name) == float(number) * UNITS[unit], name
+            assert constant(name) == on_page(default), name
 
 
 def test_every_metric_on_the_page_is_one(page):
@@ -72,7 +69,6 @@ def test_every_limit_that_an_operator_sets_is_on_the_page(page):
         assert f"`{name}`" in page
 
 
-NAME = re.compile(r"(^|_)(LIMIT|MOST|LEAST|S|MS|BYTES|SAMPLES|CHUNKS|KEPT)$|^_?MAX_")
 BEYOND = "audiobus.bus audiobus.chunk audiocodec.adts audiocodec.packet servicekit.auth servicekit.ids servicekit.jwks servicekit.keys"
 """Modules of the libraries whose limits a client of listen meets."""
 NO_LIMITS = {
@@ -113,24 +109,15 @@ NO_LIMITS = {
 """Constants that are called as limits are, by why they are none of their own."""
 
 
-def limits_of(module: ModuleType) -> set[str]:
-    """The numbers in it that are called as limits are."""
-    found = set()
-    for node in ast.parse(Path(module.__file__).read_text(encoding="utf-8")).body:
-        if not isinstance(node, ast.Assign | ast.AnnAssign):
-            continue
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        names = {target.id for target in targets if isinstance(target, ast.Name) and NAME.search(target.id)}
-        found |= {name for name in names if isinstance(getattr(module, name), int | float)}
-    return {f"{module.__name__.rpartition('.')[2]}.{name}" for name in found}
-
-
 def test_every_limit_in_the_code_is_on_the_page(page):
     own = [f"listen.{path.stem}" for path in Path(listen.__file__).parent.glob("*.py")]
-    found = set().union(*(limits_of(importlib.import_module(name)) for name in (*own, *BEYOND.split())))
+    modules = (importlib.import_module(name) for name in (*own, *BEYOND.split()))
+    found = {
+        f"{module.__name__.rpartition('.')[2]}.{name}" for module in modules for name in limits_of(module)
+    }
     assert len(found) > 60
-    on_page = set(re.findall(r"`([a-z_0-9]+\.[A-Z_0-9]+)`", page))
+    said = set(re.findall(r"`([a-z_0-9]+\.[A-Z_0-9]+)`", page))
     exempt = {name for names in NO_LIMITS.values() for name in names.split()}
-    assert found - on_page - exempt == set(), "say them on the page, or here why they are no limits"
-    assert exempt & on_page == set()
+    assert found - said - exempt == set(), "say them on the page, or here why they are no limits"
+    assert exempt & said == set()
     assert exempt - found == set(), "these are gone"
