@@ -94,6 +94,16 @@ async def test_nothing_is_replaced_in_what_a_merge_holds(bus, stored, conversati
     assert await gone(bus, conversation) == {}
 
 
+async def test_a_merge_that_is_overdue_is_in_nobody_s_way(bus, stored, conversation):
+    key = bus.keys.conv(conversation)
+    await bus.command("HSET", key, "held", "an operation", "merge_until", 32_503_680_000_000)
+    with pytest.raises(MergingError):
+        await stored.refuse_merge()
+    await bus.command("HSET", key, "merge_until", 1)
+    await stored.refuse_merge()
+    assert await stored.announce(NEW, "")
+
+
 async def test_nor_in_what_is_deleted(bus, stored, conversation, now_ms):
     await stored.announce(NEW, "")
     await set_tombstone(bus, conversation, now_ms)

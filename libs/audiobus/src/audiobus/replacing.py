@@ -15,6 +15,7 @@ from audiobus.bus import Bus
 from audiobus.conversation import Conversation
 from audiobus.deletions import KEPT_MS, looked_at, unstore
 from audiobus.errors import BusContractError, ConversationDeletedError, MergingError
+from audiobus.merging import is_free
 from audiobus.script import Argument, script
 
 LEASE_MS: Final = 15_000
@@ -42,7 +43,7 @@ class Replacing:
         await script("release").run(self.bus.client, [self._lease], [self.holder])
 
     async def refuse_merge(self) -> None:
-        """Looks whether a merge holds the conversation; what is announced and replaced later looks again, in the same step.
+        """Looks whether a merge holds the conversation, and ends one that is overdue; what is announced and replaced later looks again, in the same step.
 
         Raises:
             MergingError: one does.
@@ -50,7 +51,7 @@ class Replacing:
         """
         key = self.bus.keys.conv(self.conversation)
         by = next((by for by in await self.bus.command("HMGET", key, "merging", "held") if by), None)
-        if by is not None:
+        if by is not None and not await is_free(self.bus, self.conversation):
             raise MergingError(by.decode(errors="replace"))
 
     async def unfinished(self) -> dict[str, str]:
