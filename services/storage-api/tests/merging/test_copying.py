@@ -1,6 +1,7 @@
 """Copying inside the bucket: passes, names that are taken, two buckets, sealed objects and older formats."""
 
 import pytest
+import pytest_asyncio
 
 from audiobus import Conversation
 from audiostore import open_store
@@ -8,6 +9,7 @@ from audiostore.errors import AlreadyExistsError, NotFoundError
 from audiostore.memory_store import MemoryStore
 from audiostore.paired_store import PairedStore
 from storage_api.merging.copying import Copying, NamesTakenError
+from tapedeck_testing.bucket_servers import SERVERS
 
 A, B = Conversation("u", "a"), Conversation("u", "b")
 NAME = "1.000-2.000.batch.bin"
@@ -151,10 +153,34 @@ async def test_what_the_target_has_in_the_second_bucket_is_not_overwritten_by_th
     assert await until_clean(Copying(one_bus, PairedStore(first, second), B), A) == [(1, 0)]
 
 
-async def test_in_a_folder_too(one_bus, tmp_path):
-    store = open_store(f"file://{tmp_path}/store")
+@pytest_asyncio.fixture
+async def server_store(scheme, tmp_path, monkeypatch):
+    """An empty store of this kind; a real server for those that need one."""
+    if scheme == "file":
+        opened = open_store(f"file://{tmp_path}/store")
+        yield opened
+        await opened.close()
+        return
+    server = SERVERS[scheme].started(tmp_path / scheme / "data")
+    try:
+        for name, value in server.settings().items():
+            monkeypatch.setenv(name, value)
+        opened = open_store(f"{scheme}://{server.make_bucket()}")
+        yield opened
+        await opened.close()
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("scheme", ["file", "gs", "s3"])
+async def test_in_a_real_store(one_bus, server_store):
+    store = server_store
     await put(store, "a", b"one")
+    await put(store, "a", b"six", "5.000-6.000.batch.bin")
     await put(store, "b", b"two")
-    await until_clean(Copying(one_bus, store, B), A)
-    assert await held(store) == {NAME: b"two", "1.000-2.001.batch.bin": b"one"}
-    await store.close()
+    assert (await until_clean(Copying(one_bus, store, B), A))[-1] == (2, 0)
+    assert await held(store) == {
+        NAME: b"two",
+        "1.000-2.001.batch.bin": b"one",
+        "5.000-6.000.batch.bin": b"six",
+    }

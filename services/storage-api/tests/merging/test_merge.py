@@ -1,5 +1,7 @@
 """The operation of a merge: what was recorded is played once in the target, and the sources go, or stay."""
 
+import dataclasses
+
 import msgspec
 import pytest
 
@@ -8,9 +10,12 @@ from audiobus.census import exact
 from audiobus.deletions import emptied, set_tombstone, sweep, unstore
 from audiobus.errors import MergingError
 from audiobus.merging import freeze, hold
+from audiostore.errors import TransientStoreError
 from audiostore.names import BatchName
 from audiostore.waveform_names import waveform_name
+from storage_api.bucket import Bucket
 from storage_api.merging.copying import Copying
+from tapedeck_testing.switched_store import Switched
 
 T0 = 1_700_000_000_000
 A, B, ALL = (Conversation("user-1", cid) for cid in ("a", "b", "all"))
@@ -255,3 +260,56 @@ async def test_a_target_that_is_deleted_while_it_is_copied_takes_nothing_with_it
     assert len(await merging.files("a")) == 1
     assert not (await one_bus.state(A)).in_merge
     assert not await one_bus.tombstone(A)
+
+
+@pytest.mark.parametrize("at", range(1, 9))
+async def test_while_the_bucket_is_away_it_is_tried_again(api, merging, recorded, one_bus, store, at):
+    """Away from its n-th call on: nothing is lost, and it goes on when the bucket is back."""
+    await recorded("a", T0)
+    before = await merging.files("a")
+
+    class Away(Switched):
+        """Away from a call on."""
+
+        def __getattr__(self, name):
+            if self.calls >= at:
+                self.away = TransientStoreError(f"{name}: away")
+            return super().__getattr__(name)
+
+    away = Away(store)
+    services = dataclasses.replace(
+        api.services, bucket=Bucket(away, api.services.metrics, api.services.workers)
+    )
+    operation_id = await merging.begin(["a"], "all")
+    operation = await merging.turn(operation_id, services=services)
+    if not operation.done:
+        assert error_of(operation) == "store_unavailable"
+        assert {**await merging.files("a"), **await merging.files("all")} == before
+        if not await one_bus.tombstone(A):
+            assert (await one_bus.state(A)).merging == ALL.tag
+        operation = await merging.turn(operation_id)
+    assert result_of(operation) == {"sources": 1, "objects": 1}
+    assert await merging.files("all") == before
+
+
+class Sloppy(Switched):
+    """A store whose first copy holds other bytes than its source."""
+
+    def __getattr__(self, name):
+        if name != "copy" or self.works:
+            return super().__getattr__(name)
+        self.works = True
+
+        async def copy(source, target):
+            return await self.real.put(target, b"?", content_type="a/b", metadata={})
+
+        return copy
+
+
+async def test_no_source_goes_before_its_copies_were_compared(api, merging, recorded, store):
+    await recorded("a", T0)
+    [data] = (await merging.files("a")).values()
+    bucket = Bucket(Sloppy(store), api.services.metrics, api.services.workers)
+    services = dataclasses.replace(api.services, bucket=bucket)
+    assert result_of(await merging.run(["a"], "all", services=services))["objects"] == 1
+    assert sorted((await merging.files("all")).values()) == sorted([b"?", data])
