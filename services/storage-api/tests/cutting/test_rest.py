@@ -162,7 +162,7 @@ def test_stretches_are_sets_of_samples(some, others):
     (one, plain), (other, plain_other) = made(some), made(others)
     assert {sample for _, start, end in one for sample in range(start, end)} == plain
     assert one.samples() == len(plain)
-    assert one.samples("another") == 0
+    assert one.samples({"another"}) == 0
     left = one.without(other)
     assert {sample for _, start, end in left for sample in range(start, end)} == plain - plain_other
     inside = [sample + 1 for sample in plain if 10 <= sample < 40]

@@ -84,20 +84,18 @@ class Cutting:
         """Does it. ProblemError 409 `unreadable`, 504; LostError; MergingError, ConversationDeletedError, BusError; StoreError."""
         self.cut.objects += await self._place.begin()
         try:
-            await self._clear_redis()
+            await waiting.store_what_waits(self._services, self._conversation, self._wanted, ())
             await self._replace()
         except (ProblemError, LostError, MergingError):
             await self._place.give_up()
             raise
 
-    async def _clear_redis(self) -> None:
-        await waiting.store_what_waits(self._services, self._conversation, self._wanted, ())
-        letters = await waiting.discard_letters(self._services.bus, self._conversation, self._all_of)
-        self.cut.samples += letters
-
     async def _replace(self) -> None:
         for _ in range(PASSES):
             fresh = await self._look()
+            letters = await waiting.discard_letters(self._services.bus, self._conversation, self._all_of)
+            self.cut.samples += letters
+            fresh = fresh or letters > 0
             # Before objects take the place of others: afterwards nobody could tell what it holds.
             fresh = (
                 await waiting.drop_preroll(self._services.bus, self._conversation, self._is_heard) or fresh

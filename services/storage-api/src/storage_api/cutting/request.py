@@ -76,13 +76,11 @@ async def _delete(
     cut: Cut,
 ) -> None:
     bus = services.bus
-    await _known(services, await services.recordings.look(conversation))
     replacing = Replacing(bus, conversation)
     async with _turn(replacing):
-        await replacing.refuse_merge()
         recording = await services.recordings.look(conversation)
-        if recording.tail is None:
-            raise live_unavailable()
+        await _check_known(services, recording)
+        await replacing.refuse_merge()
         all_of, live = choose(recording)
         windows = all_of.windows
         for chunk in live:
@@ -96,12 +94,12 @@ async def _delete(
         await Cutting(services, replacing, wanted, all_of, cut).run()
 
 
-async def _known(services: Services, recording: Recording) -> None:
-    """ProblemError 404 where nobody ever recorded into it, 503 where that cannot be known."""
-    if not recording.empty:
-        return
+async def _check_known(services: Services, recording: Recording) -> None:
+    """ProblemError 404 where nobody ever recorded into it, 503 where what waits of it cannot be read."""
     if recording.tail is None:
         raise live_unavailable()
+    if not recording.empty:
+        return
     bus, conversation = services.bus, recording.conversation
     # All of it may have been deleted before.
     if recording.tail.state.exists or await noted(bus, conversation):
