@@ -2,6 +2,7 @@
 
     StorageApiError
     ├── SourceGoneError       audio is no longer where the timeline says: list again
+    ├── LostError             (`cutting.place`) somebody else may replace objects of the conversation by now
     ├── UnreadableError       an object that cannot be read, with the reason
     ├── BrokenAnswerError     audio that was promised in the headers cannot be given: the answer must break off
     └── StalledClientError    a client that takes nothing of its answer any more

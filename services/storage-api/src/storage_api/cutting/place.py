@@ -17,6 +17,7 @@ from audiostore.store import Store
 from audiostore.waveform_names import audio_name, conversation_waveforms
 from storage_api.cutting.new_object import NewObject, mark_of
 from storage_api.deletion.erasing import delete_all
+from storage_api.errors import StorageApiError
 from storage_api.wall_clock import now_ms
 
 AT_ONCE: Final = 500
@@ -34,8 +35,10 @@ class Old:
     """Names of what was put in its place."""
 
 
-class LostError(Exception):
+class LostError(StorageApiError):
     """Somebody else may replace objects of the conversation by now: nothing more may be changed. Begin anew."""
+
+    retryable = True
 
 
 @dataclass(slots=True)
