@@ -37,6 +37,6 @@ def test_what_an_earlier_build_wrote_is_read():
     assert (step.after, step.full, step.left, step.kept, step.objects) == ("conv-1", True, [], 2, 3)
 
 
-def test_an_id_that_nobody_noted_is_unknown():
-    request = Request(before_ms=1, newest={"conv-1": "5-7"})
-    assert (request.boundary_id("conv-1"), request.boundary_id("conv-2")) == (EntryId(5, 7), None)
+def test_what_is_no_id_is_left_out():
+    request = Request(before_ms=1, newest={"conv-1": "5-7", "conv-2": ""})
+    assert request.newest_ids() == {"conv-1": EntryId(5, 7)}

@@ -31,8 +31,8 @@ def older(path: str, samples: int | None) -> StoredObject:
     return StoredObject(ObjectInfo(path, 1, None, None), name, Verdict(facts))
 
 
-def parted(*objects: StoredObject, newest: EntryId | None = None, before_ms: int = T + 5000):
-    found = part(objects, Boundary("c", before_ms, newest))
+def parted(*objects: StoredObject, newest: EntryId | None = None, before_ms: int = T + 5000, cid: str = "c"):
+    found = part(objects, Boundary(before_ms, {} if newest is None else {cid: newest}))
     return sorted(found.doomed), sorted(found.spanning)
 
 
@@ -64,6 +64,12 @@ def test_where_nobody_recorded_times_decide_but_no_later_session_goes():
 def test_copies_out_of_another_conversation_are_judged_by_time():
     copied = batch(span(T + 1, 0, 1, cid="other"))
     assert parted(copied, newest=EntryId(T, 100)) == ([copied.info.name], [])
+
+
+def test_what_was_merged_from_a_conversation_that_was_live_is_judged_by_what_that_had():
+    before = batch(span(T, 0, 100, at_ms=T + 90_000, cid="other"))
+    later = batch(span(T, 100, 200, at_ms=T - 90_000, cid="other"))
+    assert parted(before, later, newest=EntryId(T, 100), cid="other") == ([before.info.name], [])
 
 
 def test_older_objects_are_judged_by_what_they_hold_and_unreadable_ones_by_their_names():

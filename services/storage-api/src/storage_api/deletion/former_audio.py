@@ -44,7 +44,7 @@ class FormerAudio:
         self._now_ms = now_ms
         self._booked = frozenset({conversation.cid})
         """Whose recorded audio counts in the books here."""
-        self._boundary = Boundary(conversation.cid, request.before_ms, request.boundary_id(conversation.cid))
+        self._boundary = Boundary(request.before_ms, request.newest_ids())
 
     async def delete(self, save: Callable[[], Awaitable[None]]) -> None:
         """Deletes what of it can be deleted now; the step knows if something is left. `save`: writes the step down.
@@ -72,7 +72,8 @@ class FormerAudio:
             "EXISTS", keys.conv(conversation), keys.audio(conversation), keys.dead(conversation)
         ):
             return False  # there is nothing that a pusher could look at
-        waiting = await waits_before(bus, conversation, self._boundary.before_ms, self._boundary.newest)
+        newest = self._boundary.newest.get(conversation.cid)
+        waiting = await waits_before(bus, conversation, self._boundary.before_ms, newest)
         if self._step.full:
             self._step.letters += waiting.unreadable
         # Also for the pre-roll alone.

@@ -20,9 +20,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     newest: dict[str, str]
     """By conversation that was live then, the id of its newest chunk."""
 
-    def boundary_id(self, conversation_id: str) -> EntryId | None:
-        """The last id from before the moment; None where nobody was recording, or it is not known."""
-        return EntryId.parse_or_none(self.newest.get(conversation_id, "").encode())
+    def newest_ids(self) -> dict[str, EntryId]:
+        """The last id from before the moment, by conversation; left out where nobody was recording, or it is not known."""
+        ids = ((cid, EntryId.parse_or_none(text.encode())) for cid, text in self.newest.items())
+        return {cid: entry_id for cid, entry_id in ids if entry_id is not None}
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,11 +1,11 @@
 """Which objects hold only what was recorded before a user deleted everything. Pure.
 
 A recorded byte is told by session and offset, so what a conversation's newest byte was at that moment parts what came before from what came
-after, whatever the clocks of devices said. Where that is not known (older formats, copies out of other conversations, conversations that were
-quiet for long), times decide.
+after, whatever the clocks of devices said, and wherever it was merged into since. Where that is not known (older formats, conversations that
+were quiet for long), times decide.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from audiobus import EntryId
@@ -16,13 +16,12 @@ from storage_api.stored_object import OlderFacts, StoredObject
 
 @dataclass(frozen=True, slots=True)
 class Boundary:
-    """The moment, for one conversation."""
+    """The moment, in all conversations of a user: one may have gone into another since."""
 
-    conversation_id: str
     before_ms: int
     """Unix ms."""
-    newest: EntryId | None
-    """The last byte that was recorded by then; None where nobody was recording, or it is not known."""
+    newest: Mapping[str, EntryId]
+    """By conversation, the last byte that was recorded by then; left out where nobody was recording, or it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +73,8 @@ def _is_before(stored: StoredObject, boundary: Boundary) -> bool | None:
 
 
 def _span_is_before(span: Span, boundary: Boundary) -> bool | None:
-    newest = boundary.newest
-    if newest is not None and span.conversation == boundary.conversation_id:
+    newest = boundary.newest.get(span.conversation)
+    if newest is not None:
         if EntryId(span.epoch, span.end_offset) <= newest:
             return True
         return False if EntryId(span.epoch, span.first_offset) >= newest else None
