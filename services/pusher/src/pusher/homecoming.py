@@ -44,6 +44,7 @@ import google_crc32c
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
 from audiobus.deletions import gone, marks, noted, unstore
+from audiobus.named_cuts import named_by_cuts
 from audiocodec.errors import CodecError
 from audiostore.batch import BatchFacts, metadata_of
 from audiostore.errors import (
@@ -64,7 +65,6 @@ from audiostore.store import ObjectInfo, Store
 from pusher.bucket_search import holds
 from pusher.derived import delete_for_good
 from pusher.errors import CannotTellError, DamagedError
-from pusher.named_cuts import named_by_cuts
 from pusher.object_facts import READS, object_facts, same_runs
 from pusher.wholeness import batch_in, is_just, opens_not, whole_batch
 

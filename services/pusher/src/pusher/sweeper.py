@@ -14,6 +14,7 @@ from audiobus.bus import Bus
 from audiobus.conversation import Conversation
 from audiobus.deletions import emptied, gone, names_gone
 from audiobus.errors import BadEntryError
+from audiobus.named_cuts import named_by_cuts
 from audiostore.errors import AudiostoreError
 from audiostore.names import conversation_prefix
 from audiostore.store import Store
@@ -21,7 +22,6 @@ from audiostore.waveform_names import conversation_waveforms
 from pusher.books import Books
 from pusher.derived import delete_derived
 from pusher.guarded_store import is_away
-from pusher.named_cuts import named_by_cuts
 
 log = logging.getLogger(__name__)
 

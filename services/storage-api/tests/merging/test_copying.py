@@ -3,7 +3,8 @@
 import pytest
 import pytest_asyncio
 
-from audiobus import Conversation
+from audiobus import Bus, Conversation
+from audiobus.errors import NotReplicatedError
 from audiostore import open_store
 from audiostore.errors import AlreadyExistsError, NotFoundError
 from audiostore.memory_store import MemoryStore
@@ -110,6 +111,13 @@ async def test_a_damaged_copy_is_no_copy(one_bus, store):
     await put(store, "a", b"one")
     await until_clean(Copying(one_bus, store, B), A)
     assert {*(await held(store)).values()} == {b"0ne", b"one"}
+
+
+async def test_what_a_former_master_says_to_be_deleted_is_not_left_out(one_bus, store):
+    await put(store, "a", b"one")
+    async with Bus(one_bus.url, prefix=one_bus.keys.prefix, wait_replicas=1) as bus:
+        with pytest.raises(NotReplicatedError):
+            await Copying(bus, store, B).run(A)
 
 
 async def test_only_names_that_are_asked_for(one_bus, store):

@@ -12,6 +12,7 @@ from typing import Final
 
 from audiobus import Bus, Conversation
 from audiobus.deletions import noted
+from audiobus.named_cuts import named_by_cuts
 from audiostore.errors import AlreadyExistsError, NotFoundError, StoreError
 from audiostore.names import conversation_prefix
 from audiostore.paired_store import PairedStore, copy_over
@@ -39,6 +40,8 @@ class Pass:
     """Something was gone when it was looked at: its audio may lie under another name by now."""
     names: set[str] = field(default_factory=set)
     """Of the source, as they were listed."""
+    copies: set[str] = field(default_factory=set)
+    """Names in the target under which they were found."""
 
     @property
     def clean(self) -> bool:
@@ -59,10 +62,13 @@ class Copying:
 
         Raises:
             StoreError: the bucket cannot be asked, or no name is left for a copy.
-            BusUnavailableError: Redis does not answer.
+            BadEntryError: the target's cut is of another version, so that its name is not known.
+            NotReplicatedError, BusUnavailableError: it cannot be told which names must not be in the bucket.
         """
         # Names that pushers delete wherever they see them: those of the source are no audio of it, those of the target would not stay.
-        gone, avoided = await noted(self._bus, source), await noted(self._bus, self._target)
+        gone = await noted(self._bus, source, confirmed=True)
+        # Nor would those of the target's cuts: whoever gives a cut up has its name deleted.
+        avoided = {*await noted(self._bus, self._target), *await named_by_cuts(self._bus, self._target)}
         done = Pass()
         originals = []
         async for info in self._store.list(conversation_prefix(*source)):
@@ -122,6 +128,7 @@ class _OnePass:
             try:
                 if await self._found(original, name):
                     self._done.objects += 1
+                    self._done.copies.add(name)
                     return
                 if name not in self._there and await self._copied(original, name):
                     self._done.copied += 1

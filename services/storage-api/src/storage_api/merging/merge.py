@@ -17,6 +17,7 @@ from audiobus import Conversation
 from audiobus.deletions import emptied, looked_at, sweep
 from audiobus.errors import ConversationDeletedError, HeldError, LettersError, MergedError
 from audiobus.merging import Taken, bury_merged, freeze, hold, take_in, thaw
+from audiobus.named_cuts import named_by_cuts
 from audiobus.operations import find
 from audiobus.state import ConversationState
 from audiostore.names import conversation_prefix
@@ -131,6 +132,8 @@ class _Turn:
         self._target = Conversation(uid, request.target)
         self._sources = [Conversation(uid, cid) for cid in request.sources]
         self._done = 0
+        self._copies: dict[Conversation, set[str]] = {}
+        """By source, the names under which its objects were found in the target last."""
 
     async def run(self) -> Result:
         """LaterError, FailedError, StoreError, BusUnavailableError."""
@@ -139,10 +142,10 @@ class _Turn:
             await self._in_time()
             tokens = await self._hold(left)
             states = await self._drained(left)
-            await self._copy(left)
+            fence = await self._copy(left)
             if self._request.delete_sources:
                 for source in left:
-                    await self._bury(source, tokens[source], states[source])
+                    await self._bury(source, tokens[source], states[source], fence)
         await self.let_go()
         return Result(sources=len(self._sources), objects=sum(self._step.objects.values()))
 
@@ -224,26 +227,34 @@ class _Turn:
             raise LaterError(WAITING_MS)
         return {source: await self._bus.state(source) for source in sources}
 
-    async def _copy(self, sources: list[Conversation]) -> None:
+    async def _copy(self, sources: list[Conversation]) -> int:
+        """The target's fence from before the pass that found all of them."""
         copying = Copying(self._bus, self._services.bucket.store, self._target)
         only: dict[Conversation, set[str] | None] = dict.fromkeys(sources)
         for _ in range(PASSES):
             clean = True
+            fence = (await self._bus.state(self._target)).fence
             for source in sources:
                 done = await copying.run(source, only[source])
                 clean = clean and done.clean
+                self._copies[source] = done.copies
                 self._step.objects[source.cid] = done.objects
                 # What a source that stays records meanwhile is not waited for.
                 stays = not self._request.delete_sources and not done.vanished
                 only[source] = done.names if stays else None
             await self._save(len(sources))
             if clean:
-                return
+                return fence
         raise LaterError(SOON_MS)
 
-    async def _bury(self, source: Conversation, token: str, state: ConversationState) -> None:
+    async def _bury(self, source: Conversation, token: str, state: ConversationState, fence: int) -> None:
         # Copying may have taken long: where nothing held the target any more it may be deleted by now.
         await self._take(self._target, self._hold_one)
+        # Nor may a copy have a name that is noted since, so that it will be deleted, or one of a cut: given up, that is noted.
+        if (await self._bus.state(self._target)).fence != fence:
+            raise LaterError(SOON_MS)
+        if not self._copies[source].isdisjoint(await named_by_cuts(self._bus, self._target)):
+            raise LaterError(SOON_MS)
         now_ms = self._now_ms()
         async with looked_at(self._bus, source, now_ms):
             try:

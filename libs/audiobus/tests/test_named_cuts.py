@@ -7,7 +7,7 @@ from audiobus import Cut
 from audiobus.cut import VERSION
 from audiobus.errors import BadEntryError
 from audiobus.letters_cut import LettersCut
-from pusher.named_cuts import named_by_cuts
+from audiobus.named_cuts import named_by_cuts
 
 NAME = "chunks/alice/talk/1.000-2.000.batch.bin"
 OTHER = "chunks/alice/talk/1.000-2.001.batch.bin"

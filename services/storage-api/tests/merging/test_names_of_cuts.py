@@ -1,0 +1,83 @@
+"""Copies lie under no name that a cut of the target speaks of, or that is noted there: what has such a name is deleted when the cut is given up."""
+
+import pytest
+
+from audiobus import Conversation, Cut, EntryId
+from audiobus.cut import VERSION
+from audiobus.deletions import noted, unstore
+from audiobus.letters_cut import VERSION as LETTERS_VERSION
+from audiobus.letters_cut import LettersCut
+from storage_api.merging.copying import Copying
+
+T0 = 1_700_000_000_000
+A, ALL = Conversation("user-1", "a"), Conversation("user-1", "all")
+HEADERS = {"Authorization": "Bearer all-token"}
+
+
+def later_by_one_ms(name: str) -> str:
+    assert ".000.batch" in name
+    return name.replace(".000.batch", ".001.batch")
+
+
+async def cut_of(tape, one_bus, name: str) -> bytes:
+    """What a pusher writes down that is killed before it puts."""
+    state = await one_bus.state(tape.conversation)
+    last = str(EntryId(tape.epoch, tape.chunks[-1][1]))
+    cut = Cut(VERSION, str(EntryId(tape.epoch, 0)), last, f"chunks/user-1/all/{name}", "standard", "age")
+    await one_bus.cut(tape.conversation, cut, settled=state.settled)
+    return cut.encode()
+
+
+async def test_deleting_what_waits_of_the_target_deletes_no_copy(api, merging, recorded, one_bus):
+    await recorded("a", T0)
+    heard = await api.pcm(A)
+    [name] = await merging.files("a")
+    live = await recorded("all", T0, store=False, hertz=200.0)
+    await cut_of(live, one_bus, name)
+    assert not (await merging.run(["a"], "all")).error
+    assert [*await merging.files("all")] == [later_by_one_ms(name)]
+    rows = (await api.get(ALL, "/chunks")).json()["chunks"]
+    waiting = [row["timestamp"] for row in rows if row["state"] == "live"][-1]
+    path = api.path(ALL, "/chunks")
+    answer = await api.http.delete(path, params={"timestamps": waiting}, headers=HEADERS)
+    assert answer.status_code == 200
+    assert [*await noted(one_bus, ALL)] == [f"chunks/user-1/all/{name}"]
+    assert await api.pcm(ALL) == heard
+
+
+async def test_nor_has_a_copy_the_name_of_what_is_made_of_dead_letters(merging, recorded, one_bus):
+    await recorded("a", T0)
+    [name] = await merging.files("a")
+    cut = LettersCut(LETTERS_VERSION, ("1-100",), f"chunks/user-1/all/{name}", "standard")
+    await one_bus.command("HSET", one_bus.keys.conv(ALL), "again_cut", cut.encode())
+    assert not (await merging.run(["a"], "all")).error
+    assert [*await merging.files("all")] == [later_by_one_ms(name)]
+
+
+@pytest.mark.parametrize("how", ["noted", "cut"])
+async def test_a_name_that_is_noted_or_cut_after_the_copy_was_found_keeps_the_source(
+    merging, recorded, one_bus, monkeypatch, how
+):
+    """It is found again under another name, and only then the source goes."""
+    await recorded("a", T0)
+    live = await recorded("all", T0, store=False, hertz=200.0)
+    [name] = await merging.files("a")
+    run = Copying.run
+
+    async def late(self, source, only=None):
+        done = await run(self, source, only)
+        if done.clean:
+            monkeypatch.setattr(Copying, "run", run)
+            if how == "cut":
+                await cut_of(live, one_bus, name)
+            else:
+                await unstore(one_bus, ALL, {f"chunks/user-1/all/{name}": 0}, T0)
+        return done
+
+    monkeypatch.setattr(Copying, "run", late)
+    operation_id = await merging.begin(["a"], "all")
+    assert not (await merging.turn(operation_id)).done
+    assert not await one_bus.tombstone(A)
+    assert not (await merging.turn(operation_id)).error
+    assert await one_bus.tombstone(A)
+    assert later_by_one_ms(name) in await merging.files("all")
