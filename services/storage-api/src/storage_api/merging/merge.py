@@ -19,9 +19,11 @@ from audiobus.errors import ConversationDeletedError, HeldError, LettersError, M
 from audiobus.merging import Taken, bury_merged, freeze, hold, take_in, thaw
 from audiobus.named_cuts import named_by_cuts
 from audiobus.operations import find
+from audiobus.replacing import Replacing
 from audiobus.state import ConversationState
 from audiostore.names import conversation_prefix
 from audiostore.waveform_names import conversation_waveforms
+from storage_api.cutting.place import Place
 from storage_api.deletion.erasing import erase
 from storage_api.merging.copying import Copying
 from storage_api.merging.draining import Draining, letters
@@ -187,7 +189,22 @@ class _Turn:
     async def _hold(self, sources: list[Conversation]) -> dict[Conversation, str]:
         """The tokens of the freezings."""
         await self._take(self._target, self._hold_one)
-        return {source: await self._take(source, self._grip) for source in sources}
+        tokens = {}
+        for source in sources:
+            tokens[source] = await self._take(source, self._grip)
+            await self._without_unfinished(source)
+        return tokens
+
+    async def _without_unfinished(self, source: Conversation) -> None:
+        """Takes away what the deletion of a part put and never made count: it lies beside the original, and both would be copied."""
+        # Of the operation, so that the next turn need not wait for what a killed one held.
+        replacing = Replacing(self._bus, source, self._turn.operation.id)
+        if not await replacing.hold():
+            raise LaterError(SOON_MS)
+        try:
+            await Place(self._services.bucket.store, replacing).begin()
+        finally:
+            await replacing.release()
 
     async def _hold_one(self, conversation: Conversation) -> str:
         await hold(self._bus, conversation, self._turn.operation.id, until_ms=await self._until_ms())
