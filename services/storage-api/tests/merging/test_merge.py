@@ -292,6 +292,29 @@ async def test_while_the_bucket_is_away_it_is_tried_again(api, merging, recorded
     assert await merging.files("all") == before
 
 
+async def test_what_is_whole_yet_waits_for_no_bucket_that_stays_away(merging, recorded, one_bus, monkeypatch):
+    """One is buried, and cannot be deleted: the other thaws in time, and the merge goes on with the one."""
+    await recorded("a", T0)
+    await recorded("b", T0 + MINUTE)
+    operation_id = await merging.begin(["a", "b"], "all")
+
+    async def away(store, prefix):
+        raise TransientStoreError(f"list {prefix}: away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("storage_api.merging.merge.erase", away)
+        for _ in range(2):
+            operation = await merging.turn(operation_id)
+            assert (operation.done, error_of(operation)) == (False, "store_unavailable")
+            assert (await one_bus.tombstone(A), (await one_bus.state(B)).merging) == (True, ALL.tag)
+        operation = await merging.turn(operation_id, limit_ms=-1)
+        assert (operation.done, error_of(operation)) == (False, "store_unavailable")
+        assert not (await one_bus.state(B)).in_merge
+    assert error_of(await merging.turn(operation_id, limit_ms=-1)) == "merge_timeout"
+    assert (len(await merging.files("a")), len(await merging.files("b"))) == (0, 1)
+    assert not (await one_bus.state(ALL)).in_merge
+
+
 class Sloppy(Switched):
     """A store whose first copy holds other bytes than its source."""
 

@@ -6,7 +6,6 @@ looked at anew instead of being remembered: a turn begins with what stands in Re
 whole in the target; so a merge may end anywhere in between, and lets go of the sources that are left.
 """
 
-import time
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -21,6 +20,7 @@ from audiobus.named_cuts import named_by_cuts
 from audiobus.operations import find
 from audiobus.replacing import Replacing
 from audiobus.state import ConversationState
+from audiostore.errors import StoreError
 from audiostore.names import conversation_prefix
 from audiostore.waveform_names import conversation_waveforms
 from storage_api.cutting.place import Place
@@ -29,6 +29,7 @@ from storage_api.merging.copying import Copying
 from storage_api.merging.draining import Draining, letters
 from storage_api.operations.turn import FailedError, LaterError, Turn
 from storage_api.services import Services
+from storage_api.wall_clock import now_ms
 
 KIND: Final = "merge_conversations"
 LIMIT_MS: Final = 900_000
@@ -85,15 +86,11 @@ def _went(one: Conversation) -> FailedError:
     return FailedError("not_found", f"{one.cid} was deleted, or went into another conversation")
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 class Merge:
     """The kind of operation."""
 
     def __init__(
-        self, services: Services, now_ms: Callable[[], int] = _now_ms, limit_ms: int = LIMIT_MS
+        self, services: Services, now_ms: Callable[[], int] = now_ms, limit_ms: int = LIMIT_MS
     ) -> None:
         self._services = services
         self._now_ms = now_ms
@@ -139,7 +136,14 @@ class _Turn:
 
     async def run(self) -> Result:
         """LaterError, FailedError, StoreError, BusUnavailableError."""
-        left = await self._without_those_that_went()
+        try:
+            left = await self._without_those_that_went()
+        except StoreError:
+            # Sources that are whole yet need not wait for a bucket that is away.
+            if await self._is_overdue():
+                for source in self._sources:
+                    await thaw(self._bus, source, self._turn.operation.id)
+            raise
         if left:
             await self._in_time()
             tokens = await self._hold(left)
@@ -175,12 +179,15 @@ class _Turn:
                 await self._erase(source, what)
         return left
 
+    async def _is_overdue(self) -> bool:
+        since_ms = self._step.since_ms
+        return bool(since_ms) and await self._bus.clock.ms(self._target) - since_ms > self._limit_ms
+
     async def _in_time(self) -> None:
-        now_ms = await self._bus.clock.ms(self._target)
         if not self._step.since_ms:
-            self._step.since_ms = now_ms
+            self._step.since_ms = await self._bus.clock.ms(self._target)
             await self._save()
-        elif now_ms - self._step.since_ms > self._limit_ms:
+        elif await self._is_overdue():
             detail = (
                 "the sources could not be stored and copied in time; those that are left are as they were"
             )
@@ -255,7 +262,7 @@ class _Turn:
                 done = await copying.run(source, only[source])
                 clean = clean and done.clean
                 self._copies[source] = done.copies
-                self._step.objects[source.cid] = done.objects
+                self._step.objects[source.cid] = max(self._step.objects.get(source.cid, 0), done.objects)
                 # What a source that stays records meanwhile is not waited for.
                 stays = not self._request.delete_sources and not done.vanished
                 only[source] = done.names if stays else None
