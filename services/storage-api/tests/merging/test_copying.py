@@ -1,12 +1,14 @@
 """Copying inside the bucket: passes, names that are taken, two buckets, sealed objects and older formats."""
 
+import dataclasses
+
 import pytest
 import pytest_asyncio
 
 from audiobus import Bus, Conversation
 from audiobus.errors import NotReplicatedError
 from audiostore import open_store
-from audiostore.errors import AlreadyExistsError, NotFoundError
+from audiostore.errors import AlreadyExistsError, ChecksumError, NotFoundError
 from audiostore.memory_store import MemoryStore
 from audiostore.paired_store import PairedStore
 from storage_api.merging.copying import Copying, NamesTakenError
@@ -111,6 +113,31 @@ async def test_a_damaged_copy_is_no_copy(one_bus, store):
     await put(store, "a", b"one")
     await until_clean(Copying(one_bus, store, B), A)
     assert {*(await held(store)).values()} == {b"0ne", b"one"}
+
+
+class Claiming(MemoryStore):
+    """Knows of checksums what their writers said; all that it holds is damaged."""
+
+    async def head(self, name: str):
+        return dataclasses.replace(await super().head(name), claimed=True)
+
+    async def list(self, prefix: str, after: str = ""):
+        async for info in super().list(prefix, after):
+            yield dataclasses.replace(info, crc32c=None)
+
+    async def get(self, name: str) -> bytes:
+        raise ChecksumError(f"get {name}")
+
+    async def copy(self, source: str, target: str):
+        await super().copy(source, target)
+        raise ChecksumError(f"copy {source} to {target}: what lies there differs, and stays")
+
+
+async def test_what_is_damaged_is_copied_once(one_bus):
+    store = Claiming()
+    await put(store, "a", b"one")
+    assert await until_clean(Copying(one_bus, store, B), A) == [(0, 1), (1, 0)]
+    assert [info.name async for info in store.list("chunks/u/b/")] == ["chunks/u/b/" + NAME]
 
 
 async def test_what_a_former_master_says_to_be_deleted_is_not_left_out(one_bus, store):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from audiostore.errors import ChecksumError, NotFoundError
+from audiostore.errors import ChecksumError, NotFoundError, TooLargeError
 from audiostore.memory_store import MemoryStore
 from audiostore.store import ObjectInfo
 from storage_api.merging.sameness import Located, Sameness
@@ -57,6 +57,30 @@ async def test_one_that_does_not_read_is_not_the_same_where_nothing_else_tells()
         one, two = await located(store, "one", b"same"), await located(store, "two", b"same")
         store.damaged.add("two")
         assert not await Sameness().same(one, two)
+
+
+async def test_a_copy_of_what_does_not_read_need_not_read():
+    store = Telling(TOLD["claimed"])
+    one, two = await located(store, "one", b"same"), await located(store, "two", b"same")
+    store.damaged |= {"one", "two"}
+    assert await Sameness().same(one, two)
+    store.damaged.discard("two")
+    assert await Sameness().same(one, two)
+
+
+@pytest.mark.parametrize("told", ["unknown", "claimed"])
+async def test_what_is_too_large_to_be_read_at_once_is_read_in_pieces(monkeypatch, told):
+    class Large(Telling):
+        """All of it is too large for one read."""
+
+        async def get(self, name: str) -> bytes:
+            raise TooLargeError(name)
+
+    monkeypatch.setattr("storage_api.merging.sameness.PIECE_BYTES", 2)
+    store = Large(TOLD[told])
+    one = await located(store, "one", b"same!")
+    assert await Sameness().same(one, await located(store, "two", b"same!"))
+    assert not await Sameness().same(one, await located(store, "three", b"same?"))
 
 
 async def test_one_that_is_gone_is_said_to_be(store):

@@ -13,7 +13,7 @@ from typing import Final
 from audiobus import Bus, Conversation
 from audiobus.deletions import noted
 from audiobus.named_cuts import named_by_cuts
-from audiostore.errors import AlreadyExistsError, NotFoundError, StoreError
+from audiostore.errors import AlreadyExistsError, ChecksumError, NotFoundError, StoreError
 from audiostore.names import conversation_prefix
 from audiostore.paired_store import PairedStore, copy_over
 from audiostore.store import ObjectInfo, Store
@@ -162,6 +162,12 @@ class _OnePass:
                 await self._store.copy(original.info.name, name)
         except AlreadyExistsError:
             return False
+        except ChecksumError as error:
+            # What lies there may be as damaged as what was copied: the next pass compares.
+            try:
+                await self._store.head(name)
+            except NotFoundError:
+                raise error from None
         return True
 
     async def _same_now(self, original: Located, name: str) -> bool:

@@ -2,9 +2,13 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Final
 
 from audiostore.errors import ChecksumError, TooLargeError
 from audiostore.store import ObjectInfo, Store
+
+PIECE_BYTES: Final = 8 * 1024 * 1024
+"""Of objects that are too large to be read in one piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +37,41 @@ class Sameness:
         if first.crc32c != second.crc32c:
             return False
         # A store that only repeats what a writer claimed compares when the bytes are read.
-        return not second.claimed or await self._reads_well(other)
+        return not second.claimed or await self._claims_hold(one, other)
 
     async def _same_bytes(self, one: Located, other: Located) -> bool:
         async with self._reading:
             try:
                 return await one.store.get(one.info.name) == await other.store.get(other.info.name)
-            except (ChecksumError, TooLargeError):
+            except ChecksumError:
                 return False
+            except TooLargeError:
+                return await _same_pieces(one, other)
 
-    async def _reads_well(self, one: Located) -> bool:
+    async def _claims_hold(self, one: Located, other: Located) -> bool:
+        """Whether `other` holds what both are said to hold; what damaged `one` is copied with it, and no copy of it will ever read."""
         async with self._reading:
             try:
-                await one.store.get(one.info.name)
-            except (ChecksumError, TooLargeError):
-                return False
-            return True
+                return await _reads_well(other) or not await _reads_well(one)
+            except TooLargeError:
+                return await _same_pieces(one, other)
+
+
+async def _reads_well(one: Located) -> bool:
+    try:
+        await one.store.get(one.info.name)
+    except ChecksumError:
+        return False
+    return True
+
+
+async def _same_pieces(one: Located, other: Located) -> bool:
+    for start in range(0, one.info.size, PIECE_BYTES):
+        end = start + PIECE_BYTES
+        first = await one.store.get_range(one.info.name, start, end)
+        if first != await other.store.get_range(other.info.name, start, end):
+            return False
+    return True
 
 
 async def _told(one: Located) -> ObjectInfo:
