@@ -2,11 +2,14 @@
 
 import pytest
 
-from audiobus import Conversation
+from audiobus import Conversation, Cut, CutStands, dead_letters
+from audiobus.answers import NameGone
 from audiobus.census import exact
+from audiobus.cut import VERSION
 from audiobus.deletions import drop_cut, gone, set_tombstone
-from audiobus.errors import ConversationDeletedError, MergingError
-from audiobus.replacing import Replacing
+from audiobus.errors import ConversationDeletedError, MergingError, NamedByCutError
+from audiobus.letters_cut import LettersCut
+from audiobus.replacing import Replacing, not_counting
 
 OLD, NEW = (f"chunks/user-1/conv-1/1.000-2.00{number}.batch.bin" for number in (0, 1))
 
@@ -122,3 +125,39 @@ async def test_what_redis_knows_nothing_of_gets_a_note_that_ends(bus, now_ms):
     assert await bus.command("PTTL", bus.keys.conv(conversation)) > 0
     assert await bus.command("PTTL", bus.keys.gone(conversation)) > 0
     assert (await exact(bus, conversation)).difference == 0
+
+
+@pytest.mark.parametrize("letters", [False, True])
+async def test_no_cut_and_no_announcement_share_a_name(bus, stored, recorder, conversation, now_ms, letters):
+    """A pusher takes what lies under its cut's name for its own; what is announced may be taken away again."""
+    await recorder.append(100)
+    before = await bus.state(conversation)
+    [entry] = await bus.read(conversation, count=9)
+    first = str(entry.id)
+    if letters:
+        await bus.command("HSET", bus.keys.dead(conversation), first, b"a letter")
+
+    async def cut(name: str) -> object:
+        if letters:
+            one = LettersCut(1, (first,), name, "standard")
+            return await dead_letters.cut(bus, conversation, one, now_ms=now_ms)
+        one = Cut(VERSION, first, first, name, "standard", "size")
+        return await bus.cut(conversation, one, settled=before.settled)
+
+    assert await stored.announce(OLD, "7:9")
+    assert await cut(OLD) == NameGone()
+    assert await cut(NEW) == CutStands()
+    with pytest.raises(NamedByCutError):
+        await stored.announce(NEW, "7:9")
+    assert await stored.unfinished() == {OLD: "7:9"}
+
+
+async def test_what_was_announced_counts_once_it_took_its_place(bus, stored, conversation, now_ms):
+    await stored.announce(NEW, "")
+    assert await not_counting(bus, conversation) == {NEW}
+    await stored.replace([NEW], {OLD: 1}, now_ms)
+    assert await not_counting(bus, conversation) == {OLD}
+    await stored.announce(NEW, "")
+    await stored.withdraw([NEW], now_ms)
+    await stored.forget([NEW])
+    assert await not_counting(bus, conversation) == {OLD, NEW}

@@ -123,7 +123,7 @@ class ConversationGone:
 
 @dataclass(frozen=True, slots=True)
 class NameGone:
-    """An object of that name was deleted, or must not stay: whoever looks here deletes what lies under it. Take another."""
+    """An object of that name was deleted, or must not stay, or is announced and may be taken away: take another."""
 
 
 @dataclass(frozen=True, slots=True)

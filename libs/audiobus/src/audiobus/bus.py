@@ -298,7 +298,8 @@ class Bus:
             history: the replication id of that moment, where the answer shall be `SettledMoved` if Redis has another one now;
             fence: so with `ConversationState.fence`.
         """
-        keys = [self.keys.conv(conversation), self.keys.tomb(conversation), self.keys.gone(conversation)]
+        keys = [self.keys.conv(conversation), self.keys.tomb(conversation)]
+        keys += [self.keys.gone(conversation), self.keys.replacing(conversation)]
         args: list[Argument] = [str(settled or ""), replaces or b"", cut.encode(), cut.name, history]
         args.append("" if fence is None else fence)
         match await script("cut").run(self.client, keys, args, wait_replicas=self.wait_replicas):

@@ -198,6 +198,7 @@ async def cut(
         keys.dead(conversation),
         keys.tomb(conversation),
         keys.gone(conversation),
+        keys.replacing(conversation),
     ]
     args: list[Argument] = [replaces or b"", new.encode() if new else b"", gone, now_ms, KEPT_MS]
     args += [new.name if new else "", since.history if since else "", since.fence if since else ""]

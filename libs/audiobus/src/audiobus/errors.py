@@ -71,6 +71,10 @@ class MergingError(BusError):
         self.target = target
 
 
+class NamedByCutError(BusError):
+    """A cut that stands speaks of that name: what is put under it would be taken for the cut's own. Take another."""
+
+
 class MergedError(BusError):
     """The conversation has gone into `target`: who resumes goes on there, with a session of its own."""
 

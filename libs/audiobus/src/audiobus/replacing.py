@@ -3,6 +3,8 @@
 Owns that it happens in one step, whoever is killed when: the names of new objects are written down before they are put (`announce`), and only
 `replace` makes them count, in the same script that notes the old ones and counts what goes with them. A new object that never came to that is
 nobody's: whoever replaces next takes it away (`unfinished`, `withdraw`). So no copy of what another deletion is just cutting out can stay.
+Until then it is no reason to let other audio go: nobody settles by what has an announced name (`not_counting`), no cut takes one, and none that a cut
+speaks of is announced.
 One at a time replaces objects of a conversation: the lease is looked at in both scripts, so a process that was paused for longer changes nothing.
 """
 
@@ -14,12 +16,26 @@ from typing import Any, Final
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
 from audiobus.deletions import KEPT_MS, looked_at, unstore
-from audiobus.errors import BusContractError, ConversationDeletedError, MergingError
+from audiobus.errors import BusContractError, ConversationDeletedError, MergingError, NamedByCutError
 from audiobus.merging import is_free
 from audiobus.script import Argument, script
 
 LEASE_MS: Final = 15_000
 """How long the right to replace stands where whoever has it is killed; a living one goes on having it (`hold`) a few times in that."""
+
+
+async def not_counting(bus: Bus, conversation: Conversation) -> frozenset[str]:
+    """Names of what must not be, or may not stay, in the bucket: those that are announced, and those that are noted (`gone`).
+
+    Whoever lets audio go because an object holds it asks after looking at the object. What was announced then is announced still, or took its place
+    and stays, or was withdrawn, and is noted before it is announced no more.
+
+    Raises:
+        BusUnavailableError: Redis does not answer.
+    """
+    announced = await bus.command("HKEYS", bus.keys.replacing(conversation))
+    noted = await bus.command("HKEYS", bus.keys.gone(conversation))
+    return frozenset(name.decode(errors="replace") for name in (*announced, *noted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +96,7 @@ class Replacing:
         `mark`: what tells the object from others that may come to have the name.
 
         Raises:
+            NamedByCutError: a cut that stands speaks of that name: take another.
             MergingError: a merge holds the conversation.
             ConversationDeletedError: a tombstone stands.
             BusUnavailableError: not known whether it is written down.
@@ -118,6 +135,8 @@ class Replacing:
                 return None
             case [b"merging", by]:
                 raise MergingError(by.decode(errors="replace"))
+            case [b"named"]:
+                raise NamedByCutError("a cut that stands speaks of that name")
             case [b"deleted"]:
                 raise ConversationDeletedError("the conversation is deleted")
             case other:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from audiobus.deletions import noted
+from audiobus.errors import NamedByCutError
 from audiobus.replacing import Replacing
 from audiostore.errors import AlreadyExistsError, NotFoundError
 from audiostore.names import conversation_prefix
@@ -75,12 +76,14 @@ class Place:
         while True:
             await self._hold()
             if name.path not in self.forbidden and name.path not in self.put_here:
-                if not await self.replacing.announce(name.path, new.mark):
-                    raise LostError
                 try:
+                    if not await self.replacing.announce(name.path, new.mark):
+                        raise LostError
                     await self.store.put(
                         name.path, new.data, content_type=new.content_type, metadata=new.metadata
                     )
+                except NamedByCutError:
+                    pass  # a pusher's
                 except AlreadyExistsError:
                     await self.replacing.forget([name.path])  # somebody else's
                 else:
