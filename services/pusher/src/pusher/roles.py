@@ -5,9 +5,9 @@ would each delete what the other relies on, and the audio were in neither. So ea
 where another has noted others. Owns these notes; they are forgotten a day after the last pusher that has them so.
 """
 
-import hashlib
 from typing import Final
 
+from audiobus.bucket_roles import role_key
 from audiobus.bus import Bus
 
 KEPT_MS: Final = 24 * 3_600_000
@@ -22,8 +22,8 @@ class Roles:
         """What an operator must hear; empty where nobody contradicts."""
         self._bus = bus
         self._notes = {
-            bus.keys.homecoming_role(_bucket(first)): b"first",
-            bus.keys.homecoming_role(_bucket(second)): b"second",
+            role_key(bus, first): b"first",
+            role_key(bus, second): b"second",
         }
 
     async def agreed(self) -> bool:
@@ -48,8 +48,3 @@ class Roles:
             await self._bus.command("PEXPIRE", key, KEPT_MS)
         self.complaint = ""
         return True
-
-
-def _bucket(address: str) -> str:
-    """A name for a bucket that says nothing about it."""
-    return hashlib.sha256(address.rstrip("/").encode()).hexdigest()[:16]

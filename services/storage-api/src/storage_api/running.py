@@ -74,6 +74,7 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
         Downloads(families),
         encoding,
         settings.daily_limit_ms,
+        settings.store.url,
     )
     try:
         async with serve_admin(admin, health, metrics), users, asyncio.TaskGroup() as tasks:

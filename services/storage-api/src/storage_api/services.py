@@ -37,6 +37,8 @@ class Services:
     encoding: Encoding = field(default_factory=Encoding)
     default_limit_ms: int = 0
     """Of audio a day, for users who have no limit of their own; 0 for none."""
+    store_url: str = ""
+    """Of the bucket, or of the first of two; empty where pushers need not be asked whether there is another one."""
     slots: Mapping[Places, Slots] = field(default_factory=all_slots)
     """How many lists, flushes and deletions are under way."""
     checked: CheckedObjects = field(init=False, default_factory=CheckedObjects)

@@ -11,8 +11,11 @@ from audiobus.deletions import emptied, set_tombstone, sweep, unstore
 from audiobus.errors import MergingError
 from audiobus.merging import freeze, hold
 from audiostore.errors import TransientStoreError
+from audiostore.memory_store import MemoryStore
 from audiostore.names import BatchName
+from audiostore.paired_store import PairedStore
 from audiostore.waveform_names import waveform_name
+from pusher.roles import Roles
 from storage_api.bucket import Bucket
 from storage_api.merging.copying import Copying
 from tapedeck_testing.switched_store import Switched
@@ -313,6 +316,24 @@ async def test_what_is_whole_yet_waits_for_no_bucket_that_stays_away(merging, re
     assert error_of(await merging.turn(operation_id, limit_ms=-1)) == "merge_timeout"
     assert (len(await merging.files("a")), len(await merging.files("b"))) == (0, 1)
     assert not (await one_bus.state(ALL)).in_merge
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_where_pushers_have_a_second_bucket_it_must_be_known_here(
+    api, merging, recorded, one_bus, store, known
+):
+    """They sweep it too: what it has of a source would be gone."""
+    await recorded("a", T0)
+    assert await Roles(one_bus, "memory:", "file:///second").agreed()
+    bucket = api.services.bucket
+    if known:
+        bucket = Bucket(PairedStore(store, MemoryStore()), api.services.metrics, api.services.workers)
+    services = dataclasses.replace(api.services, bucket=bucket, store_url="memory:/")
+    operation = await merging.run(["a"], "all", services=services)
+    assert operation.done
+    assert error_of(operation) == ("" if known else "store_unavailable")
+    assert await one_bus.tombstone(A) == known
+    assert not (await one_bus.state(A)).in_merge
 
 
 class Sloppy(Switched):

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from audiobus import Conversation
+from audiobus.bucket_roles import has_another
 from audiobus.deletions import emptied, looked_at, sweep
 from audiobus.errors import ConversationDeletedError, HeldError, LettersError, MergedError
 from audiobus.merging import Taken, bury_merged, freeze, hold, take_in, thaw
@@ -22,6 +23,7 @@ from audiobus.replacing import Replacing
 from audiobus.state import ConversationState
 from audiostore.errors import StoreError
 from audiostore.names import conversation_prefix
+from audiostore.paired_store import PairedStore
 from audiostore.waveform_names import conversation_waveforms
 from storage_api.cutting.place import Place
 from storage_api.deletion.erasing import erase
@@ -146,6 +148,7 @@ class _Turn:
             raise
         if left:
             await self._in_time()
+            await self._in_every_bucket()
             tokens = await self._hold(left)
             states = await self._drained(left)
             fence = await self._copy(left)
@@ -192,6 +195,16 @@ class _Turn:
                 "the sources could not be stored and copied in time; those that are left are as they were"
             )
             raise FailedError("merge_timeout", detail)
+
+    async def _in_every_bucket(self) -> None:
+        """Pushers sweep every bucket of a source that went; what lies in one that is not known here was not copied."""
+        url, store = self._services.store_url, self._services.bucket.store
+        if url and not isinstance(store, PairedStore) and await has_another(self._bus, url):
+            detail = (
+                "pushers have, or had within a day, a second bucket that storage-api does not know: nothing was merged; "
+                "its operator has to give it the same TAPEDECK_FALLBACK_STORE_URL"
+            )
+            raise FailedError("store_unavailable", detail)
 
     async def _hold(self, sources: list[Conversation]) -> dict[Conversation, str]:
         """The tokens of the freezings."""
