@@ -104,6 +104,16 @@ async def test_what_nobody_is_left_to_thaw_thaws_by_itself(
     assert not (await bus.state(conversation)).in_merge
 
 
+async def test_nor_is_a_socket_refused_that_stayed_open(recorder, stored, bus, conversation, now_ms):
+    token = await frozen(bus, conversation, until_ms=LATER)
+    with pytest.raises(MergingError):
+        await recorder.append(200)
+    await frozen(bus, conversation, until_ms=PAST)
+    assert isinstance(await recorder.append(200), Appended)
+    assert await buried(bus, conversation, token, stored, now_ms) is None
+    assert not (await bus.state(conversation)).in_merge
+
+
 async def test_what_is_held_for_too_long_can_be_deleted(bus, conversation):
     await merging.hold(bus, conversation, OP, until_ms=LATER)
     assert not await merging.is_free(bus, conversation)
@@ -151,6 +161,17 @@ async def test_the_books_go_with_the_audio_once(stored, bus, conversation, now_m
     assert (balance.difference, balance.received, balance.stored) == (0, 4800, 4800)
     assert await merging.booked(bus, TARGET) == {conversation.cid, TARGET.cid}
     assert await bus.command("PTTL", bus.keys.conv(TARGET)) > 0
+
+
+async def test_what_is_held_and_never_recorded_into_is_known_for_a_while(recorder, bus, conversation):
+    await merging.hold(bus, TARGET, OP, until_ms=LATER)
+    what = merging.Taken(b"1 user-1/all", 4800)
+    await merging.take_in(bus, TARGET, OTHER, what)
+    assert await bus.command("PTTL", bus.keys.conv(TARGET)) > 0
+    await recorder.open()
+    await merging.hold(bus, conversation, OP, until_ms=LATER)
+    await merging.take_in(bus, conversation, OTHER, what)
+    assert await bus.command("PTTL", bus.keys.conv(conversation)) == -1
 
 
 async def test_books_that_went_there_before_go_on_with_them(bus):

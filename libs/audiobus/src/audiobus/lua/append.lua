@@ -26,7 +26,11 @@ local function on_another_day(day, samples)
 end
 if h[2] ~= ARGV[3] then
   -- Frozen: nothing is added. A chunk that went in before is answered to be safe, and the owner stays: who is thawed goes on.
-  if h[10] then return {'merging', h[10]} end
+  if h[10] then
+    -- As in `open`: whoever froze it may be gone for good.
+    local till = tonumber(redis.call('HGET', conv, 'merge_until') or '')
+    if not till or tonumber(redis.call('TIME')[1]) * 1000 < till then return {'merging', h[10]} end
+  end
   if h[2] ~= ARGV[2] then return {'newest', h[2] or ''} end
   -- What is counted as received stands beside the chunk: whatever becomes of its bytes, what leaves the buffer is counted alike.
   redis.call('XADD', audio, ARGV[3], 'c', ARGV[4], 's', ARGV[6])
@@ -39,6 +43,8 @@ if h[2] ~= ARGV[3] then
     used = on_another_day(day, ARGV[6])
   end
   redis.call('HSET', conv, 'newest', ARGV[3], 'last_ms', ARGV[5], 'pos', ARGV[7], 'in', string.format('%.0f', received), 'used', used)
+  -- After what needs memory: where there is none, nothing changes.
+  if h[10] then redis.call('HDEL', conv, 'merging', 'merging_by', 'merge_until') end
 end
 local waiting = received - tonumber(h[5] or '0') - tonumber(h[6] or '0') - tonumber(h[9] or '0')
 return {'ok', ARGV[3], h[3] or '', h[7] or '', string.format('%.0f', waiting), redis.call('XLEN', audio), used}
