@@ -11,6 +11,6 @@ redis.call('HSET', KEYS[1], field, ARGV[2])
 for i = 5, #ARGV do redis.call('HSETNX', KEYS[1], 'from:' .. ARGV[i], 'by ' .. ARGV[1]) end
 redis.call('HINCRBY', KEYS[1], 'in', ARGV[3])
 redis.call('HINCRBY', KEYS[1], 'out', ARGV[3])
--- Of what nothing else is known Redis need not know for ever.
-if left_ms ~= -1 then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
+-- Of what nobody ever recorded into Redis need not know for ever.
+if left_ms ~= -1 or redis.call('HEXISTS', KEYS[1], 'newest') == 0 then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
 return 1
