@@ -176,3 +176,34 @@ async def test_without_the_key_nobody_says_what_a_folder_holds(
     back = AlreadyStored(new_buckets(folder), new_keys("k2", "k1"))
     assert await back.between(conversation, "r", start, end) == (Stored(epoch, 0, 50_000),)
     await folder.close()
+
+
+async def test_nothing_is_left_out_because_of_what_may_be_taken_away_again(
+    bus, memory_store, device, conversation, new_worker, packets_of
+):
+    """All of it lies there as the rest of what is cut out, which is withdrawn when that comes to nothing."""
+    await device.open()
+    await device.say(20)
+    await bus.ask(conversation, "flush")
+    keys = (bus.keys.conv(conversation), bus.keys.audio(conversation))
+    before = [await bus.command("DUMP", key) for key in keys]
+    await new_worker(memory_store).drain(conversation)
+    [rest] = [info.name async for info in memory_store.list("chunks/")]
+    for key, kept in zip(keys, before, strict=True):
+        await bus.command("RESTORE", key, 0, kept, "REPLACE")
+
+    class Announced:
+        """It is announced and put while the bucket is listed."""
+
+        def __getattr__(self, name):
+            return getattr(memory_store, name)
+
+        async def list(self, *args):
+            await bus.command("HSET", bus.keys.replacing(conversation), rest, "7:9")
+            async for info in memory_store.list(*args):
+                yield info
+
+    await new_worker(Announced()).drain(conversation)
+    assert (await bus.state(conversation)).waiting_samples == 0
+    await memory_store.delete(rest)
+    assert await packets_of(memory_store) == device.sent

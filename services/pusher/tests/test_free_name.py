@@ -5,7 +5,8 @@ import pytest
 from audiobus import Cut, CutStands, EntryId
 from audiobus.deletions import unstore
 from audiobus.errors import BadEntryError
-from pusher.free_name import later, write_down
+from audiobus.letters_cut import LettersCut
+from pusher.free_name import later, write_down, write_letters_down
 
 
 def cut_named(end: str) -> Cut:
@@ -27,3 +28,15 @@ async def test_no_deleted_object_s_name_is_taken(bus, conversation, new_state):
     state = new_state(settled=EntryId(9, 9))
     moved, same = await write_down(bus, conversation, cut_named("4.000"), state)
     assert (type(moved).__name__, same) == ("SettledMoved", cut_named("4.000"))
+
+
+@pytest.mark.parametrize("letters", [False, True])
+async def test_nor_one_that_is_announced(bus, conversation, new_state, letters):
+    name = cut_named("2.000").name
+    await bus.command("HSET", bus.keys.replacing(conversation), name, "7:9")
+    if letters:
+        cut = LettersCut(1, (), name, "standard")
+        answer, written = await write_letters_down(bus, conversation, cut, now_ms=1)
+    else:
+        answer, written = await write_down(bus, conversation, cut_named("2.000"), new_state())
+    assert (answer, written.name) == (CutStands(), cut_named("2.001").name)

@@ -157,6 +157,28 @@ async def test_what_lies_in_the_bucket_already_is_not_put_again(
     assert (balance.difference, balance.dead) == (0, 0)
 
 
+async def test_what_may_be_taken_away_again_is_not_relied_on(
+    letters, device, bus, memory_store, new_worker, new_try, packets_of
+):
+    """What the letters hold lies there as the rest of what is cut out, which is announced and not in its place."""
+    await new_worker(memory_store).drain(device.conversation)
+    before = {*await names(memory_store, device.conversation)}
+    await mark(bus, device.conversation, letters)
+    keys = (bus.keys.dead(device.conversation), bus.keys.conv(device.conversation))
+    kept = [await bus.command("DUMP", key) for key in keys]
+    await new_try(memory_store).run(device.conversation)
+    rests = {*await names(memory_store, device.conversation)} - before
+    for key, dump in zip(keys, kept, strict=True):
+        await bus.command("RESTORE", key, 0, dump, "REPLACE")
+    for rest in rests:
+        await bus.command("HSET", bus.keys.replacing(device.conversation), rest, "7:9")
+    await new_try(memory_store).run(device.conversation)
+    assert (await exact(bus, device.conversation)).dead == 0
+    for rest in rests:
+        await memory_store.delete(rest)
+    assert await packets_of(memory_store) == device.sent
+
+
 async def test_a_lost_reply_of_the_put_is_made_good(
     letters, device, bus, memory_store, new_worker, new_try, packets_of
 ):

@@ -128,3 +128,56 @@ async def test_a_process_that_looked_in_this_history_looks_no_more(
         await worker.drain(device.conversation)
     assert listed.listings == before
     assert (await exact(bus, device.conversation)).waiting == 0
+
+
+async def test_what_may_be_taken_away_again_settles_nothing(
+    standing, bus, device, memory_store, new_worker, packets_of
+):
+    """All of it lies there as the rest of what is cut out, which is announced and not in its place."""
+    await given_up_and_cut_anew(bus, device, new_worker(memory_store), standing)
+    [rest] = await names_in(memory_store)
+    await bus.command("HSET", bus.keys.replacing(device.conversation), rest, "7:9")
+    await new_worker(memory_store).drain(device.conversation)
+    assert (await exact(bus, device.conversation)).waiting == 0
+    await memory_store.delete(rest)
+    assert await packets_of(memory_store) == device.sent
+
+
+async def test_nor_does_a_cut_give_way_to_it(standing, bus, device, memory_store, new_worker, packets_of):
+    worker = new_worker(memory_store, limits=Limits(batch_ms=10_000), stopping=iter((False, True)).__next__)
+    await given_up_and_cut_anew(bus, device, worker, standing)
+    [rest] = await names_in(memory_store)
+    await bus.command("HSET", bus.keys.replacing(device.conversation), rest, "7:9")
+    await new_worker(memory_store).drain(device.conversation)
+    assert await gone(bus, device.conversation) == {}
+    await memory_store.delete(rest)
+    assert await names_in(memory_store) == [decode_cut(standing).name]
+    assert await packets_of(memory_store) == device.sent
+
+
+async def test_what_is_announced_during_the_look_before_the_put_is_not_found(
+    standing, bus, device, memory_store, new_worker, packets_of
+):
+    """It took no place of anything when it was seen beside a first bucket that nobody had looked into."""
+    await given_up_and_cut_anew(bus, device, new_worker(memory_store), standing)
+    [rest] = await names_in(memory_store)
+
+    class Announced:
+        listings = 0
+
+        def __getattr__(self, name):
+            return getattr(memory_store, name)
+
+        async def list(self, *args):
+            self.listings += 1
+            if self.listings == 2:
+                await bus.command("HSET", bus.keys.replacing(device.conversation), rest, "7:9")
+            async for info in memory_store.list(*args):
+                yield info
+
+    announced = Announced()
+    await new_worker(announced).drain(device.conversation)
+    assert announced.listings == 2
+    assert (await exact(bus, device.conversation)).waiting == 0
+    await memory_store.delete(rest)
+    assert await packets_of(memory_store) == device.sent

@@ -16,7 +16,7 @@ from audiobus.conversation import Conversation
 from audiobus.cut import Stored
 from audiostore.errors import StoreError
 from audiostore.key_ring import KeySource
-from pusher.bucket_search import stored_between
+from pusher.bucket_search import Unsure, stored_between
 from pusher.buckets import Buckets
 from pusher.guarded_store import GuardedStore
 from pusher.stored_ranges import merged
@@ -88,8 +88,9 @@ class AlreadyStored:
         end_ms: int,
         *,
         without: Container[str] = (),
+        unsure: Unsure | None = None,
     ) -> tuple[Stored, ...]:
-        """The bytes of this conversation that objects of this time hold, those of the names `without` left out.
+        """The bytes of this conversation that objects of this time hold, those of the names `without` and `unsure` left out (`bucket_search`).
 
         Raises:
             StoreError: a bucket cannot be asked; nothing may be cut then.
@@ -98,7 +99,9 @@ class AlreadyStored:
         ranges: list[Stored] = []
         for bucket in self._buckets.to_ask(conversation):
             try:
-                ranges += await self._ask(bucket, conversation, replication_id, start_ms, end_ms, without)
+                ranges += await self._ask(
+                    bucket, conversation, replication_id, start_ms, end_ms, without, unsure
+                )
             except StoreError:
                 if not self._buckets.can_go_on_without(bucket):
                     raise
@@ -117,9 +120,10 @@ class AlreadyStored:
         start_ms: int,
         end_ms: int,
         without: Container[str],
+        unsure: Unsure | None,
     ) -> tuple[Stored, ...]:
         found = await stored_between(
-            bucket, self._keys.ring(), conversation, start_ms, end_ms, without=without
+            bucket, self._keys.ring(), conversation, start_ms, end_ms, without=without, unsure=unsure
         )
         self._passed[bucket].note(conversation, replication_id, found.passed_ms, found.next_ms)
         return found.ranges

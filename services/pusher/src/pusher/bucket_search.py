@@ -5,7 +5,7 @@ the only other copy of that audio goes on the strength of it.
 """
 
 import logging
-from collections.abc import AsyncIterator, Container
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +25,10 @@ log = logging.getLogger(__name__)
 
 LONGEST_OBJECT_MS: Final = 150_000
 """No object of ours lasts longer (audiostore refuses to write it), so none that began before this can reach into a stretch of time."""
+
+
+Unsure = Callable[[], Awaitable[Container[str]]]
+"""Which names do not count, asked once the objects were looked at (`audiobus.replacing.not_counting`); not asked where none was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,9 @@ async def stored_between(
     end_ms: int,
     *,
     without: Container[str] = (),
+    unsure: Unsure | None = None,
 ) -> Found:
-    """The bytes of this conversation that objects of this time hold, those of the names `without` left out.
+    """The bytes of this conversation that objects of this time hold, those of the names `without` left out, and those that `unsure` answers afterwards.
 
     Objects that reach into it are fetched and read, and so is one that begins where it ends: whoever leaves out all of this time may go on with what
     comes next. One that ends where it begins, as the one before does, is believed.
@@ -87,6 +92,10 @@ async def stored_between(
             names.append(info.name)
         ranges = tuple(Stored(span.epoch, span.first_offset, span.end_offset) for span in facts.spans)
         held.append((info.name, ranges))
+    if unsure is not None and held:
+        not_counting = await unsure()
+        held = [one for one in held if one[0] not in not_counting]
+        names = [name for name in names if name not in not_counting]
     found = merged(one for _, ranges in held for one in ranges)
     return Found(found, passed_ms, next_ms, tuple(names), tuple(held))
 
@@ -128,6 +137,7 @@ async def holds(
     spans: tuple[Span, ...],
     *,
     without: Container[str] = (),
+    unsure: Unsure | None = None,
 ) -> tuple[str, ...] | None:
     """The names of the objects that hold bytes of these runs, if all of them lie in the bucket, in whichever objects but those; else None.
 
@@ -135,7 +145,7 @@ async def holds(
         StoreError, CannotTellError: see `stored_between`.
     """
     found = await stored_between(
-        store, ring, conversation, spans[0].start_ms, spans[-1].end_ms, without=without
+        store, ring, conversation, spans[0].start_ms, spans[-1].end_ms, without=without, unsure=unsure
     )
     if not all(covers(found.ranges, span) for span in spans):
         return None

@@ -24,6 +24,8 @@ Why that holds, whoever else is at work:
 - *A deletion* notes the name first, then lists the buckets, and deletes. Noted before the first look: the batch is deleted. Noted before the put: the look after
   the put sees it. Noted after that look: the listing shows what was put. Noted before the second's copy is gone, and listed before the put: a last look,
   after that delete, where another name was taken. A conversation's tombstone is looked at on both sides of the put, and its prefix is swept.
+- *Somebody who cuts a part out* puts the rest under another name, and may take it away again: what has an announced name (`audiobus.replacing`) does not count as
+  being at home. Nothing is brought under such a name, nor is what has one moved; that is read before the put, and after it.
 - *A late put*, of a mover or a pusher that stood still: of a noted name it is swept for ten minutes, and whoever made it looks at the names; of another
   it is the same object under the same name, whose copy in the second is found to be at home.
 - *A former master* of Redis: notes count once as many replicas as are asked for have them (`confirmed`).
@@ -45,6 +47,7 @@ from audiobus.bus import Bus
 from audiobus.conversation import Conversation
 from audiobus.deletions import gone, marks, noted, unstore
 from audiobus.named_cuts import named_by_cuts
+from audiobus.replacing import Replacing, not_counting
 from audiocodec.errors import CodecError
 from audiostore.batch import BatchFacts, metadata_of
 from audiostore.errors import (
@@ -121,15 +124,16 @@ class Homecoming:
         if not deleted and name.path in await named_by_cuts(self.bus, conversation):
             return EARLY
         # After the cut: one that does not stand was settled, or its name was given up before.
-        forbidden = await gone(self.bus, conversation)
+        forbidden = await not_counting(self.bus, conversation)
         if deleted or await self._must_go(conversation, name.path, forbidden):
             await delete_for_good(info.name, self.second, self.first)
             return DELETED
         facts = await self._says(info)
         held = None if facts is None else await self._at_home(conversation, name, facts, forbidden)
+        # Its own name is announced: what has it may be taken away again.
+        if name.path in forbidden or (held is not None and not await self._will_stay(conversation, held)):
+            return EARLY
         if held is not None:
-            if not await self._will_stay(conversation, held):
-                return EARLY
             await self._leave(info.name, held)
             return FOUND
         return await self._move(conversation, name, info, facts, forbidden)
@@ -153,13 +157,13 @@ class Homecoming:
         return await holds(self.first, self.keys.ring(), conversation, tuple(facts.spans), without=without)
 
     async def _will_stay(self, conversation: Conversation, at_home: Iterable[str]) -> bool:
-        """Whether nobody is about to give up what has one of these names, or has done so since the names were read.
+        """Whether nobody is about to give up, or may take away, what has one of these names, or has done so since the names were read.
 
         The cuts first: one that does not stand is settled, or its name is noted by then.
         """
         cuts = await named_by_cuts(self.bus, conversation)
-        given_up = await gone(self.bus, conversation)
-        return not any(path in cuts or path in given_up for path in at_home)
+        doubtful = await not_counting(self.bus, conversation)
+        return not any(path in cuts or path in doubtful for path in at_home)
 
     async def _move(
         self,
@@ -180,8 +184,8 @@ class Homecoming:
         except NotFoundError:
             return FOUND  # somebody else was faster
         at_home, outcome = await self._bring(name, info, data, facts, forbidden)
-        # Before the names are read: a cut that does not stand is settled, or its name is noted by then.
-        unsettled = at_home != name.path and at_home in await named_by_cuts(self.bus, conversation)
+        # Before the names are read: a cut that does not stand is settled, or its name is noted by then. So with what is announced no more.
+        unsettled = at_home != name.path and await self._is_unsettled(conversation, at_home)
         if (await marks(self.bus, conversation)).deleted:
             await delete_for_good(info.name, self.second, self.first)
             await delete_for_good(at_home, self.first, self.second)
@@ -201,6 +205,12 @@ class Homecoming:
             await self._take_back(conversation, name.path, at_home, outcome)
             return DELETED
         return outcome
+
+    async def _is_unsettled(self, conversation: Conversation, at_home: str) -> bool:
+        """Whether a cut speaks of that name, or it is announced."""
+        if at_home in await named_by_cuts(self.bus, conversation):
+            return True
+        return at_home in await Replacing(self.bus, conversation).unfinished()
 
     async def _leave(self, path: str, at_home: Container[str]) -> None:
         """Deletes the second bucket's copy of what lies at home; under other names nobody asks for its waveform any more."""

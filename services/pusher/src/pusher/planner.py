@@ -7,6 +7,7 @@ nothing down; what it plans counts only once `bus.cut` has taken it.
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import msgspec
 
@@ -14,6 +15,7 @@ from audiobus.bus import Bus
 from audiobus.conversation import Conversation
 from audiobus.cut import VERSION, Cut, Stored
 from audiobus.deletions import gone
+from audiobus.replacing import not_counting
 from audiobus.state import ConversationState
 from audiobus.turn import Taken
 from audiostore.names import BatchName
@@ -200,7 +202,10 @@ class Planner:
             # What lies under these names is about to be deleted.
             # Also where all of them were seen to: a put that was stopped for long may bring one back for a moment.
             without = await gone(self._bus, conversation)
-            exclude = await self._already_stored.between(conversation, history, *asked, without=without)
+            unsure = partial(not_counting, self._bus, conversation)
+            exclude = await self._already_stored.between(
+                conversation, history, *asked, without=without, unsure=unsure
+            )
 
     async def _protection(self, conversation: Conversation) -> str:
         settings = await self._bus.user_settings(conversation.uid)

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -23,6 +24,7 @@ from audiobus.errors import BadEntryError, BusContractError
 from audiobus.hints import Hints
 from audiobus.letter import Letter
 from audiobus.letters_cut import VERSION, LettersCut, decode_letters_cut, letters_of, standing
+from audiobus.replacing import not_counting
 from audiobus.state import STATE_FIELDS, ConversationState
 from audiostore.errors import AudiostoreError, StoreError
 from audiostore.names import BatchName
@@ -211,7 +213,7 @@ class SecondTry:
     async def _stored(
         self, conversation: Conversation, start_ms: int, end_ms: int, forbidden: dict[str, int]
     ) -> tuple[Stored, ...]:
-        """What objects of that time hold, but for those that are to be deleted. The second bucket first: what moves home is seen in one.
+        """What objects of that time hold, but for those that are to be deleted, or may not stay. The second bucket first: what moves home is seen in one.
 
         A second one that is away is not waited for: what it has of this audio is found at home when it is to be moved there.
         """
@@ -222,7 +224,13 @@ class SecondTry:
                 continue
             try:
                 found = await stored_between(
-                    bucket, self.maker.keys.ring(), conversation, start_ms, end_ms, without=forbidden
+                    bucket,
+                    self.maker.keys.ring(),
+                    conversation,
+                    start_ms,
+                    end_ms,
+                    without=forbidden,
+                    unsure=partial(not_counting, self.bus, conversation),
                 )
             except StoreError:
                 if needed:

@@ -10,6 +10,7 @@ import logging
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from audiobus.bus import Bus
@@ -17,6 +18,7 @@ from audiobus.conversation import Conversation
 from audiobus.cut import Cut, decode_cut
 from audiobus.deletions import drop_cut, gone
 from audiobus.errors import BadEntryError
+from audiobus.replacing import not_counting
 from audiobus.state import ConversationState
 from audiocodec.span import Span
 from audiostore.errors import NotFoundError
@@ -137,7 +139,10 @@ class StandingCuts:
             return []
         # What lies under these names is about to be deleted.
         without = await gone(self._bus, conversation)
-        ranges = await self._already_stored.between(conversation, history, start_ms, end_ms, without=without)
+        unsure = partial(not_counting, self._bus, conversation)
+        ranges = await self._already_stored.between(
+            conversation, history, start_ms, end_ms, without=without, unsure=unsure
+        )
         return [covers(ranges, span) for span in spans]
 
     async def _give_up(self, conversation: Conversation, raw: bytes, cut: Cut, now_ms: int) -> None:

@@ -11,11 +11,13 @@ import logging
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
 
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
 from audiobus.cut import Cut
 from audiobus.deletions import drop_cut, gone
+from audiobus.replacing import not_counting
 from audiostore.batch import Batch
 from audiostore.errors import AlreadyExistsError, NotFoundError, StoreError, TransientStoreError
 from audiostore.key_ring import KeyRing
@@ -172,6 +174,7 @@ async def _what_lies_there(store: Store, name: str, built: Built, ring: KeyRing)
         if batch is None or not same_runs(facts, batch):
             return Outcome.TAKEN
         if is_just(info, built.data) or same_runs(await whole_batch(store, info, ring), batch):
+            # It is no rest of what is cut out, which may be taken away again: no cut gets an announced name, and while it stands its name is not announced.
             return Outcome.FOUND
     except NotFoundError as error:
         # Being removed, by another pusher whose answer was garbled, or a bucket that cannot be seen for now. Under another name it
@@ -187,7 +190,10 @@ async def _lies_there(bus: Bus, store: Store, prepared: Prepared, batch: Batch) 
     """Whether the bucket holds the same audio, perhaps under other names."""
     # What lies under these names is about to be deleted.
     without = await gone(bus, prepared.conversation)
-    held = await holds(store, prepared.ring, prepared.conversation, batch.spans, without=without)
+    unsure = partial(not_counting, bus, prepared.conversation)
+    held = await holds(
+        store, prepared.ring, prepared.conversation, batch.spans, without=without, unsure=unsure
+    )
     return held is not None
 
 

@@ -12,8 +12,8 @@ from audiostore.batch import read_batch
 from audiostore.errors import ChecksumError
 from audiostore.paired_store import PairedStore
 from pusher.cutter import Limits
-from pusher.homecoming import EARLY, FOUND, Homecoming
-from tapedeck_testing.draining.moving_home import Of, infos, later, names, put
+from pusher.homecoming import EARLY, FOUND, MOVED, Homecoming
+from tapedeck_testing.draining.moving_home import AfterPut, Of, infos, later, names, put
 
 SMALL = Limits(batch_ms=10_000)
 
@@ -129,6 +129,54 @@ async def test_nor_what_is_given_up_while_it_is_looked_at(bus, first, second, ke
 
     assert await Homecoming(bus, Claims(first), second, keys).move(beside) == EARLY
     assert await names(second) == [beside.name]
+
+
+async def test_what_is_announced_is_not_at_home(bus, first, second, keys, beside, conversation):
+    """The rest of what is cut out, with all its runs: it is taken away again where that comes to nothing."""
+    await bus.command("HSET", bus.keys.replacing(conversation), later(beside.name), "7:9")
+    assert await Homecoming(bus, first, second, keys).move(beside) == MOVED
+    assert (await names(first), await names(second)) == ([beside.name, later(beside.name)], [])
+
+
+async def test_nor_what_is_announced_while_it_is_looked_at(bus, first, second, keys, beside, conversation):
+    class Announced(Of):
+        async def list(self, *args, **kwargs):
+            await bus.command("HSET", bus.keys.replacing(conversation), later(beside.name), "7:9")
+            async for info in self.real.list(*args, **kwargs):
+                yield info
+
+    assert await Homecoming(bus, Announced(first), second, keys).move(beside) == EARLY
+    assert await names(second) == [beside.name]
+
+
+async def test_nor_is_what_itself_is_announced_moved(bus, first, second, keys, batch, conversation):
+    path, _, _ = batch
+    await put(second, *batch)
+    await bus.command("HSET", bus.keys.replacing(conversation), path, "7:9")
+    home = Homecoming(bus, first, second, keys)
+    assert await home.move(await second.head(path)) == EARLY
+    assert (await names(first), await names(second)) == ([], [path])
+
+
+@pytest.mark.parametrize("during", [False, True])
+async def test_nor_is_anything_brought_under_such_a_name(
+    *, bus, first, second, keys, batch, conversation, during
+):
+    path, _, _ = batch
+    await put(first, path, b"another's", {})
+    await put(second, *batch)
+
+    async def announced():
+        await bus.command("HSET", bus.keys.replacing(conversation), later(path), "7:9")
+
+    if during:
+        home = Homecoming(bus, AfterPut(first, announced), second, keys)
+        assert await home.move(await second.head(path)) == EARLY
+        assert await names(second) == [path]
+    else:
+        await announced()
+        assert await Homecoming(bus, first, second, keys).move(await second.head(path)) == MOVED
+        assert (await names(first), await names(second)) == ([path, later(path, 2)], [])
 
 
 async def test_nor_the_next_name_where_its_own_is_another_recordings(
