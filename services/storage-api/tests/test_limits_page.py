@@ -18,7 +18,7 @@ NO_LIMITS = {
     "how sound is rendered": (
         "ogg_rendering.MIN_PRE_SKIP_SAMPLES ogg_rendering.SILENT_START_SAMPLES ogg_rendering.SHORT_GAP_SAMPLES passage.AROUND_SAMPLES"
     ),
-    "how often something is looked at": "running.KEYS_EVERY_S flush.FIRST_PAUSE_S flush.LONGEST_PAUSE_S verdicts.BELIEVED_S",
+    "how often something is looked at": "running.KEYS_EVERY_S flush.FIRST_PAUSE_S flush.LONGEST_PAUSE_S verdicts.BELIEVED_S verdicts.FIRST_BELIEVED_S",
     "part of a format": (
         "page_tokens._DIGEST_BYTES recordings._ID_BYTES reading.PLAIN_HEAD_BYTES reading.SEALED_HEAD_BYTES moments._LAST_MS"
     ),

@@ -94,6 +94,25 @@ async def test_17_a_flush_at_any_step_of_a_reader_shows_neither_hole_nor_echo(
     assert at > 6
 
 
+async def test_what_was_put_damaged_is_heard_as_soon_as_it_is_put_right(
+    api, tape, conversation, pcm_tone, tmp_path
+):
+    """Whoever looked in between heard what waits, and does not take the object for damaged when nothing waits any more."""
+    await tape.record(pcm_tone(8))
+    (name,) = await tape.put(0, len(tape.chunks))
+    path = tmp_path / "store" / name
+    good = path.read_bytes()
+    path.write_bytes(good[:60] + bytes(400) + good[460:])
+    for _ in range(3):
+        rows = (await api.get(conversation, "/chunks")).json()["chunks"]
+        assert [row["path"] for row in rows if row["unreadable"]] == [name]
+        assert len((await api.get(conversation, "/audio", format="pcm")).content) == 256_000
+    path.write_bytes(good)
+    await tape.finish(len(tape.chunks))
+    answer = await api.get(conversation, "/audio", format="pcm")
+    assert (len(answer.content), answer.headers["tapedeck-missing"]) == (256_000, "0")
+
+
 async def test_a_finish_while_the_tail_is_read_keeps_the_pre_roll(
     api, one_bus, tape, conversation, pcm_tone, monkeypatch
 ):

@@ -6,7 +6,7 @@ from audiostore.store import ObjectInfo
 from servicekit.metrics import Metrics
 from storage_api.metrics import StorageMetrics
 from storage_api.stored_object import OlderFacts, Verdict
-from storage_api.verdicts import BELIEVED_S, Verdicts
+from storage_api.verdicts import BELIEVED_S, FIRST_BELIEVED_S, Verdicts
 
 ONE, OTHER = (ObjectInfo(name, 1, None, None) for name in ("one", "other"))
 GOOD = Verdict(OlderFacts("pcm", 48))
@@ -61,15 +61,29 @@ def test_what_was_refused_is_doubted_after_a_while_and_what_is_good_never(metric
     verdicts.remember(OTHER, GOOD)
     for info in (ONE, known):  # of the second a checksum tells that it is the same
         verdicts.remember(info, bad)
-    now_s += BELIEVED_S - 1
-    assert verdicts.recall(ONE) == verdicts.remember(ONE, GOOD) == bad
-    now_s += 1
-    assert verdicts.recall(ONE) is None
-    assert verdicts.in_doubt(ONE)
-    assert (verdicts.recall(known), verdicts.recall(OTHER)) == (bad, GOOD)
-    assert verdicts.remember(ONE, bad) == verdicts.recall(ONE) == bad
+    believed_s = FIRST_BELIEVED_S
+    for _ in range(9):
+        now_s += believed_s - 0.5
+        assert verdicts.recall(ONE) == verdicts.remember(ONE, GOOD) == bad
+        assert verdicts.remember(ONE, bad) == bad
+        now_s += believed_s
+        assert verdicts.recall(ONE) is None
+        assert verdicts.in_doubt(ONE)
+        assert (verdicts.recall(known), verdicts.recall(OTHER)) == (bad, GOOD)
+        assert verdicts.remember(ONE, bad) == verdicts.recall(ONE) == bad
+        believed_s = min(BELIEVED_S, 2 * believed_s)
     assert metrics.unreadable["damaged"]._value.get() == 2  # found out before, and not again
     now_s += BELIEVED_S
+    assert verdicts.remember(ONE, GOOD) == verdicts.recall(ONE) == GOOD
+
+
+def test_what_may_be_put_right_is_looked_at_again_at_once(verdicts):
+    bad, known = Verdict(None, "damaged"), ObjectInfo("one", 1, 7, None)
+    for info in (ONE, known):
+        verdicts.remember(info, bad)
+    for info in (ONE, known, OTHER):
+        verdicts.doubt(info)
+    assert (verdicts.recall(ONE), verdicts.recall(known), verdicts.recall(OTHER)) == (None, bad, None)
     assert verdicts.remember(ONE, GOOD) == verdicts.recall(ONE) == GOOD
 
 

@@ -212,6 +212,11 @@ class Bucket:
         """Remembers that the object cannot be read; what its head said of its time stays."""
         return self._refused(stored, UnreadableError(stored.info.name, reason, detail))
 
+    def doubt(self, stored: StoredObject) -> None:
+        """Has an object that cannot be read looked at again at the next listing."""
+        shelf, info = self._where(stored)
+        shelf.verdicts.doubt(info)
+
     def _refused(self, stored: StoredObject, error: UnreadableError) -> UnreadableError:
         shelf, info = self._where(stored)
         known = shelf.verdicts.recall(info)

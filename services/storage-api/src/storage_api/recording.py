@@ -72,6 +72,16 @@ class Recording:
         return [stored for stored in self.objects if stored.reason is not None]
 
     @property
+    def unsettled_damage(self) -> list[StoredObject]:
+        """Objects that look damaged, of a time of which audio still waits: whoever stores that is about to put them right, or to give them up."""
+        damaged = [stored for stored in self.unreadable if stored.reason in ("damaged", "not_a_batch")]
+        if not (damaged and self.tail and self.tail.chunks):
+            return []
+        start = min(live.span.start_48k for live in self.tail.chunks)
+        end = max(live.span.end_48k for live in self.tail.chunks)
+        return [stored for stored in damaged if stored.start_48k < end and start < stored.end_48k + 48]
+
+    @property
     def empty(self) -> bool:
         """Whether there is no audio at all, readable or not."""
         return not (self.objects or (self.tail and (self.tail.chunks or self.tail.unreadable)))
@@ -130,7 +140,10 @@ class Recordings:
             objects = await self.bucket.objects(*conversation)
         except StoreError as error:
             raise store_unavailable(error) from error
-        return await _laid_out(Recording(conversation, tail, tuple(objects)))
+        recording = Recording(conversation, tail, tuple(objects))
+        for stored in recording.unsettled_damage:
+            self.bucket.doubt(stored)
+        return await _laid_out(recording)
 
     async def judged_again(self, recording: Recording) -> Recording:
         """The same recording, with what was found out about its objects since; where one is gone, as it is now. ProblemError as with `look`."""

@@ -20,8 +20,9 @@ from storage_api.stored_object import Verdict
 REMEMBERED_OBJECTS: Final = 50_000
 """Objects whose facts are kept in memory, and as many that cannot be read: a month of batches, or three days of older chunks of 5 s; 1 KiB
 each at the most. A conversation of more than these is looked at anew each time."""
+FIRST_BELIEVED_S: Final = 1.0
 BELIEVED_S: Final = 60.0
-"""So long an object that cannot be read is not looked at again."""
+"""So long an object that cannot be read is not looked at again: at first, and, doubled each time that it still cannot be, at the most."""
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,8 @@ class _Refusal:
     verdict: Verdict
     until_s: float | None
     """Doubted from then on; None where only other keys can change it."""
+    believed_s: float = FIRST_BELIEVED_S
+    """How long that was from when it was found out."""
     doubted: bool = False
     """Whether the keys changed since, or what else it stands on."""
 
@@ -89,11 +92,22 @@ class Verdicts:
             )
         self._known.pop(key, None)
         told = info.crc32c is not None and not info.claimed and not verdict.passing
-        until_s = None if told else self._clock() + BELIEVED_S
-        self._refused[key] = _Refusal(verdict, until_s)
+        believed_s = FIRST_BELIEVED_S
+        if before is not None and before.verdict.reason == verdict.reason:
+            believed_s = (
+                min(BELIEVED_S, 2 * before.believed_s) if self._in_doubt(before) else before.believed_s
+            )
+        until_s = None if told else self._clock() + believed_s
+        self._refused[key] = _Refusal(verdict, until_s, believed_s)
         self._refused.move_to_end(key)
         _bound(self._refused)
         return verdict
+
+    def doubt(self, info: ObjectInfo) -> None:
+        """It is looked at again at once, unless a checksum tells that it is the same: a pusher may be about to put it right in place."""
+        refusal = self._refused.get(_key(info))
+        if refusal is not None and refusal.until_s is not None:
+            self._refused[_key(info)] = replace(refusal, doubted=True)
 
     def keys_are(self, keys: object) -> None:
         """Doubts what a key may open, where the keys are others than last time: a wrong key cannot be told from damage."""
