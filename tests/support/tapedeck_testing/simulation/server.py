@@ -16,6 +16,7 @@ from redis import exceptions as redis_errors
 
 from audiobus import keys
 from audiobus.keys import Keys
+from audiobus.script import script
 from tapedeck_testing.simulation.ledger import Ledger
 from tapedeck_testing.simulation.lost_cuts import KEY, LostCuts, standing_cut, standing_cuts
 from tapedeck_testing.simulation.old_master import OldMaster
@@ -85,6 +86,8 @@ class Server:
         self.late_until = 0.0
         """When the last request that is on its way now will have been executed."""
         self.commands = 0
+        self.hints_unheard: set[str] = set()
+        """Conversations of which a hint was not answered: it may be lost, and costs a delay then."""
         self.lost_cuts = LostCuts()
         self._old: OldMaster | None = None
         self._kept: Any = None
@@ -256,6 +259,7 @@ class Server:
             if fate == "redis: executed twice":
                 self._later(there_s + chance.between(0.001, LATEST_S), self._run, commands, None, old)
         if fate in UNHEARD:
+            self.hints_unheard |= hinted(commands)
             await self._hear_nothing(fate, there_s, block_s or 0.0)
         answers = await reply
         if harm == "process: killed after an answer":
@@ -354,6 +358,12 @@ class Server:
             _fail(reply, error)
         else:
             self.loop.call_later(self.chance.between(0.0001, 0.003), _answer, reply, [done.result()])
+
+
+def hinted(commands: list[Args]) -> set[str]:
+    """The conversations that these commands give a hint at: `due` or `ready`."""
+    scripts = {text for name in ("due", "ready") for text in (script(name).digest, script(name).source)}
+    return {str(args[4]) for args in commands if args[0] in ("EVALSHA", "EVAL") and args[1] in scripts}
 
 
 def _give_up(future: asyncio.Future[Any]) -> None:

@@ -51,6 +51,14 @@ def rests(world: World) -> bool:
     return not any(_waits(world, story) for story in world.stories)
 
 
+def lacks_a_hint(world: World) -> bool:
+    """Whether all that waits does so because a hint at it was lost: the walk over all buffers finds it."""
+    waiting = [story for story in world.stories if _waits(world, story)]
+    return bool(waiting) and all(
+        Conversation(story.tape.uid, story.tape.cid).tag in world.server.hints_unheard for story in waiting
+    )
+
+
 async def judge(world: World) -> list[str]:
     """What is wrong, once everything has ended."""
     found = [*world.problems, *world.processes.problems, *world.server.watch.problems]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from audiobus import Conversation
 from audiobus.keys import Keys
+from pusher.scheduler import WALK_S
 from servicekit.problem import ProblemError
 from tapedeck_testing.simulation.bucket import LATEST_S, Bucket
 from tapedeck_testing.simulation.chance import LOSSY, Chance
@@ -25,7 +26,7 @@ from tapedeck_testing.simulation.recorder import Story
 from tapedeck_testing.simulation.server import TIMEOUT_S, Server
 from tapedeck_testing.simulation.services import DRAIN_S, Batches, make_recordings
 from tapedeck_testing.simulation.substitutes import UNREADABLE, UNTIL_MS
-from tapedeck_testing.simulation.verdict import judge, rests, swept
+from tapedeck_testing.simulation.verdict import judge, lacks_a_hint, rests, swept
 
 if TYPE_CHECKING:
     from tapedeck_testing.simulation.deleter import Forgetting
@@ -44,7 +45,8 @@ PLAIN_S: Final = 6.0
 """So long after its end all is appended of what a plain device has sent."""
 REST_S: Final = 60.0
 """Audio that waits so long after that waits for something that was lost: no lease, no pause between two tries, no look at what is on `due` and
-no walk after a Redis that lost something takes half of it (`substitutes`); most worlds need two seconds, and none of thousands more than 12."""
+no walk after a Redis that lost something takes half of it (`substitutes`); most worlds need two seconds, and none of thousands more than 12.
+What a lost hint was all that spoke of is found by the walk over all buffers, each WALK_S."""
 
 
 class World:
@@ -116,7 +118,10 @@ class World:
             # Until it is sure that nothing of it can still land.
             await asyncio.sleep((UNTIL_MS + 20_000) / 1000)
         await self._sweep()
-        if not await self._by(REST_S, lambda: rests(self)):
+        if not (
+            await self._by(REST_S, lambda: rests(self))
+            or (lacks_a_hint(self) and await self._by(WALK_S, lambda: rests(self)))
+        ):
             self.problems.append("audio waits for ever")
         await self._sweep()  # of what was given up meanwhile
         await self._end_all(living)
