@@ -6,17 +6,19 @@ are deleted, in every bucket, with what was derived of them; and the buckets are
 anywhere, it comes to the same end.
 """
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
-from audiobus.errors import MergingError
+from audiobus.errors import BusError
 from audiobus.merging import booked
 from audiobus.replacing import Replacing
 from audiobus.state import PreRoll
 from audiocodec.span import Span
 from audiostore.batch import BatchFacts
-from audiostore.errors import TransientStoreError
+from audiostore.errors import StoreError, TransientStoreError
 from servicekit.problem import ProblemError
 from storage_api.cutting import waiting
 from storage_api.cutting.heard import Before
@@ -26,6 +28,7 @@ from storage_api.cutting.rest import cut_from, older_rest, rest_of
 from storage_api.cutting.stretches import Stretches
 from storage_api.cutting.wanted import Wanted
 from storage_api.errors import SourceGoneError, UnreadableError
+from storage_api.live_tail import read_live_tail
 from storage_api.older_sound import STEP_48K
 from storage_api.services import Services
 from storage_api.stored_object import OlderFacts, StoredObject
@@ -76,61 +79,97 @@ class Cutting:
         self._old: dict[str, _Taken] = {}
         """By name, the objects that are to be replaced next."""
         self._new: set[str] = set()
-        self._older_starts: set[int] = set()
-        """When objects of older formats begin that can be read, unix ms: a damaged one that begins with such a one held the same audio."""
+        self._older_times: set[tuple[int, int | None]] = set()
+        """What names of older formats that can be read tell of the time, unix ms: a damaged one of the same time held the same audio."""
         self.cut = cut
 
     async def run(self) -> None:
         """Does it. ProblemError 409 `unreadable`, 504; LostError; MergingError, ConversationDeletedError, BusError; StoreError."""
+        await self._remember()
         self.cut.objects += await self._place.begin()
         try:
-            await waiting.store_what_waits(self._services, self._conversation, self._wanted, ())
             await self._replace()
-        except (ProblemError, LostError, MergingError):
-            await self._place.give_up()
+        except (ProblemError, LostError, BusError, StoreError):
+            # Where it fails, whoever comes next does it.
+            with suppress(LostError, BusError, StoreError):
+                await self._place.give_up()
             raise
+
+    async def _remember(self) -> None:
+        """What went with objects that somebody left who was killed: a pre-roll may still hold some of it, and the objects are about to be deleted."""
+        await self._place.refresh()
+        left_behind = {name for name, why in self._place.noted.items() if not why.given_up}
+        unfinished = await self._place.replacing.unfinished()
+        had, has = Stretches(), Stretches()
+        for stored in await self._services.bucket.objects(*self._conversation):
+            if not isinstance(stored.verdict.facts, BatchFacts) or stored.info.name in unfinished:
+                continue
+            if stored.info.name in left_behind:
+                self._before.add(stored.verdict.facts.spans)
+            elif stored.info.name in self._place.forbidden:
+                continue
+            for span in stored.verdict.facts.spans:
+                (had if stored.info.name in left_behind else has).add_span(span)
+        tail = await read_live_tail(self._services.bus, self._conversation)
+        for live in tail.chunks:
+            has.add_span(live.span)
+        self._removed.add_all(had.without(has))
 
     async def _replace(self) -> None:
         for _ in range(PASSES):
-            fresh = await self._look()
-            letters = await waiting.discard_letters(self._services.bus, self._conversation, self._all_of)
-            self.cut.samples += letters
-            fresh = fresh or letters > 0
+            # In this order. What an object holds must have left the buffer, or it would be cut anew once the object is noted; with what leaves it comes a
+            # pre-roll; whatever these two give up counts for nobody; and only then it is told what there is.
+            fresh = await self._store(self._old_spans())
             # Before objects take the place of others: afterwards nobody could tell what it holds.
             fresh = (
                 await waiting.drop_preroll(self._services.bus, self._conversation, self._is_heard) or fresh
             )
-            if fresh:
+            fresh = await self._look() or fresh
+            # Nothing of them goes before it is known that all objects can be cut.
+            letters = await waiting.discard_letters(self._services.bus, self._conversation, self._all_of)
+            self.cut.samples += letters
+            if fresh or letters:
                 continue
             if not self._old:
                 return
-            # What an object holds must have left the buffer: it would be cut anew once the object is noted.
-            spans = [span for one in self._old.values() for span in one.spans]
-            if not await waiting.store_what_waits(self._services, self._conversation, self._wanted, spans):
-                await self._put_in_place()
+            if await waiting.await_cuts(self._services, self._conversation, self._old.keys()):
+                continue
+            await self._put_in_place()
         raise TransientStoreError("delete a part: objects come as fast as they are replaced; try again")
+
+    async def _store(self, spans: Iterable[Span]) -> bool:
+        return await waiting.store_what_waits(self._services, self._conversation, self._wanted, spans)
+
+    def _old_spans(self) -> list[Span]:
+        return [span for one in self._old.values() for span in one.spans]
 
     async def _objects(self) -> list[StoredObject]:
         objects = await self._services.bucket.objects(*self._conversation)
         return [one for one in objects if one.info.name not in self._place.forbidden]
 
     async def _look(self) -> bool:
-        """Lists, and puts what is left of each object that was not seen before; whether there was one."""
+        """Lists, and puts what is left of each object that was not seen before; whether there was one, or something of it still waited."""
+        # Also what was given up in this very request: its audio is cut anew.
+        await self._place.refresh()
         by_name: dict[str, list[StoredObject]] = {}
         for stored in await self._objects():
             by_name.setdefault(stored.info.name, []).append(stored)
             if isinstance(stored.verdict.facts, BatchFacts):
                 self._before.add(stored.verdict.facts.spans)
             elif stored.reason is None:
-                self._older_starts.add(stored.name.start_ms)
-        known = self._old.keys() | self._new
+                self._older_times.add((stored.name.start_ms, stored.name.last_ms))
         fresh = False
-        for name, objects in by_name.items():
-            if name not in known and any(self._concerns(one) for one in objects):
-                await self._take_out(name, objects)
-                fresh = True
-        for name, objects in by_name.items():
-            if name not in known and name not in self._old and any(self._hears(one) for one in objects):
+        for goes in (self._concerns, self._hears):
+            known = self._old.keys() | self._new
+            found = {
+                name: objects
+                for name, objects in by_name.items()
+                if name not in known and any(goes(one) for one in objects)
+            }
+            # Before what is left of them is put: nobody may settle what waits by an object that does not count yet.
+            if found and await self._store(_spans(chain.from_iterable(found.values()))):
+                return True
+            for name, objects in found.items():
                 await self._take_out(name, objects)
                 fresh = True
         return fresh
@@ -149,8 +188,7 @@ class Cutting:
             return
         self._new.update(put)
         self._removed.add_all(removed)
-        spans = [one.verdict.facts.spans for one in objects if isinstance(one.verdict.facts, BatchFacts)]
-        self._old[name] = _Taken(removed, tuple(put), tuple(chain.from_iterable(spans)))
+        self._old[name] = _Taken(removed, tuple(put), _spans(objects))
 
     async def _left(self, stored: StoredObject) -> tuple[Stretches, list[NewObject]]:
         """What goes of an object, and what is left of it. SourceGoneError; ProblemError 409 where that cannot be known."""
@@ -207,10 +245,15 @@ class Cutting:
         if stored.key in self._wanted.keys:
             return True
         if stored.reason is not None:
-            has_twin = stored.reason == "damaged" and stored.name.start_ms in self._older_starts
-            return has_twin or self._all_of.covers(stored.start_48k, _told_end(stored))
+            return self._has_twin(stored) or self._all_of.covers(stored.start_48k, _told_end(stored))
         spans = [piece.span for piece in stored.pieces]
         return all(self._wanted.covers(span.start_48k, span.end_48k) for span in spans)
+
+    def _has_twin(self, stored: StoredObject) -> bool:
+        """Whether the same audio can be read beside it. Not of what may be damaged by the line alone: that may hold more."""
+        if stored.reason != "damaged" or stored.verdict.passing:
+            return False
+        return (stored.name.start_ms, stored.name.last_ms) in self._older_times
 
     def _concerns(self, stored: StoredObject) -> bool:
         """Whether some of it goes."""
@@ -243,6 +286,12 @@ class Cutting:
         return self._before.clear_of(self._removed, *where, samples) is not None
 
 
+def _spans(objects: Iterable[StoredObject]) -> tuple[Span, ...]:
+    """What they hold, where they are batches of ours."""
+    facts = (one.verdict.facts for one in objects)
+    return tuple(span for one in facts if isinstance(one, BatchFacts) for span in one.spans)
+
+
 def _told_end(stored: StoredObject) -> int:
     """Where an object that cannot be read ends, at the latest as far as is known. Its name is rounded down, and may be all that tells."""
     if stored.end_48k <= stored.start_48k:
@@ -270,7 +319,7 @@ def _older(stored: StoredObject, samples: int) -> Stretches:
 
 def _unreadable() -> ProblemError:
     detail = (
-        "an object that holds some of it cannot be read, so that nothing can be cut out of it, and nothing was: see `unreadable` in …/chunks; "
-        "delete it as a whole by its timestamp, or delete a stretch that covers it"
+        "an object that holds some of it cannot be read, so that nothing can be cut out of it, and not everything is deleted: see `unreadable` in "
+        "…/chunks; delete that object as a whole by its timestamp, or delete a stretch that covers it, and ask again"
     )
     return ProblemError(409, "unreadable", detail)

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import google_crc32c
-
 from audiostore import sealing
 from audiostore.batch import Batch, batch_end_ms, batch_file, batch_start_ms
 from audiostore.key_ring import KeyRing
@@ -33,6 +31,8 @@ class NewObject:
     @property
     def mark(self) -> str:
         """What tells it from others that may come to have its name."""
+        import google_crc32c  # noqa: PLC0415 - Google is imported only where it is used
+
         return mark_of(google_crc32c.value(self.data), len(self.data))
 
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from audiobus.deletions import noted
+from audiobus.deletions import Noted, noted
 from audiobus.errors import NamedByCutError
 from audiobus.replacing import Replacing
 from audiostore.errors import AlreadyExistsError, NotFoundError
@@ -50,6 +50,8 @@ class Place:
     replacing: Replacing
     forbidden: frozenset[str] = frozenset()
     """Names that must not be in the bucket, as they were read last."""
+    noted: dict[str, Noted] = field(default_factory=dict)
+    """The same, with why."""
     put_here: list[str] = field(default_factory=list)
     """Names of what was put and is not in its place yet."""
 
@@ -59,16 +61,20 @@ class Place:
         StoreError, BusError.
         """
         await self._withdraw(await self.replacing.unfinished())
-        bus, conversation = self.replacing.bus, self.replacing.conversation
-        # Objects are deleted on the strength of it: a former master must not say so.
-        self.forbidden = frozenset(await noted(bus, conversation, confirmed=True))
+        await self.refresh()
         if not self.forbidden:
             return 0
-        prefix = conversation_prefix(*conversation)
+        prefix = conversation_prefix(*self.replacing.conversation)
         left = [info.name async for info in self.store.list(prefix) if info.name in self.forbidden]
         await delete_all(self.store, left)
         await self._delete_derived(self.forbidden)
         return len(left)
+
+    async def refresh(self) -> None:
+        """Reads anew which names must not be in the bucket. BusError."""
+        # Objects are deleted on the strength of it: a former master must not say so.
+        self.noted = await noted(self.replacing.bus, self.replacing.conversation, confirmed=True)
+        self.forbidden = frozenset(self.noted)
 
     async def put(self, new: NewObject) -> str:
         """Puts an object, under the first of its names that is free. LostError; StoreError; BusError."""
@@ -87,6 +93,10 @@ class Place:
                 except AlreadyExistsError:
                     await self.replacing.forget([name.path])  # somebody else's
                 else:
+                    if not await self.replacing.hold():
+                        # Whoever has the right by now has taken it away before it came.
+                        await self.store.delete(name.path)
+                        raise LostError
                     self.put_here.append(name.path)
                     return name.path
             name = replace(name, end_ms=name.end_ms + 1)

@@ -4,7 +4,7 @@ Owns what both routes share. Nothing is changed before the conversation is known
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from typing import Final, TypeAlias
 
@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from audiobus import Conversation
 from audiobus.deletions import noted
-from audiobus.errors import BusError, ConversationDeletedError, MergingError
+from audiobus.errors import BadEntryError, BusError, ConversationDeletedError, MergingError
 from audiobus.replacing import LEASE_MS, Replacing
 from audiostore.errors import StoreError
 from servicekit.ending import end
@@ -37,8 +37,8 @@ PATIENCE_S: Final = 20.0
 PAUSE_S: Final = 0.1
 
 
-Choose: TypeAlias = Callable[[Recording], tuple[Wanted, list[LiveChunk]]]
-"""What of a recording is to be deleted: objects and stretches, and chunks that wait."""
+Choose: TypeAlias = Callable[[Recording, Collection[str]], tuple[Wanted, list[LiveChunk]]]
+"""What of a recording is to be deleted: objects and stretches, and chunks that wait. It is given the names that were deleted with their audio, too."""
 
 
 async def delete_some(request: Request, action: str, read: Callable[[QueryParams], Choose]) -> Response:
@@ -58,6 +58,8 @@ async def delete_some(request: Request, action: str, read: Callable[[QueryParams
         raise not_found() from error
     except LostError as error:
         raise _busy() from error
+    except BadEntryError as error:
+        raise _unknown_cut() from error
     except StoreError as error:
         raise store_unavailable(error) from error
     else:
@@ -81,7 +83,8 @@ async def _delete(
         recording = await services.recordings.look(conversation)
         await _check_known(services, recording)
         await replacing.refuse_merge()
-        all_of, live = choose(recording)
+        names = await noted(bus, conversation)
+        all_of, live = choose(recording, [name for name, why in names.items() if not why.given_up])
         windows = all_of.windows
         for chunk in live:
             samples = await drop_chunk(bus, conversation, chunk)
@@ -90,7 +93,7 @@ async def _delete(
                 windows += ((chunk.span.start_48k, chunk.span.end_48k),)
             cut.samples += samples or 0
         all_of = Wanted(windows, all_of.keys)
-        wanted = all_of.up_to(recording.extent_48k[1]) if not recording.empty else all_of
+        wanted = all_of.up_to(recording.extent_48k[1]) if not recording.empty else all_of.up_to(0)
         await Cutting(services, replacing, wanted, all_of, cut).run()
 
 
@@ -133,6 +136,11 @@ async def _keep(replacing: Replacing) -> None:
         # Whether it was lost is looked at before each step.
         with suppress(BusError):
             await replacing.hold()
+
+
+def _unknown_cut() -> ProblemError:
+    detail = "what Redis holds of it was written by another version, or is damaged, and cannot be read here"
+    return ProblemError(503, "live_unavailable", detail, headers={"Retry-After": "5"})
 
 
 def _busy() -> ProblemError:

@@ -17,4 +17,4 @@ async def delete_stretch(request: Request) -> Response:
 def _read(query: QueryParams) -> Choose:
     start, end = Parameters(query, ("start", "end")).window()
     wanted = Wanted(((start or 0, FOREVER if end is None else end),))
-    return lambda _: (wanted, [])
+    return lambda _recording, _names: (wanted, [])

@@ -1,10 +1,13 @@
 """`DELETE …/{cid}/chunks?timestamps=a,b`: the chunks or batches that start at these times, or hold them, each as a whole."""
 
+from collections.abc import Collection
+
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from storage_api.chunks import rows_at
+from audiostore.legacy import parse_audio_name
+from storage_api.chunks import ChunkRow, chunk_rows, rows_at
 from storage_api.cutting.request import Choose, delete_some
 from storage_api.cutting.wanted import Wanted
 from storage_api.live_tail import LiveChunk
@@ -23,11 +26,30 @@ def _read(query: QueryParams) -> Choose:
     if not timestamps_ms:
         raise bad_parameter("timestamps", "must name at least one chunk by its time")
 
-    def choose(recording: Recording) -> tuple[Wanted, list[LiveChunk]]:
-        rows = rows_at(recording, timestamps_ms)
+    def choose(recording: Recording, names: Collection[str]) -> tuple[Wanted, list[LiveChunk]]:
+        deleted = {name.start_ms for path in names if (name := parse_audio_name(path)) is not None}
+        rows = _rows(recording, timestamps_ms, deleted)
         chunks = recording.tail.chunks if recording.tail else ()
         live = [chunks[source.index] for row in rows for source in row.sources if isinstance(source, Live)]
         keys = frozenset(row.stored.key for row in rows if row.stored is not None)
         return Wanted(keys=keys), live
 
     return choose
+
+
+def _rows(recording: Recording, timestamps_ms: tuple[int, ...], deleted: Collection[int]) -> list[ChunkRow]:
+    """For each time what begins then; else what is played then, or holds it and cannot be read.
+
+    `deleted`: times when something began that is deleted. Such a one may be asked for again after an answer that was lost, and must not take what
+    lies beside it along.
+    """
+    starts = {row.start_ms for row in chunk_rows(recording, "standard")}
+    within = tuple(at_ms for at_ms in timestamps_ms if at_ms not in starts and at_ms not in deleted)
+    # Where a chunk begins is told rounded down: that millisecond may begin with the end of what is before it.
+    playing = {recording.timeline.playing(at_ms * 48 + 47) for at_ms in within}
+    beginning = rows_at(recording, tuple(at_ms for at_ms in timestamps_ms if at_ms in starts))
+    return beginning + [
+        row
+        for row in rows_at(recording, within)
+        if row.sources & playing or (row.stored and row.stored.reason)
+    ]

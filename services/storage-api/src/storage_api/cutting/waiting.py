@@ -4,8 +4,9 @@ Owns that nothing of the cut is in Redis any more, nor on its way from there to 
 first (so that it can be cut), single chunks are dropped, letters discarded, and a pre-roll with some of the cut in it goes, with the cut built on it.
 """
 
+import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 from audiobus import Bus, Conversation, Entry, EntryId, decode_chunk
@@ -14,15 +15,20 @@ from audiobus.dead_letters import look
 from audiobus.deletions import discard, drop_cut, expunge, looked_at
 from audiobus.errors import BadEntryError
 from audiobus.letter import Letter
+from audiobus.named_cuts import named_by_cuts
 from audiobus.state import PreRoll
 from audiocodec.packet import packet_durations
 from audiocodec.span import Span
+from servicekit.problem import ProblemError
 from storage_api.cutting.wanted import Wanted
-from storage_api.flush import store_up_to
+from storage_api.flush import REASON, store_up_to
 from storage_api.live_tail import LiveChunk, read_live_tail
 from storage_api.services import Services
 from storage_api.wall_clock import now_ms
 
+CUTS_S: Final = 10.0
+"""So long a pusher may take to be done with dead letters that it has put."""
+PAUSE_S: Final = 0.1
 FLUSHES: Final = 3
 """What waits is stored so often at the most: a chunk may still come that lies before others."""
 
@@ -56,6 +62,27 @@ def _concerns(live: LiveChunk, wanted: Wanted, objects: tuple[Span, ...]) -> boo
         and span.first_offset < one.end_offset
         for one in objects
     )
+
+
+async def await_cuts(services: Services, conversation: Conversation, names: Collection[str]) -> bool:
+    """Returns when no cut speaks of these objects, which are about to be deleted: nothing may be settled by them. Whether one did.
+
+    ProblemError 504 `flush_timeout`. BadEntryError, BusUnavailableError.
+    """
+    waited = False
+    try:
+        async with asyncio.timeout(CUTS_S):
+            while set(await named_by_cuts(services.bus, conversation)) & set(names):
+                await services.hints.due(conversation, now_ms())
+                await services.hints.ready(conversation, REASON)
+                waited = True
+                await asyncio.sleep(PAUSE_S)
+    except TimeoutError as error:
+        detail = (
+            "some of it is just being stored, and not done yet; it goes on, and asking again does no harm"
+        )
+        raise ProblemError(504, "flush_timeout", detail) from error
+    return waited
 
 
 async def drop_chunk(bus: Bus, conversation: Conversation, live: LiveChunk) -> int | None:
