@@ -9,7 +9,6 @@ import pytest
 from audiobus import Cut, Hints
 from audiobus.replacing import Replacing
 from audiostore.errors import TransientStoreError
-from audiostore.legacy import write_pcm
 from pusher.cutter import Limits
 from pusher.metrics import PusherMetrics
 from pusher.worker import Worker
@@ -170,11 +169,11 @@ async def test_no_object_is_replaced_that_a_cut_speaks_of(conversation, one_bus,
     assert await replacing.replace([], {"chunks/u/c/old.bin": 5}, 1) is not None
 
 
-async def test_an_unreadable_object_goes_with_none_that_holds_less(api, cutter, store, names):
-    await put_older(store, "1700000000.000.bin", 5)
-    sealed = write_pcm(b"\x10\x10" * 16_000 * 60, sealed=True, secret="other", uid="user-1")
-    name = "chunks/user-1/conv-1/1700000000.000-1700000055.000.batch.enc"
-    await store.put(name, sealed[:-40], content_type="x/y", metadata={})
+async def test_an_unreadable_object_goes_with_none_that_holds_less(api, cutter, conversation, store, names):
+    await put_older(store, "1700000000.000-1700000005.000.batch.bin", 5)
+    name = "chunks/user-1/conv-1/1700000000.000.opus"
+    await store.put(name, b"\x00no audio", content_type="x/y", metadata={})
+    assert "damaged" in [row["unreadable"] for row in await listed(api, conversation)]
     assert (await cutter.stretch(api, 1, 2)).status_code == 409
     assert name in await names(store)
 
