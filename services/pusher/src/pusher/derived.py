@@ -2,13 +2,12 @@
 
 from audiostore.store import Store
 from audiostore.waveform_names import waveform_names
+from pusher.together import together
 
 
 async def delete_derived(name: str, *stores: Store) -> None:
     """Deletes the waveforms of the object `name`. StoreError: perhaps not all of them."""
-    for store in stores:
-        for derived in waveform_names(name):
-            await store.delete(derived)
+    await together(*(store.delete(derived) for store in stores for derived in waveform_names(name)))
 
 
 async def delete_for_good(name: str, store: Store, *stores: Store) -> None:

@@ -4,9 +4,8 @@ Owns how long it goes on. A put that is on its way when something is deleted can
 in between; so the sweep comes back until no put can be under way any more. Every bucket is swept, and one that fails hinders no other.
 """
 
-import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,6 +21,7 @@ from audiostore.waveform_names import conversation_waveforms
 from pusher.books import Books
 from pusher.derived import delete_derived
 from pusher.guarded_store import is_away
+from pusher.together import together
 
 log = logging.getLogger(__name__)
 
@@ -115,10 +115,8 @@ class Sweeper:
                 clean = False
                 continue
             try:
-                for name in names:
-                    await store.delete(name)
-                    # After the audio, as in `sweep`.
-                    await delete_derived(name, store)
+                for some in _one_then_more(list(names)):
+                    await together(*(_delete_name(store, name) for name in some))
             except AudiostoreError as error:
                 clean = False
                 self._later[store] = now_ms + AGAIN_MS
@@ -138,12 +136,22 @@ async def _delete_all(store: Store, prefix: str) -> int:
     """Deletes every object of that prefix; how many there were."""
     count = 0
     async for names in _in_groups(store, prefix):
-        results = await asyncio.gather(*(store.delete(name) for name in names), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        await together(*(store.delete(name) for name in names))
         count += len(names)
     return count
+
+
+def _one_then_more(names: list[str]) -> Iterator[list[str]]:
+    """The first alone: a bucket that is away is asked once. Then groups."""
+    yield names[:1]
+    for start in range(1, len(names), AT_ONCE):
+        yield names[start : start + AT_ONCE]
+
+
+async def _delete_name(store: Store, name: str) -> None:
+    await store.delete(name)
+    # After the audio, as in `sweep`.
+    await delete_derived(name, store)
 
 
 async def _in_groups(store: Store, prefix: str) -> AsyncIterator[list[str]]:
