@@ -4,14 +4,21 @@ A new route is a row here and a module with its handler; a code that no other ro
 routes, OpenAPI, the labels of metrics and the tests that try every route follow from it.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from msgspec import Meta
 
 from audiocodec.peaks import BLOCK_FRAMES
-from storage_api import wire, wire_merging, wire_operations, wire_operators, wire_users, wire_waveforms
+from storage_api import (
+    audio_face,
+    wire,
+    wire_merging,
+    wire_operations,
+    wire_operators,
+    wire_users,
+    wire_waveforms,
+)
 from storage_api.audio import audio
-from storage_api.audio_format import MEDIA_TYPES, Format
 from storage_api.buffers import flush_buffers, list_buffers
 from storage_api.chunks import list_chunks
 from storage_api.conversations import list_conversations, one_conversation
@@ -32,12 +39,11 @@ from storage_api.query_parameters import (
     PAGE_SIZE,
     PAGE_TOKEN,
     START,
-    TIMESTAMPS,
     TO_DAY,
 )
 from storage_api.recordings import list_recordings
 from storage_api.row import Media, Parameter, Row
-from storage_api.services import LIVE_HEADER, MISSING_HEADER
+from storage_api.services import MISSING_HEADER
 from storage_api.usage import usage
 from storage_api.user_settings import get_settings, put_settings
 from storage_api.waveforms.pixels import DEFAULT_SAMPLES_PER_PIXEL
@@ -47,58 +53,9 @@ USER: Final = "/v1/users/{uid}"
 CONVERSATIONS: Final = USER + "/conversations"
 CONVERSATION: Final = CONVERSATIONS + "/{cid}"
 
-_READING: Final = ("live_unavailable", "store_unavailable")
-
+_READING: Final = audio_face.READING
 _CUTTING: Final = (*_READING, "deleting", "flush_timeout", "merging", "unreadable")
 
-_AUDIO: Final = Media(tuple(MEDIA_TYPES.values()))
-_AUDIO_PARAMETERS: Final = (
-    Parameter(
-        "format",
-        Format,
-        "`ogg` copies packets, `wav` and `pcm` decode; where it is not given, `Accept` decides",
-    ),
-    START,
-    END,
-    TIMESTAMPS,
-    Parameter(
-        "fill_gaps", bool, "`false` leaves gaps out; else they are silence, and position is clock time"
-    ),
-    Parameter("sample_rate", Literal[8000, 12000, 16000, 24000, 48000], "Hz; for `wav` and `pcm`"),
-    Parameter("channels", Annotated[int, Meta(ge=1, le=2)], "For `wav` and `pcm`"),
-    Parameter("strict", bool, "`true`: anything missing is 502 before the first byte"),
-)
-_RANGE: Final = Parameter(
-    "Range",
-    str,
-    "One range of bytes: `bytes=0-1023`; anything else is ignored, and all of it where `Accept-Ranges` is `none`",
-    place="header",
-)
-_IF_RANGE: Final = Parameter(
-    "If-Range", str, "`Range` only where the `ETag` is still this one", place="header"
-)
-_IF_NONE_MATCH: Final = Parameter(
-    "If-None-Match", str, "304 where the `ETag` is one of these", place="header"
-)
-_AUDIO_HEADERS: Final = {
-    "ETag": "Strong: of these very bytes, for `If-None-Match` and `If-Range`",
-    "Content-Disposition": "A file name",
-    MISSING_HEADER: "How many chunks of it could not be read",
-    LIVE_HEADER: "`unavailable` where what waits to be stored could not be read",
-    "Accept-Ranges": "`bytes` where `Range` works, else `none`",
-    "Tapedeck-Sample-Rate": "Of `wav` and `pcm`, in Hz",
-    "Tapedeck-Channels": "Of `wav` and `pcm`",
-}
-_LIVE: Final = {LIVE_HEADER: _AUDIO_HEADERS[LIVE_HEADER]}
-_AUDIO_CODES: Final = (
-    *_READING,
-    "busy",
-    "incomplete",
-    "no_audio",
-    "not_acceptable",
-    "range_not_satisfiable",
-    "too_long",
-)
 
 TABLE: Final = (
     Row(
@@ -111,7 +68,7 @@ TABLE: Final = (
         summary="The user's conversations, newest first",
         parameters=(PAGE_SIZE, PAGE_TOKEN, Parameter("live", bool, "Only those that are live, or are not")),
         answers={200: wire.Conversations},
-        headers=_LIVE,
+        headers=audio_face.LIVE,
         codes=("bad_page_token", *_READING),
     ),
     Row(
@@ -123,7 +80,7 @@ TABLE: Final = (
         places="lists",
         summary="One conversation",
         answers={200: wire.Conversation},
-        headers=_LIVE,
+        headers=audio_face.LIVE,
         codes=_READING,
     ),
     Row(
@@ -149,7 +106,7 @@ TABLE: Final = (
         summary="Every chunk in order of time, stored or waiting, and the gaps",
         parameters=(START, END, PAGE_SIZE, PAGE_TOKEN),
         answers={200: wire.Chunks},
-        headers=_LIVE,
+        headers=audio_face.LIVE,
         codes=("bad_page_token", *_READING),
     ),
     Row(
@@ -177,7 +134,7 @@ TABLE: Final = (
         summary="The stretches that belong together",
         parameters=(MAX_GAP_S,),
         answers={200: wire.RecordedStretches},
-        headers=_LIVE,
+        headers=audio_face.LIVE,
         codes=_READING,
     ),
     Row(
@@ -187,10 +144,10 @@ TABLE: Final = (
         handler=audio,
         scope="audio:read",
         summary="The audio as one file, with what waits to be stored in it",
-        parameters=(*_AUDIO_PARAMETERS, _RANGE, _IF_RANGE, _IF_NONE_MATCH),
-        answers={200: _AUDIO, 206: _AUDIO, 304: None},
-        headers=_AUDIO_HEADERS,
-        codes=_AUDIO_CODES,
+        parameters=(*audio_face.PARAMETERS, audio_face.RANGE, audio_face.IF_RANGE, audio_face.IF_NONE_MATCH),
+        answers={200: audio_face.MEDIA, 206: audio_face.MEDIA, 304: None},
+        headers=audio_face.HEADERS,
+        codes=audio_face.CODES,
     ),
     Row(
         method="HEAD",
@@ -199,10 +156,10 @@ TABLE: Final = (
         handler=audio,
         scope="audio:read",
         summary="The headers of the audio",
-        parameters=(*_AUDIO_PARAMETERS, _IF_NONE_MATCH),
+        parameters=(*audio_face.PARAMETERS, audio_face.IF_NONE_MATCH),
         answers={200: None, 304: None},
-        headers=_AUDIO_HEADERS,
-        codes=_AUDIO_CODES,
+        headers=audio_face.HEADERS,
+        codes=audio_face.CODES,
     ),
     Row(
         method="DELETE",
@@ -237,8 +194,8 @@ TABLE: Final = (
         answers={200: wire_waveforms.Waveform},
         headers={
             wire_waveforms.START_HEADER: "When the first pixel begins; rounded down to the millisecond",
-            MISSING_HEADER: _AUDIO_HEADERS[MISSING_HEADER],
-            **_LIVE,
+            MISSING_HEADER: audio_face.HEADERS[MISSING_HEADER],
+            **audio_face.LIVE,
         },
         codes=(*_READING, "busy", "no_audio", "too_long"),
     ),

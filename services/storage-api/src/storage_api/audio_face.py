@@ -1,0 +1,59 @@
+"""What the rows of `…/audio` tell: its parameters, the headers of its answers, and what it may refuse."""
+
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta
+
+from storage_api.audio_format import MEDIA_TYPES, Format
+from storage_api.query_parameters import END, START, TIMESTAMPS
+from storage_api.row import Media, Parameter
+from storage_api.services import LIVE_HEADER, MISSING_HEADER
+
+READING: Final = ("live_unavailable", "store_unavailable")
+"""Codes of whatever reads a conversation."""
+MEDIA: Final = Media(tuple(MEDIA_TYPES.values()))
+PARAMETERS: Final = (
+    Parameter(
+        "format",
+        Format,
+        "`ogg` copies packets, `wav` and `pcm` decode; where it is not given, `Accept` decides",
+    ),
+    START,
+    END,
+    TIMESTAMPS,
+    Parameter(
+        "fill_gaps", bool, "`false` leaves gaps out; else they are silence, and position is clock time"
+    ),
+    Parameter("sample_rate", Literal[8000, 12000, 16000, 24000, 48000], "Hz; for `wav` and `pcm`"),
+    Parameter("channels", Annotated[int, Meta(ge=1, le=2)], "For `wav` and `pcm`"),
+    Parameter("strict", bool, "`true`: anything missing is 502 before the first byte"),
+)
+RANGE: Final = Parameter(
+    "Range",
+    str,
+    "One range of bytes: `bytes=0-1023`; anything else is ignored, and all of it where `Accept-Ranges` is `none`",
+    place="header",
+)
+IF_RANGE: Final = Parameter(
+    "If-Range", str, "`Range` only where the `ETag` is still this one", place="header"
+)
+IF_NONE_MATCH: Final = Parameter("If-None-Match", str, "304 where the `ETag` is one of these", place="header")
+HEADERS: Final = {
+    "ETag": "Strong: of these very bytes, for `If-None-Match` and `If-Range`",
+    "Content-Disposition": "A file name",
+    MISSING_HEADER: "How many chunks of it could not be read",
+    LIVE_HEADER: "`unavailable` where what waits to be stored could not be read",
+    "Accept-Ranges": "`bytes` where `Range` works, else `none`",
+    "Tapedeck-Sample-Rate": "Of `wav` and `pcm`, in Hz",
+    "Tapedeck-Channels": "Of `wav` and `pcm`",
+}
+LIVE: Final = {LIVE_HEADER: HEADERS[LIVE_HEADER]}
+CODES: Final = (
+    *READING,
+    "busy",
+    "incomplete",
+    "no_audio",
+    "not_acceptable",
+    "range_not_satisfiable",
+    "too_long",
+)
