@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from servicekit.health import Health
+from servicekit.health_metrics import show_health
 from servicekit.http import serving
 from servicekit.metrics import CONTENT_TYPE, Metrics
 
@@ -75,6 +76,7 @@ async def serve_admin(bound: socket, health: Health, metrics: Metrics) -> AsyncI
 
     Outermost in a service, so that health and metrics answer until everything else has ended.
     """
+    show_health(health, metrics)
     async with serving(AdminApp(health, metrics), bound, graceful_s=0.5), asyncio.TaskGroup() as tasks:
         watching = tasks.create_task(metrics.watch_event_loop(), name="event loop watch")
         try:

@@ -13,6 +13,7 @@ from pusher.circuit import Phase
 from pusher.homecoming import HOMECOMINGS
 from pusher.letter_metrics import LetterMetrics
 from pusher.reason import Reason
+from pusher.redis_figures import RedisFigures
 from pusher.store_put import Outcome
 from servicekit.metrics import PREFIX, Metrics
 
@@ -90,6 +91,7 @@ class PusherMetrics:
             "redis_histories_total",
             "Times that Redis was found to be another than before: restarted, failed over, restored",
         )
+        self.redis = RedisFigures(metrics)
         self.redis_memory = metrics.gauge(
             "redis_memory_ratio",
             "What Redis has taken of its maxmemory, of a cluster the fullest master; 0: no limit",

@@ -154,6 +154,9 @@ async def _serve(
                 worker.lending = dispatch.lending
                 work.create_task(scheduler.run(stop), name="scheduler")
                 work.create_task(relief.run(stop), name="relief")
+                work.create_task(
+                    metrics.redis.run(bus, lambda: worker.unstored.speaks, stop), name="redis figures"
+                )
                 work.create_task(census.run(stop), name="census")
                 for name, store in stores.items():
                     work.create_task(_keep_opening(store, CHECKS[name], stop), name=f"opening the {name}")
