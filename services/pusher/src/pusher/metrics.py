@@ -70,7 +70,8 @@ class PusherMetrics:
         )
         self.stored_seconds = metrics.counter("audio_stored_seconds_total", "Audio settled in the bucket")
         self.oldest_unstored = metrics.gauge(
-            "oldest_unstored_age_seconds", "Age of the oldest audio that is not stored"
+            "oldest_unstored_age_seconds",
+            "Age of the oldest audio that is not stored, shown by one pusher; NaN where nobody can tell",
         )
         self.books = Books(metrics)
         self.dead_letters = DeadLetters()

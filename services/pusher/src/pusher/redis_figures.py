@@ -36,23 +36,27 @@ class RedisFigures:
                 "redis_memory_used_bytes", "Memory of all masters of Redis, shown by one pusher"
             ),
             "maxmemory": metrics.gauge(
-                "redis_memory_limit_bytes", "Their maxmemory, shown by one pusher; 0: no limit"
+                "redis_memory_limit_bytes",
+                "maxmemory of all masters of Redis, shown by one pusher; 0: no limit",
             ),
             "instantaneous_ops_per_sec": metrics.gauge(
-                "redis_commands_per_second", "Commands that they carry out, shown by one pusher"
+                "redis_commands_per_second",
+                "Commands that the masters of Redis carry out, shown by one pusher",
             ),
-            "connected_clients": metrics.gauge("redis_clients", "Connections to them, shown by one pusher"),
+            "connected_clients": metrics.gauge(
+                "redis_clients", "Connections to the masters of Redis, shown by one pusher"
+            ),
             "connected_slaves": metrics.gauge(
-                "redis_replicas", "Replicas that are connected to them, shown by one pusher"
+                "redis_replicas", "Replicas that are connected to the masters of Redis, shown by one pusher"
             ),
             "evicted_keys": metrics.gauge(
                 "redis_evicted_keys",
-                "Keys that they threw away since they started, shown by one pusher: anything but 0 may have been audio",
+                "Keys that Redis threw away since it started, shown by one pusher: anything but 0 may have been audio",
             ),
         }
         self._unsaved = metrics.gauge(
             "redis_not_saving",
-            "Masters that could not write down what they have (AOF or RDB) at the last try, shown by one pusher",
+            "Masters of Redis that could not write down what they have (AOF or RDB) at the last try, shown by one pusher",
         )
 
     async def run(self, bus: Bus, speaks: Callable[[], bool], stop: Stop) -> None:

@@ -54,6 +54,7 @@ class StorageMetrics:
 
     def __init__(self, metrics: Metrics, table: Iterable[Row] = ()) -> None:
         rows = tuple(table)
+        self.process = metrics
         self.requests = Requests(metrics, rows)
         self.request_seconds = metrics.histograms(
             "http_request_seconds",
@@ -66,6 +67,10 @@ class StorageMetrics:
         self.unreadable = metrics.counters(
             "unreadable_chunks_total", "Objects that could not be read, each time one was met", reason=REASONS
         )
+        self._deleted_seconds = metrics.counter(
+            "audio_deleted_seconds_total",
+            "Audio that was deleted on purpose, from Redis or the bucket, by this process",
+        )
         self.downloads = metrics.gauge("downloads", "Audio answers under way")
         self.operations = metrics.gauges(
             "operations",
@@ -75,3 +80,7 @@ class StorageMetrics:
         self.broken = metrics.counter(
             "broken_downloads_total", "Audio answers that broke off through our fault"
         )
+
+    def deleted(self, samples: int) -> None:
+        """So much was deleted by this process, at 48 kHz."""
+        self._deleted_seconds.inc(max(0, samples) / 48_000)

@@ -65,6 +65,7 @@ async def delete_some(request: Request, action: str, read: Callable[[QueryParams
     else:
         cut.done = True
     finally:
+        services.metrics.deleted(cut.samples)
         if cut.done or cut.objects or cut.samples:
             said = {"deleted_objects": cut.objects, "deleted_seconds": wire.seconds(cut.samples)}
             audit(request, actor, action, conversation_id=conversation.cid, **said)
@@ -87,7 +88,7 @@ async def _delete(
         all_of, live = choose(recording, [name for name, why in names.items() if not why.given_up])
         windows = all_of.windows
         for chunk in live:
-            samples = await drop_chunk(bus, conversation, chunk)
+            samples = await drop_chunk(services, conversation, chunk)
             if samples is None:
                 # Stored meanwhile: it is cut out of the batch that holds it, and no more than it.
                 windows += ((chunk.span.start_48k, chunk.span.end_48k),)

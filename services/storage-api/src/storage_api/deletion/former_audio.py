@@ -99,9 +99,10 @@ class FormerAudio:
                 # Another cut was written down meanwhile: in the next pass.
                 self._step.leave(conversation.cid)
                 break
+            self._services.metrics.deleted(dropped)
             cut = None  # it went with the first of them
         for entry_id in waiting.letters:
-            await discard(bus, conversation, entry_id, now_ms)
+            self._services.metrics.deleted(await discard(bus, conversation, entry_id, now_ms) or 0)
 
     async def _unstore(self, save: Callable[[], Awaitable[None]]) -> None:
         store, step, conversation = self._services.bucket.store, self._step, self._conversation
@@ -141,7 +142,8 @@ class FormerAudio:
                 some = new[start : start + NOTED_AT_ONCE]
                 samples = {name: self._count(doomed[name], counted, told=name in known) for name in some}
                 last = {name: entry_id for name in some if (entry_id := self._last(doomed[name]))}
-                await unstore(bus, conversation, samples, await self._now_ms(), last=last)
+                deleted = await unstore(bus, conversation, samples, await self._now_ms(), last=last)
+                self._services.metrics.deleted(deleted)
             found.update(new)
         raise TransientStoreError("delete a user's audio: objects come as fast as they are noted; try again")
 

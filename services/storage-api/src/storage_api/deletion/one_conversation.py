@@ -87,12 +87,13 @@ class _Deletion:
         tomb = await self._entomb()
         if tomb.merged:
             raise not_found()
-        await sweep(bus, conversation, now_ms())
+        swept = await sweep(bus, conversation, now_ms())
+        self._services.metrics.deleted(swept.samples if swept is not None else 0)
         # Before the audio: without that nobody comes back for it. After it, for it may have been made meanwhile.
         await erase(store, conversation_waveforms(*conversation))
         count = await erase(store, conversation_prefix(*conversation))
         await erase(store, conversation_waveforms(*conversation))
-        await emptied(bus, conversation)
+        self._services.metrics.deleted(await emptied(bus, conversation))
         tail = _up_to_its_state(tail)
         samples = Recording(conversation, tail, tuple(objects)).timeline.samples + tail.state.dead_samples
         # What came between the look and the tombstone.
