@@ -9,7 +9,7 @@ SYNC = PATH="$$PATH:$(CURDIR)/$(BIN)" uv sync --frozen --inexact --quiet
 
 # Tests that share the machine. All others have it to themselves: sockets whose limits count seconds, the whole system, its faults and kills.
 ALONE := services/listen tests
-SIDE_BY_SIDE := libs clients/python $(filter-out $(ALONE),$(wildcard services/*)) tests/fuzz tests/seams tests/simulation
+SIDE_BY_SIDE := libs clients/python $(filter-out $(ALONE),$(wildcard services/*)) tests/deploy tests/fuzz tests/seams tests/simulation
 
 FUZZ_SECONDS ?= 20
 FUZZ_TARGETS ?=
@@ -22,9 +22,10 @@ JOBS ?= 2
 SOAK_OPTIONS ?=
 CHAOS_SECONDS ?= 60
 CHAOS_OPTIONS ?=
+COMPOSE_OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test fuzz soak chaos lint fmt types tools bench clean
+.PHONY: help setup run test up down fuzz soak chaos lint fmt types tools bench clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-8s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +46,12 @@ run: setup ## Start everything, send real speech through it, prove that it came 
 test: setup ## Run the tests, with the real servers that are found: JOBS files at once, then the whole system
 	@$(BIN)/pytest -n $(JOBS) --dist loadfile $(SIDE_BY_SIDE)
 	@$(BIN)/pytest $(ALONE) $(addprefix --ignore=,$(filter tests/%,$(SIDE_BY_SIDE)))
+
+up: ## The same system with docker compose: Redis with AOF, fake-gcs-server, the three images (COMPOSE_OPTIONS: --profile monitoring)
+	@docker compose $(COMPOSE_OPTIONS) up --build --detach --wait
+
+down: ## End what `make up` started, and keep its volumes
+	@docker compose --profile '*' down
 
 fuzz: setup ## Fuzz the parsers: FUZZ_SECONDS for each, FUZZ_TARGETS for some of them (tests/fuzz/README.md)
 	@$(SYNC) --group fuzz
@@ -70,9 +77,9 @@ fmt: setup ## ruff format, and the fixes that ruff makes itself
 types: setup ## mypy, strict
 	@$(BIN)/mypy libs/*/src services/*/src clients/python/src tests/support tests/fuzz/tapedeck_fuzz bench
 
-tools: .tools/azurite/.ready ## Fetch the servers that checks use into .tools, where Go and npm are there
+tools: .tools/azurite/.ready ## Fetch the servers that checks use, and helm, into .tools, where Go and npm are there
 	@if command -v go >/dev/null 2>&1; then GOBIN="$(CURDIR)/.tools/bin" go -C tools install tool; \
-	else echo "make tools: no Go here; checks that need fake-gcs-server or versitygw look for them on PATH"; fi
+	else echo "make tools: no Go here; checks that need fake-gcs-server, versitygw or helm look for them on PATH"; fi
 
 .tools/azurite/.ready: tools/package-lock.json
 	@if command -v npm >/dev/null 2>&1; then mkdir -p $(@D) && cp tools/package.json tools/package-lock.json tools/.npmrc $(@D)/ && \
