@@ -238,7 +238,7 @@ async def an_hour_of_little(tape, encode, pcm_tone) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr("storage_api.streamed_response.STALLED_S", 0.3)
+    monkeypatch.setattr("storage_api.stalled_clients.STALLED_S", 0.3)
 
 
 async def test_a_client_that_reads_no_more_loses_its_place(

@@ -35,7 +35,7 @@ def reset_broken_streams() -> None:
 
 
 async def _reset(protocol: Any, stream_id: int) -> None:
-    """Resets a stream whose answer has begun and has no end; what has one is sent to it, and what the client closed is gone."""
+    """Resets a stream whose answer has begun and is not sent to its end; what the client closed is gone."""
     from h2.errors import ErrorCodes  # noqa: PLC0415 - as above
     from h2.exceptions import ProtocolError  # noqa: PLC0415 - as above
     from hypercorn.events import Closed  # noqa: PLC0415 - as above
@@ -44,7 +44,7 @@ async def _reset(protocol: Any, stream_id: int) -> None:
     if not isinstance(protocol.streams.get(stream_id), HTTPStream):
         return  # a WebSocket ends by its own rules (RFC 8441 §5)
     buffer = protocol.stream_buffers.get(stream_id)
-    if buffer is None or buffer._complete:  # noqa: SLF001 - `complete` also wants it empty
+    if buffer is None or buffer.complete:
         return
     with suppress(ProtocolError):  # the client has closed it: it waits for nothing
         protocol.connection.reset_stream(stream_id, ErrorCodes.INTERNAL_ERROR)

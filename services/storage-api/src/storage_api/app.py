@@ -16,6 +16,7 @@ from storage_api.openapi import describe
 from storage_api.resource import resources
 from storage_api.routes import TABLE
 from storage_api.services import Services
+from storage_api.stalled_clients import StalledClients
 
 Message = MutableMapping[str, Any]
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
@@ -32,7 +33,7 @@ def build_app(services: Services) -> ASGIApp:
     app.router.redirect_slashes = False  # a path with a slash too many is another path
     app.state.services = services
     app.state.openapi = msgspec.json.encode(describe(TABLE, version("tapedeck-storage-api")))
-    return RequestIds(Counted(app, services))
+    return RequestIds(StalledClients(Counted(app, services)))
 
 
 class Counted:

@@ -1,30 +1,23 @@
 """An HTTP answer whose body is made as it is sent: headers first, then bytes, as long as the client is there and takes them.
 
-Owns what Starlette's streaming response leaves open: the source is closed at once when the client goes, and an answer that cannot be
-ended properly is broken off (the server then closes the connection, or resets the stream, without the end that the headers promised),
-logged once, counted. So is one whose client reads no more: nobody may hold memory and a place among the downloads for ever.
+Owns what Starlette's streaming response leaves open: the source is closed at once when the client goes, or takes nothing more (`stalled_clients`),
+and an answer that cannot be ended properly is broken off (the server then closes the connection, or resets the stream, without the end that
+the headers promised), logged once, counted.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractContextManager, aclosing, nullcontext
-from typing import Final
 
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from audiocodec.errors import CodecError
 from audiostore.errors import AudiostoreError
 from servicekit.problem import ProblemError
 from storage_api.client_watch import gone
 from storage_api.errors import StalledClientError, StorageApiError, log_text
-
-SEND_BYTES: Final = 64 * 1024
-"""The server is handed no more at once: so much lies in memory for a client that does not read."""
-STALLED_S: Final = 60.0
-"""That a block may wait for its client. A device on the worst line takes 64 KiB in that time; a player that is paused for longer asks for the
-rest by a `Range`."""
 
 log = logging.getLogger(__name__)
 
@@ -69,31 +62,18 @@ class StreamedResponse(Response):
     async def _answer(self, method: str, send: Send) -> None:
         start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         try:
-            await in_time(send, start)
+            await send(start)
             if method != "HEAD":
                 async with aclosing(self._make()) as blocks:
                     async for block in blocks:
-                        for at in range(0, len(block), SEND_BYTES):
-                            piece = block[at : at + SEND_BYTES]
-                            await in_time(
-                                send, {"type": "http.response.body", "body": piece, "more_body": True}
-                            )
-            await in_time(send, {"type": "http.response.body", "body": b"", "more_body": False})
-        except StalledClientError as error:
-            log.info("an answer broke off", extra={"reason": log_text(error)})
+                        await send({"type": "http.response.body", "body": block, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except StalledClientError:
+            return  # told already
         except (StorageApiError, AudiostoreError, CodecError, ProblemError) as error:
             # No end of body is sent: the client sees a broken answer, never a short one that looks whole.
             log.error("an answer broke off", extra={"reason": log_text(error)})  # noqa: TRY400 - the text says it all
             self._on_broken()
-
-
-async def in_time(send: Send, message: Message) -> None:
-    """Sends it. StalledClientError: the client takes nothing."""
-    try:
-        async with asyncio.timeout(STALLED_S):
-            await send(message)
-    except TimeoutError as error:
-        raise StalledClientError(f"its client took nothing for {STALLED_S:.0f} s") from error
 
 
 async def _end_when_gone(receive: Receive, streaming: asyncio.Task[None]) -> None:

@@ -1,0 +1,65 @@
+"""A client that takes nothing of its answer any more loses it: nobody may hold memory, a task or a connection for ever.
+
+Owns in which pieces the server is handed a body, and how long each may wait, for the answers of all routes. The answer is broken off visibly: the
+server closes the connection, or resets the stream.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from storage_api.errors import StalledClientError
+
+SEND_BYTES: Final = 64 * 1024
+"""The server is handed no more at once: so much lies in memory for a client that does not read."""
+STALLED_S: Final = 60.0
+"""That a piece may wait for its client. A device on the worst line takes 64 KiB in that time; a player that is paused for longer asks for the
+rest by a `Range`."""
+
+log = logging.getLogger(__name__)
+
+
+class StalledClients:
+    """ASGI middleware: the app's `send` raises StalledClientError where the client takes nothing more, which ends here, too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request; everything else passes."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def patient(message: Message) -> None:
+            for piece in _pieces(message):
+                await _in_time(send, piece)
+
+        # Without the end of its body the client sees a broken answer.
+        with suppress(StalledClientError):
+            await self._app(scope, receive, patient)
+
+
+def _pieces(message: Message) -> Iterator[Message]:
+    body = message.get("body", b"") if message["type"] == "http.response.body" else b""
+    if len(body) <= SEND_BYTES:
+        yield message
+        return
+    for at in range(0, len(body), SEND_BYTES):
+        more = message.get("more_body", False) or at + SEND_BYTES < len(body)
+        yield {**message, "body": body[at : at + SEND_BYTES], "more_body": more}
+
+
+async def _in_time(send: Send, message: Message) -> None:
+    """Sends it. StalledClientError: the client takes nothing, which is logged."""
+    try:
+        async with asyncio.timeout(STALLED_S):
+            await send(message)
+    except TimeoutError as error:
+        stalled = StalledClientError(f"its client took nothing for {STALLED_S:.0f} s")
+        log.info("an answer broke off", extra={"reason": str(stalled)})
+        raise stalled from error
