@@ -7,10 +7,13 @@ from tapedeck_testing.faults.chaos.options import ChaosOptions
 from tapedeck_testing.faults.chaos.run import chaos
 from tapedeck_testing.faults.report import Options
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(480)
 
 OFTEN = (0.25, 0.45)
 """Seconds between two faults."""
+SOCKETS = 16
+NUMBERED = 14
+"""Of them: one sends PCM and one is plain."""
 EVERYWHERE = (
     "pusher killed",
     "listen killed",
@@ -22,7 +25,7 @@ EVERYWHERE = (
 
 
 def short(seed, *kinds, **options):
-    soak = Options(seconds=5, sockets=16, seed=seed, batch_seconds=3, processes=1, every_s=OFTEN)
+    soak = Options(seconds=5, sockets=SOCKETS, seed=seed, batch_seconds=3, processes=1, every_s=OFTEN)
     return ChaosOptions(soak, pushers=2, readers=1, only=(*EVERYWHERE, *kinds), **options)
 
 
@@ -30,7 +33,8 @@ def check(outcome):
     assert len(outcome.accounts) == outcome.options.soak.sockets
     assert not outcome.failed, outcome.table()
     assert set(outcome.planned) == set(outcome.options.only)
-    assert outcome.reads.complete > 0
+    # What a reader got while everything was struck at is left to chance; at rest it must get the end of every recording.
+    assert outcome.reads.at_rest == NUMBERED, outcome.reads
 
 
 async def test_one_redis_and_a_bucket_behind_a_line_of_ours(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from tapedeck_testing.faults.report import Options
 from tapedeck_testing.faults.soak import soak
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(480)
 
 OFTEN = (0.4, 1.2)
 """Seconds between two faults."""

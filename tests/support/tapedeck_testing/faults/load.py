@@ -143,6 +143,10 @@ class Load:
             task.cancel()
         ended = await asyncio.gather(*reading, return_exceptions=True)
         await asyncio.gather(ticking, commands, *running, return_exceptions=True)
+        # Devices are told to end when nothing strikes any more.
+        await asyncio.gather(
+            *(reader.at_rest(recorded[at :: len(readers)]) for at, reader in enumerate(readers))
+        )
         for reader, end in zip(readers, ended, strict=True):
             self.reads = self.reads.plus(reader.reads)
             if not isinstance(end, asyncio.CancelledError):

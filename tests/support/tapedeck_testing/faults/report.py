@@ -28,7 +28,7 @@ class Options:
     @property
     def recorded_at_most_s(self) -> float:
         """What devices could record; they are told to end when the last fault is over."""
-        return 2 * self.seconds + 60
+        return 2 * self.seconds + 300
 
     @property
     def keep(self) -> Keep:

@@ -68,7 +68,7 @@ class ChaosOutcome:
             ("longest without an ack, s", f"{max((one.longest_wait_s for one in seen), default=0):.1f}"),
             (
                 "reads that held all that was acked",
-                f"{self.reads.complete} ({self.reads.live} of the newest)",
+                f"{self.reads.complete} ({self.reads.live} of the newest; {self.reads.at_rest} at rest)",
             ),
             ("reads refused", str(dict(sorted(self.reads.refused.items())))),
             ("reads that broke the promise", str(len(self.reads.broken))),

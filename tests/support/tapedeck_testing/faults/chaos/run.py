@@ -28,7 +28,7 @@ from tapedeck_testing.faults.chaos.system import System
 from tapedeck_testing.faults.chaos.wishes import Wishes
 from tapedeck_testing.faults.fleet import Fleet
 from tapedeck_testing.faults.reading import ReaderSpec
-from tapedeck_testing.faults.soak import AFTER_S, load_specs
+from tapedeck_testing.faults.soak import AFTER_S, AGAIN_PAUSE_S, AGAIN_S, load_specs
 
 Say = Callable[[str], None]
 Strike = Callable[[Blow, random.Random], Awaitable[int]]
@@ -87,16 +87,20 @@ class Striking:
         return time.monotonic() - self._began
 
     async def run(self, blows: Sequence[Blow], fleet: Fleet) -> None:
-        """All of them, each at its time, or once its lane is free; then what has not hit yet once more, and the devices end."""
+        """All of them, each at its time, or once its lane is free; then what has not hit yet until it does, and the devices end."""
         self._began = time.monotonic()
         for blow in blows:
             await asyncio.sleep(max(0.0, blow.at_s - self.elapsed_s))
             self._tasks.append(asyncio.create_task(self._in_turn(blow, fleet)))
         for task in self._tasks:
             await asyncio.shield(task)
+        until_s = self.elapsed_s + AGAIN_S
         for blow in blows:
-            if blow.kind.name in self._outcome.never_hit():
+            while blow.kind.name in self._outcome.never_hit():
                 await asyncio.shield(asyncio.create_task(self._one(blow, fleet)))
+                if self.elapsed_s > until_s:
+                    break
+                await asyncio.sleep(AGAIN_PAUSE_S)
         await asyncio.sleep(max(0.0, self._system.options.soak.seconds - self.elapsed_s))
         await fleet.ask("end 1")
 
