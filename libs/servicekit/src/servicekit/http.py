@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from servicekit.bind import BACKLOG
 from servicekit.broken_streams import reset_broken_streams
+from servicekit.gone_streams import outlive_gone_streams
 from servicekit.header_lines import read_in_linear_time
+from servicekit.pipelined_requests import end_with_broken_answers
 from servicekit.stalled_connections import bound_unsent, close_in_time
 from servicekit.stop import Stop
 from servicekit.unread import UnreadBodies
@@ -50,6 +52,8 @@ async def serve(
 
     read_in_linear_time()
     reset_broken_streams()
+    outlive_gone_streams()
+    end_with_broken_answers()
     close_in_time()
     bound_unsent(bound)
     bound.listen(BACKLOG)

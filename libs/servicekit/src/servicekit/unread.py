@@ -1,24 +1,19 @@
 """Request bodies that an app does not read to their end.
 
-Hypercorn 0.18 cannot stand them, and anybody can send them:
+Hypercorn 0.18 cannot stand them, and anybody can send them: it gives each request a queue of 10 messages and puts `http.disconnect` into it at the
+end of the response. Where an app answers (401, 413) while a longer body waits unread, that put never returns: task and socket are lost for good.
+What comes after the end of the response over HTTP/2 is `gone_streams`'.
 
-- It gives each request a queue of 10 messages and puts `http.disconnect` into it at the end of the response. Where an app answers
-  (401, 413) while a longer body waits unread, that put never returns: task and socket are lost for good.
-- Over HTTP/2, body that comes after the end of the response breaks the whole connection, with all its other requests
-  (a KeyError: pgjones/hypercorn issue 329, pull requests 312 and 334).
-
-This wrapper reads on and throws away: while the end of the response is being sent, and over HTTP/2 before it, for a while.
+This wrapper reads on and throws away while the end of the response is being sent.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from typing import Any
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-
-LINGER_S: Final = 10.0  # that the end of an HTTP/2 response waits for the end of its request
 
 
 class UnreadBodies:
@@ -32,29 +27,20 @@ class UnreadBodies:
         if scope["type"] != "http" or not _may_have_body(scope):
             await self._app(scope, receive, send)
             return
-        ended = asyncio.Event()  # the request came to its end: all of it was received, or the client is gone
-
-        async def receive_and_note() -> Message:
-            message = await receive()
-            if message["type"] == "http.disconnect" or not message.get("more_body", False):
-                ended.set()
-            return message
 
         async def send_and_drain(message: Message) -> None:
             if message["type"] != "http.response.body" or message.get("more_body", False):
                 await send(message)
                 return
-            draining = asyncio.create_task(_drain(receive_and_note), name="unread body")
+            draining = asyncio.create_task(_drain(receive), name="unread body")
             try:
-                if scope["http_version"] == "2":
-                    await _within(LINGER_S, ended)
                 await send(message)
             finally:
                 draining.cancel()
                 await asyncio.wait([draining])
 
         try:
-            await self._app(scope, receive_and_note, send_and_drain)
+            await self._app(scope, receive, send_and_drain)
         finally:
             # After an app that broke off, the server puts its message, and the connection's reader what it holds, with
             # nobody to take them. Two free places are enough: after the first the stream counts as closed. Nothing can fill
@@ -73,14 +59,6 @@ def _may_have_body(scope: MutableMapping[str, Any]) -> bool:
 async def _drain(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def _within(seconds: float, event: asyncio.Event) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        pass  # a body without an end: its connection breaks, as it would have without us
 
 
 def _take_one(receive: Receive) -> bool:
