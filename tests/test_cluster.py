@@ -22,7 +22,6 @@ def cluster(tmp_path):
         node.stop()
 
 
-@pytest.mark.timeout(240)
 async def test_masters_are_restarted_in_mid_stream(start_stack, cluster):
     stack = start_stack(
         *("--redis-url", f"redis+cluster://127.0.0.1:{cluster[0].port}", "--pushers", "2"),

@@ -81,7 +81,6 @@ async def test_sigkill_in_mid_stream(start_stack, victim):
 
 
 @pytest.mark.chaos
-@pytest.mark.timeout(240)
 async def test_eight_clients_while_services_die_for_half_a_minute(start_stack):
     """Nothing is lost, doubled or out of order, and what was acked can be read at once."""
     seconds = 36

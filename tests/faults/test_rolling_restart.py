@@ -5,7 +5,6 @@ import os
 import signal
 
 import psutil
-import pytest
 
 from audiobus import Bus
 from tapedeck_testing.books import books_close
@@ -45,7 +44,6 @@ async def until_all_record(fleet):
             await asyncio.sleep(0.1)
 
 
-@pytest.mark.timeout(240)
 async def test_a_rolling_restart_loses_nothing_and_spreads_the_reconnects(tmp_path):
     options = Options(seconds=60, sockets=SOCKETS, seed=6, batch_seconds=5)
     rig = Rig(tmp_path, environ={"TAPEDECK_DRAIN_SECONDS": str(DRAIN_S), "TAPEDECK_BATCH_SECONDS": "5"})

@@ -25,7 +25,7 @@ def summary() -> Summary:
     return summary
 
 
-@pytest.mark.timeout(max(120, 5 * CASES))
+@pytest.mark.timeout(max(300, 5 * CASES))
 def test_there_are_seams_of_every_kind(summary):
     assert {seam.mode for seam in summary.heard} >= {"silk", "hybrid", "celt"}
     assert {seam.asked for seam in summary.heard} == {True, False}

@@ -32,8 +32,6 @@ from tapedeck.sending import Job, send
 from tapedeck.up.plan import UpOptions
 from tapedeck.up.stack import run_stack
 
-pytestmark = pytest.mark.timeout(180)
-
 UID = "anna"
 
 

@@ -185,7 +185,6 @@ def _later(chunk, offset: int):
     return msgspec.structs.replace(chunk, first_offset=chunk.first_offset + offset)
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("kind", ["ogg", "wav"])
 async def test_it_plays_seeks_and_ends_right(api, player, tape, conversation, encode, pcm_tone, until, kind):
     await record(tape, encode, pcm_tone)
@@ -201,7 +200,6 @@ async def test_it_plays_seeks_and_ends_right(api, player, tape, conversation, en
     await until(lambda: api.services.downloads.running == 0)
 
 
-@pytest.mark.timeout(180)
 async def test_it_plays_what_has_no_length(
     api, player, tape, conversation, encode, pcm_tone, monkeypatch, until
 ):

@@ -2,10 +2,7 @@ import asyncio
 import os
 import sys
 
-import pytest
 
-
-@pytest.mark.timeout(180)
 async def test_the_bundled_speech_goes_through_and_comes_back(tmp_path):
     """What `make run` does, up to the proof."""
     environ = {k: v for k, v in os.environ.items() if not k.startswith("TAPEDECK_")}
