@@ -6,9 +6,11 @@ from audiobus import Cut, CutStands, failures
 from audiobus.census import exact
 from audiobus.cut import VERSION
 from audiobus.deletions import drop_cut, gone
+from audiostore.batch import Batch, batch_file
 from audiostore.errors import TransientStoreError
 from audiostore.names import conversation_prefix
 from pusher import canary, maker
+from pusher.arrived import read_entry
 from pusher.errors import BuildError
 from pusher.standing import GIVEN_UP_AFTER
 
@@ -97,7 +99,10 @@ async def test_what_another_build_put_meanwhile_goes_again(
     for _ in range(GIVEN_UP_AFTER):
         await worker.drain(conversation)
         clock.pass_s(10)
-    await memory_store.put(cut.name, b"of the other build", content_type="x", metadata={})
+    arrived = [read_entry(conversation.cid, entry) for entry in (await bus.read(conversation, count=3))[:2]]
+    spans = tuple(one.audio for one in arrived if one.audio)
+    of_it = batch_file(Batch(conversation.cid, "opus", 16_000, 1, (), spans))
+    await memory_store.put(cut.name, of_it.data, content_type="x", metadata=of_it.metadata)
     await bus.ask(conversation, "end")
     await worker.drain(conversation)
     assert not await bus.finish(

@@ -45,6 +45,14 @@ class Cut(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=Tr
         """`last`, parsed."""
         return EntryId.parse(self.last)
 
+    def reaches(self, epoch: int, first_offset: int, end_offset: int) -> bool:
+        """Whether any of these bytes of a session of the conversation, `[first_offset, end_offset)`, are in its entries."""
+        first, last = self.first_id, self.last_id
+        return (epoch, end_offset) >= (first.epoch, first.offset) and (epoch, first_offset) < (
+            last.epoch,
+            last.offset,
+        )
+
     def encode(self) -> bytes:
         """The bytes that stand in `td:conv`; equal cuts have equal bytes."""
         return _ENCODER.encode(self)

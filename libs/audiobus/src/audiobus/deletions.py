@@ -4,7 +4,7 @@ Owns the moves to `deleted` (see `census`): each is one script, safe to repeat, 
 deleted by others; here they are noted and counted. Nothing here retries.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Final
@@ -16,7 +16,7 @@ from audiobus.conversation import Conversation
 from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError, BusContractError
 from audiobus.hints import Hints
-from audiobus.letters_cut import decode_letters_cut, first_offsets, letters_of, name_in, standing
+from audiobus.letters_cut import LettersCut, decode_letters_cut, first_offsets, letters_of, name_in, standing
 from audiobus.pipeline import execute
 from audiobus.routed import Routed
 from audiobus.script import Argument, script
@@ -169,11 +169,25 @@ async def drop_cut(bus: Bus, conversation: Conversation, cut: bytes, name: str, 
     return bool(await script("uncut").run(bus.client, keys, args, wait_replicas=bus.wait_replicas))
 
 
-async def discard(bus: Bus, conversation: Conversation, entry_id: EntryId, now_ms: int) -> int | None:
+async def discard(
+    bus: Bus,
+    conversation: Conversation,
+    entry_id: EntryId,
+    now_ms: int,
+    *,
+    own_name: Callable[[LettersCut], Awaitable[str]] | None = None,
+) -> int | None:
     """Deletes a dead letter with its audio; how many samples, None where there is none of that id.
 
     Where it is just being stored, its object is noted among the `gone` ones: whoever puts it deletes it again. So it is with a cut of dead letters
     that this build cannot read: it may speak of this one, and nothing else clears one that is damaged.
+
+    Args:
+        bus: the bus.
+        conversation: whose letter.
+        entry_id: of the letter.
+        now_ms: unix ms.
+        own_name: says of a cut that is given up with it whether its object, if any, has its name: empty where another's has it, which must stay.
 
     Raises:
         BadEntryError: a letter of that session is none of ours: it cannot be told where `stored` goes on.
@@ -185,7 +199,7 @@ async def discard(bus: Bus, conversation: Conversation, entry_id: EntryId, now_m
         if (letter := letters.pop(entry_id, None)) is None:
             return None
         raw = await standing(bus, conversation)
-        name = _given_up_with(entry_id, raw) if raw else None
+        name = await _given_up_with(entry_id, raw, own_name) if raw else None
         args: list[Argument] = [str(entry_id), letter.samples, str(entry_id.epoch)]
         args += [raw or b"", "0" if name is None else "1", name or "", now_ms, KEPT_MS]
         args += first_offsets(letters)
@@ -203,13 +217,17 @@ async def discard(bus: Bus, conversation: Conversation, entry_id: EntryId, now_m
                 raise BusContractError(f"discard answered {answer!r}")
 
 
-def _given_up_with(entry_id: EntryId, raw: bytes) -> str | None:
+async def _given_up_with(
+    entry_id: EntryId, raw: bytes, own_name: Callable[[LettersCut], Awaitable[str]] | None
+) -> str | None:
     """The name of the object of the letters' cut `raw`, perhaps empty, where it is given up with that letter; None where it stays."""
     try:
         cut = decode_letters_cut(raw)
     except BadEntryError:
         return name_in(raw)
-    return cut.name if str(entry_id) in cut.ids else None
+    if str(entry_id) not in cut.ids:
+        return None
+    return cut.name if own_name is None else await own_name(cut)
 
 
 async def unstore(

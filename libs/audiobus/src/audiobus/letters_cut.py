@@ -33,6 +33,13 @@ class LettersCut(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
     exclude: tuple[Stored, ...] = ()
     """What of them lies in the bucket already and stays out of the object."""
 
+    def reaches(self, epoch: int, first_offset: int, end_offset: int) -> bool:
+        """Whether any of these bytes of a session, `[first_offset, end_offset)`, may be in its letters: whether one of them ends there."""
+        return any(
+            one.epoch == epoch and first_offset < one.offset <= end_offset
+            for one in map(EntryId.parse, self.ids)
+        )
+
     def encode(self) -> bytes:
         """The bytes that stand in `td:conv`; equal cuts have equal bytes."""
         return _ENCODER.encode(self)

@@ -39,6 +39,7 @@ from pusher.guarded_store import without_names
 from pusher.letter_metrics import FAILED, FOUND, STORED, WAITS
 from pusher.maker import Maker
 from pusher.metrics import PusherMetrics
+from pusher.name_owner import own_name
 from pusher.protection import STANDARD, must_seal
 from pusher.store_put import Outcome, put
 from pusher.stored_ranges import covers, merged
@@ -253,7 +254,9 @@ class SecondTry:
         except (BadEntryError, BuildError) as error:
             # Another build wrote it down. What it may have put goes again, and each letter is looked at anew.
             log.warning("a cut of dead letters is given up", extra={"reason": str(error)})
-            return await self._give_up(conversation, raw, cut.name)
+            buckets, ring = self.buckets.to_ask(conversation), self.maker.keys.ring()
+            name = await own_name(buckets, ring, conversation, cut)
+            return await self._give_up(conversation, raw, name)
         return await self._store(conversation, _Chosen(cut, tuple(letters), built))
 
     async def _letters(self, conversation: Conversation, cut: LettersCut) -> list[Letter]:
@@ -321,7 +324,7 @@ class SecondTry:
         return True
 
     async def _give_up(self, conversation: Conversation, raw: bytes, name: str) -> bool:
-        """The cut `raw` no longer stands, nothing stays under its name, and each letter is looked at anew. False where all is deleted."""
+        """The cut `raw` no longer stands, nothing stays under that name, and each letter is looked at anew. False where all is deleted."""
         answer = await dead.cut(self.bus, conversation, None, replaces=raw, gone=name, now_ms=self.now_ms())
         return not isinstance(answer, ConversationGone)
 

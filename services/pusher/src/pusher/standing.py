@@ -30,6 +30,7 @@ from pusher.buffer import Buffer
 from pusher.cutter import context_after
 from pusher.errors import BuildError, ObjectTooLargeError
 from pusher.maker import Maker
+from pusher.name_owner import own_name
 from pusher.protection import sealed_by
 from pusher.stored_ranges import covers
 
@@ -67,7 +68,8 @@ class StandingCuts:
         """What the cut `raw` comes to; None where it was given up just now: begin with the state again.
 
         Raises:
-            StoreError, CannotTellError: nobody in this history of Redis has looked into the bucket, and it cannot be looked into.
+            StoreError, CannotTellError: nobody in this history of Redis has looked into the bucket, or it must be given up and something may have its
+                name, and it cannot be looked into. It stands.
             BadEntryError, BuildError: an entry of it is at fault. It stands.
             NoKeyError: it must be sealed, and there is no key.
             BusUnavailableError: Redis does not answer.
@@ -146,7 +148,9 @@ class StandingCuts:
         return [covers(ranges, span) for span in spans]
 
     async def _give_up(self, conversation: Conversation, raw: bytes, cut: Cut, now_ms: int) -> None:
-        await drop_cut(self._bus, conversation, raw, cut.name, now_ms)
+        ring = self._maker.keys.ring()
+        name = await own_name(self._buckets.to_ask(conversation), ring, conversation, cut)
+        await drop_cut(self._bus, conversation, raw, name, now_ms)
         self._failed.pop(conversation, None)
 
     async def _is_taken(self, conversation: Conversation, name: str) -> bool:

@@ -121,12 +121,10 @@ class Cutting:
             # pre-roll; whatever these two give up counts for nobody; and only then it is told what there is.
             fresh = await self._store(self._old_spans())
             # Before objects take the place of others: afterwards nobody could tell what it holds.
-            fresh = (
-                await waiting.drop_preroll(self._services.bus, self._conversation, self._is_heard) or fresh
-            )
+            fresh = await waiting.drop_preroll(self._services, self._conversation, self._is_heard) or fresh
             fresh = await self._look() or fresh
             # Nothing of them goes before it is known that all objects can be cut.
-            letters = await waiting.discard_letters(self._services.bus, self._conversation, self._all_of)
+            letters = await waiting.discard_letters(self._services, self._conversation, self._all_of)
             self.cut.samples += letters
             if fresh or letters:
                 continue

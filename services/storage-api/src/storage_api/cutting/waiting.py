@@ -7,9 +7,10 @@ first (so that it can be cut), single chunks are dropped, letters discarded, and
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from typing import Final
 
-from audiobus import Bus, Conversation, Entry, EntryId, decode_chunk
+from audiobus import Conversation, Entry, EntryId, decode_chunk
 from audiobus.cut import decode_cut
 from audiobus.dead_letters import look
 from audiobus.deletions import discard, drop_cut, expunge, looked_at
@@ -20,6 +21,7 @@ from audiobus.state import PreRoll
 from audiocodec.packet import packet_durations
 from audiocodec.span import Span
 from servicekit.problem import ProblemError
+from storage_api.cutting.name_owner import own_name
 from storage_api.cutting.wanted import Wanted
 from storage_api.flush import REASON, store_up_to
 from storage_api.live_tail import LiveChunk, read_live_tail
@@ -85,15 +87,16 @@ async def await_cuts(services: Services, conversation: Conversation, names: Coll
     return waited
 
 
-async def drop_chunk(bus: Bus, conversation: Conversation, live: LiveChunk) -> int | None:
-    """Deletes one chunk that waits; how many samples, None where it waits no more. BadEntryError, BusUnavailableError."""
+async def drop_chunk(services: Services, conversation: Conversation, live: LiveChunk) -> int | None:
+    """Deletes one chunk that waits; how many samples, None where it waits no more. BadEntryError, StoreError, BusUnavailableError."""
+    bus = services.bus
     after = EntryId(live.id.epoch, live.id.offset - 1) if live.id.offset else None
     while True:
         found: list[Entry] = await bus.read(conversation, count=1, after=after, last=live.id)
         if not found or found[0].id != live.id:
             return None
         entry, cut = found[0], (await bus.state(conversation)).cut
-        name = decode_cut(cut).name if cut else ""
+        name = await own_name(services.bucket, conversation, decode_cut(cut)) if cut else ""
         async with looked_at(bus, conversation, now_ms()):
             samples = await expunge(
                 bus,
@@ -108,14 +111,18 @@ async def drop_chunk(bus: Bus, conversation: Conversation, live: LiveChunk) -> i
             return samples if samples or not entry.counted_samples else None
 
 
-async def discard_letters(bus: Bus, conversation: Conversation, wanted: Wanted) -> int:
-    """Deletes the dead letters that hold some of it, each as a whole; how many samples. Of one that cannot be read nobody knows the time: it stays."""
+async def discard_letters(services: Services, conversation: Conversation, wanted: Wanted) -> int:
+    """Deletes the dead letters that hold some of it, each as a whole; how many samples. Of one that cannot be read nobody knows the time: it stays.
+
+    StoreError, BusUnavailableError.
+    """
+    bus, own = services.bus, partial(own_name, services.bucket, conversation)
     letters = [one.letter async for one in look(bus, conversation) if one.letter is not None]
     deleted = 0
     for letter in letters:
         if _touched(conversation, letter, wanted):
             try:
-                deleted += await discard(bus, conversation, letter.entry.id, now_ms()) or 0
+                deleted += await discard(bus, conversation, letter.entry.id, now_ms(), own_name=own) or 0
             except BadEntryError as error:
                 # Another letter of its session is none of ours: somebody put it there by hand. The rest goes on.
                 log.warning("a dead letter that was deleted cannot be dropped", extra={"error": str(error)})
@@ -131,18 +138,20 @@ def _touched(conversation: Conversation, letter: Letter, wanted: Wanted) -> bool
     return wanted.touches(span.start_48k, span.end_48k)
 
 
-async def drop_preroll(bus: Bus, conversation: Conversation, holds: Callable[[PreRoll], bool]) -> bool:
+async def drop_preroll(
+    services: Services, conversation: Conversation, holds: Callable[[PreRoll], bool]
+) -> bool:
     """Drops the pre-roll that is kept for the next batch, if it `holds` some of the cut, and the cut that stands on it; whether there was one.
 
-    BadEntryError, BusUnavailableError.
+    BadEntryError, StoreError, BusUnavailableError.
     """
-    dropped = False
+    bus, dropped = services.bus, False
     while True:
         state = await bus.state(conversation)
         if state.preroll is None or not holds(state.preroll):
             return dropped
         raw = state.cut
-        name = decode_cut(raw).name if raw else ""
+        name = await own_name(services.bucket, conversation, decode_cut(raw)) if raw else ""
         async with looked_at(bus, conversation, now_ms()):
             gone = await expunge(bus, conversation, {}, cut=raw, name=name, preroll=True, now_ms=now_ms())
             if gone is None:
