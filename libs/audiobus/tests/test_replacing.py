@@ -50,6 +50,18 @@ async def test_what_was_noted_before_counts_no_second_time(bus, stored, conversa
     assert (await exact(bus, conversation)).difference == 0
 
 
+async def test_who_lost_the_right_does_not_go_on_when_nobody_has_it(bus, stored, conversation, now_ms):
+    assert await stored.keep()
+    await bus.command("DEL", bus.keys.replacing_lease(conversation))
+    other = Replacing(bus, conversation)
+    assert await other.hold()
+    assert not await stored.keep()
+    await other.release()
+    assert not await stored.keep()
+    assert await stored.replace([], {OLD: 480}, now_ms) is None
+    assert not await stored.announce(NEW, "")
+
+
 async def test_one_at_a_time(bus, stored, conversation, now_ms):
     other = Replacing(bus, conversation)
     assert not await other.hold()

@@ -5,7 +5,8 @@ Owns that it happens in one step, whoever is killed when: the names of new objec
 nobody's: whoever replaces next takes it away (`unfinished`, `withdraw`). So no copy of what another deletion is just cutting out can stay.
 Until then it is no reason to let other audio go: nobody settles by what has an announced name (`not_counting`), no cut takes one, and none that a cut
 speaks of is announced.
-One at a time replaces objects of a conversation: the lease is looked at in both scripts, so a process that was paused for longer changes nothing.
+One at a time replaces objects of a conversation: the lease is looked at in both scripts, so a process that was paused for longer changes nothing. Nor does it
+take the lease anew (`keep`): what it has read before may be what another has cut out since, and be done with.
 """
 
 import uuid
@@ -21,7 +22,7 @@ from audiobus.merging import is_free
 from audiobus.script import Argument, script
 
 LEASE_MS: Final = 15_000
-"""How long the right to replace stands where whoever has it is killed; a living one goes on having it (`hold`) a few times in that."""
+"""How long the right to replace stands where whoever has it is killed; a living one goes on having it (`keep`) a few times in that."""
 
 
 async def not_counting(bus: Bus, conversation: Conversation) -> frozenset[str]:
@@ -47,12 +48,20 @@ class Replacing:
     holder: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     async def hold(self) -> bool:
-        """Takes the right to replace, or goes on having it; False where somebody else has it.
+        """Takes the right to replace; False where somebody else has it. What was read before counts for nothing.
 
         Raises:
             BusUnavailableError: Redis does not answer.
         """
         return bool(await script("lease").run(self.bus.client, [self._lease], [self.holder, LEASE_MS]))
+
+    async def keep(self) -> bool:
+        """Goes on having it; False where it ran out, whoever has had it since.
+
+        Raises:
+            BusUnavailableError: Redis does not answer.
+        """
+        return bool(await script("keep").run(self.bus.client, [self._lease], [self.holder, LEASE_MS]))
 
     async def release(self) -> None:
         """Gives it back. BusUnavailableError: it runs out by itself."""
