@@ -1,7 +1,9 @@
 """Copying inside the bucket: passes, names that are taken, two buckets, sealed objects and older formats."""
 
+import asyncio
 import dataclasses
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -11,7 +13,7 @@ from audiostore import open_store
 from audiostore.errors import AlreadyExistsError, ChecksumError, NotFoundError
 from audiostore.memory_store import MemoryStore
 from audiostore.paired_store import PairedStore
-from storage_api.merging.copying import Copying, NamesTakenError
+from storage_api.merging.copying import AT_ONCE, Copying, NamesTakenError
 from tapedeck_testing.bucket_servers import SERVERS
 
 A, B = Conversation("u", "a"), Conversation("u", "b")
@@ -188,6 +190,64 @@ async def test_what_the_target_has_in_the_second_bucket_is_not_overwritten_by_th
     assert await until_clean(Copying(one_bus, PairedStore(first, second), B), A) == [(1, 0)]
 
 
+@pytest.mark.parametrize("which", ["first", "second"], ids=["of the first bucket", "of the second"])
+async def test_what_the_mover_brings_home_under_another_name_is_not_copied_again(one_bus, which):
+    """Two of one name, in two buckets; both have been copied when the second one's comes home under a name of its own."""
+    first, second = MemoryStore(), MemoryStore()
+    await put(first, "a", b"one" if which == "first" else b"two")
+    await put(second, "a", b"two" if which == "first" else b"one")
+    copying = Copying(one_bus, PairedStore(first, second), B)
+    await until_clean(copying, A)
+    before = await held(first)
+    assert sorted(before.values()) == [b"one", b"two"]
+    await put(first, "a", await second.get("chunks/u/a/" + NAME), "1.000-2.005.batch.bin")
+    await second.delete("chunks/u/a/" + NAME)
+    assert await until_clean(copying, A) == [(2, 0)]
+    assert await held(first) == before
+
+
+class Together(MemoryStore):
+    """Copies nothing before so many copies are under way."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self._barrier = asyncio.Barrier(count)
+
+    async def copy(self, source: str, target: str):
+        async with asyncio.timeout(10):
+            await self._barrier.wait()
+        return await super().copy(source, target)
+
+
+async def test_as_many_as_a_bucket_takes_at_once(one_bus):
+    store = Together(AT_ONCE)
+    for number in range(2 * AT_ONCE):
+        await put(store, "a", b"%d" % number, f"{number}.000-{number + 1}.000.batch.bin")
+    assert await until_clean(Copying(one_bus, store, B), A) == [(0, 2 * AT_ONCE), (2 * AT_ONCE, 0)]
+
+
+async def test_redis_is_asked_by_the_pass_not_by_the_object(one_bus, store, monkeypatch):
+    for number in range(50):
+        await put(store, "a", b"%d" % number, f"{number}.000-{number + 1}.000.batch.bin")
+    asked = []
+    execute = one_bus.client.execute_command
+    monkeypatch.setattr(
+        one_bus.client, "execute_command", lambda *args, **kw: asked.append(args) or execute(*args, **kw)
+    )
+    assert (await Copying(one_bus, store, B).run(A)).copied == 50
+    assert len(asked) < 6
+
+
+async def test_names_of_cuts_that_this_build_cannot_read_are_avoided(one_bus, store):
+    """Of another version, and one that is damaged."""
+    taken = [f"chunks/u/b/{NAME}", "chunks/u/b/1.000-2.001.batch.bin"]
+    raw = msgspec.msgpack.encode([9, {"of": "a kind not known yet"}, taken[0]])
+    await one_bus.command("HSET", one_bus.keys.conv(B), "cut", raw, "again_cut", b"\xc1" + taken[1].encode())
+    await put(store, "a", b"one")
+    await until_clean(Copying(one_bus, store, B), A)
+    assert await held(store) == {"1.000-2.002.batch.bin": b"one"}
+
+
 @pytest_asyncio.fixture
 async def server_store(scheme, tmp_path, monkeypatch):
     """An empty store of this kind; a real server for those that need one."""
@@ -207,7 +267,7 @@ async def server_store(scheme, tmp_path, monkeypatch):
         server.stop()
 
 
-@pytest.mark.parametrize("scheme", ["file", "gs", "s3"])
+@pytest.mark.parametrize("scheme", ["file", "gs", "s3", "az"])
 async def test_in_a_real_store(one_bus, server_store):
     store = server_store
     await put(store, "a", b"one")

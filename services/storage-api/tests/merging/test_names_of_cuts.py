@@ -87,6 +87,26 @@ async def test_a_name_that_is_noted_or_cut_after_the_copy_was_found_keeps_the_so
     assert later_by_one_ms(name) in await merging.files("all")
 
 
+async def test_where_the_sources_stay_it_is_looked_at_too(merging, recorded, one_bus, monkeypatch):
+    """The copy was found, and its name noted before the merge was done: it is made anew under another."""
+    await recorded("a", T0)
+    [name] = await merging.files("a")
+    run = Copying.run
+
+    async def late(self, source, only=None):
+        done = await run(self, source, only)
+        if done.clean:
+            monkeypatch.setattr(Copying, "run", run)
+            await unstore(one_bus, ALL, {f"chunks/user-1/all/{name}": 0}, T0)
+        return done
+
+    monkeypatch.setattr(Copying, "run", late)
+    operation = await merging.run(["a"], "all", delete=False)
+    assert operation.done
+    assert not operation.error
+    assert later_by_one_ms(name) in await merging.files("all")
+
+
 async def copied_under_the_name_of_a_cut(merging, recorded, one_bus) -> tuple[str, bytes, object]:
     """The copy of a source that is gone, and afterwards a cut of the target with that name: name, contents, and what the cut is over."""
     await recorded("a", T0)

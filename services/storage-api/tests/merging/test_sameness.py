@@ -7,6 +7,7 @@ import pytest
 from audiostore.errors import ChecksumError, NotFoundError, TooLargeError
 from audiostore.memory_store import MemoryStore
 from audiostore.store import ObjectInfo
+from storage_api.merging.room import Room
 from storage_api.merging.sameness import Located, Sameness
 
 
@@ -46,9 +47,9 @@ async def located(store: Telling, name: str, data: bytes) -> Located:
 
 async def test_by_size_and_contents(store):
     one = await located(store, "one", b"same")
-    assert await Sameness().same(one, await located(store, "two", b"same"))
-    assert not await Sameness().same(one, await located(store, "three", b"diff"))
-    assert not await Sameness().same(one, await located(store, "four", b"longer"))
+    assert await Sameness(Room()).same(one, await located(store, "two", b"same"))
+    assert not await Sameness(Room()).same(one, await located(store, "three", b"diff"))
+    assert not await Sameness(Room()).same(one, await located(store, "four", b"longer"))
 
 
 async def test_one_that_does_not_read_is_not_the_same_where_nothing_else_tells():
@@ -56,16 +57,16 @@ async def test_one_that_does_not_read_is_not_the_same_where_nothing_else_tells()
         store = Telling(TOLD[told])
         one, two = await located(store, "one", b"same"), await located(store, "two", b"same")
         store.damaged.add("two")
-        assert not await Sameness().same(one, two)
+        assert not await Sameness(Room()).same(one, two)
 
 
 async def test_a_copy_of_what_does_not_read_need_not_read():
     store = Telling(TOLD["claimed"])
     one, two = await located(store, "one", b"same"), await located(store, "two", b"same")
     store.damaged |= {"one", "two"}
-    assert await Sameness().same(one, two)
+    assert await Sameness(Room()).same(one, two)
     store.damaged.discard("two")
-    assert await Sameness().same(one, two)
+    assert await Sameness(Room()).same(one, two)
 
 
 @pytest.mark.parametrize("told", ["unknown", "claimed"])
@@ -79,12 +80,12 @@ async def test_what_is_too_large_to_be_read_at_once_is_read_in_pieces(monkeypatc
     monkeypatch.setattr("storage_api.merging.sameness.PIECE_BYTES", 2)
     store = Large(TOLD[told])
     one = await located(store, "one", b"same!")
-    assert await Sameness().same(one, await located(store, "two", b"same!"))
-    assert not await Sameness().same(one, await located(store, "three", b"same?"))
+    assert await Sameness(Room()).same(one, await located(store, "two", b"same!"))
+    assert not await Sameness(Room()).same(one, await located(store, "three", b"same?"))
 
 
 async def test_one_that_is_gone_is_said_to_be(store):
     one, two = await located(store, "one", b"same"), await located(store, "two", b"same")
     await store.delete("two")
     with pytest.raises(NotFoundError):
-        await Sameness().same(one, two)
+        await Sameness(Room()).same(one, two)

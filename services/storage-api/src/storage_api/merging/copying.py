@@ -2,26 +2,29 @@
 
 Owns which objects are copied, and that they are compared: copies are made in passes, each of which lists both conversations anew, looks for the
 copy of every object by its contents, and copies what it does not find. A pass that finds all of them is the comparison. So a copy that was
-begun before, by whatever process, is found again and never made twice.
+begun before, by whatever process, is found again and never made twice, also where its original has another name by now.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Final
 
 from audiobus import Bus, Conversation
 from audiobus.deletions import noted
-from audiobus.named_cuts import named_by_cuts
+from audiobus.named_cuts import cuts_of, speaks_of
 from audiostore.errors import AlreadyExistsError, ChecksumError, NotFoundError, StoreError
+from audiostore.legacy import parse_audio_name
 from audiostore.names import conversation_prefix
 from audiostore.paired_store import PairedStore, copy_over
 from audiostore.store import ObjectInfo, Store
 from storage_api.merging.copy_names import copy_names
+from storage_api.merging.room import Room
 from storage_api.merging.sameness import Located, Sameness
 
-AT_ONCE: Final = 8
-"""Objects that are copied, or compared, at the same time."""
+AT_ONCE: Final = 32
+"""Objects that are copied, or compared, at the same time: a copy is some three calls to the bucket, each of which may take 50 ms."""
 
 
 class NamesTakenError(StoreError):
@@ -49,6 +52,19 @@ class Pass:
         return not (self.copied or self.vanished)
 
 
+@dataclass(frozen=True, slots=True)
+class Avoided:
+    """Names in the target that no copy gets."""
+
+    noted: frozenset[str]
+    """They must not be in the bucket: pushers delete what has one."""
+    cuts: Sequence[bytes]
+    """The target's cuts that stand: builds that do not look who has a name give it up with the cut."""
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.noted or speaks_of(self.cuts, name)
+
+
 class Copying:
     """Copies into one conversation."""
 
@@ -62,13 +78,14 @@ class Copying:
 
         Raises:
             StoreError: the bucket cannot be asked, or no name is left for a copy.
-            BadEntryError: the target's cut is of another version, so that its name is not known.
             NotReplicatedError, BusUnavailableError: it cannot be told which names must not be in the bucket.
         """
         # Names that pushers delete wherever they see them: those of the source are no audio of it, those of the target would not stay.
         gone = await noted(self._bus, source, confirmed=True)
         # Nor would those of the target's cuts: whoever gives a cut up has its name deleted.
-        avoided = {*await noted(self._bus, self._target), *await named_by_cuts(self._bus, self._target)}
+        avoided = Avoided(
+            frozenset(await noted(self._bus, self._target)), await cuts_of(self._bus, self._target)
+        )
         done = Pass()
         originals = []
         async for info in self._store.list(conversation_prefix(*source)):
@@ -76,7 +93,7 @@ class Copying:
                 done.names.add(info.name)
                 originals += [one async for one in self._originals(info)]
         there = {info.name: info async for info in self._store.list(conversation_prefix(*self._target))}
-        one_pass = _OnePass(self._store, source, self._target, there, frozenset(avoided), done)
+        one_pass = _OnePass(self._store, source, self._target, there, avoided, done)
         waiting = iter(originals)
 
         async def work() -> None:
@@ -109,7 +126,7 @@ class _OnePass:
         source: Conversation,
         target: Conversation,
         there: dict[str, ObjectInfo],
-        avoided: frozenset[str],
+        avoided: Avoided,
         done: Pass,
     ) -> None:
         self._store = store
@@ -118,17 +135,28 @@ class _OnePass:
         self._there = there
         self._avoided = avoided
         self._done = done
-        self._sameness = Sameness()
+        self._room = Room()
+        self._sameness = Sameness(self._room)
+        self._alike: dict[tuple[int, int], list[str]] = {}
+        """Names in the target by when they begin, unix ms, and how large they are."""
+        for info in there.values():
+            for one in (info, info.beside):
+                if one is not None and (key := _alike(one)) is not None:
+                    self._alike.setdefault(key, []).append(one.name)
 
     async def place(self, original: Located) -> None:
         """Finds the copy of this object, or makes it."""
+        tried: set[str] = set()
         for name in copy_names(original.info.name, self._source, self._target):
             if name in self._avoided:
                 continue
+            tried.add(name)
             try:
                 if await self._found(original, name):
-                    self._done.objects += 1
-                    self._done.copies.add(name)
+                    self._take(name)
+                    return
+                if name not in self._there and (other := await self._found_elsewhere(original, tried)):
+                    self._take(other)
                     return
                 if name not in self._there and await self._copied(original, name):
                     self._done.copied += 1
@@ -142,6 +170,20 @@ class _OnePass:
                 return
         raise NamesTakenError(f"copy {original.info.name}: no name is left for it in {self._target.cid}")
 
+    def _take(self, name: str) -> None:
+        self._done.objects += 1
+        self._done.copies.add(name)
+
+    async def _found_elsewhere(self, original: Located, tried: set[str]) -> str | None:
+        """The copy's name, where it was made before the original came to have its own: the mover brings home under another what lies in two buckets."""
+        key = _alike(original.info)
+        for name in self._alike.get(key, ()) if key is not None else ():
+            if name not in tried and name not in self._avoided:
+                tried.add(name)
+                if await self._found(original, name):
+                    return name
+        return None
+
     async def _found(self, original: Located, name: str) -> bool:
         info = self._there.get(name)
         if info is None:
@@ -154,12 +196,14 @@ class _OnePass:
 
     async def _copied(self, original: Located, name: str) -> bool:
         """Whether it was copied there just now. NotFoundError: it is gone."""
+        # From one bucket into the other there is no other way than through here.
+        through_here = isinstance(self._store, PairedStore)
         try:
-            if isinstance(self._store, PairedStore) and original.store is self._store.second:
-                # From one bucket into the other there is no other way than through here.
-                await copy_over(self._store.second, self._store.first, original.info.name, name)
-            else:
-                await self._store.copy(original.info.name, name)
+            async with self._room.of(original.info.size) if through_here else nullcontext():
+                if isinstance(self._store, PairedStore) and original.store is self._store.second:
+                    await copy_over(self._store.second, self._store.first, original.info.name, name)
+                else:
+                    await self._store.copy(original.info.name, name)
         except AlreadyExistsError:
             return False
         except ChecksumError as error:
@@ -173,3 +217,9 @@ class _OnePass:
     async def _same_now(self, original: Located, name: str) -> bool:
         info = await self._store.head(name)
         return await self._sameness.same(original, Located(self._store, info))
+
+
+def _alike(info: ObjectInfo) -> tuple[int, int] | None:
+    """What an object has in common with each of its copies; None for one that is no audio."""
+    name = parse_audio_name(info.name)
+    return None if name is None else (name.start_ms, info.size)

@@ -17,7 +17,7 @@ from audiobus.bucket_roles import has_another
 from audiobus.deletions import emptied, looked_at, sweep
 from audiobus.errors import ConversationDeletedError, HeldError, LettersError, MergedError
 from audiobus.merging import Taken, bury_merged, freeze, hold, take_in, thaw
-from audiobus.named_cuts import named_by_cuts
+from audiobus.named_cuts import cuts_of, speaks_of
 from audiobus.operations import find
 from audiobus.replacing import Replacing
 from audiobus.state import ConversationState
@@ -280,17 +280,22 @@ class _Turn:
                 stays = not self._request.delete_sources and not done.vanished
                 only[source] = done.names if stays else None
             await self._save(len(sources))
-            if clean:
+            # Nothing is looked at again where the sources stay.
+            if clean and (self._request.delete_sources or await self._are_kept(sources, fence)):
                 return fence
         raise LaterError(SOON_MS)
+
+    async def _are_kept(self, sources: list[Conversation], fence: int) -> bool:
+        """Whether no copy of theirs has a name that is noted since, so that it will be deleted, or one of a cut: given up, that may be noted."""
+        if (await self._bus.state(self._target)).fence != fence:
+            return False
+        cuts = await cuts_of(self._bus, self._target)
+        return not any(speaks_of(cuts, name) for source in sources for name in self._copies[source] if cuts)
 
     async def _bury(self, source: Conversation, token: str, state: ConversationState, fence: int) -> None:
         # Copying may have taken long: where nothing held the target any more it may be deleted by now.
         await self._take(self._target, self._hold_one)
-        # Nor may a copy have a name that is noted since, so that it will be deleted, or one of a cut: given up, that is noted.
-        if (await self._bus.state(self._target)).fence != fence:
-            raise LaterError(SOON_MS)
-        if not self._copies[source].isdisjoint(await named_by_cuts(self._bus, self._target)):
+        if not await self._are_kept([source], fence):
             raise LaterError(SOON_MS)
         now_ms = self._now_ms()
         async with looked_at(self._bus, source, now_ms):

@@ -1,11 +1,11 @@
 """Whether two objects of the bucket hold the same bytes: by size and checksum, and by the bytes where a store knows no checksum."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Final
 
 from audiostore.errors import ChecksumError, TooLargeError
 from audiostore.store import ObjectInfo, Store
+from storage_api.merging.room import Room
 
 PIECE_BYTES: Final = 8 * 1024 * 1024
 """Of objects that are too large to be read in one piece."""
@@ -20,10 +20,11 @@ class Located:
 
 
 class Sameness:
-    """Compares objects; whole ones are read one pair at a time, for each may have 64 MiB."""
+    """Compares objects."""
 
-    def __init__(self) -> None:
-        self._reading = asyncio.Semaphore(1)
+    def __init__(self, room: Room) -> None:
+        """`room`: for what is read whole."""
+        self._room = room
 
     async def same(self, one: Located, other: Located) -> bool:
         """Whether they do. NotFoundError: one of them is gone; StoreError."""
@@ -40,7 +41,7 @@ class Sameness:
         return not second.claimed or await self._claims_hold(one, other)
 
     async def _same_bytes(self, one: Located, other: Located) -> bool:
-        async with self._reading:
+        async with self._room.of(one.info.size):
             try:
                 return await one.store.get(one.info.name) == await other.store.get(other.info.name)
             except ChecksumError:
@@ -50,7 +51,7 @@ class Sameness:
 
     async def _claims_hold(self, one: Located, other: Located) -> bool:
         """Whether `other` holds what both are said to hold; what damaged `one` is copied with it, and no copy of it will ever read."""
-        async with self._reading:
+        async with self._room.of(one.info.size):
             try:
                 return await _reads_well(other) or not await _reads_well(one)
             except TooLargeError:
