@@ -23,6 +23,7 @@ from storage_api.errors import SourceGoneError, UnreadableError
 from storage_api.keys import Keys
 from storage_api.metrics import StorageMetrics
 from storage_api.stored_object import OlderFacts, StoredObject, Verdict
+from storage_api.turns import in_turns, side_by_side
 from storage_api.verdicts import Verdicts
 from storage_api.workers import Workers
 
@@ -134,20 +135,24 @@ class Bucket:
 
     async def with_facts(self, listed: list[tuple[AudioName, ObjectInfo]]) -> Judged:
         """These objects with their facts. StoreError."""
-        alone = [one for one in listed if one[1].beside is None]
-        for _, info in alone:
-            self._first.verdicts.hand_over(info, self._usual.verdicts)
+        alone, paired = [], []
+        async for one in in_turns(listed):
+            if one[1].beside is None:
+                self._first.verdicts.hand_over(one[1], self._usual.verdicts)
+                alone.append(one)
+            else:
+                paired.append(one)
         verdicts = await self._judged(self._usual, alone)
-        verdicts |= await self._judged(self._first, [one for one in listed if one[1].beside is not None])
+        verdicts |= await self._judged(self._first, paired)
         doubled = [
             (name, info.beside)
-            for name, info in listed
+            for name, info in paired
             if info.beside is not None
             and ((verdict := verdicts[info.name]) is None or verdict.reason or not _alike(info, info.beside))
         ]
         beside = await self._judged(self._beside, doubled)
         found, gone = [], {name for name, verdict in (verdicts | beside).items() if verdict is None}
-        for name, info in listed:
+        async for name, info in in_turns(listed):
             found += _of_name(info, name, verdicts[info.name], beside.get(info.name))
         return Judged(found, frozenset(gone))
 
@@ -157,14 +162,18 @@ class Bucket:
         """By name what each of these objects holds; None where it is gone. StoreError."""
         shelf.verdicts.keys_are(self._keys.version)
         # Taken once: what is looked at now may push others out of the memory.
-        verdicts = {info.name: shelf.verdicts.recall(info) for _, info in listed}
-        unknown = [(name, info) for name, info in listed if verdicts[info.name] is None]
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                looking = [(info, tasks.create_task(self._look(shelf, name, info))) for name, info in unknown]
-        except ExceptionGroup as group:
-            raise group.exceptions[0] from group
-        return verdicts | {info.name: task.result() for info, task in looking}
+        verdicts, unknown = {}, []
+        async for name, info in in_turns(listed):
+            verdict = verdicts[info.name] = shelf.verdicts.recall(info)
+            if verdict is None:
+                unknown.append((name, info))
+
+        async def look(one: tuple[AudioName, ObjectInfo]) -> None:
+            name, info = one
+            verdicts[info.name] = await self._look(shelf, name, info)
+
+        await side_by_side(unknown, look)
+        return verdicts
 
     async def batch(self, stored: StoredObject) -> Batch:
         """The whole batch that an object of ours holds.

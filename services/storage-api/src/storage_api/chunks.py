@@ -4,6 +4,7 @@ Owns which row and which gap is on which page. A gap is all time of the audio th
 something there cannot be read.
 """
 
+import asyncio
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import Final
@@ -71,30 +72,36 @@ async def list_chunks(request: Request) -> Response:
     bound = {"start": str(start), "end": str(end)}
     place = read_page_token(request.scope["path"], bound, token, Place) if token else None
     recording = await services.recordings.find(conversation)
-    rows = [
-        row
-        for row in chunk_rows(recording, await services.protection(conversation.uid) or "standard")
-        if _within(row, start, end)
-    ]
+    protection = await services.protection(conversation.uid) or "standard"
+    page, after = await asyncio.to_thread(_page, recording, protection, (start, end), place, size)
+    following = write_page_token(request.scope["path"], bound, after) if after else None
+    body = wire.Chunks(chunks=page.chunks, gaps=page.gaps, next_page_token=following)
+    return wire.json_response(body, live_headers(recording))
+
+
+def _page(
+    recording: Recording,
+    protection: wire.Protection,
+    window: tuple[int | None, int | None],
+    place: Place | None,
+    size: int,
+) -> tuple[wire.Chunks, Place | None]:
+    """What follows `place`, without its token, and where the next page goes on; None where nothing follows. For a thread: there may be 86,400."""
+    rows = [row for row in chunk_rows(recording, protection) if _within(row, *window)]
     following = rows if place is None else [row for row in rows if _follows(row, place)]
-    page = following[:size]
-    following = following[size:]
-    gaps = [gap for gap in recording.gaps if _gap_within(gap, start, end)]
+    page, following = following[:size], following[size:]
     low = page[0].start_ms if page and place is not None else None
     high = following[0].start_ms if following else None
-    body = wire.Chunks(
+    gaps = (_gap(gap, low, high) for gap in recording.gaps if _gap_within(gap, *window))
+    shown = wire.Chunks(
         chunks=[row.chunk for row in page],
-        gaps=[shown for gap in gaps if (shown := _gap(gap, low, high)) is not None],
+        gaps=[gap for gap in gaps if gap is not None],
         next_page_token=None,
     )
-    if following and page:
-        reached = max((row.end_ms for row in page), default=0)
-        reached = max(reached, place.reached_ms if place else 0)
-        last = Place(page[-1].start_ms, page[-1].name, reached, page[-1].twin)
-        body = msgspec.structs.replace(
-            body, next_page_token=write_page_token(request.scope["path"], bound, last)
-        )
-    return wire.json_response(body, live_headers(recording))
+    if not following:
+        return shown, None
+    reached = max(*(row.end_ms for row in page), place.reached_ms if place else 0)
+    return shown, Place(page[-1].start_ms, page[-1].name, reached, page[-1].twin)
 
 
 def chunk_rows(recording: Recording, protection: wire.Protection) -> list[ChunkRow]:

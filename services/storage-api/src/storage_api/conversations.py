@@ -33,7 +33,8 @@ async def one_conversation(request: Request) -> Response:
     conversation = conversation_of(request)
     recording = await services.recordings.find(conversation)
     protection = await services.protection(conversation.uid) or "standard"
-    return wire.json_response(summary(recording, protection, now_ms()), live_headers(recording))
+    told = await asyncio.to_thread(summary, recording, protection, now_ms())
+    return wire.json_response(told, live_headers(recording))
 
 
 async def list_conversations(request: Request) -> Response:
@@ -89,7 +90,7 @@ async def _look(
         if error.status == 404:
             return None
         raise
-    return None if recording.empty else summary(recording, protection, now_ms())
+    return None if recording.empty else await asyncio.to_thread(summary, recording, protection, now_ms())
 
 
 async def _by_name(

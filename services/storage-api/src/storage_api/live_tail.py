@@ -162,7 +162,7 @@ async def _read(bus: Bus, conversation: Conversation) -> tuple[tuple[LiveChunk, 
         kept += sum(len(packet) for live in found for packet in live.span.packets)
         unreadable += bad
         if len(entries) < PAGE_ENTRIES:
-            return tuple(absorbed(chunks)), unreadable
+            return tuple(await asyncio.to_thread(absorbed, chunks)), unreadable
         after = entries[-1].id
 
 

@@ -3,6 +3,7 @@
 Owns where one ends: at a gap longer than is asked for. What cannot be read is no gap here, for something was recorded there.
 """
 
+import asyncio
 import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -44,16 +45,22 @@ async def list_recordings(request: Request) -> Response:
     conversation = conversation_of(request)
     max_gap_s = Parameters(request.query_params, ("max_gap_s",)).max_gap_s()
     recording = await services.recordings.find(conversation)
-    rows = chunk_rows(recording, await services.protection(conversation.uid) or "standard")
     gap_48k = round((DEFAULT_MAX_GAP_S if max_gap_s is None else max_gap_s) * 48_000)
+    protection = await services.protection(conversation.uid) or "standard"
+    body = await asyncio.to_thread(_told, recording, protection, gap_48k)
+    return wire.json_response(body, live_headers(recording))
+
+
+def _told(recording: Recording, protection: wire.Protection, gap_48k: int) -> wire.RecordedStretches:
+    """The answer. For a thread, as with `chunks`."""
     found = stretches(recording, gap_48k)
-    body = wire.RecordedStretches(
+    lying = _rows_in(found, chunk_rows(recording, protection))
+    return wire.RecordedStretches(
         recordings=[
-            _shown(conversation, stretch, [row.chunk.timestamp for row in lying])
-            for stretch, lying in zip(found, _rows_in(found, rows), strict=True)
+            _shown(recording.conversation, stretch, [row.chunk.timestamp for row in rows])
+            for stretch, rows in zip(found, lying, strict=True)
         ]
     )
-    return wire.json_response(body, live_headers(recording))
 
 
 def stretches(recording: Recording, max_gap_48k: int) -> list[Stretch]:

@@ -3,6 +3,7 @@
 Redis counts exactly, and keeps a day for two days. Of earlier days the names in the bucket say how much time the user's objects take up.
 """
 
+import asyncio
 from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Final
@@ -87,7 +88,7 @@ async def _stored(services: Services, uid: str, days: list[int]) -> dict[int, in
         ]
     except StoreError as error:
         raise store_unavailable(error) from error
-    return by_day(spans, days)
+    return await asyncio.to_thread(by_day, spans, days)
 
 
 def _text(day: int) -> str:
