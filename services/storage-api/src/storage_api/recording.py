@@ -1,7 +1,7 @@
 """One conversation as it is now: tombstone, live tail, bucket, and the timeline that follows from them.
 
-The order is the rule: tombstone first, then the live tail, then the bucket's listing. A batch that is finished in between is then in
-both, which the timeline plays once; the other way round it would be in neither.
+The order is the rule: tombstone first, then the live tail, then the names of what is deleted, then the bucket's listing. A batch that is finished in between is
+then in both, which the timeline plays once; the other way round it would be in neither. What took the place of a deleted object lay there before that was noted.
 """
 
 import asyncio
@@ -12,7 +12,8 @@ from functools import cached_property
 from typing import Final
 
 from audiobus import Bus, Conversation
-from audiobus.errors import BusUnavailableError
+from audiobus.deletions import noted
+from audiobus.errors import BusError, BusUnavailableError
 from audiostore.errors import StoreError
 from servicekit.problem import ProblemError
 from storage_api.bucket import Bucket
@@ -136,8 +137,12 @@ class Recordings:
     async def look(self, conversation: Conversation) -> Recording:
         """The same, also where there is nothing. ProblemError for a deleted one, and where the bucket cannot be read."""
         tail = await self._tail(conversation)
+        deleted = await self._deleted(conversation)
         try:
-            objects = await self.bucket.objects(*conversation)
+            # A put that lands late brings one of these back, until a pusher sees it.
+            objects = [
+                one for one in await self.bucket.objects(*conversation) if one.info.name not in deleted
+            ]
         except StoreError as error:
             raise store_unavailable(error) from error
         recording = Recording(conversation, tail, tuple(objects))
@@ -164,6 +169,15 @@ class Recordings:
         except BusUnavailableError as error:
             log.warning("the live tail cannot be read", extra={"reason": log_text(error)})
             return None
+
+    async def _deleted(self, conversation: Conversation) -> frozenset[str]:
+        """Names of objects that were deleted with their audio; none where Redis is away, or cannot be understood."""
+        try:
+            names = await noted(self.bus, conversation)
+        except BusError as error:
+            log.warning("the names of deleted objects cannot be read", extra={"reason": log_text(error)})
+            return frozenset()
+        return frozenset(name for name, why in names.items() if not why.given_up)
 
 
 async def _laid_out(recording: Recording) -> Recording:

@@ -13,6 +13,7 @@ from audiostore.key_ring import KeyRing
 from audiostore.legacy import write_pcm
 from audiostore.names import CONTENT_TYPE, BatchName
 from audiostore.sealed_batch import seal_batch
+from audiostore.store import ObjectInfo
 from storage_api.cutting.rest import OlderPiece
 
 OLDER_CONTENT_TYPE: Final = "application/octet-stream"
@@ -31,14 +32,26 @@ class NewObject:
     @property
     def mark(self) -> str:
         """What tells it from others that may come to have its name."""
-        import google_crc32c  # noqa: PLC0415 - Google is imported only where it is used
-
-        return mark_of(google_crc32c.value(self.data), len(self.data))
+        return f"{_crc32c(self.data)}:{len(self.data)}:{_crc32c_of(self.metadata)}"
 
 
-def mark_of(crc32c: int, size: int) -> str:
-    """The mark of an object with this checksum, of so many bytes."""
-    return f"{crc32c}:{size}"
+def is_marked(mark: str, info: ObjectInfo) -> bool:
+    """Whether what lies there, as `head` tells, is what was put with that mark, be it damaged: it has the metadata then that only that has."""
+    crc32c, size, *rest = mark.split(":")
+    if info.metadata and rest:
+        return rest[0] == str(_crc32c_of(info.metadata))
+    return size == str(info.size) and info.crc32c in (None, int(crc32c))
+
+
+def _crc32c_of(metadata: Mapping[str, str]) -> int:
+    return _crc32c(repr(sorted(metadata.items())).encode())
+
+
+def _crc32c(data: bytes) -> int:
+    import google_crc32c  # noqa: PLC0415 - Google is imported only where it is used
+
+    found: int = google_crc32c.value(data)
+    return found
 
 
 def of_batch(uid: str, folder: str, batch: Batch, ring: KeyRing | None) -> NewObject:
