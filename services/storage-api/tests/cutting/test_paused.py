@@ -6,6 +6,8 @@ import google_crc32c
 import pytest
 
 from audiobus.replacing import Replacing
+from storage_api.cutting.cutting import Cutting
+from storage_api.cutting.place import Place
 from tapedeck_testing.draining.gated import Gated
 
 
@@ -83,3 +85,51 @@ async def test_what_came_to_lie_under_an_announced_name_and_is_another_s_stays(
     assert second in await names(store)
     assert await Replacing(one_bus, conversation).unfinished() == {}
     assert (await api.get(conversation)).json()["recorded_seconds"] > 5.4
+
+
+async def test_what_it_has_read_and_not_put_yet_is_not_put_when_another_has_had_the_turn_since(
+    one_bus, api, conversation, cutter, stored, monkeypatch
+):
+    """The other one is done, and has given its turn back: nobody has it when the stopped one goes on. What is left begins later, under a name that is free."""
+    real, others = Place.put, []
+
+    async def put(self, new):
+        if not others:
+            await turn_is_over(one_bus, conversation)
+            others.append(None)
+            others[0] = await cutter.stretch(api, 2.0, 2.5)
+        return await real(self, new)
+
+    monkeypatch.setattr(Place, "put", put)
+    refused = await cutter.stretch(api, 0.0, 0.5)
+    assert (refused.status_code, refused.json()["code"]) == (503, "deleting")
+    assert others[0].status_code == 200, others[0].text
+    pcm = await api.pcm(conversation)
+    assert not any(pcm[2 * 16_000 : 5 * 8_000])
+    assert any(pcm[:8_000])
+    assert await Replacing(one_bus, conversation).unfinished() == {}
+    assert (await cutter.balance()).deleted == round(others[0].json()["deleted_seconds"] * 48_000)
+
+
+async def test_a_batch_of_which_another_has_put_a_rest_meanwhile_is_not_told_as_deleted(
+    one_bus, api, conversation, cutter, stored, monkeypatch
+):
+    real, others = Cutting.run, []
+
+    async def run(self):
+        if not others:
+            await turn_is_over(one_bus, conversation)
+            others.append(None)
+            others[0] = await cutter.stretch(api, 1.0, 1.5)
+        await real(self)
+
+    monkeypatch.setattr(Cutting, "run", run)
+    refused = await cutter.chunks(api, 0.0)
+    assert (refused.status_code, refused.json()["code"]) == (503, "deleting")
+    assert others[0].status_code == 200, others[0].text
+    again = await cutter.chunks(api, 0.0)
+    assert again.json()["deleted_objects"] > 0
+    told = sum(answer.json()["deleted_seconds"] for answer in (others[0], again))
+    assert (await cutter.balance()).deleted == round(told * 48_000)
+    [row] = (await api.get(conversation, "/chunks")).json()["chunks"]
+    assert row["start"] > "2023-11-14T22:13:22"

@@ -129,6 +129,8 @@ class Cutting:
             if fresh or letters:
                 continue
             if not self._old:
+                # Nothing is left of it, if nobody else has put a rest meanwhile that was to go as a whole.
+                await self._place.keep()
                 return
             if await waiting.await_cuts(self._services, self._conversation, self._old.keys()):
                 continue

@@ -136,7 +136,7 @@ async def _keep(replacing: Replacing) -> None:
         await asyncio.sleep(LEASE_MS / 3000)
         # Whether it was lost is looked at before each step.
         with suppress(BusError):
-            await replacing.hold()
+            await replacing.keep()
 
 
 def _unknown_cut() -> ProblemError:
