@@ -4,6 +4,8 @@ Owns the page's words, and which families there are: other tests hold dashboards
 """
 
 from collections.abc import Mapping
+from functools import cache
+from itertools import chain, product
 from pathlib import Path
 from typing import Final
 
@@ -58,15 +60,19 @@ def shown_name(family: Metric) -> str:
     return f"{family.name}_total" if family.type == "counter" else family.name
 
 
-def series_names() -> set[str]:
-    """Every name that a query may use."""
-    names = set()
-    for of_service in families().values():
-        for family in of_service:
-            names.add(shown_name(family))
-            if family.type == "histogram":
-                names |= {f"{family.name}_{part}" for part in ("bucket", "sum", "count")}
-    return names
+@cache
+def known_labels() -> dict[str, dict[str, set[str]]]:
+    """Every name that a query may use, with the labels that it has and their values."""
+    known: dict[str, dict[str, set[str]]] = {}
+    for family in chain.from_iterable(families().values()):
+        names = [shown_name(family)]
+        if family.type == "histogram":
+            names += [f"{family.name}_{part}" for part in ("bucket", "sum", "count")]
+        for name, sample in product(names, family.samples):
+            labels = known.setdefault(name, {})
+            for label, value in sample.labels.items():
+                labels.setdefault(label, set()).add(value)
+    return known
 
 
 def metrics_page() -> str:
