@@ -16,7 +16,7 @@ from audiostore.errors import AlreadyExistsError, NotFoundError
 from audiostore.names import conversation_prefix
 from audiostore.store import Store
 from audiostore.waveform_names import audio_name, conversation_waveforms
-from storage_api.cutting.new_object import NewObject, mark_of
+from storage_api.cutting.new_object import NewObject, is_marked
 from storage_api.deletion.erasing import delete_all
 from storage_api.errors import StorageApiError
 from storage_api.wall_clock import now_ms
@@ -53,7 +53,7 @@ class Place:
     noted: dict[str, Noted] = field(default_factory=dict)
     """The same, with why."""
     put_here: list[str] = field(default_factory=list)
-    """Names of what was put and is not in its place yet."""
+    """Names of what was put, or may be, and is not in its place yet."""
 
     async def begin(self) -> int:
         """Takes away what somebody left who was killed: new objects that never counted, old ones that count no more. How many of these.
@@ -90,19 +90,22 @@ class Place:
                 try:
                     if not await self.replacing.announce(name.path, new.mark):
                         raise LostError
+                    # Also where it fails: it may lie there, or land yet, and not be what was sent.
+                    self.put_here.append(name.path)
                     await self.store.put(
                         name.path, new.data, content_type=new.content_type, metadata=new.metadata
                     )
                 except NamedByCutError:
                     pass  # a pusher's
                 except AlreadyExistsError:
+                    self.put_here.remove(name.path)
                     await self.replacing.forget([name.path])  # somebody else's
                 else:
                     if not await self.replacing.keep():
                         # Whoever has the right by now has taken it away before it came.
+                        self.put_here.remove(name.path)
                         await self.store.delete(name.path)
                         raise LostError
-                    self.put_here.append(name.path)
                     return name.path
             name = replace(name, end_ms=name.end_ms + 1)
 
@@ -155,8 +158,7 @@ class Place:
         """Whether what has the name, or may come to have it, is what was announced."""
         with suppress(NotFoundError):
             info = await self.store.head(name)
-            size = mark.rpartition(":")[2]
-            return str(info.size) == size if info.crc32c is None else mark_of(info.crc32c, info.size) == mark
+            return is_marked(mark, info)
         return True
 
     async def _delete_derived(self, names: Collection[str]) -> None:
