@@ -5,7 +5,6 @@ from google_crc32c import value as crc32c
 
 from audiobus import Conversation
 from audiobus.replacing import Replacing
-from storage_api.cutting.new_object import mark_of
 from storage_api.cutting.place import Place
 
 T0 = 1_700_000_000_000
@@ -44,7 +43,7 @@ async def test_after_it_was_killed(api, merging, recorded, one_bus, store, delet
     replacing = Replacing(one_bus, A)
     assert await replacing.hold()
     name = f"chunks/user-1/a/{T0 // 1000}.000-{T0 // 1000 + 3}.000.batch.bin"
-    assert await replacing.announce(name, mark_of(crc32c(data[:99]), 99))
+    assert await replacing.announce(name, f"{crc32c(data[:99])}:99")
     await store.put(name, data[:99], content_type="a/b", metadata={})
     await replacing.release()
     assert len(await merging.files("a")) > 1
