@@ -10,7 +10,6 @@ import ctypes
 import ctypes.util
 import functools
 import importlib
-import importlib.util
 import os
 import re
 import sys
@@ -20,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from audiocodec import pyav_wheel
 from audiocodec.errors import LibopusError
 
 if TYPE_CHECKING:
@@ -108,23 +108,8 @@ def _candidates() -> Iterator[tuple[str, Source]]:
 
 
 def pyav_copies() -> list[Path]:
-    """The files named like libopus that an installed PyAV wheel carries; PyAV itself is not imported.
-
-    auditwheel (Linux) and delvewheel (Windows) put them into `av.libs` beside the package, delocate (macOS)
-    into `av/.dylibs`, all with a hash or a version in the name.
-    """
-    try:
-        spec = importlib.util.find_spec("av")
-    except ValueError:  # somebody put a module without a spec into sys.modules
-        return []
-    if spec is None:
-        return []
-    copies: set[Path] = set()
-    for package in map(Path, spec.submodule_search_locations or ()):
-        for folder in (package.parent / "av.libs", package / ".dylibs"):
-            for pattern in ("libopus[-.]*", "opus-*.dll"):
-                copies.update(folder.glob(pattern))
-    return sorted(copies)
+    """The copies of libopus that an installed PyAV wheel carries; PyAV itself is not imported."""
+    return pyav_wheel.libraries("opus")
 
 
 def _version(path: str) -> tuple[int, ...]:

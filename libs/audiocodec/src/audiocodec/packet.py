@@ -23,8 +23,8 @@ MAX_PACKET_SAMPLES = 5_760
 MAX_FRAME_BYTES = 1_275
 """Longest frame there is (RFC 6716 §3.4, R2)."""
 
-_MAX_SINGLE_BYTES = 1 + MAX_FRAME_BYTES
-"""TOC and one frame."""
+MAX_SINGLE_BYTES = 1 + MAX_FRAME_BYTES
+"""Longest packet of one frame: TOC and frame."""
 _FRAMING_BYTES = 2
 """TOC and frame count, and for each frame its length, take at most so many each (RFC 6716 §3.2.5)."""
 
@@ -66,7 +66,7 @@ def packet_facts(data: bytes) -> PacketFacts:
     BadPacketError: empty, longer than MAX_PACKET_BYTES, longer than 120 ms, or framing that does not add up.
     """
     size = len(data)
-    if 0 < size <= _MAX_SINGLE_BYTES:
+    if 0 < size <= MAX_SINGLE_BYTES:
         # Code 0, one frame that fills the packet: nothing else to check, and what nearly every packet is.
         facts = _SINGLE[data[0]]
         if facts is not None:
@@ -85,7 +85,7 @@ def is_bloated(packet: bytes) -> bool:
     What is not bloated has at most 1,277 bytes a frame, so half a megabyte a second of audio where frames last 2.5 ms. Files may hold others.
     """
     size = len(packet)
-    if size <= _MAX_SINGLE_BYTES:
+    if size <= MAX_SINGLE_BYTES:
         return False
     return size > _FRAMING_BYTES + packet_facts(packet).frames * (_FRAMING_BYTES + MAX_FRAME_BYTES)
 
@@ -98,7 +98,7 @@ def packet_durations(packets: Iterable[bytes]) -> list[int]:
     single = _SINGLE_SAMPLES
     return [
         # 0 is no duration: there, and for what code 0 cannot be, the whole check follows.
-        (single[packet[0]] if 0 < len(packet) <= _MAX_SINGLE_BYTES else 0) or packet_facts(packet).samples
+        (single[packet[0]] if 0 < len(packet) <= MAX_SINGLE_BYTES else 0) or packet_facts(packet).samples
         for packet in packets
     ]
 
@@ -118,6 +118,11 @@ def _facts(toc: int, frames: int) -> PacketFacts:
 # Facts and durations of packets of one frame (code 0) by TOC; None and 0 for the other codes.
 _SINGLE = tuple(None if toc & 3 else _facts(toc, 1) for toc in range(256))
 _SINGLE_SAMPLES = tuple(facts.samples if facts else 0 for facts in _SINGLE)
+
+
+def single_samples(toc: int) -> int:
+    """Duration, at 48 kHz, of a packet of one frame (code 0) that begins with this byte, whatever else it holds; 0 for the other codes."""
+    return _SINGLE_SAMPLES[toc]
 
 
 def absent_frames(data: bytes) -> int:

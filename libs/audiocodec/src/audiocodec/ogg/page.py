@@ -1,4 +1,4 @@
-"""Ogg pages (RFC 3533 §6): framing, lacing and checksum.
+"""Ogg pages (RFC 3533 §6): framing and lacing.
 
 Owns the bytes of a page. Knows nothing of Opus, nor of what page follows what.
 """
@@ -6,11 +6,11 @@ Owns the bytes of a page. Knows nothing of Opus, nor of what page follows what.
 from __future__ import annotations
 
 import struct
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from audiocodec.errors import OggError
+from audiocodec.ogg.checksum import checksum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,6 @@ _HEADER = struct.Struct("<4sBBqIIIB")
 HEADER_BYTES = _HEADER.size
 """Of a page, before its lacing."""
 _CRC_AT = 22
-_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +45,6 @@ class Page:
     """Where in the file the next page begins."""
 
 
-def checksum(data: bytes) -> int:
-    """CRC-32 of Ogg: polynomial 04c11db7, most significant bit first, from 0, not inverted (RFC 3533 §6, field 7).
-
-    zlib's is the same polynomial with all bits in the other order: so the bytes are mirrored before it, and its
-    result after.
-    """
-    mirrored = zlib.crc32(data.translate(_REVERSED), 0xFFFF_FFFF) ^ 0xFFFF_FFFF
-    return int.from_bytes(mirrored.to_bytes(4, "little").translate(_REVERSED), "big")
-
-
 def write_page(flags: int, granule: int, serial: int, sequence: int, packets: Sequence[bytes]) -> bytes:
     """A page of whole packets. OggError where they take more than MAX_SEGMENTS."""
     sizes = [len(packet) for packet in packets]
@@ -65,10 +54,15 @@ def write_page(flags: int, granule: int, serial: int, sequence: int, packets: Se
         lacing = b"".join([b"\xff" * (size // 255) + bytes((size % 255,)) for size in sizes])
     if len(lacing) > MAX_SEGMENTS:
         raise OggError(f"page {sequence}: {len(lacing)} segments, {MAX_SEGMENTS} are possible")
+    return laced_page(flags, granule, serial, sequence, lacing, b"".join(packets))
+
+
+def laced_page(flags: int, granule: int, serial: int, sequence: int, lacing: bytes, body: bytes) -> bytes:
+    """A page of segments as `lacing` says, at most MAX_SEGMENTS of them."""
     header = _HEADER.pack(b"OggS", 0, flags, granule, serial, sequence, 0, len(lacing))
-    page = b"".join((header, lacing, *packets))
+    page = b"".join((header, lacing, body))
     crc = checksum(page).to_bytes(4, "little")
-    return page[:_CRC_AT] + crc + page[_CRC_AT + 4 :]
+    return b"".join((page[:_CRC_AT], crc, page[_CRC_AT + 4 :]))
 
 
 def read_page(data: bytes, at: int) -> Page:

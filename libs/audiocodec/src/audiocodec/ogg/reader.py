@@ -6,15 +6,12 @@ Owns the rules that tie pages to a stream. Recovers nothing: a file of ours is r
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import accumulate, pairwise
 
 from audiocodec.errors import BadPacketError, OggError
 from audiocodec.ogg.headers import MAX_HEADER_BYTES, OpusHead, OpusTags
 from audiocodec.ogg.page import CONTINUED, FIRST, LAST, NO_GRANULE, Page, read_page
-from audiocodec.packet import MAX_PACKET_BYTES, packet_facts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from audiocodec.packet import MAX_PACKET_BYTES, packet_durations, packet_facts
 
 MAX_FILE_BYTES = 64 << 20
 """Largest file that is read whole; a minute of Opus at its highest rate takes 4 MiB."""
@@ -40,20 +37,21 @@ def read_ogg_opus(data: bytes) -> OggOpus:
     """
     if len(data) > MAX_FILE_BYTES:
         raise OggError(f"file of {len(data)} bytes: {MAX_FILE_BYTES} are possible")
-    stream = _Stream(data)
-    head, tags = _headers(stream)
+    stream = Stream(data)
+    head, tags = headers_of(stream)
     packets: list[bytes] = []
     total = last = end_granule = 0
     while not stream.ended:
         at = stream.at
         page, complete = stream.page(MAX_PACKET_BYTES)
-        for packet in complete:
+        if complete:
             try:
-                last = packet_facts(packet).samples
+                durations = packet_durations(complete)
             except BadPacketError as error:
-                raise OggError(f"page at byte {at}: packet {len(packets)}: {error}") from error
-            packets.append(packet)
-            total += last
+                raise _bad_packet(complete, at, len(packets)) from error
+            packets += complete
+            total += sum(durations)
+            last = durations[-1]
         if not complete:
             if page.granule != NO_GRANULE:
                 raise OggError(
@@ -71,13 +69,23 @@ def read_ogg_opus(data: bytes) -> OggOpus:
     return OggOpus(head, tags, packets, end_granule)
 
 
+def _bad_packet(page: list[bytes], at: int, before: int) -> OggError:
+    """Which of the page's packets is none, after so many `before` it in the stream."""
+    for number, packet in enumerate(page, before):
+        try:
+            packet_facts(packet)
+        except BadPacketError as error:
+            return OggError(f"page at byte {at}: packet {number}: {error}")
+    raise AssertionError("unreachable")
+
+
 def read_ogg_headers(prefix: bytes) -> tuple[OpusHead, OpusTags]:
     """Head and tags from the first bytes of a file; OggError names the defect, also where they are too few."""
-    return _headers(_Stream(prefix))
+    return headers_of(Stream(prefix))
 
 
-def _headers(stream: _Stream) -> tuple[OpusHead, OpusTags]:
-    """The two header packets: the first page holds the first one alone, the second ends its page (RFC 7845 §3)."""
+def headers_of(stream: Stream) -> tuple[OpusHead, OpusTags]:
+    """Head and tags, where the stream begins: the first page holds the first one alone, the second ends its page (RFC 7845 §3)."""
     _, packets = stream.page(MAX_HEADER_BYTES)
     if len(packets) != 1 or stream.unfinished:
         raise OggError("first page: must hold OpusHead and nothing else")
@@ -93,7 +101,7 @@ def _headers(stream: _Stream) -> tuple[OpusHead, OpusTags]:
     return head, OpusTags.parse(packets[0])
 
 
-class _Stream:
+class Stream:
     """Where the reader is in the file, and what of a packet it has from the pages before."""
 
     def __init__(self, data: bytes) -> None:
@@ -113,6 +121,20 @@ class _Stream:
     def page(self, max_packet_bytes: int) -> tuple[Page, list[bytes]]:
         """The next page, checked against the ones before, and the packets that end on it."""
         at = self.at
+        page = self._next()
+        packets = self._packets(page, at, max_packet_bytes)
+        self._passed(page, at)
+        return page, packets
+
+    def unparted_page(self) -> Page:
+        """The next page, checked likewise; nothing of it goes on on the one after it, unless whoever asks finds out by its lacing."""
+        at = self.at
+        page = self._next()
+        self._passed(page, at)
+        return page
+
+    def _next(self) -> Page:
+        at = self.at
         if self.ended:
             raise OggError(f"stream: ends before byte {at}, before its headers do")
         page = read_page(self._data, at)
@@ -128,7 +150,9 @@ class _Stream:
             raise OggError(
                 f"page at byte {at}: continued flag {'missing' if self.unfinished else 'without need'}"
             )
-        packets = list(self._packets(page, at, max_packet_bytes))
+        return page
+
+    def _passed(self, page: Page, at: int) -> None:
         self._sequence += 1
         self.at = page.end
         if page.flags & LAST:
@@ -137,23 +161,28 @@ class _Stream:
                 raise OggError(f"page at byte {at}: the stream ends within a packet")
             if page.end != len(self._data):
                 raise OggError(f"stream: {len(self._data) - page.end} bytes after its end")
-        return page, packets
 
-    def _packets(self, page: Page, at: int, max_packet_bytes: int) -> Iterator[bytes]:
+    def _packets(self, page: Page, at: int, max_packet_bytes: int) -> list[bytes]:
         """The packets that end on this page; what is left of it is kept for the next one."""
+        lacing, body = page.lacing, page.body
+        if not self._parts and 255 not in lacing:
+            # Each segment is a packet of its own, and shorter than any limit: what nearly every page of speech is.
+            return [body[start:end] for start, end in pairwise(accumulate(lacing, initial=0))]
+        packets = []
         start = end = 0
-        for segment in page.lacing:
+        for segment in lacing:
             end += segment
             if self._part_bytes + end - start > max_packet_bytes:
                 raise OggError(f"page at byte {at}: packet of more than {max_packet_bytes} bytes")
             if segment < 255:
-                packet = page.body[start:end]
+                packet = body[start:end]
                 if self._parts:
                     packet = b"".join((*self._parts, packet))
                     self._parts = []
                     self._part_bytes = 0
-                yield packet
+                packets.append(packet)
                 start = end
         if start < end:
-            self._parts.append(page.body[start:end])
+            self._parts.append(body[start:end])
             self._part_bytes += end - start
+        return packets

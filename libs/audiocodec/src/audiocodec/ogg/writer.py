@@ -5,16 +5,18 @@ Owns pages, granule positions and the end of the stream. Looks into no packet: d
 
 from __future__ import annotations
 
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Literal, Self
 
 from audiocodec.errors import OggError
-from audiocodec.ogg.page import FIRST, LAST, MAX_SEGMENTS, write_page
+from audiocodec.ogg.page import FIRST, LAST, MAX_SEGMENTS, laced_page, write_page
 from audiocodec.packet import MAX_PACKET_BYTES, MAX_PACKET_SAMPLES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from audiocodec.ogg.headers import OpusHead, OpusTags
+    from audiocodec.ogg.packed import PackedPackets
 
 PAGE_SAMPLES = 48_000
 """A page holds at most one second (RFC 7845 §6)."""
@@ -94,6 +96,31 @@ class OggOpusWriter:
             kept.append(data)
         self._packets, self._segments, self._page_samples = kept, segments, page_samples
         self._last_samples = samples
+        return b"".join(pages)
+
+    def packed(self, packets: PackedPackets) -> bytes:
+        """Takes packets, at least one, as one by one; gives the pages that are full. Cheap where the first one begins a page."""
+        self._expect("open")
+        if self._packets and not self._breaks:
+            return self.packets(packets.parted(), [packets.samples] * len(packets))
+        self._breaks = False
+        pages = []
+        if self._packets:
+            self._granule += self._page_samples
+            pages.append(self._page(0, self._granule, self._packets))
+        sizes, data, step, last_page = packets.sizes, packets.data, packets.page_packets, packets.last_page
+        at = 0
+        for first in range(0, last_page, step):
+            lacing = sizes[first : first + step]
+            end = at + sum(lacing)
+            self._granule += step * packets.samples
+            pages.append(laced_page(0, self._granule, self._serial, self._sequence, lacing, data[at:end]))
+            self._sequence += 1
+            at = end
+        # It is kept: it may be the stream's last.
+        self._packets = [data[at:end] for at, end in pairwise(accumulate(sizes[last_page:], initial=at))]
+        self._segments = len(self._packets)
+        self._page_samples, self._last_samples = self._segments * packets.samples, packets.samples
         return b"".join(pages)
 
     def finish(self, trim: int = 0) -> bytes:

@@ -1,0 +1,124 @@
+"""Packets of one duration as their pages hold them: sizes and bytes, never parted into objects of their own.
+
+Who copies hours of packets need not look at each: a page of these is cut out by arithmetic. Owns what such packets are, and the reading of a
+stream that holds one-frame packets only. What has anything else in it is for `reader`, which also says what is wrong with a broken one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING
+
+from audiocodec.errors import OggError
+from audiocodec.ogg.page import HEADER_BYTES, LAST, MAX_SEGMENTS
+from audiocodec.ogg.paging import Paged
+from audiocodec.ogg.reader import MAX_FILE_BYTES, Stream, headers_of
+from audiocodec.ogg.writer import PAGE_SAMPLES
+from audiocodec.packet import single_samples
+
+if TYPE_CHECKING:
+    from audiocodec.ogg.headers import OpusHead, OpusTags
+
+
+@dataclass(frozen=True, slots=True)
+class PackedPackets:
+    """Opus packets of 1 to 254 bytes, each of one frame (code 0, RFC 6716 §3.2.2), all of one duration."""
+
+    sizes: bytes
+    """A byte a packet."""
+    data: bytes
+    """All packets, one after another."""
+    samples: int
+    """What each lasts, at 48 kHz."""
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    @property
+    def page_packets(self) -> int:
+        """So many fill a page."""
+        return min(PAGE_SAMPLES // self.samples, MAX_SEGMENTS)
+
+    @property
+    def last_page(self) -> int:
+        """Which of them begins the last page, where the first one begins a page."""
+        return (len(self.sizes) - 1) // self.page_packets * self.page_packets
+
+    @property
+    def paged(self) -> Paged:
+        """What they take as pages of their own."""
+        count = len(self.sizes)
+        pages = -(-count // self.page_packets)
+        return Paged(pages, pages * HEADER_BYTES + count + len(self.data))
+
+    def parted(self) -> tuple[bytes, ...]:
+        """Each as an object of its own."""
+        return tuple(self.data[at:end] for at, end in pairwise(accumulate(self.sizes, initial=0)))
+
+
+@dataclass(frozen=True, slots=True)
+class OggPacked:
+    """A whole stream, its audio packets not parted."""
+
+    head: OpusHead
+    tags: OpusTags
+    sizes: bytes
+    """A byte a packet: 1 to 254."""
+    tocs: bytes
+    """The first byte of each."""
+    data: bytes
+    """All packets, one after another."""
+    end_granule: int
+    """Samples at 48 kHz up to the end of what is played, pre-skip included."""
+
+    def part(self, first: int, end: int) -> PackedPackets | None:
+        """Packets `first` to `end`, excluded; None where there are none, or not all of them are of one duration."""
+        durations = set(map(single_samples, set(self.tocs[first:end])))
+        if len(durations) != 1:
+            return None
+        at = sum(self.sizes[:first])
+        sizes = self.sizes[first:end]
+        return PackedPackets(sizes, self.data[at : at + sum(sizes)], durations.pop())
+
+    def first(self, count: int) -> tuple[bytes, ...]:
+        """The first packets, each as an object of its own."""
+        return tuple(self.data[at:end] for at, end in pairwise(accumulate(self.sizes[:count], initial=0)))
+
+
+def read_ogg_packed(data: bytes) -> OggPacked | None:
+    """What `read_ogg_opus` gives, unparted; None where it would raise, or where packets have more than a frame, or than a segment."""
+    try:
+        return _read(data)
+    except OggError:
+        return None
+
+
+def _read(data: bytes) -> OggPacked | None:
+    if len(data) > MAX_FILE_BYTES:
+        return None
+    stream = Stream(data)
+    head, tags = headers_of(stream)
+    lacings, tocs, bodies = [], [], []
+    total = end_granule = 0
+    while not stream.ended:
+        page = stream.unparted_page()
+        lacing, body = page.lacing, page.body
+        if not lacing or 0 in lacing or 255 in lacing:
+            return None
+        first_bytes = bytes([body[at] for at in accumulate(lacing[:-1], initial=0)])
+        last = single_samples(first_bytes[-1])
+        for toc in set(first_bytes):
+            samples = single_samples(toc)
+            if not samples:
+                return None
+            total += samples * first_bytes.count(toc)
+        end_granule = page.granule
+        if not (total - last if page.flags & LAST else total) <= end_granule <= total:
+            return None
+        lacings.append(lacing)
+        tocs.append(first_bytes)
+        bodies.append(body)
+    if not lacings or end_granule < head.pre_skip:
+        return None
+    return OggPacked(head, tags, b"".join(lacings), b"".join(tocs), b"".join(bodies), end_granule)

@@ -1,0 +1,40 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audiocodec import libopus, pyav_wheel
+from audiocodec.ogg import checksum as module
+from audiocodec.ogg.checksum import by_zlib, checksum, ffmpegs
+
+
+@pytest.fixture
+def anew():
+    """The choice made in the test, and forgotten after it."""
+    module._chosen.cache_clear()
+    yield
+    module._chosen.cache_clear()
+
+
+@given(st.binary(max_size=3000))
+def test_both_ways_are_one(data):
+    assert {ffmpegs(str(path))(data) for path in pyav_wheel.libraries("avutil")} <= {by_zlib(data)}
+    assert checksum(data) == by_zlib(data)
+
+
+def test_ffmpegs_is_found_where_pyav_is_a_wheel():
+    if not libopus.pyav_copies():
+        pytest.skip("the installed PyAV is not a wheel that carries libraries")
+    assert module._chosen() is not by_zlib
+
+
+def test_what_is_no_libavutil_is_passed_over(anew, monkeypatch, tmp_path):
+    junk = tmp_path / "libavutil.so"
+    junk.write_bytes(b"junk")
+    others = libopus.pyav_copies()
+    monkeypatch.setattr(pyav_wheel, "libraries", lambda _name: [junk, *others])
+    assert module._chosen() is by_zlib
+
+
+def test_one_that_counts_otherwise_is_not_believed(anew, monkeypatch):
+    monkeypatch.setattr(module, "ffmpegs", lambda _path: lambda data: by_zlib(data) ^ (len(data) > 64))
+    assert module._chosen() is by_zlib

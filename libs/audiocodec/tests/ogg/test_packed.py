@@ -1,0 +1,90 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audiocodec.ogg import (
+    OggOpusWriter,
+    OpusHead,
+    OpusTags,
+    PackedPackets,
+    paged,
+    read_ogg_opus,
+    read_ogg_packed,
+)
+
+HEAD, TAGS = OpusHead(1, 312, 16_000), OpusTags("tapedeck")
+TOC_20_MS, TOC_10_MS, TOC_120_MS = 0x48, 0x40, 0x03
+
+
+def packet(size: int, toc: int = TOC_20_MS) -> bytes:
+    return bytes((toc, *(at % 251 for at in range(size - 1))))
+
+
+def file_of(packets, durations, trim=0) -> bytes:
+    writer = OggOpusWriter(HEAD, TAGS, 7)
+    return writer.start() + writer.packets(packets, durations) + writer.finish(trim)
+
+
+sizes = st.lists(st.integers(1, 254), min_size=1, max_size=160)
+
+
+@given(sizes, st.integers(0, 960))
+def test_what_the_reader_gives(lengths, trim):
+    packets = [packet(size) for size in lengths]
+    data = file_of(packets, [960] * len(packets), trim if len(packets) > 1 else 0)
+    whole, packed = read_ogg_opus(data), read_ogg_packed(data)
+    assert packed is not None
+    assert (packed.head, packed.tags, packed.end_granule) == (whole.head, whole.tags, whole.end_granule)
+    assert packed.first(3) == tuple(packets[:3])
+    part = packed.part(0, len(packets))
+    assert part.parted() == tuple(packets)
+    assert part.samples == 960
+    assert part.paged == paged((size, 960) for size in lengths)
+    assert packed.part(1, 1) is None
+
+
+def test_packets_of_two_durations():
+    packets = [packet(9)] * 70 + [packet(8, TOC_10_MS)] * 30
+    packed = read_ogg_packed(file_of(packets, [960] * 70 + [480] * 30))
+    assert packed.part(60, 80) is None
+    assert packed.part(70, 100) == PackedPackets(bytes([8] * 30), packets[-1] * 30, 480)
+
+
+@pytest.mark.parametrize("odd", [packet(255), packet(300), bytes((TOC_120_MS, 6)) + bytes(6)])
+def test_what_is_not_for_it(odd):
+    samples = 2880 if odd[0] == TOC_120_MS else 960
+    data = file_of([packet(9), odd, packet(9)], [960, samples, 960])
+    assert len(read_ogg_opus(data).packets) == 3
+    assert read_ogg_packed(data) is None
+
+
+def test_damage_is_not_for_it():
+    data = file_of([packet(60)] * 120, [960] * 120)
+    assert read_ogg_packed(data) is not None
+    for broken in (b"", data[:-1], data + b"\0", data[:90], data.replace(b"OpusTags", b"OpusTagz")):
+        assert read_ogg_packed(broken) is None
+    for at in range(0, len(data), 97):
+        assert read_ogg_packed(data[:at] + bytes((data[at] ^ 4,)) + data[at + 1 :]) is None
+    writer = OggOpusWriter(HEAD, TAGS, 7)
+    told_wrong = writer.start() + writer.packets([packet(9)] * 120, [480] * 120) + writer.finish()
+    assert read_ogg_packed(told_wrong) is None
+
+
+@given(sizes, sizes, st.booleans(), st.sampled_from([(TOC_20_MS, 960), (TOC_10_MS, 480)]))
+def test_the_writer_makes_the_same_pages(before, lengths, breaks, kind):
+    toc, samples = kind
+    first, packets = [packet(size) for size in before], [packet(size, toc) for size in lengths]
+    packed = PackedPackets(bytes(lengths), b"".join(packets), samples)
+
+    def written(how):
+        writer = OggOpusWriter(HEAD, TAGS, 7)
+        data = writer.start() + writer.packets(first, [960] * len(first))
+        for _ in range(2):
+            if breaks:
+                writer.break_page()
+            data += how(writer)
+        return data + writer.packets(first, [960] * len(first)) + writer.finish(120)
+
+    assert written(lambda writer: writer.packed(packed)) == written(
+        lambda writer: writer.packets(packets, [samples] * len(packets))
+    )
