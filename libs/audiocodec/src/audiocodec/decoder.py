@@ -7,16 +7,18 @@ Must not be used from two threads at once: libopus runs without the interpreter'
 from __future__ import annotations
 
 import ctypes
+import sys
 import weakref
 from typing import TYPE_CHECKING, Final
 
 from audiocodec import native
 from audiocodec.errors import BadPacketError, LibopusError
+from audiocodec.joined_packets import join, joinable
 from audiocodec.packet import MAX_PACKET_BYTES, MAX_PACKET_SAMPLES
 from audiocodec.pcm import check_format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
 RESET_STATE: Final = 4028
 """OPUS_RESET_STATE (opus_defines.h)."""
@@ -44,6 +46,8 @@ class Decoder:
         self._room = MAX_PACKET_SAMPLES * sample_rate // 48_000
         self._out = ctypes.create_string_buffer(self._room * self._sample_bytes)
         self._view = memoryview(self._out)
+        self._channels = channels
+        self._floats = floats
 
     def reset(self) -> None:
         """As if it had heard nothing yet: cheaper than another one."""
@@ -75,3 +79,37 @@ class Decoder:
         if samples < 0:
             raise BadPacketError(f"Opus packet of {length} bytes does not decode: {native.reason(samples)}")
         return self._view[: samples * self._sample_bytes].tobytes()
+
+    def decode_all(self, packets: Sequence[bytes]) -> Iterator[bytes]:
+        """PCM of packets, to the bit what `decode` gives for one after another, in pieces of up to 120 ms.
+
+        Packets are joined for it: a call for each frame would give the interpreter's lock away and want it back as often. libopus clips softly,
+        and a packet at a time: so where anything is as loud as that, the decoder is put back to where it was, and takes them one by one. BadPacketError
+        as with `decode`.
+        """
+        size = native.bound().decoder_bytes(self._channels)
+        before = ctypes.create_string_buffer(size)
+        alone = False
+        for group in joinable(packets):
+            if len(group) > 1 and not alone:
+                ctypes.memmove(before, self._state, size)
+                joined = join(group)
+                samples = self._decode(self._state, joined, len(joined), self._out, self._room, 0)
+                if samples >= 0:
+                    pcm = self._view[: samples * self._sample_bytes].tobytes()
+                    if not self._may_be_clipped(pcm):
+                        yield pcm
+                        continue
+                ctypes.memmove(self._state, before, size)
+            pieces = [self.decode(packet) for packet in group]
+            pcm = b"".join(pieces)
+            # What was clipped at the end of a packet goes on at the start of the next one.
+            alone = self._may_be_clipped(pcm)
+            yield pcm
+
+    def _may_be_clipped(self, pcm: bytes) -> bool:
+        """Whether any sample is within a 128th of full scale; what is clipped reaches full scale."""
+        if self._floats:
+            return False
+        high_bytes = pcm[1::2] if sys.byteorder == "little" else pcm[::2]
+        return b"\x7f" in high_bytes or b"\x80" in high_bytes

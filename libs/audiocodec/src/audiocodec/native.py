@@ -39,6 +39,8 @@ class Native:
     """opus_encoder_ctl(state, request, argument) -> error code. The last argument is variadic."""
     decoder_ctl: Callable[..., int]
     """opus_decoder_ctl(state, request) -> error code."""
+    decoder_bytes: Callable[[int], int]
+    """opus_decoder_get_size(channels) -> bytes of a decoder's state, which may be copied as they are (opus_decoder.h)."""
     strerror: Callable[[int], bytes | None]
 
 
@@ -65,6 +67,7 @@ def bound() -> Native:
         # Only the fixed arguments: ctypes then calls it as the variadic function that it is.
         encoder_ctl=bind("opus_encoder_ctl", pointer, c_int),
         decoder_ctl=bind("opus_decoder_ctl", pointer, c_int),
+        decoder_bytes=bind("opus_decoder_get_size", c_int),
         strerror=bind("opus_strerror", c_int, returns=data),
     )
 

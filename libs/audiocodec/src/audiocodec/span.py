@@ -132,7 +132,7 @@ def preroll_after(preroll: Sequence[bytes], span: Span, samples: int = PREROLL_S
 
 
 def decode(span: Span, preroll: Sequence[bytes], sample_rate: int, channels: int) -> Iterator[bytes]:
-    """PCM of the span's played samples, s16le interleaved, a piece a packet.
+    """PCM of the span's played samples, s16le interleaved, in pieces of a few packets.
 
     Exactly round(samples * sample_rate / 48000) sample frames in all, halves up. A new decoder is run over
     `preroll` (ignored where the encoder began with the span) and what it gives is dropped, as is the lead.
@@ -145,12 +145,11 @@ def decode(span: Span, preroll: Sequence[bytes], sample_rate: int, channels: int
     skip = span.lead * sample_rate // 48_000 * frame_bytes
     left = (span.samples * sample_rate + 24_000) // 48_000 * frame_bytes
     if not span.starts:
-        for packet in preroll:
-            decoder.decode(packet)
-    for packet in span.packets:
+        for _ in decoder.decode_all(preroll):
+            pass
+    for pcm in decoder.decode_all(span.packets):
         if left <= 0:
             return
-        pcm = decoder.decode(packet)
         if skip >= len(pcm):
             skip -= len(pcm)
             continue
