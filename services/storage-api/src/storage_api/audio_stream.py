@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 PASSAGES_AHEAD: Final = 3
 """Passages that are fetched and decoded while one is sent."""
-BLOCK_BYTES: Final = 64 * 1024
+BLOCK_BYTES: Final = 256 * 1024
 """Pages are sent in pieces of about this size, or of as many pages:"""
 BLOCK_PAGES: Final = 32
 """A page is a second mostly. Where packets must be encoded first, no thread is taken for longer than 0.3 s at a time."""

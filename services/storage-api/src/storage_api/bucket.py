@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 from audiostore.batch import Batch, BatchFacts
 from audiostore.errors import ChecksumError, NotFoundError, StoreError, TooLargeError
+from audiostore.key_ring import KeyRing
 from audiostore.legacy import AudioName, parse_audio_name, samples_by_size
 from audiostore.names import ROOT, conversation_prefix, user_prefix
 from audiostore.paired_store import PairedStore
@@ -180,18 +181,21 @@ class Bucket:
 
         SourceGoneError: the object is gone. UnreadableError: it cannot be read, and nothing beside it holds the same; remembered. StoreError.
         """
+        return await self.opened(stored, reading.open_batch)
+
+    async def opened(self, stored: StoredObject, how: Callable[[AudioName, bytes, KeyRing], T]) -> T:
+        """What `how` makes of a whole object of ours, in a thread: of its name, its bytes and the keys. Errors as with `batch`, and those of `how`."""
         try:
-            return await self._open(stored)
+            return await self._open(stored, how)
         except UnreadableError as error:
             if stored.second or stored.info.beside is None:
                 raise self._refused(stored, error) from error
             if not error.passing:
                 self._refused(stored, error)
             # Its head looked well.
-            batch = await self._beside_it(stored)
-            if batch is None:
+            if await self._beside_it(stored) is None:
                 raise self._refused(stored, error) from error
-            return batch
+            return await self.opened(replace(stored, second=True), how)
 
     async def _beside_it(self, stored: StoredObject) -> Batch | None:
         """The same batch out of what lies beside the object; None where that cannot be read, or holds another. SourceGoneError; StoreError."""
@@ -202,10 +206,10 @@ class Bucket:
         facts = stored.verdict.facts
         return batch if isinstance(facts, BatchFacts) and reading.holds(batch, facts) else None
 
-    async def _open(self, stored: StoredObject) -> Batch:
+    async def _open(self, stored: StoredObject, how: Callable[[AudioName, bytes, KeyRing], T]) -> T:
         shelf, info = self._where(stored)
         data = await self._whole(shelf.store, info)
-        return await self._workers.run(reading.open_batch, stored.name, data, self._keys.ring)
+        return await self._workers.run(how, stored.name, data, self._keys.ring)
 
     async def older(self, stored: StoredObject) -> bytes:
         """All PCM of an older object, s16le mono at 16 kHz. Errors as with `batch`; nothing beside it is asked."""

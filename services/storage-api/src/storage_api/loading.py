@@ -6,11 +6,15 @@ was listed, so the conversation is looked at again and the same stretch of time 
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import Final, TypeAlias
 
 from audiobus.errors import BusUnavailableError
 from audiocodec.span import preroll_after
 from audiostore.batch import Batch
+from audiostore.key_ring import KeyRing
+from audiostore.legacy import AudioName
+from storage_api import reading
 from storage_api.errors import BrokenAnswerError, SourceGoneError
 from storage_api.older_sound import OlderSound, cut_out, join, stretches
 from storage_api.passage import Passage, Sound, narrow, passages
@@ -38,7 +42,11 @@ class Loader:
         """Of the keys that open its objects now."""
         return self._recordings.bucket.keys.version
 
-    def __init__(self, recordings: Recordings, recording: Recording, workers: Workers) -> None:
+    def __init__(
+        self, recordings: Recordings, recording: Recording, workers: Workers, *, copying: bool = False
+    ) -> None:
+        """`copying`: packets are only copied, and need not be parted for it."""
+        self._copying = copying
         self._recordings = recordings
         self._recording = recording
         self._workers = workers
@@ -61,8 +69,8 @@ class Loader:
                 raise BrokenAnswerError(f"the live tail cannot be read any more: {error}") from error
             return [*await self._workers.run(tail.sounds, passage, spans)]
         stored = self._recording.by_key[source.key]
-        batch = await self._recordings.bucket.batch(stored)
-        sounds = await self._workers.run(stored_sounds, batch, passage)
+        how = copied_sounds if self._copying and all(play.whole for play in passage.plays) else sounds_of
+        sounds = await self._recordings.bucket.opened(stored, partial(how, passage))
         if sounds is None:
             detail = "its packets are not those its facts tell of"
             raise self._recordings.bucket.refuse(stored, "not_a_batch", detail)
@@ -107,6 +115,21 @@ class Loader:
         for part in passages(now.plays):
             sounds += await loader.load_wherever(part, looks)
         return sounds
+
+
+def sounds_of(passage: Passage, name: AudioName, data: bytes, ring: KeyRing) -> list[Sound] | None:
+    """The sounds of a passage out of its whole object, else as `stored_sounds`. UnreadableError."""
+    return stored_sounds(reading.open_batch(name, data, ring), passage)
+
+
+def copied_sounds(passage: Passage, name: AudioName, data: bytes, ring: KeyRing) -> list[Sound] | None:
+    """The same, their packets not parted where that can be. All that the object holds is played, and wholly. UnreadableError."""
+    batch = reading.open_packed(name, data, ring)
+    if isinstance(batch, Batch):
+        return stored_sounds(batch, passage)
+    if [play.piece.span for play in passage.plays] != [batch.span]:
+        return None
+    return [Sound(batch.span, batch.preroll, batch.packets)]
 
 
 def stored_sounds(batch: Batch, passage: Passage) -> list[Sound] | None:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from audiocodec.errors import CodecError
-from audiocodec.ogg import OggOpusWriter, OpusHead, OpusTags, Paged, paged
+from audiocodec.ogg import OggOpusWriter, OpusHead, OpusTags, PackedPackets, Paged, paged
+from audiocodec.ogg.page import HEADER_BYTES
 from audiocodec.silence import silent_packets
 from audiocodec.span import Span
 from audiostore.batch import BatchFacts
@@ -132,6 +133,8 @@ def _takes(sound: Loaded) -> Paged | None:
 def _paged(sound: Sound | ToldSound) -> Paged:
     if isinstance(sound, ToldSound):
         return sound.paged
+    if sound.packed is not None:
+        return sound.packed.paged
     return paged((len(packet), packet_samples(packet)) for packet in sound.span.packets)
 
 
@@ -237,6 +240,24 @@ class Count:
         """A packet."""
         self._group.append((len(data), samples))
         self.granule += samples
+        return b""
+
+    def packets(self, packets: Sequence[bytes], durations: Sequence[int]) -> bytes:
+        """Packets, and how long they are."""
+        self._group += zip(map(len, packets), durations, strict=True)
+        self.granule += sum(durations)
+        return b""
+
+    def packed(self, packets: PackedPackets) -> bytes:
+        """Packets of one duration. Only their last page may be gone on with."""
+        first, samples = 0, packets.samples
+        if not self._group:
+            first = packets.last_page
+            whole = packets.sizes[:first]
+            pages = first // packets.page_packets
+            self._add(Paged(pages, pages * HEADER_BYTES + first + sum(whole)))
+        self._group += ((size, samples) for size in packets.sizes[first:])
+        self.granule += len(packets) * samples
         return b""
 
     def break_page(self) -> None:

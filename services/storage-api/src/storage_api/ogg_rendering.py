@@ -14,12 +14,12 @@ sample counts are at 48 kHz.
 """
 
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, Self
 
-from audiocodec.ogg import OggOpusWriter, OpusHead, OpusTags
-from audiocodec.packet import packet_facts
+from audiocodec.ogg import OggOpusWriter, OpusHead, OpusTags, PackedPackets
+from audiocodec.packet import packet_durations, packet_facts
 from audiocodec.silence import STEP_SAMPLES, silent_packets
 from storage_api.older_sound import STEP_48K, OlderSound, nearest
 from storage_api.older_stream import Encoding, OlderStream
@@ -68,6 +68,14 @@ class Writer(Protocol):
         ...
 
     def packet(self, data: bytes, samples: int) -> bytes:
+        """See OggOpusWriter."""
+        ...
+
+    def packets(self, packets: Sequence[bytes], durations: Sequence[int]) -> bytes:
+        """See OggOpusWriter."""
+        ...
+
+    def packed(self, packets: PackedPackets) -> bytes:
         """See OggOpusWriter."""
         ...
 
@@ -163,9 +171,14 @@ class OggRendering:
 
     def _played(self, sound: Sound) -> Iterator[bytes]:
         """The packets of a sound."""
-        yield from self._packets(sound.span.packets)
-        if sound.span.packets:
-            self._padding = sound.span.trim
+        if sound.packed is not None:
+            yield self._open().packed(sound.packed)
+            self._clock += len(sound.packed) * sound.packed.samples
+        elif sound.span.packets:
+            yield self._copied(sound.span.packets)
+        else:
+            return
+        self._padding = sound.span.trim
 
     def _encoded(self, sound: OlderSound, from_48k: int) -> Iterator[bytes]:
         """The pages that are full after older audio; what fills no packet waits in the encoder."""
@@ -224,7 +237,7 @@ class OggRendering:
         """The headers, and the packets that lie under pre-skip."""
         self._pre_skip = pre_skip
         self._writer = self._new_writer(*self._headers(pre_skip))
-        return self._writer.start() + b"".join(self._packets(before))
+        return self._writer.start() + self._copied(tuple(before))
 
     def _headers(self, pre_skip: int) -> tuple[OpusHead, OpusTags]:
         head = OpusHead(self._channels, pre_skip, self._sample_rate)
@@ -248,9 +261,16 @@ class OggRendering:
             samples -= step
 
     def _silent(self, samples: int) -> Iterator[bytes]:
-        yield from self._packets(silent_packets(samples, self._channels))
+        yield self._copied(silent_packets(samples, self._channels))
+
+    def _copied(self, packets: Sequence[bytes]) -> bytes:
+        """The pages that are full after these packets."""
+        durations = packet_durations(packets)
+        self._clock += sum(durations)
+        return self._open().packets(packets, durations)
 
     def _packets(self, packets: Iterable[bytes]) -> Iterator[bytes]:
+        """The same of packets that are made one by one, page by page."""
         writer = self._open()
         for packet in packets:
             samples = packet_samples(packet)

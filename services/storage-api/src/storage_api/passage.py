@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from audiocodec.ogg import PackedPackets
 from audiocodec.packet import packet_facts
 from audiocodec.span import PREROLL_SAMPLES, Span
 from storage_api.timeline import Live, Older, Play, Source, Stored
@@ -51,6 +52,8 @@ class Sound:
     """`lead` and `trim` drop what lies before and after the stretch; its position and `samples` are the stretch's own."""
     preroll: tuple[bytes, ...]
     """Packets to be decoded and dropped before it; empty where the encoder began with the span, or nothing is known."""
+    packed: PackedPackets | None = None
+    """The span's packets where they are only copied, and were not parted for it; the span has none then."""
 
     @property
     def start_48k(self) -> int:
@@ -65,7 +68,7 @@ class Sound:
     @property
     def bytes_in_memory(self) -> int:
         """About."""
-        return sum(map(len, self.span.packets))
+        return sum(map(len, self.span.packets)) + (len(self.packed.data) if self.packed else 0)
 
 
 def passages(plays: Iterable[Play]) -> Iterator[Passage]:

@@ -15,6 +15,7 @@ from audiostore.batch import HEAD_BYTES, Batch, BatchFacts, batch_facts, batch_s
 from audiostore.errors import BatchFormatError, LegacyFormatError, SealError, UnknownKeyError
 from audiostore.key_ring import KeyRing
 from audiostore.legacy import MAGIC_BYTES, AudioName, is_ours, read_legacy, told_samples
+from audiostore.packed_batch import PackedBatch, read_packed_batch
 from audiostore.sealed_batch import check_start, sealed_facts
 from storage_api.errors import UnreadableError
 from storage_api.keys import Keys
@@ -70,10 +71,31 @@ def judge_head(name: AudioName, head: bytes, told: BatchFacts | None, keys: Keys
 def open_batch(name: AudioName, data: bytes, ring: KeyRing) -> Batch:
     """The batch in a whole object of ours. UnreadableError."""
     try:
-        batch = read_batch(sealing.open_sealed(data, ring, name.uid) if name.sealed else data)
-        check_start(batch_start_ms(batch), name)
+        return _batch(name, _plain(name, data, ring))
     except (BatchFormatError, SealError) as error:
         raise _unreadable(name, error) from error
+
+
+def open_packed(name: AudioName, data: bytes, ring: KeyRing) -> PackedBatch | Batch:
+    """The same, its packets not parted where that can be. UnreadableError."""
+    try:
+        plain = _plain(name, data, ring)
+        packed = read_packed_batch(plain)
+        if packed is None:
+            return _batch(name, plain)
+        check_start(packed.span.start_ms, name)
+    except (BatchFormatError, SealError) as error:
+        raise _unreadable(name, error) from error
+    return packed
+
+
+def _plain(name: AudioName, data: bytes, ring: KeyRing) -> bytes:
+    return sealing.open_sealed(data, ring, name.uid) if name.sealed else data
+
+
+def _batch(name: AudioName, plain: bytes) -> Batch:
+    batch = read_batch(plain)
+    check_start(batch_start_ms(batch), name)
     return batch
 
 
