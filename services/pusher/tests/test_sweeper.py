@@ -188,6 +188,59 @@ async def test_a_bucket_that_fails_is_not_asked_at_each_look(sweeper, bus, memor
     assert bucket.asked == 1 + 15 + 15
 
 
+async def test_no_name_is_deleted_again_at_the_next_look(sweeper, bus, clock, conversation):
+    """A look comes with each batch, and after a deletion of hundreds of objects each name would be asked for again each time."""
+    bucket, begun, counts = Counts(), clock(), []
+    bucket.away = False
+    await unstore(bus, conversation, {f"chunks/{conversation.tag}/{n}.bin": 0 for n in range(20)}, clock())
+    for pause_s in (0, 1, 13, 1, 14, 1, 40, 59, 1):
+        clock.pass_s(pause_s)
+        await sweeper.sweep_names([bucket], conversation, clock())
+        counts.append(bucket.asked // 60)
+    assert counts == [1, 1, 1, 2, 2, 3, 4, 4, 5]
+    # What is noted since is deleted at once, and nothing else.
+    await unstore(bus, conversation, {f"chunks/{conversation.tag}/new.bin": 0}, clock())
+    await sweeper.sweep_names([bucket], conversation, clock())
+    assert bucket.asked == 5 * 60 + 3
+    # The last sweep of each comes when no put can be under way, and not before.
+    clock.pass_s((begun + UNTIL_MS - clock()) / 1000 - 0.001)
+    await sweeper.sweep_names([bucket], conversation, clock())
+    assert set((await gone(bus, conversation)).values()) != {0}
+    asked = bucket.asked
+    clock.pass_s(0.001)
+    await sweeper.sweep_names([bucket], conversation, clock())
+    assert bucket.asked == asked + 60
+    assert sorted((await gone(bus, conversation)).values())[:-1] == [0] * 20
+
+
+async def test_another_process_and_one_that_starts_anew_begin_at_once(
+    stored, bus, metrics, memory_store, clock, conversation
+):
+    [name] = await names(memory_store)
+    await unstore(bus, conversation, {name: 0}, clock())
+    for _ in range(3):
+        await Sweeper(bus, metrics.books).sweep_names([memory_store], conversation, clock())
+        assert await names(memory_store) == []
+        await put(memory_store, name)
+
+
+async def test_while_another_bucket_is_away_what_is_over_is_not_deleted_at_each_look(
+    sweeper, bus, clock, conversation
+):
+    bucket, other = Counts(), Counts()
+    bucket.away = False
+    await unstore(bus, conversation, {f"chunks/{conversation.tag}/1.bin": 0}, clock())
+    clock.pass_s(UNTIL_MS / 1000)
+    for _ in range(6):
+        await sweeper.sweep_names([bucket, other], conversation, clock())
+        clock.pass_s(10)
+    assert (bucket.asked, other.asked) == (3, 1)
+    other.away = False
+    await sweeper.sweep_names([bucket, other], conversation, clock())
+    assert (bucket.asked, other.asked) == (6, 4)
+    assert set((await gone(bus, conversation)).values()) == {0}
+
+
 async def test_a_bucket_that_is_known_to_be_away_is_not_asked(
     sweeper, bus, memory_store, clock, conversation, new_buckets
 ):

@@ -21,6 +21,7 @@ from audiostore.waveform_names import conversation_waveforms
 from pusher.books import Books
 from pusher.derived import delete_derived
 from pusher.guarded_store import is_away
+from pusher.swept_names import SweptNames
 from pusher.together import together
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class Sweeper:
     books: Books
     _later: dict[Store, int] = field(default_factory=dict)
     """Stores that failed to delete a name, and from when on they are asked to again, unix ms."""
+    _swept: SweptNames = field(default_factory=lambda: SweptNames(AGAIN_MS))
 
     async def sweep(
         self,
@@ -90,7 +92,7 @@ class Sweeper:
         return again_ms
 
     async def sweep_names(self, stores: Sequence[Store], conversation: Conversation, now_ms: int) -> None:
-        """Deletes the objects that must not be there, as long as somebody may still put them.
+        """Deletes the objects that must not be there, as long as somebody may still put them; none of them again at once.
 
         The audio of this conversation that is not deleted waits for that, so a bucket that is away is not asked, and one that fails not again for a
         while: the names stay noted. So do they beside a cut that this build cannot read: one of them may be its.
@@ -109,14 +111,18 @@ class Sweeper:
                     over.pop(name, None)
             except BadEntryError:
                 over.clear()
-        clean = True
-        for store in stores:
-            if is_away(store) or self._is_early(store, now_ms):
-                clean = False
-                continue
+        asked = [one for one in stores if not is_away(one) and not self._is_early(one, now_ms)]
+        clean = len(asked) == len(stores)
+        # What is over counts as seen to once it is deleted everywhere after the cuts were asked for, however short ago that was done before.
+        wanted = [
+            name
+            for name, at_ms in names.items()
+            if (clean and name in over) or any(self._swept.is_due(one, name, at_ms, now_ms) for one in asked)
+        ]
+        for store in asked:
             try:
-                for some in _one_then_more(list(names)):
-                    await together(*(_delete_name(store, name) for name in some))
+                for some in _one_then_more(wanted):
+                    await together(*(self._delete(store, name, names[name], now_ms) for name in some))
             except AudiostoreError as error:
                 clean = False
                 self._later[store] = now_ms + AGAIN_MS
@@ -126,6 +132,17 @@ class Sweeper:
                 )
         if clean:
             await names_gone(self.bus, conversation, over)
+            for store in stores:
+                for name in over:
+                    self._swept.forget(store, name)
+
+    async def _delete(self, store: Store, name: str, since_ms: int, now_ms: int) -> None:
+        await store.delete(name)
+        # After the audio, as in `sweep`.
+        await delete_derived(name, store)
+        again_ms = next_sweep_ms(since_ms, now_ms)
+        # Over, and yet not seen to: a cut speaks of it, or another bucket is away.
+        self._swept.note(store, name, since_ms, now_ms + AGAIN_MS if again_ms is None else again_ms)
 
     def _is_early(self, store: Store, now_ms: int) -> bool:
         # Farther ahead than it can be: the clock was put back.
@@ -143,15 +160,10 @@ async def _delete_all(store: Store, prefix: str) -> int:
 
 def _one_then_more(names: list[str]) -> Iterator[list[str]]:
     """The first alone: a bucket that is away is asked once. Then groups."""
-    yield names[:1]
+    if names:
+        yield names[:1]
     for start in range(1, len(names), AT_ONCE):
         yield names[start : start + AT_ONCE]
-
-
-async def _delete_name(store: Store, name: str) -> None:
-    await store.delete(name)
-    # After the audio, as in `sweep`.
-    await delete_derived(name, store)
 
 
 async def _in_groups(store: Store, prefix: str) -> AsyncIterator[list[str]]:
