@@ -1,0 +1,65 @@
+{{- /* What the schema cannot say in words that help: what is missing, and what excludes each other. */ -}}
+
+{{- define "tapedeck.checks" -}}
+{{- $v := .Values -}}
+{{- $redis := list -}}
+{{- if $v.redis.url }}{{ $redis = append $redis "redis.url" }}{{ end -}}
+{{- if $v.redis.existingSecret.name }}{{ $redis = append $redis "redis.existingSecret.name" }}{{ end -}}
+{{- if $v.redis.embedded.enabled }}{{ $redis = append $redis "redis.embedded.enabled" }}{{ end -}}
+{{- if not $redis -}}
+{{- fail "Redis is missing: set redis.url, as redis://host:6379, or redis.existingSecret.name (or redis.embedded.enabled, to try it out)" -}}
+{{- end -}}
+{{- if gt (len $redis) 1 -}}
+{{- fail (printf "Redis is named more than once: keep one of %s" (join ", " $redis)) -}}
+{{- end -}}
+{{- if or $v.pusher.enabled $v.storageApi.enabled -}}
+{{- if not (or $v.store.url $v.store.persistence.enabled) -}}
+{{- fail "the bucket is missing: set store.url, as gs://bucket (or store.persistence.enabled, to try it out)" -}}
+{{- end -}}
+{{- if and $v.store.fallbackUrl (eq (trimSuffix "/" $v.store.fallbackUrl) (trimSuffix "/" $v.store.url)) -}}
+{{- fail "store.fallbackUrl is store.url: the second bucket must be another one" -}}
+{{- end -}}
+{{- end -}}
+{{- if or $v.listen.enabled $v.storageApi.enabled -}}
+{{- $jwt := $v.auth.jwt -}}
+{{- $keys := list -}}
+{{- if $jwt.jwksUrl }}{{ $keys = append $keys "auth.jwt.jwksUrl" }}{{ end -}}
+{{- if $jwt.publicKey.value }}{{ $keys = append $keys "auth.jwt.publicKey.value" }}{{ end -}}
+{{- if $jwt.publicKey.existingSecret.name }}{{ $keys = append $keys "auth.jwt.publicKey.existingSecret.name" }}{{ end -}}
+{{- if $jwt.secret.value }}{{ $keys = append $keys "auth.jwt.secret.value" }}{{ end -}}
+{{- if $jwt.secret.existingSecret.name }}{{ $keys = append $keys "auth.jwt.secret.existingSecret.name" }}{{ end -}}
+{{- if not $keys -}}
+{{- fail "the keys of user tokens are missing: set auth.jwt.jwksUrl, auth.jwt.publicKey or auth.jwt.secret (value or existingSecret.name)" -}}
+{{- end -}}
+{{- if gt (len $keys) 1 -}}
+{{- fail (printf "user tokens have one source of keys: keep one of %s" (join ", " $keys)) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $v.auth.serviceTokens.tokens $v.auth.serviceTokens.existingSecret.name -}}
+{{- fail "service tokens have one source: keep auth.serviceTokens.tokens or auth.serviceTokens.existingSecret.name" -}}
+{{- end -}}
+{{- range $component := list "listen" "pusher" "storageApi" -}}
+{{- $scaling := (index $v .).autoscaling -}}
+{{- if and $scaling.hpa.enabled $scaling.keda.enabled -}}
+{{- fail (printf "%s.autoscaling: hpa and keda exclude each other, as KEDA makes an HPA of its own: enable one of them" .) -}}
+{{- end -}}
+{{- range $how := list "hpa" "keda" -}}
+{{- $one := index $scaling $how -}}
+{{- if gt (int $one.minReplicas) (int $one.maxReplicas) -}}
+{{- fail (printf "%s.autoscaling.%s: minReplicas is above maxReplicas" $component $how) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if $v.pusher.enabled -}}
+{{- $keda := $v.pusher.autoscaling.keda -}}
+{{- if and $keda.enabled (eq $keda.trigger "redisStreams") (not $keda.redisStreams.addresses) $v.redis.existingSecret.name -}}
+{{- fail "pusher.autoscaling.keda.redisStreams.addresses is missing: the chart cannot read them from redis.existingSecret" -}}
+{{- end -}}
+{{- end -}}
+{{- if and $v.gateway.enabled (not $v.gateway.parentRefs) -}}
+{{- fail "gateway.parentRefs is missing: which Gateway do the routes belong to?" -}}
+{{- end -}}
+{{- if and $v.ingress.enabled (not (or $v.ingress.listenHost $v.ingress.storageApiHost)) -}}
+{{- fail "ingress.listenHost and ingress.storageApiHost are both missing: an Ingress needs a host" -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,256 @@
+"""What the chart renders: lint, Kubernetes' schemas and those of others, and that objects name only each other as they are."""
+
+import copy
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from tapedeck_testing.chart.kinds import VERSIONS, mistakes
+from tapedeck_testing.chart.rendering import (
+    CHART,
+    CI_VALUES,
+    RELEASE,
+    ci_file,
+    helm,
+    of_kind,
+    one_of,
+    pods,
+    rendered,
+)
+
+COMPONENTS = ("listen", "pusher", "storage-api")
+
+
+def test_the_examples_are_those_that_were_asked_for():
+    assert set(CI_VALUES) == {"minimal", "gke", "keda", "redis-cluster-tls", "everything", "embedded-redis"}
+
+
+@pytest.mark.parametrize("name", CI_VALUES)
+def test_lint_finds_nothing(name):
+    said = helm("lint", ".", "--strict", "--quiet", "--values", ci_file(name))
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("name", CI_VALUES)
+def test_every_object_is_what_its_kind_may_be(name, version):
+    assert [mistake for one in rendered(name) for mistake in mistakes(one, version)] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        ("Deployment", ["spec", "template", "spec", "containers", 0, "livenessProbe", "httpGet"]),
+        ("NetworkPolicy", ["spec", "egress", 0, "ports", 0]),
+        ("ScaledObject", ["spec", "triggers", 0, "metadata"]),
+        ("HTTPRoute", ["spec", "rules", 0, "backendRefs", 0]),
+        ("HealthCheckPolicy", ["metadata"]),
+    ],
+)
+def test_a_field_that_there_is_not_is_found(kind, path):
+    for version in VERSIONS:
+        broken: Any = copy.deepcopy(of_kind("everything", kind)[0])
+        place = broken
+        for step in path:
+            place = place[step]
+        place["notAField"] = "x"
+        assert any("notAField" in mistake for mistake in mistakes(broken, version))
+
+
+@pytest.mark.parametrize("name", CI_VALUES)
+def test_no_two_objects_have_one_name(name):
+    names = [(one["kind"], one["metadata"]["name"]) for one in rendered(name)]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("name", CI_VALUES)
+def test_what_selects_finds_the_pods_of_its_component(name):
+    """Services, budgets and policies of a name select the pods of the workload that is named so, and no others."""
+    labels = {called: pod["metadata"]["labels"] for called, pod in pods(name)}
+    for one in of_kind(name, "Service", "PodDisruptionBudget", "NetworkPolicy"):
+        spec = one["spec"]
+        selector = (
+            spec["selector"]
+            if one["kind"] == "Service"
+            else spec.get("selector", spec.get("podSelector"))["matchLabels"]
+        )
+        found = [called for called, have in labels.items() if selector.items() <= have.items()]
+        assert found == [one["metadata"]["name"].removesuffix("-admin")], one["metadata"]["name"]
+
+
+@pytest.mark.parametrize("name", CI_VALUES)
+def test_ports_of_services_are_those_of_the_containers(name):
+    named = {
+        called: {
+            port["name"] for container in pod["spec"]["containers"] for port in container.get("ports", ())
+        }
+        for called, pod in pods(name)
+    }
+    for service in of_kind(name, "Service"):
+        for port in service["spec"]["ports"]:
+            assert port["targetPort"] in named[service["metadata"]["name"].removesuffix("-admin")]
+
+
+@pytest.mark.parametrize("name", CI_VALUES)
+def test_routes_and_policies_name_services_that_there_are(name):
+    ports = {
+        one["metadata"]["name"]: {port["name"]: port["port"] for port in one["spec"]["ports"]}
+        for one in of_kind(name, "Service")
+    }
+    for ingress in of_kind(name, "Ingress"):
+        for path in ingress["spec"]["rules"][0]["http"]["paths"]:
+            assert path["backend"]["service"]["port"]["name"] in ports[path["backend"]["service"]["name"]]
+    for route in of_kind(name, "HTTPRoute"):
+        for backend in route["spec"]["rules"][0]["backendRefs"]:
+            assert backend["port"] in ports[backend["name"]].values()
+    for policy in of_kind(name, "GCPBackendPolicy", "HealthCheckPolicy"):
+        assert policy["spec"]["targetRef"]["name"] in ports
+    for one in of_kind(name, "Service"):
+        if config := one["metadata"].get("annotations", {}).get("cloud.google.com/backend-config"):
+            assert one_of(name, "BackendConfig", json.loads(config)["default"])
+
+
+@pytest.mark.parametrize("name", CI_VALUES)
+def test_who_scales_names_a_deployment_that_says_no_number_itself(name):
+    scaled = [
+        one["spec"]["scaleTargetRef"]["name"]
+        for one in of_kind(name, "HorizontalPodAutoscaler", "ScaledObject")
+    ]
+    assert len(scaled) == len(set(scaled))
+    for deployment in of_kind(name, "Deployment"):
+        assert ("replicas" in deployment["spec"]) == (deployment["metadata"]["name"] not in scaled)
+
+
+@pytest.mark.parametrize("name", CI_VALUES)
+def test_the_charts_own_secret_has_what_is_asked_of_it(name):
+    own = {one["metadata"]["name"]: set(one["stringData"]) for one in of_kind(name, "Secret")}
+    asked = set()
+    for _, pod in pods(name):
+        for volume in pod["spec"]["volumes"]:
+            secret = volume.get("secret", {})
+            asked |= {(secret.get("secretName"), item["key"]) for item in secret.get("items", ())}
+        for container in pod["spec"]["containers"]:
+            references = [one.get("valueFrom", {}).get("secretKeyRef") for one in container.get("env", ())]
+            asked |= {(one["name"], one["key"]) for one in references if one}
+    for secret, key in asked:
+        if secret == next(iter(own), None) or secret.endswith("-own"):
+            assert key in own[secret]
+
+
+def test_listen_is_scaled_by_connections_and_the_pusher_by_age():
+    triggers = {one["metadata"]["name"]: one["spec"]["triggers"] for one in of_kind("keda", "ScaledObject")}
+    (listen,) = triggers["tapedeck-listen"]
+    assert listen["metadata"]["query"] == 'sum(tapedeck_connections{namespace="audio"})'
+    assert listen["authenticationRef"] == {"name": "prometheus"}
+    (pusher,) = triggers["tapedeck-pusher"]
+    assert pusher["metadata"]["query"] == 'max(tapedeck_oldest_unstored_age_seconds{namespace="audio"})'
+    assert [one["type"] for one in triggers["tapedeck-storage-api"]] == ["cpu"]
+
+
+def test_each_partition_of_a_cluster_is_looked_at():
+    (scaled,) = of_kind("redis-cluster-tls", "ScaledObject")
+    triggers = scaled["spec"]["triggers"]
+    assert [one["metadata"]["stream"] for one in triggers] == [f"td:ready:{{{p}}}" for p in range(16)]
+    assert {one["type"] for one in triggers} == {"redis-cluster-streams"}
+    assert {one["metadata"]["consumerGroup"] for one in triggers} == {"pusher"}
+    assert {one["metadata"]["addresses"] for one in triggers} == {
+        "redis-0.example.com:6380,redis-1.example.com:6380"
+    }
+    assert {one["metadata"]["enableTLS"] for one in triggers} == {"true"}
+    (authentication,) = of_kind("redis-cluster-tls", "TriggerAuthentication")
+    assert {one["authenticationRef"]["name"] for one in triggers} == {authentication["metadata"]["name"]}
+
+
+def test_sentinels_and_their_master_are_read_from_the_address():
+    options = (
+        "pusher.autoscaling.keda.redisStreams.kind=",
+        "pusher.autoscaling.keda.redisStreams.addresses=null",
+    )
+    documents = rendered("everything", *(f"--set={option}" for option in options))
+    (scaled,) = [one for one in documents if one["kind"] == "ScaledObject"]
+    trigger = scaled["spec"]["triggers"][0]
+    assert trigger["type"] == "redis-sentinel-streams"
+    assert trigger["metadata"]["addresses"] == "sentinel-0.example.com:26379,sentinel-1.example.com:26380"
+    assert trigger["metadata"]["sentinelMaster"] == "mymaster"
+    assert trigger["metadata"]["stream"] == "rec:ready:{0}"
+    assert [mistake for version in VERSIONS for mistake in mistakes(scaled, version)] == []
+
+
+def test_the_ca_is_named_in_an_address_of_the_charts_own():
+    (secret,) = of_kind("redis-cluster-tls", "Secret")
+    assert secret["stringData"]["redis-url"].endswith("?ssl_ca_certs=/etc/tapedeck/redis/ca.crt")
+
+
+def test_alerts_and_dashboard_are_the_files():
+    written = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
+    (rule,) = of_kind("everything", "PrometheusRule")
+    assert [group["name"] for group in rule["spec"]["groups"]] == [
+        group["name"] for group in written["groups"]
+    ]
+    for there, here in zip(rule["spec"]["groups"], written["groups"], strict=True):
+        for one, other in zip(there["rules"], here["rules"], strict=True):
+            assert {**one, "annotations": None} == {**other, "annotations": None}
+            link = one.get("annotations", {}).get("runbook_url")
+            if "alert" in one:
+                assert link == other["annotations"]["runbook_url"].replace(
+                    "docs/runbook.md", "https://docs.example.com/tapedeck/runbook"
+                )
+                assert link.startswith("https://docs.example.com/tapedeck/runbook#")
+    (google,) = of_kind("gke", "Rules")
+    assert google["spec"] == rule["spec"]
+    dashboard = one_of("everything", "ConfigMap", "recorder-dashboard")
+    assert json.loads(dashboard["data"]["tapedeck.json"]) == json.loads(
+        (CHART / "files" / "dashboard.json").read_text()
+    )
+
+
+def test_links_stay_as_they_are_where_no_address_is_given():
+    documents = rendered("minimal", "--set=monitoring.alerts.enabled=true")
+    (rule,) = [one for one in documents if one["kind"] == "PrometheusRule"]
+    assert rule["spec"] == yaml.safe_load((CHART / "files" / "alerts.yaml").read_text())
+
+
+def test_metrics_of_every_component_are_scraped():
+    (monitor,) = of_kind("keda", "ServiceMonitor")
+    wanted = monitor["spec"]["selector"]["matchLabels"]
+    found = [
+        one["metadata"]["name"]
+        for one in of_kind("keda", "Service")
+        if wanted.items() <= one["metadata"]["labels"].items()
+    ]
+    assert sorted(found) == [f"{RELEASE}-{name}-admin" for name in COMPONENTS]
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert (endpoint["port"], endpoint["path"]) == ("admin", "/metrics")
+
+
+@pytest.mark.parametrize(
+    ("key", "gone"), [("listen", "listen"), ("pusher", "pusher"), ("storageApi", "storage-api")]
+)
+def test_each_component_can_be_switched_off_alone(key, gone):
+    for name in ("minimal", "gke", "everything"):
+        documents = rendered(name, f"--set={key}.enabled=false")
+        names = {one["metadata"]["name"] for one in documents if one["kind"] == "Deployment"}
+        assert {called.rpartition(gone)[1] for called in names} == {""}
+        assert len(names) == 2
+        of_it = [
+            one["metadata"]["name"]
+            for one in documents
+            if one["metadata"].get("labels", {}).get("app.kubernetes.io/component") == gone
+        ]
+        assert of_it == []
+
+
+def test_one_host_may_carry_both():
+    """Tickets are listen's, the rest below /v1 is storage-api's."""
+    paths = {
+        one["metadata"]["name"]: [
+            (path["path"], path["pathType"]) for path in one["spec"]["rules"][0]["http"]["paths"]
+        ]
+        for one in of_kind("everything", "Ingress")
+    }
+    assert paths == {
+        "recorder-listen": [("/v4", "Prefix"), ("/v1/tickets", "Exact")],
+        "recorder-storage-api": [("/", "Prefix")],
+    }

@@ -1,0 +1,114 @@
+"""The network policies: every port of every pod is covered, and what the services need is open."""
+
+from urllib.parse import urlsplit
+
+import pytest
+
+from tapedeck_testing.chart.rendering import (
+    CI_VALUES,
+    Manifest,
+    component,
+    containers,
+    of_kind,
+    one_of,
+    pods,
+    rendered,
+)
+
+
+def _ports(rules: list[Manifest]) -> set[object]:
+    return {port["port"] for rule in rules for port in rule["ports"]}
+
+
+@pytest.mark.parametrize("name", CI_VALUES)
+def test_every_port_of_every_pod_is_covered_and_no_other(name):
+    policies = {one["metadata"]["name"]: one["spec"] for one in of_kind(name, "NetworkPolicy")}
+    for called, pod in pods(name):
+        (container,) = pod["spec"]["containers"]
+        policy = policies.pop(called)
+        assert policy["policyTypes"] == ["Ingress", "Egress"]
+        assert policy["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+        assert _ports(policy["ingress"]) == {port["name"] for port in container.get("ports", ())}, called
+        assert all("from" not in rule or rule["from"] for rule in policy["ingress"]), (
+            "an empty list lets everybody in"
+        )
+    assert policies == {}
+
+
+@pytest.mark.parametrize("name", CI_VALUES)
+def test_services_reach_names_redis_bucket_and_keys(name):
+    for one in of_kind(name, "NetworkPolicy"):
+        if component(one) not in {"listen", "pusher", "storage-api"}:
+            continue
+        assert {53, 443} <= _ports(one["spec"]["egress"])
+        (container,) = [found for called, found in containers(name) if called == one["metadata"]["name"]]
+        told = {variable["name"]: variable.get("value", "") for variable in container["env"]}
+        for variable in ("TAPEDECK_JWT_JWKS_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"):
+            if port := urlsplit(told.get(variable, "")).port:
+                assert port in _ports(one["spec"]["egress"])
+        metadata = {
+            block["ipBlock"]["cidr"] for rule in one["spec"]["egress"] for block in rule.get("to", ())
+        }
+        assert ("169.254.169.254/32" in metadata) == (component(one) != "listen"), (
+            "credentials of the machine"
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "ports"),
+    [
+        ("minimal", {6379}),
+        ("embedded-redis", {6379}),
+        ("redis-cluster-tls", {6380, 6381, 6382}),
+        ("everything", {26379, 26380, 6379}),
+    ],
+)
+def test_redis_is_reached_where_its_address_says(name, ports):
+    fullname = "recorder" if name == "everything" else "tapedeck"
+    policy = one_of(name, "NetworkPolicy", f"{fullname}-pusher")
+    assert ports <= _ports(policy["spec"]["egress"])
+
+
+def test_a_jwks_on_a_port_of_its_own_is_reached():
+    documents = rendered("minimal", "--set=auth.jwt.jwksUrl=https://issuer.example.com:8443/jwks.json")
+    (policy,) = [
+        one for one in documents if one["kind"] == "NetworkPolicy" and component(one) == "storage-api"
+    ]
+    assert 8443 in _ports(policy["spec"]["egress"])
+
+
+def test_only_services_reach_the_embedded_redis():
+    policy = one_of("embedded-redis", "NetworkPolicy", "tapedeck-redis")
+    (rule,) = policy["spec"]["ingress"]
+    (peer,) = rule["from"]
+    (expression,) = peer["podSelector"]["matchExpressions"]
+    assert expression["values"] == ["listen", "pusher", "storage-api"]
+    assert "namespaceSelector" not in peer
+
+
+def test_keda_reaches_the_embedded_redis_that_it_is_to_look_at():
+    options = ("keda.enabled=true", "keda.trigger=redisStreams")
+    documents = rendered("embedded-redis", *(f"--set=pusher.autoscaling.{option}" for option in options))
+    (policy,) = [one for one in documents if one["kind"] == "NetworkPolicy" and component(one) == "redis"]
+    assert {"app": "keda-operator"} in [
+        peer["podSelector"].get("matchLabels") for peer in policy["spec"]["ingress"][0]["from"]
+    ]
+    (scaled,) = [one for one in documents if one["kind"] == "ScaledObject"]
+    (trigger,) = scaled["spec"]["triggers"]
+    assert trigger["metadata"]["address"] == "tapedeck-redis:6379"
+    assert trigger["authenticationRef"] == {"name": "tapedeck-pusher-redis"}
+
+
+def test_narrowed_clients_still_include_the_test():
+    policy = one_of("everything", "NetworkPolicy", "recorder-listen")
+    (rule,) = [rule for rule in policy["spec"]["ingress"] if rule["ports"][0]["port"] == "http"]
+    assert [peer for peer in rule["from"] if "podSelector" in peer]
+    assert len(rule["from"]) == 2
+
+
+def test_health_checks_of_googles_load_balancers_reach_the_admin_port():
+    policy = one_of("gke", "NetworkPolicy", "tapedeck-listen")
+    (rule,) = [rule for rule in policy["spec"]["ingress"] if rule["ports"][0]["port"] == "admin"]
+    assert {peer["ipBlock"]["cidr"] for peer in rule["from"] if "ipBlock" in peer} == {
+        *("35.191.0.0/16", "130.211.0.0/22")
+    }

@@ -1,0 +1,222 @@
+"""The chart's values: a typo at any level is refused, what excludes each other is too, and the README says all of it."""
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft7Validator
+
+from tapedeck_testing.chart import readme
+from tapedeck_testing.chart.rendering import CHART, CI_VALUES, ci_file, template
+
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+VALIDATOR = Draft7Validator(SCHEMA)
+NAMED_BY_OTHERS = {"kubernetes", "kubernetesList", "strings"}
+"""Definitions whose names are Kubernetes' or the operator's own."""
+
+
+def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    if reference := schema.get("$ref"):
+        found: dict[str, Any] = SCHEMA["definitions"][reference.removeprefix("#/definitions/")]
+        return found
+    return schema
+
+
+def _objects(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every schema of an object that can be reached, but those that are named by others."""
+    if schema.get("$ref", "").removeprefix("#/definitions/") in NAMED_BY_OTHERS:
+        return
+    found = _resolved(schema)
+    if found.get("type") == "object":
+        yield path, found
+        for name, below in found.get("properties", {}).items():
+            yield from _objects(below, f"{path}.{name}")
+    elif found.get("type") == "array":
+        yield from _objects(found["items"], f"{path}[]")
+
+
+def _merged(below: Any, above: Any) -> Any:
+    if isinstance(below, dict) and isinstance(above, dict):
+        return {key: _merged(below.get(key), above.get(key, below.get(key))) for key in below | above}
+    return above
+
+
+def _mappings(
+    values: Any, schema: dict[str, Any], path: tuple[str | int, ...]
+) -> Iterator[tuple[str | int, ...]]:
+    """Every place in values where a name of the chart's own may stand."""
+    if schema.get("$ref", "").removeprefix("#/definitions/") in NAMED_BY_OTHERS:
+        return
+    found = _resolved(schema)
+    if isinstance(values, dict) and "additionalProperties" in found:
+        yield path
+        for name, value in values.items():
+            yield from _mappings(value, found.get("properties", {}).get(name, {}), (*path, name))
+    elif isinstance(values, list):
+        for index, value in enumerate(values):
+            yield from _mappings(value, found.get("items", {}), (*path, index))
+
+
+def test_the_schema_is_closed_at_every_level():
+    open_ones = [
+        path for path, schema in _objects(SCHEMA, "") if schema.get("additionalProperties") is not False
+    ]
+    # Helm's own, and variables of other libraries, whose names have a pattern.
+    assert open_ones == [".global", ".store.env"]
+
+
+def test_every_value_is_in_the_schema_and_every_name_of_the_schema_is_a_value():
+    def names(values: Any, schema: dict[str, Any]) -> None:
+        found = _resolved(schema)
+        if not isinstance(values, dict) or "properties" not in found:
+            return
+        assert set(values) <= set(found["properties"])
+        for name, below in found["properties"].items():
+            assert name in values, name
+            names(values[name], below)
+
+    schema = copy.deepcopy(SCHEMA)
+    del schema["properties"]["global"]
+    # Settings are listed in docs/settings.md; their defaults are the code's.
+    values = copy.deepcopy(VALUES)
+    for holder, below in (
+        (values, schema),
+        *((values[one], schema["properties"][one]) for one in ("listen", "pusher", "storageApi")),
+    ):
+        del holder["settings"], below["properties"]["settings"]
+    for name in ("listen", "pusher", "storageApi"):
+        del values[name]["resources"], schema["properties"][name]["properties"]["resources"]
+    names(values, schema)
+
+
+@pytest.mark.parametrize("name", CI_VALUES)
+def test_the_examples_are_good_values(name):
+    assert list(VALIDATOR.iter_errors(_merged(VALUES, yaml.safe_load(Path(ci_file(name)).read_text())))) == []
+
+
+def test_a_typo_at_any_level_is_refused():
+    values = _merged(VALUES, yaml.safe_load(Path(ci_file("everything")).read_text()))
+    places = list(_mappings(values, SCHEMA, ()))
+    assert len(places) > 80
+    for place in places:
+        mistaken = copy.deepcopy(values)
+        there: Any = mistaken
+        for step in place:
+            there = there[step]
+        there["typo"] = "x"
+        assert not VALIDATOR.is_valid(mistaken), place
+
+
+@pytest.mark.parametrize(
+    "typo",
+    [
+        "listne.enabled=true",
+        "listen.replica=3",
+        "redis.embedded.persistence.siez=1Gi",
+        "settings.drainSecond=30",
+        "listen.settings.maxSocket=1",
+        "storageApi.resources.limits.memroy=1Gi",
+        "auth.serviceTokens.tokens[0].nmae=x",
+        "store.env.AWS-REGION=x",
+    ],
+)
+def test_helm_refuses_a_typo_too(typo):
+    said = template("minimal", "--set", typo)
+    assert said.returncode != 0
+    assert "meet the specifications of the schema" in said.stderr
+    wrong = typo.removesuffix(".enabled=true").partition("=")[0].rpartition(".")[2]
+    assert wrong in said.stderr
+
+
+@pytest.mark.parametrize("component", ["listen", "pusher", "storageApi"])
+def test_hpa_and_keda_exclude_each_other(component):
+    both = [f"--set={component}.autoscaling.{one}.enabled=true" for one in ("hpa", "keda")]
+    said = template("minimal", *both)
+    assert said.returncode != 0
+    assert f"/{component}/autoscaling" in said.stderr
+    unchecked = template("minimal", *both, "--skip-schema-validation")
+    assert unchecked.returncode != 0
+    assert f"{component}.autoscaling: hpa and keda exclude each other" in unchecked.stderr
+
+
+@pytest.mark.parametrize("how", ["hpa", "keda"])
+def test_nothing_is_scaled_to_zero(how):
+    said = template(
+        "minimal", f"--set=pusher.autoscaling.{how}.enabled=true,pusher.autoscaling.{how}.minReplicas=0"
+    )
+    assert said.returncode != 0
+    assert "minReplicas" in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "text"),
+    [
+        ("minimal", "redis.url=", "Redis is missing: set redis.url"),
+        (
+            "minimal",
+            "redis.embedded.enabled=true",
+            "Redis is named more than once: keep one of redis.url, redis.embedded.enabled",
+        ),
+        ("minimal", "store.url=", "the bucket is missing: set store.url"),
+        ("minimal", "store.fallbackUrl=gs://example-audio/", "store.fallbackUrl is store.url"),
+        ("minimal", "auth.jwt.jwksUrl=", "the keys of user tokens are missing: set auth.jwt.jwksUrl"),
+        (
+            "gke",
+            "auth.jwt.secret.existingSecret.name=x",
+            "user tokens have one source of keys: keep one of auth.jwt.jwksUrl, auth",
+        ),
+        ("everything", "auth.serviceTokens.existingSecret.name=x", "service tokens have one source"),
+        ("gke", "gateway.parentRefs=null", "gateway.parentRefs is missing"),
+        ("minimal", "ingress.enabled=true", "an Ingress needs a host"),
+        (
+            "minimal",
+            "pusher.autoscaling.keda.minReplicas=50",
+            "pusher.autoscaling.keda: minReplicas is above maxReplicas",
+        ),
+        (
+            "gke",
+            "pusher.autoscaling.keda.enabled=true,pusher.autoscaling.keda.trigger=redisStreams",
+            "pusher.autoscaling.keda.redisStreams.addresses is missing",
+        ),
+    ],
+)
+def test_what_is_missing_or_said_twice_is_told(name, option, text):
+    said = template(name, "--set", option)
+    assert said.returncode != 0
+    assert text in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "place"),
+    [
+        ("redis.url=http://redis", "/redis/url"),
+        ("store.url=gcs://bucket", "/store/url"),
+        ("auth.jwt.secret.value=short", "/auth/jwt/secret/value"),
+        ("settings.batchSeconds=120", "/settings/batchSeconds"),
+        ("podSecurity.runAsUser=0", "/podSecurity/runAsUser"),
+        ("networkPolicy.monitoring=", "/networkPolicy/monitoring"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_refused(option, place):
+    said = template("minimal", "--set", option)
+    assert said.returncode != 0
+    assert place in said.stderr
+
+
+def test_the_readme_is_made_from_the_values():
+    assert readme.PAGE.read_text() == readme.page(), "run tests/support/tapedeck_testing/chart/readme.py"
+
+
+def test_a_value_without_a_comment_is_found():
+    with pytest.raises(readme.UndocumentedError, match=r"image\.tag"):
+        list(readme.rows("image:\n  # -- Where\n  registry: ''\n  tag: ''\n"))
+
+
+def test_every_example_is_told_what_it_is_for():
+    for name in CI_VALUES:
+        assert Path(ci_file(name)).read_text().startswith("# "), name

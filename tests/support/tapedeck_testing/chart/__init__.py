@@ -1,0 +1,1 @@
+"""The Helm chart of `deploy/helm/tapedeck` in tests: rendered, judged, and started as processes."""
