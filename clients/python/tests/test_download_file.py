@@ -249,6 +249,21 @@ def test_two_downloads_do_not_write_one_file(client, target):
     assert target.read_bytes() == AUDIO
 
 
+def test_a_system_without_file_locks_says_so_and_streams_all_the_same(client, target, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with pytest.raises(TargetFileError, match="file locks") as told:
+        client.download_audio("u", "c", target, WAV)
+    assert "stream_audio" in told.value.hint
+    assert not list(target.parent.iterdir())
+    with client.stream_audio("u", "c", WAV) as stream:
+        assert b"".join(stream) == AUDIO
+
+
+def test_what_needs_no_file_locks_is_there_without_them():
+    code = "import sys; sys.modules['fcntl'] = None; from tapedeck import AsyncStorageClient, StorageClient"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
 def test_memory_has_a_limit(stand_in, client):
     assert client.audio("u", "c", WAV, max_bytes=len(AUDIO)).content == AUDIO
     for stand_in.length_known in (True, False):

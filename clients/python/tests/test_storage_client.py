@@ -61,6 +61,14 @@ def test_pages_are_followed_to_the_end(storage_stand_in, client):
     assert headers["User-Agent"].startswith("tapedeck-python/")
 
 
+@pytest.mark.parametrize(("headers", "known"), [({}, True), ({"Tapedeck-Live": "unavailable"}, False)])
+def test_of_one_conversation_it_is_told_whether_its_live_part_is_known(
+    storage_stand_in, client, headers, known
+):
+    storage_stand_in.answers = {f"{BASE}/c": (200, CONVERSATION, headers)}
+    assert client.conversation("u", "c").live_known is known
+
+
 def test_a_server_that_answers_the_same_page_for_ever_is_not_followed(storage_stand_in, client):
     storage_stand_in.answers = {BASE: (200, {"conversations": [CONVERSATION], "next_page_token": "again"})}
     with pytest.raises(UnexpectedAnswerError, match="again and again"):
@@ -99,11 +107,15 @@ def test_bodies(storage_stand_in, client):
         "/v1/dead-letters/a%2Fb:retry": (202, {"id": "a/b", "retry_asked_at": T}),
     }
     assert client.put_settings("u", protection="enhanced", daily_limit_ms=0).store_audio
+    client.put_settings("u", daily_limit_ms=None)
+    client.put_settings("u", store_audio=False)
     assert client.merge("u", ["a", "b"], "c", delete_sources=False).id == "o-1"
     assert client.flush_buffers().asked == 3
     assert client.retry_dead_letter("a/b").id == "a/b"
     assert storage_stand_in.bodies == [
         b'{"protection":"enhanced","daily_limit_ms":0}',
+        b'{"daily_limit_ms":null}',
+        b'{"store_audio":false}',
         b'{"sources":["a","b"],"target":"c","delete_sources":false}',
         b"{}",
         b"",

@@ -176,6 +176,8 @@ def test_users_and_operators(client, uid, record):
     assert client.settings(uid).protection == "standard"
     assert client.put_settings(uid, protection="enhanced", daily_limit_ms=1000).daily_limit_ms == 1000
     assert client.settings(uid).protection == "enhanced"
+    assert client.put_settings(uid, daily_limit_ms=None).daily_limit_ms == 0  # what holds for everybody
+    assert client.put_settings(uid, daily_limit_ms=1000).protection == "enhanced"
     with pytest.raises(BadRequestError):
         client.put_settings(uid, daily_limit_ms=-1)
     today = datetime.now(UTC).date()

@@ -1,10 +1,9 @@
 """A download into a file, which can be taken up again by a later run. Plans only.
 
 What has come lies in `….part`, and beside it in `….part.etag` what it was a part of. The file itself appears whole, or not at all.
-One download at a time holds the part: another of the same file is refused.
+One download at a time holds the part: another of the same file is refused. That takes locks of POSIX; elsewhere audio can be streamed.
 """
 
-import fcntl
 import os
 from dataclasses import dataclass
 from io import FileIO
@@ -96,6 +95,13 @@ class PartFile:
         self._file.close()
 
     def _hold(self) -> FileIO:
+        try:
+            import fcntl  # noqa: PLC0415 - without it everything but this works
+        except ImportError as error:
+            raise TargetFileError(
+                f"{self._target} can't be written: this system has no file locks of POSIX",
+                hint="use audio or stream_audio, and write what comes",
+            ) from error
         while True:
             file = FileIO(self._path, "a+")
             try:

@@ -31,6 +31,8 @@ class Conversation(msgspec.Struct, frozen=True):
     protection: str = "standard"
     live: bool = False
     """Somebody records into it, or audio waits to be stored."""
+    live_known: bool = True
+    """Of one that was asked for alone. False: what waits to be stored could not be read, and is missing here. In a list the page says it."""
 
 
 class ConversationPage(msgspec.Struct, frozen=True):

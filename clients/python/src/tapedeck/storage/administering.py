@@ -5,6 +5,8 @@ All raise StorageError, in the kinds that `tapedeck.errors` draws: BadRequestErr
 
 from datetime import date
 
+from msgspec import UNSET, UnsetType
+
 from tapedeck.errors import BadRequestError
 from tapedeck.storage.calls import Call, call, segment, user_path
 from tapedeck.storage.paging import Listed
@@ -31,11 +33,16 @@ def put_settings(
     *,
     protection: Protection | None = None,
     store_audio: bool | None = None,
-    daily_limit_ms: int | None = None,
+    daily_limit_ms: int | UnsetType | None = UNSET,
 ) -> Call[UserSettings]:
-    """Change what is set for the user; None leaves it as it is. `daily_limit_ms`: of audio a UTC day, 0 is no limit. Scope `users:admin`."""
-    change = {"protection": protection, "store_audio": store_audio, "daily_limit_ms": daily_limit_ms}
-    body = {name: value for name, value in change.items() if value is not None}
+    """Change what is set for the user; what is not given stays as it is. Scope `users:admin`.
+
+    `daily_limit_ms`: of audio a UTC day, 0 is no limit; None takes the user's own limit away, so that what holds for everybody holds for them again.
+    """
+    change = {"protection": protection, "store_audio": store_audio}
+    body: dict[str, object] = {name: value for name, value in change.items() if value is not None}
+    if daily_limit_ms is not UNSET:
+        body["daily_limit_ms"] = daily_limit_ms
     return call(UserSettings, "PUT", user_path(uid, "/settings"), body=body)
 
 

@@ -159,6 +159,27 @@ class AudioBody:
         )
 
 
+class BodyOfStream:
+    """What the streams of both clients tell of their audio."""
+
+    _body: AudioBody
+
+    @property
+    def facts(self) -> AudioFacts:
+        """What the head told."""
+        return self._body.facts
+
+    @property
+    def offset(self) -> int:
+        """Where the first part lies in the whole."""
+        return self._body.offset
+
+    @property
+    def position(self) -> int:
+        """Bytes of the whole that have come, from its beginning."""
+        return self._body.position
+
+
 def _changed(response: httpx.Response) -> ChangedError:
     return ChangedError(
         "the download broke, and the audio has changed since it began",

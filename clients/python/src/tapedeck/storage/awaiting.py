@@ -9,7 +9,7 @@ from typing import Any, Generic, ParamSpec, Self, TypeVar
 
 import httpx
 
-from tapedeck.storage.audio import AudioFacts
+from tapedeck.storage.audio_body import BodyOfStream
 from tapedeck.storage.caller import Caller, Job
 from tapedeck.storage.http import built
 from tapedeck.storage.method import Method
@@ -85,7 +85,7 @@ class AsyncPages(Generic[Item, AnyPage]):
             yield page
 
 
-class AsyncAudioStream:
+class AsyncAudioStream(BodyOfStream):
     """Audio part by part; use it in an `async with`. An end without an error is the end of the audio."""
 
     def __init__(self, driver: Driver, streamed: Streamed) -> None:
@@ -114,21 +114,6 @@ class AsyncAudioStream:
         if part is None:
             raise StopAsyncIteration
         return part
-
-    @property
-    def facts(self) -> AudioFacts:
-        """What the head told."""
-        return self._body.facts
-
-    @property
-    def offset(self) -> int:
-        """Where the first part lies in the whole."""
-        return self._body.offset
-
-    @property
-    def position(self) -> int:
-        """Bytes of the whole that have come, from its beginning."""
-        return self._body.position
 
 
 def answers(make: Callable[P, Job[T]]) -> Method[P, Coroutine[Any, Any, T]]:

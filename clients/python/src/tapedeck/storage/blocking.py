@@ -8,7 +8,7 @@ from typing import Generic, ParamSpec, Self, TypeVar
 
 import httpx
 
-from tapedeck.storage.audio import AudioFacts
+from tapedeck.storage.audio_body import BodyOfStream
 from tapedeck.storage.caller import Caller, Job
 from tapedeck.storage.http import built
 from tapedeck.storage.method import Method
@@ -83,7 +83,7 @@ class Pages(Generic[Item, AnyPage]):
             yield page
 
 
-class AudioStream:
+class AudioStream(BodyOfStream):
     """Audio part by part; use it in a `with`. An end without an error is the end of the audio."""
 
     def __init__(self, driver: Driver, streamed: Streamed) -> None:
@@ -112,21 +112,6 @@ class AudioStream:
         if part is None:
             raise StopIteration
         return part
-
-    @property
-    def facts(self) -> AudioFacts:
-        """What the head told."""
-        return self._body.facts
-
-    @property
-    def offset(self) -> int:
-        """Where the first part lies in the whole."""
-        return self._body.offset
-
-    @property
-    def position(self) -> int:
-        """Bytes of the whole that have come, from its beginning."""
-        return self._body.position
 
 
 def answers(make: Callable[P, Job[T]]) -> Method[P, T]:

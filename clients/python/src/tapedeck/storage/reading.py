@@ -69,7 +69,7 @@ def conversations(
 
 def conversation(uid: str, conversation_id: str) -> Call[Conversation]:
     """One conversation. NotFoundError: nobody has recorded into it, or not for this token."""
-    return call(Conversation, "GET", conversation_path(uid, conversation_id))
+    return with_live(call(Conversation, "GET", conversation_path(uid, conversation_id)))
 
 
 def chunks(
@@ -141,7 +141,7 @@ def download_audio(
 
     What breaks goes on where it broke, also in a later call: what has come waits in `….part`. Where the audio has changed meanwhile, it is
     got again from the start. `progress` is told the bytes so far, and of how many (None: not known).
-    TargetFileError: it can't be written, or another download writes it. ChangedError: it changed each time that it broke.
+    TargetFileError: it can't be written, another download writes it, or the system has no file locks of POSIX. ChangedError: it changed each time that it broke.
     """
     return ToFile(_wanted(uid, conversation_id, request), Path(target), progress)
 
