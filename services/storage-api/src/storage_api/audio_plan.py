@@ -24,7 +24,7 @@ from storage_api.timeline import Timeline
 
 AHEAD_BYTES: Final = 2 * 1024 * 1024
 """Audio that is fetched before the first byte, and kept until it is played: about ten minutes of speech, or one of older audio."""
-AHEAD_AT_ONCE: Final = 8
+AHEAD_AT_ONCE: Final = 16
 MAX_FILLED_SAMPLES: Final = 24 * 3600 * 48_000
 """The longest answer with gaps filled: a day."""
 

@@ -51,6 +51,14 @@ class Loader:
         self._recording = recording
         self._workers = workers
 
+    def bytes_of(self, passage: Passage) -> int:
+        """What is fetched for the passage, about."""
+        source = passage.source
+        if isinstance(source, Stored):
+            return self._recording.by_key[source.key].size
+        bytes_a_second = 32_000 if isinstance(source, Older) else 4_000
+        return passage.samples // 48_000 * bytes_a_second
+
     async def load(self, passage: Passage) -> list[Loaded]:
         """The sounds of the passage, in order, out of the very objects and entries that it names: what a tag was given for.
 

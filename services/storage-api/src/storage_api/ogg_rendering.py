@@ -261,7 +261,13 @@ class OggRendering:
             samples -= step
 
     def _silent(self, samples: int) -> Iterator[bytes]:
-        yield self._copied(silent_packets(samples, self._channels))
+        packets, samples_20_ms = silent_packets(samples, self._channels), 960
+        if count := samples // samples_20_ms:
+            sizes = bytes((len(packets[0]),)) * count
+            yield self._open().packed(PackedPackets(sizes, packets[0] * count, samples_20_ms))
+            self._clock += count * samples_20_ms
+        if packets[count:]:
+            yield self._copied(packets[count:])
 
     def _copied(self, packets: Sequence[bytes]) -> bytes:
         """The pages that are full after these packets."""
