@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import jwt
@@ -38,7 +39,8 @@ def main() -> int:
                 tone.tobytes(),
             )
         )
-        sys.stdout.write(f"recorded {sent['recordings'][0]['acked_bytes']} bytes into {conversation}\n")
+        recording = sent["recordings"][0]
+        sys.stdout.write(f"recorded {recording['acked_bytes']} bytes into {conversation}\n")
         heard = array.array("h", _tapedeck(token, ["get", conversation, "-o", "-", "--format", "pcm"]))
         alike = _alike(tone, heard)
         sys.stdout.write(f"read {len(heard)} samples of {len(tone)}, correlation {alike:.3f}\n")
@@ -46,6 +48,9 @@ def main() -> int:
         _delete(token, conversation)
     if len(heard) != len(tone) or alike < ALIKE:
         sys.stderr.write("what is read is not what was recorded\n")
+        return 1
+    if not recording["stored"]:
+        sys.stderr.write("it waits in Redis: no pusher has stored it within 15 s, its /readyz?verbose may say why\n")
         return 1
     sys.stdout.write("ok\n")
     return 0
@@ -99,7 +104,7 @@ def _delete(token: str, conversation: str) -> None:
         sys.stderr.write(f"{conversation} could not be deleted: {error}\n")
 
 
-def _alike(left: array.array[int], right: array.array[int]) -> float:
+def _alike(left: Sequence[int], right: Sequence[int]) -> float:
     """Normalised correlation at lag 0; 0 where either is silent or missing."""
     both = math.sqrt(sum(a * a for a in left) * sum(b * b for b in right))
     return sum(a * b for a, b in zip(left, right, strict=False)) / both if both else 0.0
