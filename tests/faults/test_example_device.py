@@ -17,7 +17,7 @@ CID = "example"
 
 
 async def appended(rig, offset: int) -> None:
-    async with rig.client() as client, asyncio.timeout(30):
+    async with rig.client() as client, asyncio.timeout(60):
         while int((await client.hget(conv(CID), "newest") or b"0-0").split(b"-")[1]) < offset:
             await asyncio.sleep(0.02)
 

@@ -70,7 +70,7 @@ def test_a_soak_whose_fault_hit_nothing_fails():
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_listen_without_clients_is_not_hit_when_it_is_killed(rig):
     assert await rig.perform(KILLED) == 0
-    async with asyncio.timeout(30), contextlib.AsyncExitStack() as stack:
+    async with asyncio.timeout(60), contextlib.AsyncExitStack() as stack:
         while True:
             hand = Hand(rig.address, rig.stack.user_token("u"), "hit")
             with contextlib.suppress(OSError, InvalidHandshake):  # it is not back yet
@@ -120,7 +120,9 @@ async def test_a_silent_redis_is_met_by_processes_of_the_system_alone(servers, n
         ours = SimpleNamespace(servers=servers, ports=set)
         assert await do(ours, blow(name), random.Random(1)) == 0
         system = SimpleNamespace(servers=servers, ports=lambda: {port})
-        assert await do(system, blow(name), random.Random(1)) > 0
+        async with asyncio.timeout(60):  # a busy machine may ask nothing in so short a time
+            while not await do(system, blow(name), random.Random(1)):
+                pass
     assert await servers.ask(0, "PING")
 
 
@@ -161,8 +163,8 @@ async def test_who_finds_the_bucket_away_is_counted(shelf):
                 pass
             await asyncio.sleep(0.02)
 
-    asking = asyncio.create_task(ask())
-    hits = await on_bucket.away(SimpleNamespace(shelf=shelf), blow("bucket away"), random.Random(1))
+    asking, hits = asyncio.create_task(ask()), 0
+    async with asyncio.timeout(60):  # a busy machine may ask nothing in so short a time
+        while not (hits and refused):
+            hits += await on_bucket.away(SimpleNamespace(shelf=shelf), blow("bucket away"), random.Random(1))
     asking.cancel()
-    assert hits > 0
-    assert refused > 0

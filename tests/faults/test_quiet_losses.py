@@ -29,7 +29,7 @@ async def written_again(rig, cid, acked):
 
 
 async def listens_again(rig):
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             with contextlib.suppress(OSError):
                 _, writer = await asyncio.open_connection(*rig.address)

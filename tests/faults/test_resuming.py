@@ -206,7 +206,7 @@ async def test_a_handshake_that_lay_in_a_stopped_process_displaces_nobody_who_ca
     os.kill(pid, signal.SIGSTOP)
     try:
         coming = asyncio.create_task(late.__aenter__())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not lies_unread(rig.address[1]):
                 await asyncio.sleep(0.01)
             came_ms = int(time.time() * 1000) + 50  # its client has long gone to another process

@@ -39,7 +39,7 @@ async def until(condition, within_s):
 
 
 async def until_all_record(fleet):
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while await fleet.recording() < SOCKETS:
             await asyncio.sleep(0.1)
 

@@ -41,7 +41,7 @@ def writer():
     yield process
     process.stdin.close()
     process.stdout.close()
-    process.wait(10)
+    process.wait(60)
 
 
 def write(writer, path):

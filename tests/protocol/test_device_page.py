@@ -78,7 +78,7 @@ async def test_the_session_goes_over_the_line_as_it_stands(listen):
             while (
                 heard != frame
             ):  # between these lines: `bad_mark`, for the page's mark is as old as the page
-                async with asyncio.timeout(20):
+                async with asyncio.timeout(60):
                     first, payload = await raw.frame()
                 if first == 0x81 and json.loads(payload)["type"] == "ready":
                     session = json.loads(payload)["session"].encode()

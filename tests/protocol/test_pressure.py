@@ -100,7 +100,7 @@ async def test_places(start_listen):
             assert int(answer.headers["retry-after"]) > 0
             async with listen.connect(uid="carol", headers=PAGE) as fourth:
                 assert await fourth.closed() == 1013
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await listen.metric("tapedeck_connections"):
             await asyncio.sleep(0.02)
     async with listen.connect() as again:

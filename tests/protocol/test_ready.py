@@ -135,7 +135,7 @@ async def test_a_day_later(listen, second, hours, resumed):
     """resumable.for, previous_offset: 24 hours after its last byte it is over, and its end is known for 30 days."""
     cid = f"day-{resumed}"
     session, acked = await begun(listen, cid, second)
-    async with asyncio.timeout(20):  # what was on its way is brought in first
+    async with asyncio.timeout(60):  # what was on its way is brought in first
         while await listen.metric("tapedeck_connections"):
             await asyncio.sleep(0.02)
     async with listen.bus() as bus:  # what a day would do, done to Redis

@@ -255,7 +255,7 @@ async def test_what_came_before_is_finalized(stack, second):
         await client.send(second)
         await client.say(type="close")
         assert await client.closed() == 1000
-    async with stack.http() as http, asyncio.timeout(20):
+    async with stack.http() as http, asyncio.timeout(60):
         for cid, seconds in (("before", 2), ("after", 1)):
             while (await http.get(f"/v1/users/moves/conversations/{cid}")).json()["stored_seconds"] < seconds:
                 await asyncio.sleep(0.05)

@@ -124,7 +124,7 @@ async def test_send_says_at_once_that_nobody_is_there_and_gives_up(tapedeck, unu
     url = f"ws://127.0.0.1:{unused_tcp_port}"
     code, _, err = await tapedeck("send", "-", "--url", url, stdin=AUDIO)
     assert code == 1
-    assert 9 < time.monotonic() - began < 20
+    assert 9 < time.monotonic() - began < 60
     first, *rest = err.splitlines()
     assert first.startswith(f"tapedeck: cannot connect to {url} (")
     assert first.endswith("; trying again")

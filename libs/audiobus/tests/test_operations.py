@@ -14,7 +14,7 @@ async def begun(bus, operation_id: str = "op-1") -> None:
 
 
 async def until_due(bus) -> list[str]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not (ids := await operations.due(bus)):
             await asyncio.sleep(0.005)
     return ids

@@ -29,7 +29,7 @@ def group(tmp_path_factory):
 
 async def answers(bus: Bus) -> None:
     """Until it does."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while True:
             try:
                 await bus.command("SET", "there", "yes")

@@ -81,7 +81,7 @@ def test_a_writer_that_is_killed_leaves_only_whole_objects(folder):
             assert time.monotonic() < deadline
     finally:
         writer.kill()
-        writer.wait(10)
+        writer.wait(60)
     for name, _is_folder in folder.entries("u/c/"):
         assert folder.read(name) == int(Path(name).name).to_bytes(4, "big") * 50_000
     assert folder.entries("") == [("u/", True)]

@@ -113,7 +113,7 @@ async def test_nobody_waits_longer_for_it_than_an_operation_may_take(monkeypatch
     real = opened_later.open_store
 
     def slow(url, patience):
-        release.wait(10)
+        release.wait(60)
         return real(url, patience)
 
     monkeypatch.setattr(opened_later, "open_store", slow)

@@ -215,7 +215,7 @@ async def test_closing_waits_for_what_is_under_way(remote):
     remote.line.release.set()
     with pytest.raises(NotFoundError):
         await call
-    await asyncio.wait_for(closing, 30)
+    await asyncio.wait_for(closing, 60)
 
 
 async def test_a_server_that_is_killed_and_comes_back(scheme, tmp_path, no_settings, monkeypatch):

@@ -58,7 +58,7 @@ async def test_a_call_knows_that_its_time_is_up_before_anybody_tells_it():
 
     task = asyncio.ensure_future(threads.run("put a", writes))
     await asyncio.sleep(0)
-    assert ended.wait(10)  # holds up the event loop, which could give it up
+    assert ended.wait(60)  # holds up the event loop, which could give it up
     with suppress(TransientStoreError):
         await task
     await threads.close()
@@ -70,7 +70,7 @@ async def test_close_waits_for_what_runs():
 
     def work():
         begun.set()
-        release.wait(10)
+        release.wait(60)
         done.set()
 
     task = asyncio.ensure_future(threads.run("working", work))
@@ -90,7 +90,7 @@ async def test_what_nobody_waits_for_is_broken_off_and_its_thread_is_free(given_
     def dribbles():
         under_way().broken_off_by(broken.set)
         begun.set()
-        broken.wait(10)
+        broken.wait(60)
 
     task = asyncio.ensure_future(threads.run("put a", dribbles))
     await asyncio.to_thread(begun.wait, 10)
@@ -108,7 +108,7 @@ async def test_a_call_is_broken_off_at_once_where_nobody_waits_for_it_by_then():
 
     def late():
         begun.set()
-        go.wait(10)
+        go.wait(60)
         under_way().broken_off_by(broken.set)
 
     with pytest.raises(TransientStoreError):

@@ -47,7 +47,7 @@ def eventually():
     """`await eventually(condition)`: true within five seconds, or the test fails."""
 
     async def wait(condition: Callable[[], object]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not condition():
                 await asyncio.sleep(0.005)
 

@@ -61,7 +61,7 @@ async def test_a_websocket_over_http_2_ends_with_its_close_frame(served):
     client = h2.connection.H2Connection(config)
     client.initiate_connection()
     seen: list[h2.events.Event] = []
-    async with served(accepts) as url, asyncio.timeout(10):
+    async with served(accepts) as url, asyncio.timeout(60):
         host = urlsplit(url)
         reader, writer = await asyncio.open_connection(host.hostname, host.port)
 

@@ -37,7 +37,7 @@ class Client:
         self.h2.send_headers(stream, [*asked, (b":path", path)], end_stream=ends)
 
     async def until(self, found: Callable[[h2.events.Event], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             self.writer.write(self.h2.data_to_send())
             while not any(found(event) for event in self.seen):
                 data = await self.reader.read(65_536)

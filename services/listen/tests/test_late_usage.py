@@ -53,7 +53,7 @@ async def test_a_redis_that_was_away_gets_it_when_it_is_back(redis_process, fami
             late.put("u", (UsageTotal(DAY, "a/1", 50),))
             await asyncio.sleep(0)
             redis_process.start()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while not await used(bus, "u"):
                     await asyncio.sleep(0.02)
         assert await used(bus, "u") == {"a/1": 50}

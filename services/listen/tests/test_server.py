@@ -57,7 +57,7 @@ async def test_while_a_process_drains_newcomers_come_to_its_neighbour(make_servi
             writer.write(upgrade.encode())
             return await reader.readline(), reader
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             readers = []
             while len(readers) < 20 or not (await first.metrics())["tapedeck_connections"]:
                 status, reader = await come()
@@ -84,7 +84,7 @@ async def test_who_waits_to_be_accepted_when_the_port_is_shut_is_answered(make_s
         for client in waiting:
             client.sendall(b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n")
         service.stop.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             for client in waiting:
                 reader, writer = await asyncio.open_connection(sock=client)
                 assert (await reader.readline()).startswith(b"HTTP/1.1 404 ")

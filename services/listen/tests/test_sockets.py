@@ -93,7 +93,7 @@ async def test_a_redis_that_is_away_does_not_hold_up_the_end(make_service, redis
         process.terminate()
         assert await client.closed() == 1012
         assert client.codes == ["unavailable"], "it is told that not everything is safe"
-        assert await asyncio.wait_for(process.wait(), 8) is not None
+        assert await asyncio.wait_for(process.wait(), 60) is not None
     await service.bus.close()
 
 
@@ -109,14 +109,14 @@ async def test_a_redis_that_comes_back_while_all_leave_gets_what_waits(make_serv
         redis_process.start()
         assert await client.closed() == 1012
         assert client.texts[-1]["offset"] == len(second)
-        assert await asyncio.wait_for(process.wait(), 8) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
     (span,) = join(await service.spans("a"))
     assert span.end_offset == len(second)
     await service.bus.close()
 
 
 async def test_who_neither_reads_nor_answers_does_not_hold_up_the_end(make_service, sign):
-    service = make_service(TAPEDECK_DRAIN_SECONDS="30")
+    service = make_service(TAPEDECK_DRAIN_SECONDS="250")
     request = (
         "GET /v4/listen HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
@@ -134,7 +134,7 @@ async def test_who_neither_reads_nor_answers_does_not_hold_up_the_end(make_servi
         await silent[0].readuntil(b"101")
         lines.append(silent)
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
         for _, writer in lines:
             writer.close()
     await service.bus.close()
@@ -182,7 +182,7 @@ async def test_only_so_many_are_in_their_handshake(make_service, redis_process, 
 
         await service.bus.command("CLIENT", "PAUSE", "1500", "ALL")
         coming = [asyncio.create_task(comes(uid)) for uid in ("bob", "carol")]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while (await service.metrics())["tapedeck_handshakes"] < 2:
                 await asyncio.sleep(0.01)
         assert await refused(service) == (503, "unavailable")

@@ -62,7 +62,7 @@ async def test_however_many_wait_who_has_a_token_comes_in(make_service):
 
 async def test_who_waits_when_the_process_ends_is_told(make_service):
     async with make_service().here() as service, service.connect(path=WEB, bearer="") as client:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not (await service.metrics())["tapedeck_strangers"]:
                 await asyncio.sleep(0.01)
         service.stop.set()

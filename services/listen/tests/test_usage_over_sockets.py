@@ -26,7 +26,7 @@ async def used(service, uid: str = "alice") -> dict[str, int]:
 
 
 async def until_used(service, expected: dict[str, int], uid: str = "alice") -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (standing := await used(service, uid)) != expected:
             assert all(ms <= expected.get(session, 0) for session, ms in standing.items()), standing
             await asyncio.sleep(0.02)
@@ -42,7 +42,7 @@ async def test_use_is_written_in_mid_session_and_at_the_end(make_service, second
         session = (await client.hear("ready"))["session"]
         await client.send(second)
         await client.send(second)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await used(service)).get(
                 f"a/{session}", 0
             ) < 1_900:  # an encoder holds its last 30 ms back
@@ -189,7 +189,7 @@ async def test_a_redis_that_is_away_for_the_looks_ends_no_socket(make_service, r
         await client.send(second)
         await client.acked(SECOND // 2)
         redis_process.kill()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await service.metrics())['tapedeck_user_looks_total{outcome="failed"}'] < 2:
                 await asyncio.sleep(0.05)
         redis_process.start()
@@ -205,7 +205,7 @@ async def test_usage_that_somebody_changed_by_hand_ends_no_socket(make_service, 
         today = utc_day(time.time_ns() // 1_000_000)
         for day in (today, today + 1):
             await service.bus.command("SET", service.bus.keys.usage("alice", day), "spoiled")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await service.metrics())['tapedeck_user_looks_total{outcome="unwritten"}'] == 0:
                 await client.send(second)
                 await asyncio.sleep(0.1)
@@ -238,7 +238,7 @@ async def test_a_plain_device_that_was_cut_off_and_comes_back_loses_nothing(make
         for _ in range(4):
             async with service.connect("conversation_id=a", plain=True) as client:
                 await client.send(level)
-                await asyncio.wait_for(await client.socket.ping(), 5)  # it has been read
+                await asyncio.wait_for(await client.socket.ping(), 60)  # it has been read
                 client.socket.transport.abort()
         async with service.connect("conversation_id=a", plain=True) as client:
             await client.hear("ready")

@@ -97,7 +97,7 @@ async def test_the_event_loop_goes_on_meanwhile(new_maker, entries, conversation
             return super().ring()
 
     making = asyncio.create_task(new_maker(Slow()).make(conversation, entries, None, (), sealed=True))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not asked.is_set():
             await asyncio.sleep(0)
     assert not making.done()

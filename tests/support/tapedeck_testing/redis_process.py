@@ -10,7 +10,7 @@ from redis.retry import Retry
 
 from tapedeck_testing.free_ports import free_port
 
-START_DEADLINE_S = 15.0
+START_DEADLINE_S = 60.0
 
 
 class RedisProcess:
@@ -93,7 +93,7 @@ def make_cluster(binary: str, directory: Path) -> list[RedisProcess]:
 
 def join_cluster(nodes: list[RedisProcess]) -> None:
     """Makes three running nodes without slots a cluster."""
-    clients = [redis.Redis(port=node.port, socket_timeout=5) for node in nodes]
+    clients = [redis.Redis(port=node.port, socket_timeout=30) for node in nodes]
     try:
         bounds = (0, 5461, 10_923, 16_384)
         for index, client in enumerate(clients):

@@ -13,7 +13,7 @@ from tapedeck_testing.redis_process import RedisProcess
 
 SERVICE = "tape"
 DOWN_AFTER_MS = 500
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 class SentinelProcess(RedisProcess):

@@ -67,7 +67,7 @@ async def test_what_waits_is_stored_and_cut_while_its_session_goes_on(
         await tape.append(chunks[6:])
         await one_bus.ask(conversation, "flush")
         await worker.drain(conversation)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await one_bus.read(conversation, count=1):
                 await asyncio.sleep(0.02)
     every = {packet for chunk, _ in chunks for packet in chunk.packets}

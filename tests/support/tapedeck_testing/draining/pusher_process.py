@@ -17,7 +17,7 @@ from audiobus.bus import Bus
 from audiobus.conversation import Conversation
 from audiostore.store import Store
 
-STARTS_WITHIN_S = 30
+STARTS_WITHIN_S = 60
 
 
 @dataclass

@@ -15,7 +15,7 @@ import websockets
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 class Hand:
@@ -56,7 +56,7 @@ class Hand:
             subprotocols=None if self._plain else [websockets.Subprotocol("tapedeck.v1")],
             additional_headers={"Authorization": f"Bearer {self._token}"},
             compression=None,
-            open_timeout=15,
+            open_timeout=60,
             close_timeout=1,
             ping_interval=None,
             proxy=None,

@@ -29,7 +29,7 @@ from tapedeck_testing.redis_binary import any_server
 from tapedeck_testing.redis_process import RedisProcess
 
 SECRET: Final = "a secret that hostile clients do not know"
-READY_S: Final = 30.0
+READY_S: Final = 60.0
 LISTEN: Final = "listen"
 SINKS: Final = ("hypercorn", "uvicorn", "picows")
 WARM_UP: Final = (
@@ -209,7 +209,7 @@ class Server:
         assert self._process is not None
         self._process.terminate()
         try:
-            self._process.wait(10)
+            self._process.wait(60)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

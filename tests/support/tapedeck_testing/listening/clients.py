@@ -24,7 +24,7 @@ class Client:
 
     async def hear(self, kind: str, **fields: Any) -> dict[str, Any]:
         """The next message of a kind, with these fields; what comes before it is kept in `texts`."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 text: dict[str, Any] = json.loads(await self.socket.recv())
                 self.texts.append(text)
@@ -40,7 +40,7 @@ class Client:
 
     async def closed(self) -> int:
         """The code that the server closes with."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             try:
                 while True:
                     self.texts.append(json.loads(await self.socket.recv()))

@@ -84,7 +84,7 @@ class Service:
             await process.wait()
 
     async def answers(self, running: asyncio.Task[None] | asyncio.subprocess.Process) -> None:
-        async with asyncio.timeout(20), httpx.AsyncClient() as http:
+        async with asyncio.timeout(60), httpx.AsyncClient() as http:
             while True:
                 try:
                     if (await http.get(f"{self.admin}/readyz")).status_code == 200:
@@ -98,7 +98,7 @@ class Service:
 
     async def until_empty(self) -> None:
         """Until no socket is open, nor a handshake under way."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(25):
             while any(map((await self.metrics()).get, OPEN)):
                 await asyncio.sleep(0.02)
 

@@ -24,7 +24,7 @@ from tapedeck_testing.free_ports import free_port
 from tapedeck_testing.protocol.socket_client import SocketClient
 
 SECRET = "a secret that is long enough to sign with"
-START_S = 20.0
+START_S = 60.0
 ORIGIN = "https://app.example"
 
 
@@ -100,7 +100,7 @@ class ListenProcess:
     def wait(self) -> int:
         """Waits for its end; answers the exit code."""
         assert self._process is not None
-        return self._process.wait(30)
+        return self._process.wait(60)
 
     def kill(self) -> None:
         """SIGKILL, as often as it is called."""
@@ -137,7 +137,7 @@ class ListenProcess:
             subprotocols=[websockets.Subprotocol(name) for name in offered] or None,
             compression=None,
             close_timeout=2,
-            open_timeout=15,
+            open_timeout=60,
             ping_interval=None,
             proxy=None,
         ) as socket:

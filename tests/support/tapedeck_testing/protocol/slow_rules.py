@@ -222,7 +222,7 @@ async def _redis_away(place: Place) -> Outcome:
         seconds = time.monotonic() - begun
     place.frozen_redis.process.send_signal(signal.SIGCONT)
     found["texts"] = [message for message in client.texts if message["type"] in ("status", "error")]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not place.frozen.ready:
             await asyncio.sleep(0.05)
     async with place.frozen.connect(conversation_id="away", session=found["session"]) as client:

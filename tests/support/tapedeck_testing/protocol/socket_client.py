@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from tapedeck_testing.protocol.asyncapi import document
 from tapedeck_testing.protocol.endings import check_announced
 
-HEAR_S = 20.0
+HEAR_S = 60.0
 
 
 class SocketClient:

@@ -16,7 +16,7 @@ from tapedeck_testing.recordings import noisy_pcm
 from tapedeck_testing.redis_binary import any_server
 from tapedeck_testing.redis_process import RedisProcess
 
-DEADLINE_S: Final = 118.0
+DEADLINE_S: Final = 240.0
 LONG: Final = bool(os.environ.get("TAPEDECK_LONG_TESTS") or os.environ.get("CI") == "true")
 """Whether what takes over a minute is waited for."""
 
@@ -54,7 +54,7 @@ class Waits:
         """Ends everything."""
         for future in self._found.values():
             future.cancel()
-        asyncio.run_coroutine_threadsafe(_cancelled(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(_cancelled(), self._loop).result(60)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
