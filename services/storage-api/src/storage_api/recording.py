@@ -2,6 +2,7 @@
 
 The order is the rule: tombstone first, then the live tail, then the names of what is deleted, then the bucket's listing. A batch that is finished in between is
 then in both, which the timeline plays once; the other way round it would be in neither. What took the place of a deleted object lay there before that was noted.
+At the end the tombstone is looked for once more: whoever merges, or deletes, sets it before the first object goes.
 """
 
 import asyncio
@@ -145,6 +146,9 @@ class Recordings:
             ]
         except StoreError as error:
             raise store_unavailable(error) from error
+        # Since then it may have gone into another conversation, or been deleted, and what was listed be a part of it.
+        if tail is not None and await self._went(conversation):
+            raise not_found()
         recording = Recording(conversation, tail, tuple(objects))
         for stored in recording.unsettled_damage:
             self.bucket.doubt(stored)
@@ -169,6 +173,13 @@ class Recordings:
         except BusUnavailableError as error:
             log.warning("the live tail cannot be read", extra={"reason": log_text(error)})
             return None
+
+    async def _went(self, conversation: Conversation) -> bool:
+        """Whether a tombstone stands; False where Redis is away."""
+        try:
+            return await self.bus.tombstone(conversation)
+        except BusUnavailableError:
+            return False
 
     async def _deleted(self, conversation: Conversation) -> frozenset[str]:
         """Names of objects that were deleted with their audio; none where Redis is away, or cannot be understood."""

@@ -69,6 +69,13 @@ async def test_a_copy_of_what_does_not_read_need_not_read():
     assert await Sameness(Room()).same(one, two)
 
 
+async def test_a_damaged_copy_is_not_the_same_because_the_original_came_wrong_once():
+    store = Telling(lambda info: replace(info, crc32c=7, claimed=True))
+    one, two = await located(store, "one", b"same"), await located(store, "two", b"s?me")
+    store.damaged |= {"one", "two"}
+    assert not await Sameness(Room()).same(one, two)
+
+
 @pytest.mark.parametrize("told", ["unknown", "claimed"])
 async def test_what_is_too_large_to_be_read_at_once_is_read_in_pieces(monkeypatch, told):
     class Large(Telling):
