@@ -27,6 +27,8 @@ class AppendRequest:
     position: Position | None
     """Where the run stands after it; None as long as the session has no audio."""
     now_ms: int
+    traceparent: str = ""
+    """The span of its session (W3C Trace Context), where traces are on: kept beside the chunk."""
 
     script_name = "append"
 
@@ -48,6 +50,7 @@ class AppendRequest:
                 self.samples,
                 str(self.position) if self.position else "",
                 str(self.id.epoch),
+                self.traceparent,
             ],
         )
 

@@ -18,6 +18,8 @@ CHUNK_FIELD: Final = b"c"
 OPEN_FIELD: Final = b"o"
 SAMPLES_FIELD: Final = b"s"
 """Beside the chunk: how many samples `append` counted for it. Entries of earlier versions lack it."""
+TRACE_FIELD: Final = b"t"
+"""Beside the chunk, where traces are on: the `traceparent` of its session. Nothing depends on it."""
 HEAD_BYTES: Final = 11
 """The beginning of a chunk that says its version and when it was made: array, version, at_ms."""
 MAX_CHUNK_BYTES: Final = 4 * 1024 * 1024

@@ -166,6 +166,19 @@ class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "info"
 
 
+class TraceSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where traces go. OpenTelemetry's SDK reads its other variables (`OTEL_…`) itself, once this one is set."""
+
+    endpoint: Annotated[
+        str | None,
+        Setting(
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            url("http", "https"),
+            "where spans of sessions and batches go, over OTLP/HTTP; without it there are none (docs/traces.md)",
+        ),
+    ] = None
+
+
 class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Whom to believe. Without a key for user tokens a service refuses to start."""
 

@@ -27,6 +27,7 @@ from listen.session_rate import SessionRate
 from listen.settings import ListenSettings
 from listen.sockets import Sockets
 from listen.tickets import Tickets
+from listen.traced_writer import TracedWriter
 from servicekit.admin import serve_admin
 from servicekit.auth import UserTokens
 from servicekit.bind import bind_socket
@@ -34,6 +35,7 @@ from servicekit.ending import end
 from servicekit.health import Health
 from servicekit.metrics import Metrics
 from servicekit.stop import Stop
+from servicekit.tracing import open_tracing
 
 LAST_S: Final = 1.0
 """Of the drain time, kept for closing what is under the sockets."""
@@ -66,6 +68,7 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
     public = bind_socket(settings.bind, reuse_port=True)
     admin = bind_socket(settings.admin.bind)
     libopus.load()
+    tracing = open_tracing("listen", version("tapedeck-listen"), settings.traces.endpoint)
     redis = settings.redis
     async with (
         serve_admin(admin, health, metrics),
@@ -76,7 +79,7 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
     ):
         tickets = Tickets(bus)
         admission = Admission(bus, tokens, tickets, settings.allowed_origins, settings.allowance)
-        writer = Writer(bus)
+        writer = TracedWriter(bus, tracing) if tracing.on else Writer(bus)
         late_usage = LateUsage(writer, families)
         with encoder_pool() as encoders:
             rate = SessionRate(settings.max_sessions_per_user)
@@ -119,3 +122,4 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
                 writer.close()
                 await asyncio.wait({writing}, timeout=max(0.0, stop.remaining_s() - CLIENTS_S))
                 await end([writing])
+    await tracing.close(stop.remaining_s())

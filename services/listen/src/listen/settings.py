@@ -8,7 +8,7 @@ from listen.allowance import Allowance, Policy
 from listen.proxies import TrustedProxies
 from listen.session_rate import SESSIONS_MOST
 from servicekit.bind import Bind
-from servicekit.groups import AdminSettings, AuthSettings, ProcessSettings, RedisSettings
+from servicekit.groups import AdminSettings, AuthSettings, ProcessSettings, RedisSettings, TraceSettings
 from servicekit.parsers import number, one_of, whole, words
 from servicekit.settings import Setting
 
@@ -20,6 +20,7 @@ class ListenSettings(msgspec.Struct, frozen=True, kw_only=True):
     auth: AuthSettings
     admin: AdminSettings
     process: ProcessSettings
+    traces: TraceSettings
     bind: Annotated[
         Bind,
         Setting(

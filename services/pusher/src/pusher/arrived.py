@@ -5,12 +5,13 @@ Owns what makes an entry unstorable. What it refuses goes to the dead letters, s
 
 from dataclasses import dataclass
 
-from audiobus.chunk import OPEN_FIELD, Chunk, decode_chunk
+from audiobus.chunk import OPEN_FIELD, TRACE_FIELD, Chunk, decode_chunk
 from audiobus.entry import Entry
 from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError
 from audiocodec.span import Span
 from audiostore.names import MAX_TIME_MS
+from servicekit.tracing import MAX_TRACEPARENT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Arrived:
     """What was counted when it was appended, where that is known: what `finish` must count."""
     size_bytes: int = 0
     """Of the entry as it was read: about what it takes in an object, and in memory."""
+    trace: str = ""
+    """The `traceparent` of its session, if there is one."""
 
     @property
     def audio(self) -> Span | None:
@@ -56,4 +59,5 @@ def read_entry(conversation_id: str, entry: Entry) -> Arrived:
     span = chunk.span(conversation_id, entry.id.epoch, entry.id.offset)
     if span.end_ms > MAX_TIME_MS:
         raise BadEntryError(f"chunk entry: ends at {span.end_ms} ms, above {MAX_TIME_MS}")
-    return Arrived(entry.id, chunk, span, entry.counted_samples, entry.size_bytes)
+    trace = entry.fields.get(TRACE_FIELD, b"")[:MAX_TRACEPARENT_BYTES].decode(errors="replace")
+    return Arrived(entry.id, chunk, span, entry.counted_samples, entry.size_bytes, trace)

@@ -45,6 +45,8 @@ class Built:
     """Audio that the cut settles at 48 kHz, with what was stored already: it was received again, too."""
     ends: dict[int, int]
     """For each session in the cut the end offset reached."""
+    traces: frozenset[str] = frozenset()
+    """The `traceparent` of these sessions, as far as their chunks name one."""
 
 
 def build(
@@ -69,9 +71,9 @@ def build(
     ends: dict[int, int] = {}
     for one in arrived:
         ends[one.id.epoch] = max(one.id.offset, ends.get(one.id.epoch, 0))
-    return Built(
-        batch, file.data, CONTENT_TYPE, file.metadata, after, sum(one.samples for one in arrived), ends
-    )
+    samples = sum(one.samples for one in arrived)
+    traces = frozenset(one.trace for one in arrived if one.trace)
+    return Built(batch, file.data, CONTENT_TYPE, file.metadata, after, samples, ends, traces)
 
 
 def _kept(after: PreRoll | None) -> PreRoll | None:

@@ -17,7 +17,8 @@ from audiostore import OpenedLater
 from audiostore.attempts import Patience
 from audiostore.errors import KeyRingError, StoreError
 from audiostore.key_ring import KeySource
-from pusher import comeback
+from pusher import __version__, comeback
+from pusher.batch_span import BatchSpans
 from pusher.census import Census
 from pusher.circuit_report import AGAIN_S, CHECKS, report
 from pusher.cutter import Limits
@@ -42,6 +43,7 @@ from servicekit.errors import KeySourceError
 from servicekit.groups import EncryptionSettings, StoreSettings
 from servicekit.health import Health
 from servicekit.stop import Stop
+from servicekit.tracing import open_tracing
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +64,7 @@ async def start(settings: PusherSettings, stop: Stop) -> None:
     metrics = PusherMetrics()
     health = Health("redis", "store")
     bound = bind_socket(settings.admin.bind)
+    tracing = open_tracing("pusher", __version__, settings.traces.endpoint)
     async with serve_admin(bound, health, metrics.process):
         log.info("started", extra={"admin": bound_to(bound).url(), "consumer": settings.consumer})
         bus = Bus(
@@ -73,11 +76,12 @@ async def start(settings: PusherSettings, stop: Stop) -> None:
         maker = Maker(keys)
         try:
             async with bus:
-                await _serve(settings, stop, bus, stores, maker, metrics, health)
+                await _serve(settings, stop, bus, stores, maker, metrics, health, BatchSpans(tracing))
         finally:
             await maker.close()
             for store in stores.values():
                 await store.close()
+            await tracing.close(stop.remaining_s())
 
 
 async def _serve(
@@ -88,6 +92,7 @@ async def _serve(
     maker: Maker,
     metrics: PusherMetrics,
     health: Health,
+    spans: BatchSpans,
 ) -> None:
     hints = Hints(bus)
     lease_ms = int(settings.lease_seconds * 1000)
@@ -116,6 +121,7 @@ async def _serve(
         early=relief.early,
         lease_ms=lease_ms,
         maker=maker,
+        spans=spans,
     )
     relief.serving = lambda: worker.buckets.well or worker.buckets.second_serves
     scheduler = Scheduler(

@@ -16,6 +16,7 @@ from servicekit.groups import (
     ProcessSettings,
     RedisSettings,
     StoreSettings,
+    TraceSettings,
 )
 from servicekit.parsers import number, text, whole
 from servicekit.settings import Setting
@@ -29,6 +30,7 @@ class PusherSettings(msgspec.Struct, frozen=True, kw_only=True):
     encryption: EncryptionSettings
     admin: AdminSettings
     process: ProcessSettings
+    traces: TraceSettings
     name: Annotated[
         str,
         Setting(

@@ -26,6 +26,7 @@ from audiobus.turn import Taken, UserRules, take, user_rules
 from audiostore.errors import AudiostoreError
 from audiostore.store import Store
 from pusher.already_stored import AlreadyStored
+from pusher.batch_span import BatchSpans
 from pusher.buckets import Buckets, Turn
 from pusher.buffer import PAGE
 from pusher.circuit import Phase
@@ -107,6 +108,7 @@ class Worker:
     kept_back: KeptBack = field(default_factory=KeptBack)
     maker: Maker = field(default_factory=Maker)
     usage: UsageNotes = field(default_factory=UsageNotes)
+    spans: BatchSpans = field(default_factory=BatchSpans)
     buckets: Buckets = field(init=False)
     _already_stored: AlreadyStored = field(init=False)
     _planner: Planner = field(init=False)
@@ -326,7 +328,9 @@ class Worker:
     async def _store(self, prepared: Prepared, state: ConversationState, turn: Turn) -> After:
         """Stores and settles."""
         conversation = prepared.conversation
-        outcome, bucket = await self._store_somewhere(prepared, turn)
+        with self.spans.around(prepared) as tell:
+            outcome, bucket = await self._store_somewhere(prepared, turn)
+            tell(outcome, bucket.name)
         match outcome:
             case Outcome.TAKEN:
                 return await self._rename(prepared, state)

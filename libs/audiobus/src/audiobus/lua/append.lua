@@ -1,6 +1,6 @@
 -- Appends one chunk, onto exactly the id before it, for exactly the socket that owns the conversation.
 -- KEYS conv, audio, tomb
--- ARGV owner, id before, id, chunk, now_ms, samples, pos, epoch
+-- ARGV owner, id before, id, chunk, now_ms, samples, pos, epoch, traceparent or ''
 -- Answers {'ok', newest, settled, dead offset or '', waiting samples, entries, used}
 --       | {'owner', owner, newest} | {'newest', newest} | {'deleted'} | {'merging', target}: it is being merged, or was
 local tomb = redis.call('GET', KEYS[3])
@@ -33,7 +33,11 @@ if h[2] ~= ARGV[3] then
   end
   if h[2] ~= ARGV[2] then return {'newest', h[2] or ''} end
   -- What is counted as received stands beside the chunk: whatever becomes of its bytes, what leaves the buffer is counted alike.
-  redis.call('XADD', audio, ARGV[3], 'c', ARGV[4], 's', ARGV[6])
+  if (ARGV[9] or '') ~= '' then
+    redis.call('XADD', audio, ARGV[3], 'c', ARGV[4], 's', ARGV[6], 't', ARGV[9])
+  else
+    redis.call('XADD', audio, ARGV[3], 'c', ARGV[4], 's', ARGV[6])
+  end
   received = received + tonumber(ARGV[6])
   local day = math.floor(ARGV[5] / 86400000)
   local newest, most, rest = string.match(used, '^(%d+):(%d+)(.*)$')

@@ -1,0 +1,149 @@
+"""Traces: spans of OpenTelemetry, and nothing at all, not even an import, until an endpoint is set.
+
+Owns the way from a span to whoever collects them (OTLP over HTTP), and `traceparent` (W3C Trace Context §3.2), by which one span names another. No uid, audio or
+token may be in a span. What cannot be delivered is dropped: traces hold nothing up.
+"""
+
+import asyncio
+import logging
+import re
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from servicekit.logs import log_context
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.trace import Link, Tracer
+    from opentelemetry.trace import Span as OtelSpan
+
+log = logging.getLogger(__name__)
+
+MOST_LINKS: Final = 32
+"""Of one span: a batch seldom holds more than two sessions."""
+LAST_S: Final = 1.0
+MAX_TRACEPARENT_BYTES: Final = 55
+_TRACEPARENT: Final = re.compile(
+    r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})", re.ASCII
+)
+
+Attributes = Mapping[str, Any]
+"""Text, whole numbers, numbers and truth values."""
+
+
+class Span:
+    """One that is under way. `end` it once."""
+
+    __slots__ = ("_span",)
+
+    def __init__(self, span: "OtelSpan") -> None:
+        self._span = span
+
+    @property
+    def traceparent(self) -> str:
+        """By which others name it."""
+        context = self._span.get_span_context()
+        return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
+
+    @property
+    def log_fields(self) -> dict[str, str]:
+        """What lines of the log say of it, in the words of OpenTelemetry."""
+        _, trace_id, span_id, flags = self.traceparent.split("-")
+        return {"trace_id": trace_id, "span_id": span_id, "trace_flags": flags}
+
+    def tell(self, attributes: Attributes) -> None:
+        """What is known of it by now."""
+        self._span.set_attributes(dict(attributes))
+
+    def fail(self, error: BaseException) -> None:
+        """What it was made for did not work: the kind of error alone, for its text may name objects."""
+        from opentelemetry.trace import StatusCode  # noqa: PLC0415 - only where traces are on
+
+        self._span.set_status(StatusCode.ERROR, type(error).__name__)
+
+    def end(self) -> None:
+        """It is over."""
+        self._span.end()
+
+
+class Tracing:
+    """Of one process. Without a provider it is off, and costs a look at `on`."""
+
+    def __init__(self, provider: "TracerProvider | None" = None) -> None:
+        self._provider = provider
+        self._tracer: Tracer | None = provider.get_tracer("tapedeck") if provider is not None else None
+
+    @property
+    def on(self) -> bool:
+        """Whether spans go anywhere."""
+        return self._tracer is not None
+
+    def begin(self, name: str, attributes: Attributes, links: Iterable[str] = ()) -> Span:
+        """A span of a trace of its own, linked to those that `links` name (`traceparent`; what is none is passed over). Only where it is on."""
+        if self._tracer is None:
+            raise ValueError("traces are off: ask `on` first")
+        from opentelemetry.context import Context  # noqa: PLC0415 - only where traces are on
+
+        found = [link for one in sorted(set(links))[:MOST_LINKS] if (link := _link(one)) is not None]
+        return Span(self._tracer.start_span(name, Context(), attributes=dict(attributes), links=found))
+
+    @contextmanager
+    def span(self, name: str, attributes: Attributes, links: Iterable[str] = ()) -> Iterator[Span | None]:
+        """A span around what is done inside, whose log lines name it; None where traces are off."""
+        if not self.on:
+            yield None
+            return
+        span = self.begin(name, attributes, links)
+        try:
+            with log_context(**span.log_fields):
+                yield span
+        except BaseException as error:
+            span.fail(error)
+            raise
+        finally:
+            span.end()
+
+    async def close(self, remaining_s: float) -> None:
+        """Delivers what is left, for LAST_S at the most: a collector that does not answer keeps no process from ending."""
+        if self._provider is not None:
+            # A thread that nobody has to wait for, unlike one of the event loop's.
+            last = threading.Thread(target=self._provider.shutdown, name="traces", daemon=True)
+            last.start()
+            await asyncio.to_thread(last.join, min(LAST_S, remaining_s))
+
+
+def open_tracing(service: str, version: str, endpoint: str | None) -> Tracing:
+    """On where there is an endpoint and the packages are installed. The SDK reads its other settings (`OTEL_…`) itself."""
+    if endpoint is None:
+        return Tracing()
+    try:
+        # Only here: half a second and 30 MB that nobody pays who does not want traces.
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+        from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+    except ImportError as error:
+        log.error(  # noqa: TRY400 - the text says it all
+            "traces stay off: install tapedeck-servicekit[traces], or unset OTEL_EXPORTER_OTLP_ENDPOINT",
+            extra={"reason": str(error)},
+        )
+        return Tracing()
+    resource = Resource.create(
+        {"service.namespace": "tapedeck", "service.name": service, "service.version": version}
+    )
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    return Tracing(provider)
+
+
+def _link(traceparent: str) -> "Link | None":
+    """Only what is one: it comes from Redis, and may be anything."""
+    found = _TRACEPARENT.fullmatch(traceparent)
+    if found is None:
+        return None
+    from opentelemetry.trace import Link, SpanContext, TraceFlags  # noqa: PLC0415 - only where traces are on
+
+    trace_id, span_id, flags = (int(part, 16) for part in found.groups())
+    return Link(SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags)))

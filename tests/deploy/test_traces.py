@@ -1,0 +1,44 @@
+"""One span for each batch, linked to the sessions that it was recorded in, from the processes as they run."""
+
+import asyncio
+
+from tapedeck_testing.account import flush
+from tapedeck_testing.otlp_sink import OtlpSink
+from tapedeck_testing.protocol_client import ProtocolClient
+from tapedeck_testing.recordings import in_messages
+
+
+async def record(stack, cid: str) -> None:
+    client = ProtocolClient(
+        stack.facts["listen"],
+        stack.user_token("alice"),
+        cid,
+        in_messages(bytes(2 * 16_000 * 3), 3_200),
+        codec="pcm16",
+    )
+    await client.run()
+    assert client.acked == client.total
+    async with stack.http() as http:
+        await flush(http, "alice", cid)
+
+
+async def test_batches_are_linked_to_their_sessions(start_stack):
+    with OtlpSink() as sink:
+        stack = start_stack(
+            environ={"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+        )
+        await record(stack, "one")
+        await record(stack, "two")
+        assert await asyncio.to_thread(stack.stop) == 0
+        sessions = {span.span_id: span for span in sink.spans if span.name == "session"}
+        batches = [span for span in sink.spans if span.name == "batch"]
+        assert {span.service for span in sessions.values()} == {"listen"}
+        assert {span.service for span in batches} == {"pusher"}
+        assert sum(span.attributes["audio_seconds"] for span in batches) == 6
+        assert {span.attributes["outcome"] for span in batches} <= {"stored", "nothing_to_put"}
+        for span in batches:
+            for linked in span.links:
+                assert sessions[linked].attributes["conversation_id"] == span.attributes["conversation_id"]
+        assert {linked for span in batches for linked in span.links} == sessions.keys()
+        assert len(sessions) == 2
+        assert "alice" not in repr(sink.spans)
