@@ -44,7 +44,7 @@ def served():
 
 @pytest.fixture
 def eventually():
-    """`await eventually(condition)`: true within five seconds, or the test fails."""
+    """`await eventually(condition)`: true within a minute, or the test fails."""
 
     async def wait(condition: Callable[[], object]) -> None:
         async with asyncio.timeout(60):

@@ -238,7 +238,7 @@ def packets_of(batches, conversation):
 async def eventually():
     """Waits for a condition of another task or process, with a deadline."""
 
-    async def wait(condition: Callable[[], Awaitable[bool]], what: str, within_s: float = 20.0) -> None:
+    async def wait(condition: Callable[[], Awaitable[bool]], what: str, within_s: float = 60.0) -> None:
         deadline = time.monotonic() + within_s
         while not await condition():
             assert time.monotonic() < deadline, f"{what}: not within {within_s} s"

@@ -359,7 +359,7 @@ def encode() -> Callable[..., list[tuple[Chunk, int]]]:
 def until() -> Callable:
     """Waits for a condition, with a deadline."""
 
-    async def wait(condition: Callable[[], bool], deadline_s: float = 10.0) -> None:
+    async def wait(condition: Callable[[], bool], deadline_s: float = 60.0) -> None:
         async with asyncio.timeout(deadline_s):
             while not condition():
                 await asyncio.sleep(0.01)

@@ -44,6 +44,6 @@ async def test_it_comes_home_once(*, fate, scene, bus, bucket, second, stop_afte
         assert balance.difference == 0
         if not stopped:
             break
-    assert at == steps.index("over")
+    assert scene.through(conversation, at), (at, steps)
     assert {"get", "put", "link", "delete"} <= set(steps)
     assert scene.no_defects()
