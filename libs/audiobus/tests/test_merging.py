@@ -38,7 +38,61 @@ async def stored(recorder, bus, conversation, now_ms):
 
 
 async def frozen(bus, conversation, word: str = "word-1", operation: str = OP, until_ms: int = LATER) -> str:
-    return await merging.freeze(bus, conversation, TARGET, operation, word, until_ms=until_ms)
+    return (await merging.freeze(bus, conversation, TARGET, operation, word, until_ms=until_ms)).token
+
+
+GRACE = {"until_ms": LATER, "grace_ms": 60_000}
+
+
+@pytest.fixture
+async def redis_ms(bus, conversation) -> int:
+    return await bus.clock.ms(conversation)
+
+
+async def test_what_a_socket_still_has_is_taken_for_a_while(recorder, bus, conversation, redis_ms):
+    """And it hears that it has to end."""
+    await recorder.open()
+    await recorder.append(100, now_ms=redis_ms)
+    frozen = await merging.freeze(bus, conversation, TARGET, OP, "word", now_ms=redis_ms, **GRACE)
+    assert frozen.till_ms == redis_ms + 60_000
+    assert (await recorder.append(200, now_ms=redis_ms)).merging == TARGET.tag
+    state = await bus.state(conversation)
+    assert state.in_merge
+    # A repeat puts nothing off, and a grace that is over is over.
+    again = await merging.freeze(bus, conversation, TARGET, OP, "other", now_ms=redis_ms + 50_000, **GRACE)
+    assert again == frozen
+    await bus.command("HSET", bus.keys.conv(conversation), "merge_grace", redis_ms - 60_000)
+    with pytest.raises(MergingError):
+        await recorder.append(300)
+    await merging.thaw(bus, conversation, OP)
+    assert (await recorder.append(300)).merging is None
+    fields = await bus.command("HKEYS", bus.keys.conv(conversation))
+    assert not [field for field in fields if b"merg" in field]
+
+
+async def test_nobody_is_waited_for_who_has_ended_or_is_gone(recorder, bus, conversation, redis_ms):
+    await recorder.open()
+    await recorder.append(100, now_ms=redis_ms)
+    late = redis_ms + merging.LIVE_MS + 60_000
+    assert (await merging.freeze(bus, conversation, TARGET, OP, "one", now_ms=late, **GRACE)).till_ms == 0
+    await merging.thaw(bus, conversation, OP)
+    await bus.ask(conversation, "end", owner=recorder.owner, ends=True, newest=recorder.newest)
+    assert (await merging.freeze(bus, conversation, TARGET, OP, "two", now_ms=redis_ms, **GRACE)).till_ms == 0
+    with pytest.raises(MergingError):
+        await recorder.append(200)
+
+
+async def test_where_a_conversation_goes(recorder, bus, conversation, redis_ms, now_ms):
+    await recorder.open()
+    assert await merging.goes_into(bus, conversation) is None
+    await frozen(bus, conversation)
+    assert await merging.goes_into(bus, conversation) == TARGET.tag
+    # Nobody is left to go on with it.
+    await frozen(bus, conversation, until_ms=redis_ms - 60_000)
+    assert await merging.goes_into(bus, conversation) is None
+    await merging.thaw(bus, conversation, OP)
+    await set_tombstone(bus, conversation, now_ms, merged_into=TARGET)
+    assert await merging.goes_into(bus, conversation) == TARGET.tag
 
 
 async def buried(bus, conversation, token, state, now_ms):
@@ -284,4 +338,4 @@ async def test_no_more_begin_again_than_may_be_undone(bus):
 
 async def test_an_answer_that_is_none_is_an_error(bus, monkeypatch):
     with pytest.raises(BusContractError):
-        merging._read_hold([b"what"])
+        raise merging._refusal([b"what"])

@@ -74,7 +74,7 @@ BEYOND = "audiobus.bus audiobus.chunk audiocodec.adts audiocodec.packet servicek
 NO_LIMITS = {
     "how often something is done": (
         "jwks.REFRESH_S allowance.LOOK_EVERY_MS former_sessions.FIRST_LOOK_MS former_sessions.LONGEST_PAUSE_MS high_water.LOOK_S load.CALM_MS load.PLAIN_CALM_MS"
-        " loss_watch.LOOK_S messages.KEEPALIVE_S"
+        " loss_watch.LOOK_S merge_watch.LOOK_MS messages.KEEPALIVE_S"
         " server.SWEEP_S settlement.FIRST_LOOK_MS settlement.LONGEST_LOOK_MS settlement.REFRESH_MS sockets.PULSE_S"
     ),
     "a pause before another try": (

@@ -40,6 +40,39 @@ async def test_an_open_socket_is_closed_and_goes_on_when_it_is_thawed(service, s
         assert (ready["session"], ready["resume_offset"]) == (session, SECOND)
 
 
+async def test_a_socket_that_has_nothing_to_send_is_closed_too(service, second, monkeypatch):
+    monkeypatch.setattr("listen.merge_watch.LOOK_MS", 100)
+    async with service.connect("conversation_id=a") as client:
+        await client.hear("ready")
+        await client.send(second)
+        await client.say(type="finalize")
+        await client.acked(SECOND)
+        await merging.freeze(service.bus, SOURCE, TARGET, "op", "word", until_ms=LATER)
+        assert await client.closed() == 4409
+        assert client.codes == ["merging"]
+
+
+@pytest.mark.parametrize("plain", [True, False], ids=["plain", "v1"])
+async def test_what_came_before_it_could_be_told_is_brought(service, second, plain):
+    """A plain device keeps nothing: what it sent up to the moment in which its socket is closed is in Redis, whatever is frozen."""
+    query = "conversation_id=a&codec=pcm16&sample_rate=16000"
+    async with service.connect(query, plain=plain) as client:
+        await client.hear("ready")
+        await client.send(second)
+        await client.send(second[: SECOND // 2])
+        await client.acked(SECOND // 2)
+        redis_ms = await service.bus.clock.ms(SOURCE)
+        frozen = await merging.freeze(
+            service.bus, SOURCE, TARGET, "op", "word", until_ms=LATER, now_ms=redis_ms, grace_ms=60_000
+        )
+        assert frozen.till_ms
+        await client.send(second[SECOND // 2 :])
+        await client.send(second[: SECOND // 4])
+        assert await client.closed() == 4409
+        assert client.codes == ["merging"]
+    assert (await service.spans("a"))[-1].end_offset == 9 * SECOND // 4
+
+
 async def test_a_device_that_resumes_is_brought_to_the_target(service, second):
     session = await recorded(service, second)
     await set_tombstone(service.bus, SOURCE, 1, merged_into=TARGET)

@@ -38,7 +38,7 @@ class Merge:
     async def run(self) -> None:
         if await self.bus.tombstone(self.source):
             return
-        token = await freeze(self.bus, self.source, self.target, "operation", "word", until_ms=10**14)
+        frozen = await freeze(self.bus, self.source, self.target, "operation", "word", until_ms=10**14)
         await self.bus.ask(self.source, "flush")
         await self.drain(self.source)
         state = await self.bus.state(self.source)
@@ -51,7 +51,7 @@ class Merge:
         ]
         found, now_ms = state.newest, self.now_ms()
         assert await bury_merged(
-            self.bus, self.source, self.target, token, newest=found, fence=state.fence, now_ms=now_ms
+            self.bus, self.source, self.target, frozen.token, newest=found, fence=state.fence, now_ms=now_ms
         )
 
     async def objects(self, conversation: Conversation) -> list[tuple[str, int]]:

@@ -51,6 +51,8 @@ class Appended:
     """Entries in the buffer."""
     used: bytes = b""
     """What the session has used, by days (`audiobus.usage.session_totals`)."""
+    merging: str | None = None
+    """Tag of the conversation into which this one is just being merged: what the socket has yet is taken for a moment, then nothing more."""
 
     @property
     def stored_offset(self) -> int:

@@ -71,7 +71,7 @@ def read_append_answer(answer: Sequence[Any]) -> AppendAnswer:
         BusContractError: no answer of that script.
     """
     match [bytes(part) if isinstance(part, bytes) else part for part in answer]:
-        case [b"ok", newest, settled, dead, waiting, entries, used]:
+        case [b"ok", newest, settled, dead, waiting, entries, used, *merging]:
             return Appended(
                 newest=EntryId.parse(newest),
                 settled=EntryId.parse_or_none(settled),
@@ -79,6 +79,7 @@ def read_append_answer(answer: Sequence[Any]) -> AppendAnswer:
                 waiting_samples=int(waiting),
                 entries=int(entries),
                 used=used,
+                merging=merging[0].decode() if merging else None,
             )
         case [b"owner", owner, newest]:
             return Replaced(owner.decode(), EntryId.parse_or_none(newest))

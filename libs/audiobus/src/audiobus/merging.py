@@ -5,6 +5,7 @@ business. A source that goes away is *frozen*: nothing is opened or appended. Wh
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from audiobus.bus import ENDS_KEPT_MS, Bus
 from audiobus.conversation import Conversation
@@ -21,7 +22,19 @@ from audiobus.errors import (
 from audiobus.operations import KEPT_MS as OPERATION_KEPT_MS
 from audiobus.operations import Operation
 from audiobus.script import Argument, script
-from audiobus.tombstone import target_of
+from audiobus.tombstone import merged_into, target_of
+
+LIVE_MS: Final = 120_000
+"""Whose newest audio is older has nothing that is about to be appended, for a silent socket is closed after 90 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A freezing that stands."""
+
+    token: str
+    till_ms: int
+    """Until then sockets bring what they had not appended when they were told, unix ms of Redis; 0 where nobody has anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +47,17 @@ class Taken:
 
 
 async def freeze(
-    bus: Bus, source: Conversation, target: Conversation, operation_id: str, word: str, *, until_ms: int
-) -> str:
-    """Freezes a source, and answers the token of that freezing; where it is frozen by this operation already, the token that stands.
+    bus: Bus,
+    source: Conversation,
+    target: Conversation,
+    operation_id: str,
+    word: str,
+    *,
+    until_ms: int,
+    now_ms: int = 0,
+    grace_ms: int = 0,
+) -> Frozen:
+    """Freezes a source, and answers that freezing; where it is frozen by this operation already, the one that stands.
 
     Args:
         bus: the bus.
@@ -45,6 +66,8 @@ async def freeze(
         operation_id: whose merge it is; without a space.
         word: one that no other freezing has, without a space.
         until_ms: when it thaws for whoever wants to record or delete, unix ms of Redis: nobody may be left to thaw it.
+        now_ms: unix ms of Redis,
+        grace_ms: and how long from then on sockets may bring what they had not appended yet.
 
     Raises:
         HeldError: another merge has it.
@@ -54,19 +77,39 @@ async def freeze(
     """
     keys = [bus.keys.conv(source), bus.keys.tomb(source)]
     args: list[Argument] = [target.tag, operation_id, word, until_ms]
-    return _read_hold(await script("freeze").run(bus.client, keys, args, wait_replicas=bus.wait_replicas))
+    # Without a grace nothing is so late that it could be brought.
+    args += [now_ms + grace_ms, now_ms - LIVE_MS if grace_ms else until_ms]
+    match await script("freeze").run(bus.client, keys, args, wait_replicas=bus.wait_replicas):
+        case [b"ok", bytes() as token, bytes() as till]:
+            return Frozen(token.decode(), int(till or 0))
+        case other:
+            raise _refusal(other)
 
 
 async def hold(bus: Bus, conversation: Conversation, operation_id: str, *, until_ms: int) -> None:
     """Keeps others from deleting a conversation that goes on: a target, or a source that stays. Errors as with `freeze`."""
     keys = [bus.keys.conv(conversation), bus.keys.tomb(conversation)]
     args: list[Argument] = [operation_id, until_ms]
-    _read_hold(await script("hold").run(bus.client, keys, args, wait_replicas=bus.wait_replicas))
+    answer = await script("hold").run(bus.client, keys, args, wait_replicas=bus.wait_replicas)
+    if answer != [b"ok"]:
+        raise _refusal(answer)
 
 
 async def thaw(bus: Bus, conversation: Conversation, operation_id: str) -> bool:
     """Lets go of it: a frozen one goes on where it stood. Whether the operation had it. BusUnavailableError: not known."""
     return bool(await script("thaw").run(bus.client, [bus.keys.conv(conversation)], [operation_id]))
+
+
+async def goes_into(bus: Bus, conversation: Conversation) -> str | None:
+    """Tag of the conversation into which this one is just being merged, or went; None where it stays, or nobody goes on with that merge.
+
+    BusUnavailableError: not known.
+    """
+    target, till = await bus.command("HMGET", bus.keys.conv(conversation), "merging", "merge_until")
+    if not target:
+        return await merged_into(bus, conversation)
+    stands = not till or await bus.clock.ms(conversation) < int(till)
+    return target.decode() if stands else None
 
 
 async def is_free(bus: Bus, conversation: Conversation) -> bool:
@@ -154,18 +197,12 @@ async def begin_again(bus: Bus, before: Operation, *, most: int) -> bool:
     return bool(answer)
 
 
-def _read_hold(answer: object) -> str:
+def _refusal(answer: object) -> Exception:
     match answer:
-        case [b"ok"]:
-            return ""
-        case [b"ok", bytes() as token]:
-            return token.decode()
         case [b"held", bytes() as operation_id]:
-            raise HeldError(operation_id.decode())
+            return HeldError(operation_id.decode())
         case [b"tomb", bytes() as tombstone]:
             into = target_of(tombstone)
-            if into is None:
-                raise ConversationDeletedError("it is deleted")
-            raise MergedError(into, None)
+            return ConversationDeletedError("it is deleted") if into is None else MergedError(into, None)
         case other:
-            raise BusContractError(f"a hold answered {other!r}")
+            return BusContractError(f"a hold answered {other!r}")

@@ -1,17 +1,19 @@
 """The user's account as one socket knows it: token, settings, limit and use; when to look again, what to tell, whether to go on.
 
 A look writes what was used and reads settings and limit in one command (`LookUser`), once a minute, each socket at its own
-moment. A look that fails is no reason to close: the next one makes it good. Must not know phases; the session closes.
+moment. A look that fails is no reason to close: the next one makes it good. Nor does the socket go on where its conversation goes into another
+one (`merge_watch`). Must not know phases; the session closes.
 """
 
 from dataclasses import dataclass
 from typing import Final
 from zlib import crc32
 
-from audiobus import Opened, UsageTotal, UserState, utc_day
+from audiobus import Appended, Opened, UsageTotal, UserState, utc_day
 from listen import close_codes, messages
-from listen.actions import Action, Count, LookUser, SendText, WriteUsage
+from listen.actions import Action, Count, LookMerging, LookUser, SendText, WriteUsage
 from listen.allowance import OVER_LIMIT, STORING_OFF, retry_after_ms
+from listen.merge_watch import MergeWatch
 from listen.messages import ErrorCode
 from listen.tally import Tally
 from listen.terms import Terms
@@ -42,6 +44,7 @@ class Account:
         self._day = utc_day(terms.arrived_ms)
         """Of the last look: what was used on another day says nothing."""
         self._tally = Tally()
+        self._merging = MergeWatch(terms.owner)
         self._told: dict[str, int] = {}
         """`near`, `exceeded`: the day on which the client was told."""
         self._looking: tuple[UsageTotal, ...] | None = None
@@ -53,6 +56,7 @@ class Account:
 
     def opened(self, cid: str, answer: Opened, now_ms: int) -> None:
         """A session is open."""
+        self._merging.begun(cid, now_ms)
         self._tally.open(cid, answer.epoch, answer.used, answer.used_was)
         if self._pause_ms is None:
             every_ms = self._allowance.look_every_ms
@@ -66,12 +70,21 @@ class Account:
         if answer.resumed:  # else the socket ends, with what it knew
             self._tally.reopened(answer.used)
 
-    def appended(self, used: bytes) -> None:
+    def appended(self, answer: Appended, now_ms: int) -> None:
         """Redis has counted another chunk."""
-        self._tally.appended(used)
+        self._tally.appended(answer.used)
+        self._merging.told(answer.merging, now_ms)
+
+    def looked_merging(self, cid: str, target: str | None) -> None:
+        """The answer to `LookMerging`."""
+        self._merging.looked(cid, target)
 
     def advance(self, now_ms: int) -> list[Action]:
-        """What is to be done now: a look, once a minute."""
+        """What is to be done now: a look at the user, once a minute, and at the conversation, where nothing comes."""
+        cid = self._merging.look(now_ms)
+        return [*([LookMerging(cid)] if cid else []), *self._look(now_ms)]
+
+    def _look(self, now_ms: int) -> list[Action]:
         if self._looking is not None or self._pause_ms is None:
             return []
         if (
@@ -113,6 +126,8 @@ class Account:
         if self._allowance.policy == "reject" and self._exceeded(now_ms):
             again_ms = retry_after_ms(now_ms, self._terms.owner)
             return Verdict("limit", close_codes.SPENT, OVER_LIMIT, again_ms)
+        if (target := self._merging.target) is not None:
+            return Verdict("merging", close_codes.REPLACED, messages.merging(target))
         return None
 
     def last_words(self) -> list[Action]:

@@ -90,6 +90,13 @@ class LookStored:
 
 
 @dataclass(frozen=True, slots=True)
+class LookMerging:
+    """`merging.goes_into`. Answer with `looked_merging`; nothing where Redis is away."""
+
+    conversation_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class LookUser:
     """Write what was used and look at the user, in one command. Answer with `looked_up`, or `unavailable`."""
 
@@ -159,6 +166,7 @@ Action = (
     | Append
     | AskToStore
     | LookStored
+    | LookMerging
     | LookUser
     | WriteUsage
     | Lost

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
@@ -22,9 +23,22 @@ from audiobus.errors import (
     MergingError,
     StaleSocketError,
 )
+from audiobus.merging import goes_into
 from audiobus.tombstone import merged_into
-from listen import close_codes
-from listen.actions import Action, Append, AskToStore, Due, Encode, LookStored, LookUser, Open, Ready, Watch
+from listen import close_codes, messages
+from listen.actions import (
+    Action,
+    Append,
+    AskToStore,
+    Due,
+    Encode,
+    LookMerging,
+    LookStored,
+    LookUser,
+    Open,
+    Ready,
+    Watch,
+)
 from listen.backend import Backend, now_ms
 from listen.commit import append_then_acknowledge
 from listen.encoding import SocketEncoder
@@ -81,7 +95,7 @@ class Errands:
         """Being placed."""
         self._arrived: tuple[tuple[Conversation, int], int] | None = None
 
-    def run(self, action: Action) -> None:
+    def run(self, action: Action) -> None:  # noqa: C901 - one case for each errand
         """Sets off to do it."""
         match action:
             case Append():
@@ -94,6 +108,8 @@ class Errands:
                 self._spawn(self._ask(action), "ask")
             case LookStored():
                 self._spawn(self._look(action), "look")
+            case LookMerging():
+                self._spawn(self._look_merging(action.conversation_id), "merging")
             case LookUser():
                 self._spawn(self._look_up(action), "user")
             case Watch(cid, due_at_ms):
@@ -255,6 +271,12 @@ class Errands:
         else:
             self._socket.feed(lambda: self._session.looked(answer, now_ms()))
 
+    async def _look_merging(self, cid: str) -> None:
+        # While Redis is away it is not known, and asked again later.
+        with suppress(BusUnavailableError):
+            target = await goes_into(self._backend.bus, Conversation(self._terms.uid, cid))
+            self._socket.feed(lambda: self._session.looked_merging(cid, target, now_ms()))
+
     async def _look_up(self, action: LookUser) -> None:
         request = UserRequest(self._terms.uid, action.day, action.default_limit_ms, action.totals)
         try:
@@ -290,9 +312,7 @@ class Errands:
                 )
             case MergingError():
                 self._socket.feed(
-                    lambda: session.refused(
-                        "merging", close_codes.REPLACED, f"it is being merged into {error.target}"
-                    )
+                    lambda: session.refused("merging", close_codes.REPLACED, messages.merging(error.target))
                 )
             case StaleSocketError():
                 self._socket.feed(session.stale)

@@ -161,6 +161,11 @@ def going_away(reconnect_after_ms: int) -> str:
     return _text({"type": "going_away", "reconnect_after_ms": reconnect_after_ms})
 
 
+def merging(target: str) -> str:
+    """What a client is told whose conversation goes into that one: its tag."""
+    return f"it is being merged into {target}"
+
+
 def error(code: ErrorCode, message: str, retry_after_ms: int | None = None) -> str:
     """What was wrong."""
     fields: dict[str, Any] = {"type": "error", "code": code, "message": message}

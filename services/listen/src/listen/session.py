@@ -53,8 +53,6 @@ class Session:
         self._out = Replies()
         self._faults = Faults(self._out)
 
-    # -- what the shell may look at ----------------------------------------------------------------------------------
-
     @property
     def reading(self) -> bool:
         """Whether the socket shall be read."""
@@ -207,7 +205,7 @@ class Session:
     def appended(self, answer: Appended, now_ms: int) -> list[Action]:
         """The answer to `Append`: the chunk is safe."""
         _, safe = self._opened_parts()
-        self._account.appended(answer.used)
+        self._account.appended(answer, now_ms)
         self._out.do(safe.appended(answer, now_ms))
         return self._advance(now_ms)
 
@@ -233,7 +231,8 @@ class Session:
     ) -> list[Action]:
         """The answer to any command: not this conversation, not like this, or not now. What is not acked is the client's."""
         self._opening = False
-        self._out.say(messages.error(code, message, again_ms))
+        if code != "merging" or not self._parting.ending or self._parting.ending.code != close_code:
+            self._out.say(messages.error(code, message, again_ms))
         return self._close(close_code)
 
     def unavailable(self, what: str, now_ms: int) -> list[Action]:
@@ -263,13 +262,16 @@ class Session:
         self._out.do(safe.ack() if course == "on" else [])
         return self._go_on(safe, course, now_ms)
 
+    def looked_merging(self, cid: str, target: str | None, now_ms: int) -> list[Action]:
+        """The answer to `LookMerging`: what that conversation goes into. The socket ends at the next tick."""
+        self._account.looked_merging(cid, target)
+        return self._advance(now_ms)
+
     def looked_up(self, user: UserState, now_ms: int) -> list[Action]:
         """The answer to `LookUser`. Whether the socket must end is seen at the next tick, after what has come by then."""
         self._out.do(self._account.looked(user))
         self._out.do(self._account.news(now_ms))
         return self._advance(now_ms)
-
-    # -- what follows ------------------------------------------------------------------------------------------------
 
     def _advance(self, now_ms: int) -> list[Action]:
         """Does whatever can be done now."""

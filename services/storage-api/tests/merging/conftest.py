@@ -51,7 +51,8 @@ class Merging:
             await bus.command("ZADD", bus.keys.operations(), "+inf", other)
         await bus.command("ZADD", bus.keys.operations(), 0, operation_id)
         services = services or self.services
-        runner = Runner(services.bus, {KIND: Merge(services, **fields)})
+        # Nobody records by sockets here, unless a test says so.
+        runner = Runner(services.bus, {KIND: Merge(services, **{"grace_ms": 0, **fields})})
         for taken in await runner.take_due():
             await runner.carry_out(taken)
         found = await operations.find(bus, operation_id)

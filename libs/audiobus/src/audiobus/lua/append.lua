@@ -1,7 +1,7 @@
 -- Appends one chunk, onto exactly the id before it, for exactly the socket that owns the conversation.
 -- KEYS conv, audio, tomb
 -- ARGV owner, id before, id, chunk, now_ms, samples, pos, epoch, traceparent or ''
--- Answers {'ok', newest, settled, dead offset or '', waiting samples, entries, used}
+-- Answers {'ok', newest, settled, dead offset or '', waiting samples, entries, used}, and the target where it is being merged: the socket has to end
 --       | {'owner', owner, newest} | {'newest', newest} | {'deleted'} | {'merging', target}: it is being merged, or was
 local tomb = redis.call('GET', KEYS[3])
 if tomb then
@@ -24,13 +24,18 @@ local function on_another_day(day, samples)
   if other == '' or day > tonumber(other) then return newest .. ':' .. most .. ',' .. day .. ':' .. samples end
   return newest .. ':' .. most .. ',' .. other .. ':' .. (rest + samples)
 end
+-- Frozen: nothing is added, but for what sockets had not appended yet when they were told so. A chunk that went in before is answered to be safe,
+-- and the owner stays: who is thawed goes on. As in `open`: whoever froze it may be gone for good.
+local overdue, late = false, false
+if h[10] then
+  local limits = redis.call('HMGET', conv, 'merge_until', 'merge_grace')
+  local till, grace = tonumber(limits[1] or ''), tonumber(limits[2] or '')
+  local time = tonumber(redis.call('TIME')[1]) * 1000
+  overdue = till ~= nil and time >= till
+  late = not (overdue or grace and time < grace)
+end
 if h[2] ~= ARGV[3] then
-  -- Frozen: nothing is added. A chunk that went in before is answered to be safe, and the owner stays: who is thawed goes on.
-  if h[10] then
-    -- As in `open`: whoever froze it may be gone for good.
-    local till = tonumber(redis.call('HGET', conv, 'merge_until') or '')
-    if not till or tonumber(redis.call('TIME')[1]) * 1000 < till then return {'merging', h[10]} end
-  end
+  if late then return {'merging', h[10]} end
   if h[2] ~= ARGV[2] then return {'newest', h[2] or ''} end
   -- What is counted as received stands beside the chunk: whatever becomes of its bytes, what leaves the buffer is counted alike.
   if (ARGV[9] or '') ~= '' then
@@ -48,7 +53,9 @@ if h[2] ~= ARGV[3] then
   end
   redis.call('HSET', conv, 'newest', ARGV[3], 'last_ms', ARGV[5], 'pos', ARGV[7], 'in', string.format('%.0f', received), 'used', used)
   -- After what needs memory: where there is none, nothing changes.
-  if h[10] then redis.call('HDEL', conv, 'merging', 'merging_by', 'merge_until') end
+  if overdue then redis.call('HDEL', conv, 'merging', 'merging_by', 'merge_until', 'merge_grace') end
 end
 local waiting = received - tonumber(h[5] or '0') - tonumber(h[6] or '0') - tonumber(h[9] or '0')
-return {'ok', ARGV[3], h[3] or '', h[7] or '', string.format('%.0f', waiting), redis.call('XLEN', audio), used}
+local answer = {'ok', ARGV[3], h[3] or '', h[7] or '', string.format('%.0f', waiting), redis.call('XLEN', audio), used}
+if h[10] and not overdue then answer[8] = h[10] end
+return answer

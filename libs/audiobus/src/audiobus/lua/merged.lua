@@ -20,5 +20,5 @@ end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 local moved = h[6] or '0'
 redis.call('HSET', KEYS[2], 'in', string.format('%.0f', tonumber(h[7] or '0') - tonumber(moved)), 'moved', moved)
-redis.call('HDEL', KEYS[2], 'out', 'merging', 'merging_by', 'merge_until')
+redis.call('HDEL', KEYS[2], 'out', 'merging', 'merging_by', 'merge_until', 'merge_grace')
 return {'set', ARGV[1], moved}

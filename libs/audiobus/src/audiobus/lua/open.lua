@@ -22,7 +22,7 @@ if h[5] then
   -- Whoever froze it may be gone for good: then it thaws by itself, and what was copied counts no more.
   local till = tonumber(redis.call('HGET', conv, 'merge_until') or '')
   if not till or tonumber(redis.call('TIME')[1]) * 1000 < till then return {'merging', h[5]} end
-  redis.call('HDEL', conv, 'merging', 'merging_by', 'merge_until')
+  redis.call('HDEL', conv, 'merging', 'merging_by', 'merge_until', 'merge_grace')
 end
 -- A request may be executed long after its socket is gone: it must not displace one that came later. A socket that opens its own
 -- session again displaces only one that came earlier: then Redis has lost that this one came, with what else it lost.

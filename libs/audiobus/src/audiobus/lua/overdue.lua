@@ -7,5 +7,5 @@ redis.call('HDEL', KEYS[1], '')
 local h = redis.call('HMGET', KEYS[1], 'merging', 'held', 'merge_until')
 if not h[1] and not h[2] then return 1 end
 if not tonumber(h[3] or '') or tonumber(redis.call('TIME')[1]) * 1000 < tonumber(h[3]) then return 0 end
-redis.call('HDEL', KEYS[1], 'merging', 'merging_by', 'held', 'merge_until')
+redis.call('HDEL', KEYS[1], 'merging', 'merging_by', 'held', 'merge_until', 'merge_grace')
 return 1

@@ -6,9 +6,10 @@ looked at anew instead of being remembered: a turn begins with what stands in Re
 whole in the target; so a merge may end anywhere in between, and lets go of the sources that are left.
 """
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -16,7 +17,7 @@ from audiobus import Conversation
 from audiobus.bucket_roles import has_another
 from audiobus.deletions import emptied, looked_at, sweep
 from audiobus.errors import ConversationDeletedError, HeldError, LettersError, MergedError
-from audiobus.merging import Taken, bury_merged, freeze, hold, take_in, thaw
+from audiobus.merging import Frozen, Taken, bury_merged, freeze, hold, take_in, thaw
 from audiobus.named_cuts import cuts_of, speaks_of
 from audiobus.operations import find
 from audiobus.replacing import Replacing
@@ -33,11 +34,18 @@ from storage_api.operations.turn import FailedError, LaterError, Turn
 from storage_api.services import Services
 from storage_api.wall_clock import now_ms
 
+T = TypeVar("T")
+
 KIND: Final = "merge_conversations"
 LIMIT_MS: Final = 900_000
 """So long sources are frozen at the most: a merge that has not copied everything by then fails, and lets go of them."""
 HELD_MS: Final = 2 * LIMIT_MS
 """So long after a turn began what it holds thaws for others by themselves: nobody may be left to go on with it."""
+GRACE_MS: Final = 3_000
+"""So long sockets of a source that is being recorded may bring what they had not appended when it was frozen. They hear of it with their next
+append, within a second."""
+PAUSE_S: Final = 0.1
+"""Between two looks whether they have."""
 PASSES: Final = 10
 """After so many there is still something to copy: somebody goes on putting it."""
 SOON_MS: Final = 500
@@ -92,17 +100,22 @@ class Merge:
     """The kind of operation."""
 
     def __init__(
-        self, services: Services, now_ms: Callable[[], int] = now_ms, limit_ms: int = LIMIT_MS
+        self,
+        services: Services,
+        now_ms: Callable[[], int] = now_ms,
+        limit_ms: int = LIMIT_MS,
+        grace_ms: int = GRACE_MS,
     ) -> None:
         self._services = services
         self._now_ms = now_ms
         self._limit_ms = limit_ms
+        self._grace_ms = grace_ms
 
     async def __call__(self, turn: Turn) -> Result:
         """Goes on. LaterError as long as something has to be waited for; FailedError: it is over, and nothing is frozen any more."""
         request = msgspec.json.decode(turn.operation.request, type=Request)
         step = msgspec.json.decode(turn.operation.step, type=Step) if turn.operation.step else Step()
-        one = _Turn(self._services, turn, request, step, self._now_ms, self._limit_ms)
+        one = _Turn(self._services, turn, request, step, self._now_ms, self._limit_ms, self._grace_ms)
         try:
             return await one.run()
         except FailedError:
@@ -121,6 +134,7 @@ class _Turn:
         step: Step,
         now_ms: Callable[[], int],
         limit_ms: int,
+        grace_ms: int,
     ) -> None:
         self._services = services
         self._bus = services.bus
@@ -129,6 +143,7 @@ class _Turn:
         self._step = step
         self._now_ms = now_ms
         self._limit_ms = limit_ms
+        self._grace_ms = grace_ms
         uid = turn.operation.uid
         self._target = Conversation(uid, request.target)
         self._sources = [Conversation(uid, cid) for cid in request.sources]
@@ -149,12 +164,13 @@ class _Turn:
         if left:
             await self._in_time()
             await self._in_every_bucket()
-            tokens = await self._hold(left)
+            frozen = await self._hold(left)
+            await self._await_sockets(frozen)
             states = await self._drained(left)
             fence = await self._copy(left)
             if self._request.delete_sources:
                 for source in left:
-                    await self._bury(source, tokens[source], states[source], fence)
+                    await self._bury(source, frozen[source].token, states[source], fence)
         await self.let_go()
         return Result(sources=len(self._sources), objects=sum(self._step.objects.values()))
 
@@ -206,14 +222,26 @@ class _Turn:
             )
             raise FailedError("store_unavailable", detail)
 
-    async def _hold(self, sources: list[Conversation]) -> dict[Conversation, str]:
-        """The tokens of the freezings."""
+    async def _hold(self, sources: list[Conversation]) -> dict[Conversation, Frozen]:
+        """The freezings, of those that go."""
         await self._take(self._target, self._hold_one)
-        tokens = {}
+        frozen = {}
         for source in sources:
-            tokens[source] = await self._take(source, self._grip)
+            if self._request.delete_sources:
+                frozen[source] = await self._take(source, self._freeze)
+            else:
+                await self._take(source, self._hold_one)
             await self._without_unfinished(source)
-        return tokens
+        return frozen
+
+    async def _await_sockets(self, frozen: dict[Conversation, Frozen]) -> None:
+        """Returns when nobody can append to a source any more, whoever was recording into it."""
+        for source, stands in frozen.items():
+            while stands.till_ms and await self._bus.clock.ms(source) < stands.till_ms:
+                state = await self._bus.state(source)
+                if state.newest is None or state.closed == state.newest.epoch:
+                    break
+                await asyncio.sleep(PAUSE_S)
 
     async def _without_unfinished(self, source: Conversation) -> None:
         """Takes away what the deletion of a part put and never made count: it lies beside the original, and both would be copied."""
@@ -226,21 +254,26 @@ class _Turn:
         finally:
             await replacing.release()
 
-    async def _hold_one(self, conversation: Conversation) -> str:
+    async def _hold_one(self, conversation: Conversation) -> None:
         await hold(self._bus, conversation, self._turn.operation.id, until_ms=await self._until_ms())
-        return ""
 
-    async def _grip(self, source: Conversation) -> str:
-        if not self._request.delete_sources:
-            return await self._hold_one(source)
-        operation_id, word = self._turn.operation.id, uuid.uuid4().hex
+    async def _freeze(self, source: Conversation) -> Frozen:
         until_ms = await self._until_ms()
-        return await freeze(self._bus, source, self._target, operation_id, word, until_ms=until_ms)
+        return await freeze(
+            self._bus,
+            source,
+            self._target,
+            self._turn.operation.id,
+            uuid.uuid4().hex,
+            until_ms=until_ms,
+            now_ms=until_ms - HELD_MS,
+            grace_ms=self._grace_ms,
+        )
 
     async def _until_ms(self) -> int:
         return await self._bus.clock.ms(self._target) + HELD_MS
 
-    async def _take(self, one: Conversation, grip: Callable[[Conversation], Awaitable[str]]) -> str:
+    async def _take(self, one: Conversation, grip: Callable[[Conversation], Awaitable[T]]) -> T:
         try:
             try:
                 return await grip(one)
