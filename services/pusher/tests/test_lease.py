@@ -19,7 +19,7 @@ async def test_a_long_put_keeps_the_lease(device, bus, memory_store, new_worker,
             await go.wait()
             return await memory_store.put(*args, **kwargs)
 
-    working = asyncio.create_task(new_worker(Slow(), lease_ms=300).drain(device.conversation))
+    working = asyncio.create_task(new_worker(Slow(), lease_ms=900).drain(device.conversation))
     renewed = []
 
     async def renewed_twice() -> bool:

@@ -176,7 +176,7 @@ async def test_one_pusher_is_cut_off_and_another_takes_over(
             await device.say(5)
             await bus.ask(device.conversation, "flush")
             held = Held(memory_store)
-            first = new_worker(held, bus=behind, holder="cut off", lease_ms=300)
+            first = new_worker(held, bus=behind, holder="cut off", lease_ms=900)
             second = new_worker(memory_store, bus=bus, holder="other")
             draining = asyncio.create_task(first.drain(device.conversation))
             await held.done.wait()

@@ -88,9 +88,10 @@ async def test_one_that_was_killed_is_gone_on_with_once_its_lease_ends(one_bus, 
     async def count(turn):
         return Count(5)
 
-    assert await operations.take(one_bus, "op-1", "killed", 300)
+    assert await operations.take(one_bus, "op-1", "killed", 60_000)
     runner = Runner(one_bus, {"count": count})
     assert not await turn(runner)
+    assert await operations.take(one_bus, "op-1", "killed", 50)
     async with asyncio.timeout(60):
         while not await turn(runner):
             await asyncio.sleep(0.02)
@@ -104,7 +105,7 @@ async def test_the_lease_is_held_as_long_as_it_takes(one_bus, begun):
         await go.wait()
         return Count(1)
 
-    runner = Runner(one_bus, {"count": slow}, lease_ms=900)
+    runner = Runner(one_bus, {"count": slow}, lease_ms=1_500)
     working = asyncio.create_task(turn(runner))
     ends: set[bytes | None] = set()
     async with asyncio.timeout(60):

@@ -17,7 +17,6 @@ from websockets.exceptions import ConnectionClosed
 from audiobus import Conversation
 from tapedeck_testing.protocol.listen_process import ListenProcess
 from tapedeck_testing.protocol.raw_socket import RawSocket, handshake, masked
-from tapedeck_testing.recordings import opus_packets
 from tapedeck_testing.redis_process import RedisProcess
 
 PING: Final = 0x9
@@ -37,6 +36,8 @@ class Place:
     frozen_redis: RedisProcess
     pcm: bytes
     """A second of it, at 16 kHz."""
+    packets: Sequence[bytes]
+    """Twenty seconds of Opus. Encoded before anything is under way: whoever encodes beside the others holds them up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +108,12 @@ async def _rest(place: Place) -> Outcome:
 
 async def _acks(place: Place) -> Outcome:
     """Twenty seconds of Opus in real time: for each ack, how old the oldest packet was that it is the first to cover; in all."""
-    return await _acks_of(place, "acks", opus_packets(20, seed=6))
+    return await _acks_of(place, "acks", place.packets)
 
 
 async def _acks_of_two_channels(place: Place) -> Outcome:
     """The same with two channels, of which one is silent."""
-    packets = [b"\x01" + packet for packet in opus_packets(20, seed=6)]
+    packets = [b"\x01" + packet for packet in place.packets]
     return await _acks_of(place, "acks-of-two", packets, channels=2)
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from tapedeck_testing.protocol.listen_process import ListenProcess
 from tapedeck_testing.protocol.slow_rules import LONG_ONES, SCENARIOS, Outcome, Place
-from tapedeck_testing.recordings import noisy_pcm
+from tapedeck_testing.recordings import noisy_pcm, opus_packets
 from tapedeck_testing.redis_binary import any_server
 from tapedeck_testing.redis_process import RedisProcess
 
@@ -36,6 +36,7 @@ class Waits:
             frozen=ListenProcess(self._frozen_redis.url, folder / "frozen-listen").start(),
             frozen_redis=self._frozen_redis,
             pcm=self.pcm,
+            packets=opus_packets(20, seed=6),
         )
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="waits")
