@@ -160,6 +160,8 @@ class Runner:
                         raise LeaseLostError(turn.operation.id)
         finally:
             await end([work])
+            if not work.cancelled():
+                work.exception()  # of one that was broken off nobody asks what it ended with
         return work.result()
 
 
