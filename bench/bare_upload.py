@@ -25,7 +25,7 @@ def main(endpoint: str, bucket: str, count: int, prefix: str) -> None:
     nobody = AnonymousCredentials()  # type: ignore[no-untyped-call] # google-auth types its classes, not their making
     client = Client(project="bench", credentials=nobody, client_options={"api_endpoint": endpoint})
     place = client.bucket(bucket)
-    batches = [speech.batches(f"b{n}", START_MS + n, START_MS + n, 1)[0] for n in range(count)]
+    batches = [next(speech.batches(f"b{n}", START_MS + n, START_MS + n, 1)) for n in range(count)]
 
     def store(number: int, batch: Batch) -> None:
         file = batch_file(batch)

@@ -16,10 +16,12 @@ NAME = "bench"
 class Bucket:
     """A running one. Ends with the workbench."""
 
-    def __init__(self, workbench: Workbench, delay_ms: int = DELAY_MS) -> None:
+    def __init__(self, workbench: Workbench, delay_ms: int = DELAY_MS, *, filled: bool = False) -> None:
+        """`filled`: what lies in the workbench's `file://` store is in it from the start."""
         self._port = free_port(LOOPBACK, None)
+        folder = [str(workbench.store)] if filled else []
         self.process = workbench.python(
-            f"bucket-{self._port}", "bench.bucket_server", str(self._port), str(delay_ms)
+            f"bucket-{self._port}", "bench.bucket_server", str(self._port), str(delay_ms), *folder
         ).until(lambda: listens(self._port), "an answer")
 
     @property
@@ -36,6 +38,10 @@ class Bucket:
     def counts(self) -> Counter[str]:
         """Requests so far by kind (`put`, `list`, …), `objects` made of them, and their `bytes`."""
         return Counter(self._ask("GET", "counts"))
+
+    def delay(self, ms: int) -> None:
+        """From now on every answer comes so much later."""
+        self._ask("POST", f"delay/{ms}")
 
     def leave(self) -> None:
         """From now on every request is answered with 503."""

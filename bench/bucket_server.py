@@ -1,68 +1,102 @@
-"""A bucket like Google's, as far as the pusher asks for one: every answer comes after a delay, as over a network.
+"""A bucket like Google's, as far as the services ask for one: every answer comes after a delay, as over a network.
 
-Run as `python -m bench.bucket_server PORT DELAY_MS`. Uploads in one request (create-only), lists, heads, gets of nothing, deletes; it reads uploads
-whole and answers the CRC32C of what came, but keeps only names, sizes and metadata: a backlog of hours would not fit. `POST /bench/away` and
-`/bench/back` make every request answer 503 and let them work again; `GET /bench/counts` tells what was asked. Owns no measuring.
+Run as `python -m bench.bucket_server PORT DELAY_MS [FOLDER]`. Uploads in one request (create-only), lists by pages, heads, gets, copies, deletes. Of
+uploads it reads all and answers the CRC32C of what came, but keeps only names, sizes and metadata: a backlog of hours would not fit. What lies in FOLDER
+(`bench.stored_recording`) is there from the start, with its bytes. `POST /bench/away` and `/bench/back` make every request answer 503 and let them work again,
+`/bench/delay/MS` sets another delay; `GET /bench/counts` tells what was asked. Owns no measuring.
 """
 
 import asyncio
 import base64
-import json
 import sys
-from collections import Counter, defaultdict
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import google_crc32c
+import msgspec
 import uvloop
+
+from bench.stored_recording import metadata_of
 
 _HEAD_END = b"\r\n\r\n"
 _TEXTS = {
     200: "OK",
     204: "No Content",
+    206: "Partial Content",
     404: "Not Found",
     412: "Precondition Failed",
     503: "Service Unavailable",
 }
+_LISTED = ("name", "size", "crc32c", "metadata")
+PAGE = 1_000
 Answer = tuple[int, Any]
 
 
 class Bucket:
-    """What lies there, by folders, for a listing asks for one of them."""
+    """What lies there."""
 
     def __init__(self) -> None:
         self.away = False
         self.counts: Counter[str] = Counter()
-        self._folders: defaultdict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+        self.delay_s = 0.0
+        self._objects: dict[str, dict[str, Any]] = {}
+        self._listed: dict[str, msgspec.Raw] = {}
+        """What a listing says of each that it said before."""
+        self._names: list[str] | None = None
+        """In order; None where that is to be found out."""
+        self._files: dict[str, Path] = {}
+        """Those whose bytes are there."""
+
+    def load(self, folder: Path) -> None:
+        """Has all objects of a `file://` store."""
+        for line in metadata_of(folder).read_bytes().splitlines():
+            told = msgspec.json.decode(line)
+            path = folder / told["name"]
+            self._add(told, path.read_bytes())
+            self._files[told["name"]] = path
 
     def answer(self, method: str, target: str, body: bytes) -> Answer:
-        """Status and JSON."""
+        """Status, and JSON or bytes."""
         parts = urlsplit(target)
         query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
         if parts.path.startswith("/bench/"):
-            self.away = {"away": True, "back": False}.get(parts.path.rpartition("/")[2], self.away)
+            what, _, value = parts.path.removeprefix("/bench/").partition("/")
+            self.away = {"away": True, "back": False}.get(what, self.away)
+            if what == "delay":
+                self.delay_s = float(value) / 1000
             return 200, dict(self.counts)
         if self.away:
             self.counts["refused"] += 1
             return 503, _error(503, "the bucket is away")
         if parts.path.startswith("/upload/"):
             return self._put(query, body)
-        if name := unquote(parts.path.partition("/o/")[2]):
-            return self._object(method, name)
+        if name := parts.path.partition("/o/")[2]:
+            source, _, target = name.partition("/rewriteTo/b/bench/o/")
+            if target:
+                return self._copy(unquote(source), unquote(target), query)
+            return self._object(method, unquote(name), query)
         self.counts["list"] += 1
-        return 200, {"kind": "storage#objects", "items": self._list(query)}
+        return 200, self._list(query)
 
-    def _object(self, method: str, name: str) -> Answer:
-        """Its description, or its end."""
-        self.counts[method.lower()] += 1
-        folder = self._folders[name.rpartition("/")[0]]
-        if name not in folder:
+    def _object(self, method: str, name: str, query: dict[str, str]) -> Answer:
+        """Its description, its bytes, or its end."""
+        media = query.get("alt") == "media"
+        self.counts["media" if media else method.lower()] += 1
+        if name not in self._objects:
             return 404, _error(404, "no such object")
         if method == "DELETE":
-            del folder[name]
+            del self._objects[name]
+            self._listed.pop(name, None)
+            self._files.pop(name, None)
+            self._names = None
             return 204, None
-        return 200, folder[name]
+        if media:
+            return 200, (self._files[name].read_bytes(), self._objects[name])
+        return 200, self._objects[name]
 
     def _put(self, query: dict[str, str], body: bytes) -> Answer:
         """`multipart/related`: the object's description, then its bytes."""
@@ -70,18 +104,35 @@ class Bucket:
         boundary, _, rest = body.partition(b"\r\n")
         about, _, rest = rest.partition(_HEAD_END)[2].partition(b"\r\n" + boundary)
         data = rest.partition(_HEAD_END)[2][: -len(boundary) - 4]
-        told: dict[str, Any] = json.loads(about)
-        name = told["name"]
-        folder = self._folders[name.rpartition("/")[0]]
-        if name in folder and query.get("ifGenerationMatch") == "0":
+        told: dict[str, Any] = msgspec.json.decode(about)
+        if told["name"] in self._objects and query.get("ifGenerationMatch") == "0":
             return 412, _error(412, "At least one of the pre-conditions you specified did not hold.")
-        crc32c = base64.b64encode(google_crc32c.value(data).to_bytes(4, "big")).decode()
-        if told.get("crc32c", crc32c) != crc32c:
+        made = self._made(told, data)
+        if told.get("crc32c", made["crc32c"]) != made["crc32c"]:
             return 400, _error(400, "the bytes do not have the checksum that was sent")
         self.counts["bytes"] += len(data)
-        self.counts["objects"] += 1
-        generation = str(1_700_000_000_000_000 + self.counts["objects"])
-        folder[name] = {
+        return 200, self._keep(made)
+
+    def _copy(self, source: str, target: str, query: dict[str, str]) -> Answer:
+        self.counts["copy"] += 1
+        if source not in self._objects:
+            return 404, _error(404, "no such object")
+        if target in self._objects and query.get("ifGenerationMatch") == "0":
+            return 412, _error(412, "At least one of the pre-conditions you specified did not hold.")
+        made = self._keep({**self._objects[source], "name": target})
+        if source in self._files:
+            self._files[target] = self._files[source]
+        size = made["size"]
+        answer = {"kind": "storage#rewriteResponse", "totalBytesRewritten": size, "objectSize": size}
+        return 200, {**answer, "done": True, "resource": made}
+
+    def _add(self, told: dict[str, Any], data: bytes) -> dict[str, Any]:
+        return self._keep(self._made(told, data))
+
+    def _made(self, told: dict[str, Any], data: bytes) -> dict[str, Any]:
+        name, crc32c = told["name"], google_crc32c.value(data).to_bytes(4, "big")
+        generation = str(1_700_000_000_000_001 + self.counts["objects"])
+        return {
             "kind": "storage#object",
             "id": f"bench/{name}/{generation}",
             "selfLink": f"https://www.googleapis.com/storage/v1/b/bench/o/{name}",
@@ -93,30 +144,53 @@ class Bucket:
             "contentType": told.get("contentType", "application/octet-stream"),
             "storageClass": "STANDARD",
             "size": str(len(data)),
-            "crc32c": crc32c,
+            "crc32c": base64.b64encode(crc32c).decode(),
             "etag": "CPj0zOXm9oIDEAE=",
             "timeCreated": "2026-11-01T12:00:00.000Z",
             "updated": "2026-11-01T12:00:00.000Z",
             "timeStorageClassUpdated": "2026-11-01T12:00:00.000Z",
             "metadata": told.get("metadata", {}),
         }
-        return 200, folder[name]
 
-    def _list(self, query: dict[str, str]) -> list[dict[str, Any]]:
-        prefix, start = query.get("prefix", ""), query.get("startOffset", "")
-        whole = prefix.rpartition("/")[0]
-        folders = [self._folders.get(whole, {})]
-        if prefix != f"{whole}/":
-            folders = [folder for name, folder in self._folders.items() if name.startswith(whole)]
-        names = {name: one for folder in folders for name, one in folder.items() if name.startswith(prefix)}
-        return [one for name, one in sorted(names.items()) if name >= start]
+    def _keep(self, made: dict[str, Any]) -> dict[str, Any]:
+        self.counts["objects"] += 1
+        self._objects[made["name"]] = made
+        self._listed.pop(made["name"], None)
+        self._names = None
+        return made
+
+    def _list(self, query: dict[str, str]) -> dict[str, Any]:
+        """A page."""
+        if self._names is None:
+            self._names = sorted(self._objects)
+        prefix, size = query.get("prefix", ""), int(query.get("maxResults", PAGE))
+        first = bisect_left(self._names, max(prefix, query.get("startOffset", "")))
+        if "pageToken" in query:
+            first = bisect_right(self._names, query["pageToken"])
+        if "delimiter" in query:
+            folders = (
+                name[: name.find("/", len(prefix)) + 1] for name in self._names if name.startswith(prefix)
+            )
+            return {"kind": "storage#objects", "prefixes": list(dict.fromkeys(folders))}
+        names = [name for name in self._names[first : first + size] if name.startswith(prefix)]
+        page: dict[str, Any] = {"kind": "storage#objects", "items": [self._item(name) for name in names]}
+        after = self._names[first + size : first + size + 1]
+        if len(names) == size and after and after[0].startswith(prefix):
+            page["nextPageToken"] = names[-1]
+        return page
+
+    def _item(self, name: str) -> msgspec.Raw:
+        if name not in self._listed:
+            told = self._objects[name]
+            self._listed[name] = msgspec.Raw(msgspec.json.encode({key: told[key] for key in _LISTED}))
+        return self._listed[name]
 
 
 class Connection(asyncio.Protocol):
     """One client: a request after the other."""
 
-    def __init__(self, bucket: Bucket, delay_s: float, later: Callable[..., object]) -> None:
-        self._bucket, self._delay_s, self._later = bucket, delay_s, later
+    def __init__(self, bucket: Bucket, later: Callable[..., object]) -> None:
+        self._bucket, self._later = bucket, later
         self._data = bytearray()
         self._head: tuple[str, str, int] | None = None
 
@@ -141,8 +215,12 @@ class Connection(asyncio.Protocol):
             del self._data[:length]
             self._head = None
             status, told = self._bucket.answer(method, target, body)
-            delay_s = 0.0 if target.startswith("/bench/") else self._delay_s
-            self._later(delay_s, self._transport.write, _response(status, told))
+            delay_s = 0.0 if target.startswith("/bench/") else self._bucket.delay_s
+            answer = _response(status, told)
+            if delay_s:
+                self._later(delay_s, self._transport.write, answer)
+            else:
+                self._transport.write(answer)
 
 
 def _read_head(head: bytes) -> tuple[str, str, int]:
@@ -153,11 +231,21 @@ def _read_head(head: bytes) -> tuple[str, str, int]:
 
 
 def _response(status: int, told: Any) -> bytes:
-    body = b"" if told is None else json.dumps(told).encode()
+    body: bytes
+    kind, more = "application/json; charset=UTF-8", ""
+    if isinstance(told, tuple):
+        body, about = told
+        kind = about["contentType"]
+        more = (
+            f"X-Goog-Hash: crc32c={about['crc32c']}\r\nX-Goog-Generation: {about['generation']}\r\nX-Goog-Metageneration: 1\r\n"
+            f"X-Goog-Storage-Class: STANDARD\r\nETag: {about['etag']}\r\n"
+        )
+    else:
+        body = b"" if told is None else msgspec.json.encode(told)
     head = (
-        f"HTTP/1.1 {status} {_TEXTS.get(status, 'Other')}\r\nContent-Type: application/json; charset=UTF-8\r\n"
+        f"HTTP/1.1 {status} {_TEXTS.get(status, 'Other')}\r\nContent-Type: {kind}\r\n"
         "Cache-Control: no-cache, no-store, max-age=0, must-revalidate\r\nPragma: no-cache\r\nVary: Origin\r\nVary: X-Origin\r\n"
-        "X-GUploader-UploadID: AHmUCY0bench\r\nServer: UploadServer\r\n"
+        f"X-GUploader-UploadID: AHmUCY0bench\r\nServer: UploadServer\r\n{more}"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
@@ -167,15 +255,16 @@ def _error(code: int, message: str) -> dict[str, Any]:
     return {"error": {"code": code, "message": message, "errors": [{"message": message, "domain": "global"}]}}
 
 
-async def main(port: int, delay_ms: float) -> None:
+async def main(port: int, delay_ms: float, folder: Path | None) -> None:
     """Serve until the process is ended."""
     loop = asyncio.get_running_loop()
     bucket = Bucket()
-    server = await loop.create_server(
-        lambda: Connection(bucket, delay_ms / 1000, loop.call_later), "127.0.0.1", port
-    )
+    bucket.delay_s = delay_ms / 1000
+    if folder is not None:
+        bucket.load(folder)
+    server = await loop.create_server(lambda: Connection(bucket, loop.call_later), "127.0.0.1", port)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]), float(sys.argv[2])))
+    uvloop.run(main(int(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3]) if sys.argv[3:] else None))

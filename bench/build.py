@@ -32,7 +32,7 @@ _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 def measure(scale: Scale) -> Iterator[Figure]:
     """Milliseconds of CPU a batch."""
-    batch = speech.batches(CID, START_MS, START_MS, 2)[1]
+    *_, batch = speech.batches(CID, START_MS, START_MS, 2)
     (span,) = batch.spans
     entries = _entries(span)
     preroll = PreRoll(span.epoch, span.run_start_ms, span.first_sample, span.first_offset, batch.preroll)

@@ -12,17 +12,18 @@ from typing import Any, Literal
 class Goal:
     """What a figure should reach."""
 
-    of: Literal["value", "ratio"]
+    of: Literal["value", "ratio", "above"]
+    """Ours, ours over the baseline, or ours less the baseline."""
     kind: Literal["at least", "at most"]
     bound: float
 
-    def met(self, value: float, ratio: float) -> bool:
+    def met(self, value: float, ratio: float, above: float) -> bool:
         """Whether it is reached."""
-        measured = value if self.of == "value" else ratio
+        measured = {"value": value, "ratio": ratio, "above": above}[self.of]
         return measured >= self.bound if self.kind == "at least" else measured <= self.bound
 
     def __str__(self) -> str:
-        what = "" if self.of == "value" else "ratio "
+        what = {"value": "", "ratio": "ratio ", "above": "above it "}[self.of]
         return f"{what}{'≥' if self.kind == 'at least' else '≤'} {self.bound:g}"
 
 
@@ -58,9 +59,14 @@ class Figure:
         return median(self.ratios)
 
     @property
+    def above(self) -> float:
+        """Ours less the baseline, the median."""
+        return median(ours - base for ours, base in zip(self.ours, self.baseline, strict=True))
+
+    @property
     def met(self) -> bool | None:
         """Whether the goal is reached; None where there is none."""
-        return None if self.goal is None else self.goal.met(self.value, self.ratio)
+        return None if self.goal is None else self.goal.met(self.value, self.ratio, self.above)
 
     def as_json(self) -> dict[str, Any]:
         """Everything, for programs."""

@@ -40,7 +40,7 @@ def _to_files(scale: Scale) -> Iterator[Figure]:
     ours: list[float] = []
     bare: list[float] = []
     copied: list[float] = []
-    batches = [speech.batches(f"b{n}", START_MS + n, START_MS + n, 1)[0] for n in range(scale.batches)]
+    batches = [next(speech.batches(f"b{n}", START_MS + n, START_MS + n, 1)) for n in range(scale.batches)]
     with Workbench() as workbench:
         pusher = workbench.service("pusher")
 

@@ -29,6 +29,10 @@ class Scale:
     """Full buffers that a round drains."""
     hour_batches: int
     """Batches of 60 s in the recording that is downloaded."""
+    day_batches: int
+    """Of a long recording."""
+    chunks: int
+    """Objects of the conversation that is listed."""
     live: int
     """Conversations of the part `pusher-live`."""
     live_batch_seconds: float
@@ -54,6 +58,8 @@ FULL = Scale(
     redis_seconds=120.0,
     batches=100,
     hour_batches=60,
+    day_batches=1_440,
+    chunks=10_000,
     live=500,
     live_batch_seconds=60.0,
     waiting=10_000,
@@ -73,6 +79,8 @@ QUICK = Scale(
     redis_seconds=15.0,
     batches=20,
     hour_batches=6,
+    day_batches=60,
+    chunks=1_500,
     live=50,
     live_batch_seconds=5.0,
     waiting=100,

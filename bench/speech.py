@@ -3,6 +3,7 @@
 Owns what stands for "an hour of audio": the sample's packets, again and again. Neither copying nor decoding cares.
 """
 
+from collections.abc import Iterator
 from functools import cache
 from itertools import cycle, islice
 
@@ -47,14 +48,15 @@ def packets(count: int) -> list[bytes]:
     return list(islice(cycle(_own_packets()), count))
 
 
-def batches(conversation: str, epoch: int, run_start_ms: int, count: int) -> list[Batch]:
+def batches(
+    conversation: str, epoch: int, run_start_ms: int, count: int, batch_packets: int = BATCH_PACKETS
+) -> Iterator[Batch]:
     """One run without a gap in `count` full batches, with their pre-roll, as the pusher cuts them."""
-    made: list[Batch] = []
     preroll: tuple[bytes, ...] = ()
     offset = 0
-    everything = packets(count * BATCH_PACKETS)
+    everything = cycle(_own_packets())
     for index in range(count):
-        own = tuple(everything[index * BATCH_PACKETS : (index + 1) * BATCH_PACKETS])
+        own = tuple(islice(everything, batch_packets))
         lead = 0 if index else LOOKAHEAD
         end = offset + sum(map(len, own))
         span = Span(
@@ -63,14 +65,13 @@ def batches(conversation: str, epoch: int, run_start_ms: int, count: int) -> lis
             first_offset=offset,
             end_offset=end,
             run_start_ms=run_start_ms,
-            first_sample=index * BATCH_PACKETS * FRAME_SAMPLES - (LOOKAHEAD if index else 0),
-            samples=BATCH_PACKETS * FRAME_SAMPLES - lead,
+            first_sample=index * batch_packets * FRAME_SAMPLES - (LOOKAHEAD if index else 0),
+            samples=batch_packets * FRAME_SAMPLES - lead,
             lead=lead,
             trim=0,
             starts=index == 0,
             packets=own,
         )
-        made.append(Batch(conversation, "opus", SAMPLE_RATE, 1, preroll, (span,)))
+        yield Batch(conversation, "opus", SAMPLE_RATE, 1, preroll, (span,))
         preroll = preroll_after(preroll, span)
         offset = end
-    return made

@@ -3,19 +3,20 @@
 Baselines: for the kept one the same JSON as a plain file from the same server; for making it bare libopus decoding the same packets.
 """
 
-import asyncio
 import shutil
 import time
 from collections.abc import Iterator
 
-from bench import bare_libopus, speech
-from bench.downloads import CID, UID, Fetched, fetch, fill
+from bench import bare_libopus, speech, stored_recording
+from bench.fetching import Fetched, conversation, fetch
 from bench.figure import Figure
 from bench.process import BenchError
 from bench.scale import Scale
+from bench.stored_recording import UID
 from bench.workbench import Workbench
 
 PART = "waveform"
+CID = "hour"
 
 
 def measure(scale: Scale) -> Iterator[Figure]:
@@ -27,19 +28,19 @@ def measure(scale: Scale) -> Iterator[Figure]:
     bare_wall_s: list[float] = []
     packets = speech.packets(scale.hour_batches * speech.BATCH_PACKETS)
     with Workbench() as workbench:
-        asyncio.run(fill(workbench.store, scale.hour_batches))
+        stored_recording.store(workbench.store, CID, scale.hour_batches)
         api = workbench.service("storage_api")
         files = workbench.plain_files()
-        path = f"/v1/users/{UID}/conversations/{CID}/waveform"
+        path = f"{conversation(CID)}/waveform"
         fetch(api.process, api.port, path, workbench.service_token, files.folder / "waveform")
-        fetch(files.process, files.port, "/waveform", "", None)
+        fetch(files.process, files.port, "/waveform")
         for _ in range(scale.rounds):
             shutil.rmtree(workbench.store / "waveforms")
-            made.append(fetch(api.process, api.port, path, workbench.service_token, None))
+            made.append(fetch(api.process, api.port, path, workbench.service_token))
             if len(list((workbench.store / "waveforms" / UID / CID).iterdir())) != scale.hour_batches:
                 raise BenchError("not every waveform was kept")
-            kept.append(fetch(api.process, api.port, path, workbench.service_token, None))
-            plain.append(fetch(files.process, files.port, "/waveform", "", None))
+            kept.append(fetch(api.process, api.port, path, workbench.service_token))
+            plain.append(fetch(files.process, files.port, "/waveform"))
             began = time.perf_counter()
             bare_libopus.decode(packets, speech.SAMPLE_RATE)
             bare_wall_s.append(time.perf_counter() - began)

@@ -48,6 +48,14 @@ class PlainFiles:
     folder: Path
 
 
+@dataclass(frozen=True, slots=True)
+class PlainCopies:
+    """A server that sends objects as they are."""
+
+    process: Process
+    port: int
+
+
 class Workbench:
     """A folder with a running Redis. Leaving its context ends everything that it started and removes the folder."""
 
@@ -103,6 +111,14 @@ class Workbench:
         server = self.python("file-server", "bench.file_server", str(port), str(folder))
         server.until(lambda: listens(port), "an answer")
         return PlainFiles(server, port, folder)
+
+    def plain_copies(self, settings: dict[str, str] | None = None) -> PlainCopies:
+        """A server of the objects in the store, or in the bucket of these settings, that knows nothing of audio."""
+        port = free_port(LOOPBACK, None)
+        own = {"TAPEDECK_STORE_URL": f"file://{self.store}", **(settings or {})}
+        command = [sys.executable, "-m", "bench.copy_server", str(port), own["TAPEDECK_STORE_URL"]]
+        server = self.start(command, f"copy-server-{port}", own)
+        return PlainCopies(server.until(lambda: listens(port), "an answer"), port)
 
     def user_token(self, uid: str) -> str:
         """With which `uid` records."""

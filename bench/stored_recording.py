@@ -1,0 +1,33 @@
+"""A recording that lies in the bucket already: objects as the pusher makes them, put there at once.
+
+Owns their names and bytes. Written as plain files, without `fsync`: what they cost to store is no figure here.
+"""
+
+import json
+from pathlib import Path
+
+from audiostore.batch import batch_end_ms, batch_file, batch_start_ms
+from audiostore.names import BatchName
+from bench import speech
+
+UID = "bench"
+START_MS = 1_700_000_000_000
+
+
+def metadata_of(root: Path) -> Path:
+    """The file beside the store's folder in which metadata lies: `file://` keeps none, and a bucket is given them."""
+    return root.parent / f"{root.name}.metadata.jsonl"
+
+
+def store(
+    root: Path, cid: str, count: int, batch_packets: int = speech.BATCH_PACKETS, start_ms: int = START_MS
+) -> None:
+    """One run of `count` objects below the folder of a `file://` store: the sample again and again, under other times."""
+    with metadata_of(root).open("a", encoding="utf-8") as told:
+        for batch in speech.batches(cid, start_ms, start_ms, count, batch_packets):
+            name = BatchName(UID, cid, batch_start_ms(batch), batch_end_ms(batch)).path
+            file = batch_file(batch)
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(file.data)
+            told.write(json.dumps({"name": name, "metadata": file.metadata}) + "\n")
