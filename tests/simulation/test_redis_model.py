@@ -97,6 +97,8 @@ def look(model: RedisModel) -> list[Command]:
                 looks.append(["GET", key])
             case b"hash":
                 looks.append(["HGETALL", key])
+            case b"set":
+                looks.append(["SMEMBERS", key])
             case b"zset":
                 looks.append(["ZRANGE", key, "0", "-1", "WITHSCORES"])
             case _:

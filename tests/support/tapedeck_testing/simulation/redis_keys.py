@@ -231,5 +231,7 @@ def _kind(value: Value | None) -> bytes:
             return b"stream"
         case SortedSet():
             return b"zset"
+        case set():
+            return b"set"
         case _:
             return b"hash"

@@ -59,7 +59,7 @@ class Keyspace:
         """The string there, if any.
 
         Raises:
-            Refused: the key holds something else. So do the next three.
+            Refused: the key holds something else. So do the next four.
         """
         value = self.get(key)
         if value is None or isinstance(value, bytes):
@@ -70,6 +70,13 @@ class Keyspace:
         """The hash there, if any."""
         value = self.get(key)
         if value is None or isinstance(value, dict):
+            return value
+        raise Refused(WRONG_TYPE)
+
+    def set(self, key: bytes) -> "set[bytes] | None":
+        """The set there, if any."""
+        value = self.get(key)
+        if value is None or isinstance(value, set):
             return value
         raise Refused(WRONG_TYPE)
 

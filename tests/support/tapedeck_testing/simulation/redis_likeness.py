@@ -74,7 +74,7 @@ _INSIDE: Final = (
     *(b"lag", b"entries-read", b"consumers"),
 )
 _LOOSE: Final[dict[str, Callable[[Command, Any], Any]]] = {
-    **dict.fromkeys(("KEYS", "HKEYS", "HVALS", "HGETALL", "HSCAN", "SCAN"), _unordered),
+    **dict.fromkeys(("KEYS", "HKEYS", "HVALS", "HGETALL", "HSCAN", "SCAN", "SMEMBERS"), _unordered),
     **dict.fromkeys(("TTL", "PTTL"), _later),
     "XPENDING": _timeless,
     "XINFO": _told,

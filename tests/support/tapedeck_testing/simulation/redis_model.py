@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 from tapedeck_testing.simulation import redis_group_reads as _group_reads  # noqa: F401
 from tapedeck_testing.simulation import redis_groups as _groups  # noqa: F401
 from tapedeck_testing.simulation import redis_keys as _keys  # noqa: F401
+from tapedeck_testing.simulation import redis_sets as _sets  # noqa: F401
 from tapedeck_testing.simulation import redis_sorted_sets as _sorted_sets  # noqa: F401
 from tapedeck_testing.simulation import redis_stream_info as _stream_info  # noqa: F401
 from tapedeck_testing.simulation import redis_streams as _streams  # noqa: F401

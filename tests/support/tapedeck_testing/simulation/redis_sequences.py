@@ -36,6 +36,7 @@ class Draw:
         self._kinds: list[Callable[[], Command]] = [
             *[self._string, self._hash, self._sorted_set, self._stream, self._group] * 3,
             self._group,
+            self._set,
             self._key,
             self._eval,
         ]
@@ -117,6 +118,18 @@ class Draw:
                     *self._maybe("MATCH", "*e*"),
                     *self._maybe("COUNT", self._one(["100", "0"])),
                 ],
+            ]
+        )
+
+    def _set(self) -> Command:
+        key = self._one(_KEYS[:2])
+        return self._any(
+            [
+                ["SADD", key, *self._some(_FIELDS)],
+                ["SREM", key, *self._some(_FIELDS)],
+                ["SCARD", key],
+                ["SISMEMBER", key, self._one(_FIELDS)],
+                ["SMEMBERS", key],
             ]
         )
 

@@ -1,4 +1,4 @@
-"""What a key of the Redis model holds, beside `bytes` (a string) and `dict` (a hash): sorted sets, streams and their groups.
+"""What a key of the Redis model holds, beside `bytes` (a string), `dict` (a hash) and `set`: sorted sets, streams and their groups.
 
 Owns the shapes and what keeps them in order. Knows no command, no time and no text of an error.
 """
@@ -156,7 +156,7 @@ class Stream:
         del self.ids[:count], self.rows[:count]
 
 
-Value: TypeAlias = bytes | Hash | SortedSet | Stream
+Value: TypeAlias = bytes | Hash | set[bytes] | SortedSet | Stream
 
 
 def copy_of(value: Value) -> Value:
@@ -173,6 +173,8 @@ def size_of(value: Value) -> int:
             return value.size
         case SortedSet():
             return sum(len(member) + 40 for member in value.scores)
+        case set():
+            return sum(len(member) + 16 for member in value)
         case _:
             return sum(len(name) + len(text) + 16 for name, text in value.items())
 
