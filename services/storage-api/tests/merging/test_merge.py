@@ -320,7 +320,7 @@ async def test_what_is_whole_yet_waits_for_no_bucket_that_stays_away(merging, re
 
 @pytest.mark.parametrize("known", [True, False])
 async def test_where_pushers_have_a_second_bucket_it_must_be_known_here(
-    api, merging, recorded, one_bus, store, known
+    api, merging, recorded, one_bus, store, caplog, known
 ):
     """They sweep it too: what it has of a source would be gone."""
     await recorded("a", T0)
@@ -334,6 +334,28 @@ async def test_where_pushers_have_a_second_bucket_it_must_be_known_here(
     assert error_of(operation) == ("" if known else "store_unavailable")
     assert await one_bus.tombstone(A) == known
     assert not (await one_bus.state(A)).in_merge
+    if not known:
+        # The operator who gave it up is told what to do.
+        [key] = [record.key for record in caplog.records if "second bucket" in record.msg]
+        assert await one_bus.command("DEL", key) == 1
+        assert not error_of(await merging.run(["a"], "all", services=services))
+
+
+async def test_one_that_fails_tells_of_the_copies_that_stay(merging, recorded, one_bus, monkeypatch):
+    await recorded("a", T0)
+    run = Copying.run
+
+    async def late(self, source, only=None):
+        done = await run(self, source, only)
+        if done.clean:
+            await set_tombstone(one_bus, A, T0)
+        return done
+
+    monkeypatch.setattr(Copying, "run", late)
+    operation = await merging.run(["a"], "all")
+    assert error_of(operation) == "not_found"
+    assert "at least 1 of their objects lie in all" in msgspec.json.decode(operation.error)["detail"]
+    assert len(await merging.files("all")) == 1
 
 
 class Sloppy(Switched):

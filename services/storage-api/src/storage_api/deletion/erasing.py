@@ -7,8 +7,8 @@ from typing import Final
 from audiostore.errors import TransientStoreError
 from audiostore.store import Store
 
-AT_ONCE: Final = 8
-"""Objects deleted at the same time."""
+AT_ONCE: Final = 32
+"""Objects deleted at the same time: each is a call to the bucket, which may take 50 ms."""
 LISTINGS: Final = 10
 """After so many there is still something: somebody goes on putting it."""
 

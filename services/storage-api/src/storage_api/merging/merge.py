@@ -7,6 +7,7 @@ whole in the target; so a merge may end anywhere in between, and lets go of the 
 """
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
@@ -14,7 +15,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from audiobus import Conversation
-from audiobus.bucket_roles import has_another
+from audiobus.bucket_roles import has_another, role_key
 from audiobus.deletions import emptied, looked_at, sweep
 from audiobus.errors import ConversationDeletedError, HeldError, LettersError, MergedError
 from audiobus.merging import Frozen, Taken, bury_merged, freeze, hold, take_in, thaw
@@ -33,6 +34,8 @@ from storage_api.merging.draining import Draining, letters
 from storage_api.operations.turn import FailedError, LaterError, Turn
 from storage_api.services import Services
 from storage_api.wall_clock import now_ms
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -118,9 +121,9 @@ class Merge:
         one = _Turn(self._services, turn, request, step, self._now_ms, self._limit_ms, self._grace_ms)
         try:
             return await one.run()
-        except FailedError:
+        except FailedError as error:
             await one.let_go()
-            raise
+            raise FailedError(error.code, error.detail + one.left_behind) from error
 
 
 class _Turn:
@@ -174,6 +177,13 @@ class _Turn:
         await self.let_go()
         return Result(sources=len(self._sources), objects=sum(self._step.objects.values()))
 
+    @property
+    def left_behind(self) -> str:
+        """What is told of copies that stay in the target though the merge failed; nothing where there are none."""
+        count = sum(self._step.objects.values())
+        told = f"; at least {count} of their objects lie in {self._target.cid} by now: they stay, and are found there when it is asked again"
+        return told if count else ""
+
     async def let_go(self) -> None:
         """Thaws what this merge holds. BusUnavailableError."""
         for one in (*self._sources, self._target):
@@ -216,6 +226,11 @@ class _Turn:
         """Pushers sweep every bucket of a source that went; what lies in one that is not known here was not copied."""
         url, store = self._services.store_url, self._services.bucket.store
         if url and not isinstance(store, PairedStore) and await has_another(self._bus, url):
+            log.warning(
+                "a merge fails: pushers have, or had within a day, a second bucket that is not known here. Give storage-api the same "
+                "TAPEDECK_FALLBACK_STORE_URL; if it was given up, and no pusher that had it runs any more, delete the key in Redis",
+                extra={"key": role_key(self._bus, url)},
+            )
             detail = (
                 "pushers have, or had within a day, a second bucket that storage-api does not know: nothing was merged; "
                 "its operator has to give it the same TAPEDECK_FALLBACK_STORE_URL"
