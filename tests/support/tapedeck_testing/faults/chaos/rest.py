@@ -9,7 +9,8 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final, cast
+from functools import partial
+from typing import Any, Final, TypeVar, cast
 
 import httpx
 import msgspec
@@ -17,7 +18,7 @@ import msgspec
 from audiobus import Conversation, census, deletions
 from audiobus.census import Balance
 from audiobus.connection import translated
-from audiobus.errors import BusError
+from audiobus.errors import BusError, BusUnavailableError
 from audiostore.batch import read_batch
 from tapedeck_testing.account import flush, pcm_back
 from tapedeck_testing.faults.chaos.processes import send
@@ -37,11 +38,14 @@ NAMES_S: Final = 150.0
 """For objects whose names were given up while the bucket was away: it is asked to delete them again after a minute."""
 BOOKS_S: Final = 60.0
 """For the gauges, which follow the census every few seconds."""
+ANSWERED_S: Final = 60.0
+"""For Redis and the services to answer a question of the judge's."""
 POLL_S: Final = 0.3
 LONGEST: Final = 4
 """So many times as long as that it may take to come to rest where it goes on coming nearer."""
 AT_ONCE: Final = 8
 Say = Callable[[str], None]
+T = TypeVar("T")
 
 PARTS: Final = ("received", "stored", "waiting", "dead", "deleted")
 SECOND: Final = 48_000
@@ -67,9 +71,9 @@ class Rest:
         await self._until("second bucket", HOME_S, self._away_from_home)
         await self._until("deleted conversations", SWEPT_S, lambda: self._undeleted(gone))
         await self._until("names given up", NAMES_S, lambda: self._unnamed(devices))
-        used = await self._used()
+        used = await self._answered(self._used)
         for device in devices:
-            await self._judge(device, seen.get(device.number), used)
+            await self._answered(partial(self._judge, device, seen.get(device.number), used))
         await self._books()
 
     # -- coming to rest ----------------------------------------------------------------------------------------------
@@ -121,6 +125,17 @@ class Rest:
         if found:
             self.wrong[about] = found
             self._say(f"         {about}: {found[0]}")
+
+    async def _answered(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Asks until it is answered, for a while: a master that is replaced late closes its lines once more."""
+        deadline = time.monotonic() + ANSWERED_S
+        while True:
+            try:
+                return await ask()
+            except (httpx.TransportError, BusUnavailableError, AssertionError):
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(POLL_S)
 
     async def _away_from_home(self) -> list[str]:
         left = await self._system.shelf.left_in_fallback()
@@ -207,7 +222,7 @@ class Rest:
 
     async def _books(self) -> None:
         """The sum over all conversations, the deleted ones too, and what the pushers export of it."""
-        total, off = await census.exact_totals(self._system.bus)
+        total, off = await self._answered(lambda: census.exact_totals(self._system.bus))
         self.notes["the books, s"] = ", ".join(
             f"{part} {getattr(total, part) / SECOND:.1f}" for part in PARTS
         )
@@ -221,7 +236,7 @@ class Rest:
         await self._until("metrics", BOOKS_S, lambda: self._metrics(total))
 
     async def _metrics(self, total: Balance) -> list[str]:
-        async with httpx.AsyncClient(timeout=10, trust_env=False) as http:
+        async with httpx.AsyncClient(timeout=30, trust_env=False) as http:
             answer = await http.get(f"{self._system.stack.facts['admin']['pusher']}/metrics")
         rows = [row for row in answer.text.splitlines() if row.startswith(GAUGE + "{")]
         exported = {row.split('part="')[1].split('"')[0]: float(row.rsplit(" ", 1)[1]) for row in rows}
