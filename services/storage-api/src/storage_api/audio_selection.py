@@ -21,5 +21,5 @@ def selection(recording: Recording, timestamps_ms: tuple[int, ...]) -> Selection
         raise ProblemError(404, "no_audio", "no chunk begins or lies at these timestamps")
     sources = frozenset(source for row in rows for source in row.sources)
     readable = timeline(piece for piece in recording.pieces if piece.source in sources)
-    unreadable = tuple(row.stored for row in rows if row.stored is not None and row.chunk.unreadable)
+    unreadable = tuple(row.stored for row in rows if row.stored is not None and row.stored.reason)
     return Selection(readable, unreadable, 0)

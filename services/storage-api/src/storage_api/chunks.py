@@ -7,6 +7,8 @@ something there cannot be read.
 import asyncio
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from functools import cached_property
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -42,24 +44,48 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
     """As with a row."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ChunkRow:
-    """A chunk and where it is in the list."""
+    """A chunk and where it is in the list. What is shown of it is made when it is asked for: of 10,000 a page has a hundred."""
 
     start_ms: int
     end_ms: int
     name: str
-    sources: frozenset[Source]
-    chunk: wire.Chunk
-    stored: StoredObject | None = None
-    """The object, where it is one."""
+    lies: StoredObject | tuple[LiveChunk, Live]
+    """What it is."""
+    overlapping: frozenset[Source]
+    """All of the recording that is not played, or not wholly."""
+    protection: wire.Protection
     twin: bool = False
     """Whether it comes after another object of its name: the first bucket's."""
 
     @property
-    def key(self) -> tuple[int, str, bool]:
-        """The order of the list."""
-        return self.start_ms, self.name, self.twin
+    def stored(self) -> StoredObject | None:
+        """The object, where it is one."""
+        return self.lies if isinstance(self.lies, StoredObject) else None
+
+    @cached_property
+    def sources(self) -> frozenset[Source]:
+        """Where its audio lies."""
+        if isinstance(self.lies, StoredObject):
+            return frozenset(piece.source for piece in self.lies.pieces)
+        return frozenset((self.lies[1],))
+
+    @cached_property
+    def chunk(self) -> wire.Chunk:
+        """As it is shown."""
+        if isinstance(self.lies, StoredObject):
+            return _stored_chunk(self, self.lies)
+        return _live_chunk(self)
+
+    @property
+    def overlapped(self) -> bool:
+        """Whether it is not played, or not wholly."""
+        return bool(self.overlapping) and bool(self.sources & self.overlapping)
+
+
+_KEY: Final = attrgetter("start_ms", "name", "twin")
+"""The order of the list."""
 
 
 async def list_chunks(request: Request) -> Response:
@@ -87,7 +113,9 @@ def _page(
     size: int,
 ) -> tuple[wire.Chunks, Place | None]:
     """What follows `place`, without its token, and where the next page goes on; None where nothing follows. For a thread: there may be 86,400."""
-    rows = [row for row in chunk_rows(recording, protection) if _within(row, *window)]
+    rows = chunk_rows(recording, protection)
+    if window != (None, None):
+        rows = [row for row in rows if _within(row, *window)]
     following = rows if place is None else [row for row in rows if _follows(row, place)]
     page, following = following[:size], following[size:]
     low = page[0].start_ms if page and place is not None else None
@@ -108,15 +136,19 @@ def chunk_rows(recording: Recording, protection: wire.Protection) -> list[ChunkR
     """Every chunk in order: all objects, and of the live tail what is in no object."""
     overlapped = recording.timeline.overlapped
     firsts = {stored.info.name for stored in recording.objects if not stored.second}
-    rows = [
-        _stored(stored, overlapped, twin=stored.second and stored.info.name in firsts)
-        for stored in recording.objects
-    ]
-    known = overlapped | {play.piece.source for play in recording.timeline.plays}
-    for index, live in enumerate(recording.tail.chunks if recording.tail else ()):
+    rows = []
+    for stored in recording.objects:
+        start_ms, end_ms, name = stored.start_48k // 48, stored.end_48k // 48, stored.info.name
+        sealed: wire.Protection = "enhanced" if stored.name.sealed else "standard"
+        twin = stored.second and name in firsts
+        rows.append(ChunkRow(start_ms, end_ms, name, stored, overlapped, sealed, twin))
+    tail = recording.tail.chunks if recording.tail else ()
+    known = overlapped | {play.piece.source for play in recording.timeline.plays} if tail else frozenset()
+    for index, live in enumerate(tail):
         if Live(index) in known:
-            rows.append(_live(live, Live(index), protection, overlapped=Live(index) in overlapped))
-    return sorted(rows, key=lambda row: row.key)
+            span, lies = live.span, (live, Live(index))
+            rows.append(ChunkRow(span.start_ms, span.end_ms, str(live.id), lies, overlapped, protection))
+    return sorted(rows, key=_KEY)
 
 
 def rows_at(recording: Recording, timestamps_ms: tuple[int, ...]) -> list[ChunkRow]:
@@ -135,28 +167,25 @@ def rows_at(recording: Recording, timestamps_ms: tuple[int, ...]) -> list[ChunkR
             holding = [row for row in near if at_ms < row.end_ms]
             playing = recording.timeline.playing(at_ms * 48)
             there = [row for row in holding if playing in row.sources] or holding
-        found |= {row.key: row for row in there}
+        found |= {_KEY(row): row for row in there}
     return list(found.values())
 
 
-def _stored(stored: StoredObject, overlapped: frozenset[Source], *, twin: bool) -> ChunkRow:
-    sources = frozenset(piece.source for piece in stored.pieces)
-    start_ms, end_ms = stored.start_48k // 48, stored.end_48k // 48
-    chunk = wire.Chunk(
-        timestamp=unix_seconds(start_ms),
-        start=rfc3339_ms(start_ms),
-        end=rfc3339_ms(end_ms),
-        duration_ms=end_ms - start_ms,
-        path=stored.info.name,
+def _stored_chunk(row: ChunkRow, stored: StoredObject) -> wire.Chunk:
+    return wire.Chunk(
+        timestamp=unix_seconds(row.start_ms),
+        start=rfc3339_ms(row.start_ms),
+        end=rfc3339_ms(row.end_ms),
+        duration_ms=row.end_ms - row.start_ms,
+        path=row.name,
         size=stored.size,
         is_batch=stored.name.is_batch,
         format=_format(stored),
-        protection="enhanced" if stored.name.sealed else "standard",
+        protection=row.protection,
         state="stored",
-        overlapped=bool(sources & overlapped),
+        overlapped=row.overlapped,
         unreadable=stored.reason,
     )
-    return ChunkRow(start_ms, end_ms, stored.info.name, sources, chunk, stored, twin)
 
 
 def _format(stored: StoredObject) -> str:
@@ -166,23 +195,21 @@ def _format(stored: StoredObject) -> str:
     return "unknown" if facts is None else "ogg_opus"
 
 
-def _live(live: LiveChunk, source: Live, protection: wire.Protection, *, overlapped: bool) -> ChunkRow:
-    span = live.span
-    chunk = wire.Chunk(
-        timestamp=unix_seconds(span.start_ms),
-        start=rfc3339_ms(span.start_ms),
-        end=rfc3339_ms(span.end_ms),
-        duration_ms=span.end_ms - span.start_ms,
+def _live_chunk(row: ChunkRow) -> wire.Chunk:
+    return wire.Chunk(
+        timestamp=unix_seconds(row.start_ms),
+        start=rfc3339_ms(row.start_ms),
+        end=rfc3339_ms(row.end_ms),
+        duration_ms=row.end_ms - row.start_ms,
         path=None,
         size=None,
         is_batch=False,
         format="opus",
-        protection=protection,
+        protection=row.protection,
         state="live",
-        overlapped=overlapped,
+        overlapped=row.overlapped,
         unreadable=None,
     )
-    return ChunkRow(span.start_ms, span.end_ms, str(live.id), frozenset((source,)), chunk)
 
 
 def _within(row: ChunkRow, start_48k: int | None, end_48k: int | None) -> bool:
@@ -196,7 +223,7 @@ def _gap_within(gap: Gap, start_48k: int | None, end_48k: int | None) -> bool:
 
 
 def _follows(row: ChunkRow, place: Place) -> bool:
-    return row.key > (place.start_ms, place.name, place.twin) or row.end_ms > place.reached_ms
+    return _KEY(row) > (place.start_ms, place.name, place.twin) or row.end_ms > place.reached_ms
 
 
 def _gap(gap: Gap, low_ms: int | None, high_ms: int | None) -> wire.Gap | None:

@@ -18,7 +18,7 @@ from storage_api import wire
 from storage_api.access import conversation_of
 from storage_api.chunks import ChunkRow, chunk_rows
 from storage_api.conversations import live_headers
-from storage_api.moments import rfc3339
+from storage_api.moments import rfc3339, unix_seconds
 from storage_api.parameters import DEFAULT_MAX_GAP_S, Parameters
 from storage_api.recording import Recording
 from storage_api.services import Services
@@ -57,7 +57,7 @@ def _told(recording: Recording, protection: wire.Protection, gap_48k: int) -> wi
     lying = _rows_in(found, chunk_rows(recording, protection))
     return wire.RecordedStretches(
         recordings=[
-            _shown(recording.conversation, stretch, [row.chunk.timestamp for row in rows])
+            _shown(recording.conversation, stretch, [unix_seconds(row.start_ms) for row in rows])
             for stretch, rows in zip(found, lying, strict=True)
         ]
     )
@@ -90,7 +90,7 @@ def _rows_in(found: Sequence[Stretch], rows: Sequence[ChunkRow]) -> list[list[Ch
     lying = [{of[source] for source in stretch.sources if source in of} for stretch in found]
     starts = [stretch.start_48k for stretch in found]
     for at, row in enumerate(rows):
-        if row.chunk.unreadable is None and not row.chunk.overlapped:
+        if (row.stored is None or row.stored.reason is None) and not row.overlapped:
             continue
         # Rows tell milliseconds, rounded down.
         place = bisect_right(starts, row.start_ms * 48 + 47) - 1

@@ -12,6 +12,7 @@ from audiostore import open_stores
 from servicekit.admin import serve_admin
 from servicekit.auth import UserTokens
 from servicekit.bind import bind_socket, bound_to
+from servicekit.collector import settle
 from servicekit.ending import end
 from servicekit.errors import KeySourceError
 from servicekit.health import Health
@@ -93,6 +94,7 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
                 tasks.create_task(Tally(bus, families).run(), name="operations tally"),
                 tasks.create_task(_drain(health, stop), name="drain"),
             ]
+            settle()
             log.info("serving", extra=where)
             await serve(build_app(services), public, stop)
             await end(watching)

@@ -11,13 +11,15 @@ the one that starts earlier is played. An older object has no session: it is one
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import groupby
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 from audiocodec.span import Span
 
 ObjectKey: TypeAlias = tuple[str, bool]
 """The name of an object, and whether the one in the second bucket is meant where both have the name."""
+
+
+_NOWHERE: Final[ObjectKey] = ("", False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,17 +193,17 @@ def timeline(pieces: Iterable[Piece]) -> Timeline:
 def _sessions(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
     """The pieces of one session after another, by offset; of those that begin together the longest first, stored before live."""
 
-    def session(piece: Piece) -> tuple[str, int]:
-        return piece.span.conversation, piece.span.epoch
-
     def place(piece: Piece) -> tuple[int, int, bool, ObjectKey, int]:
         source, span = piece.source, piece.span
-        key = ("", False) if isinstance(source, Live) else source.key
-        return span.first_offset, -span.end_offset, isinstance(source, Live), key, source.index
+        if isinstance(source, Live):
+            return span.first_offset, -span.end_offset, True, _NOWHERE, source.index
+        return span.first_offset, -span.end_offset, False, (source.name, source.second), source.index
 
-    ordered = sorted(pieces, key=lambda piece: (session(piece), place(piece)))
-    for _, group in groupby(ordered, key=session):
-        yield list(group)
+    sessions: dict[tuple[str, int], list[Piece]] = {}
+    for piece in pieces:
+        sessions.setdefault((piece.span.conversation, piece.span.epoch), []).append(piece)
+    for key in sorted(sessions):
+        yield sorted(sessions[key], key=place)
 
 
 def _once(session: list[Piece]) -> Iterator[Play]:
