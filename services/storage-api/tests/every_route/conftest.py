@@ -58,10 +58,22 @@ REQUESTS: dict[str, Asked] = {
 V1 = {f"{row.method} {row.path}": row for row in TABLE if row.path.startswith("/v1/")}
 
 
+SOME = {
+    "row": lambda _row: True,
+    "users_row": lambda row: REQUESTS[f"{row.method} {row.path}"].users,
+    "writing_row": lambda row: row.method not in ("GET", "HEAD"),
+    "conversations_row": lambda row: "cid" in row.path_ids,
+    "other_ids_row": lambda row: "id" in row.path_ids,
+    "naming_row": lambda row: row.body is not None and row.name != "settings",
+}
+"""Routes, by what a test calls them: all; those that users may ask for their own; that write; that name a conversation; something else; in the body."""
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`row`: every route of the API, named as the page names it."""
-    if "row" in metafunc.fixturenames:
-        metafunc.parametrize("row", V1.values(), ids=V1.keys())
+    """Routes of the API, named as the page names them."""
+    for wanted in SOME.keys() & set(metafunc.fixturenames):
+        rows = {name: row for name, row in V1.items() if SOME[wanted](row)}
+        metafunc.parametrize(wanted, rows.values(), ids=rows.keys())
 
 
 @dataclass
@@ -107,6 +119,7 @@ class House:
 
 @pytest.fixture
 def asked(row) -> Asked:
+    """The request that is right for it."""
     return REQUESTS[f"{row.method} {row.path}"]
 
 

@@ -97,6 +97,13 @@ async def test_it_answers_as_the_page_says(house, row, asked):
         assert answer.json()["deleted_seconds"] > 0
 
 
+async def test_every_write_leaves_an_audit_line(house, writing_row, caplog):
+    caplog.set_level("INFO")
+    await house.ask(writing_row)
+    [line] = [one for one in caplog.records if getattr(one, "audit", False)]
+    assert (line.actor, line.actor_name, line.operation) == ("service", "all", writing_row.operation_id)
+
+
 @pytest.mark.parametrize("name", ELSEWHERE)
 async def test_what_others_serve_is_not_here_and_is_tried_there(api, request, name):
     method, path = name.split()

@@ -61,6 +61,6 @@ async def test_by_a_service_with_the_scope_alone(house, row, asked, tokens_file)
         assert (await house.ask(row, "changed-token")).status_code == asked.status
 
 
-async def test_by_its_own_user(house, row, asked):
-    if asked.users:
-        assert (await house.ask(row, house.api.token("user-1"))).status_code == asked.status
+async def test_by_its_own_user(house, users_row, requests):
+    answer = await house.ask(users_row, house.api.token("user-1"))
+    assert answer.status_code == requests[f"{users_row.method} {users_row.path}"].status
