@@ -2,12 +2,13 @@
 
 import pytest
 
+from tapedeck_testing.simulation.api_mutants import API_MUTANTS
 from tapedeck_testing.simulation.mutants import MUTANTS
 
 SEEDS = 200
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.rule)
+@pytest.mark.parametrize("mutant", [*MUTANTS, *API_MUTANTS], ids=lambda mutant: mutant.rule)
 def test_a_broken_rule_is_found(mutant):
     found = mutant.hunt(range(SEEDS))
     assert found is not None

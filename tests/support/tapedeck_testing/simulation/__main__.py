@@ -43,6 +43,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--seconds", type=float, help="stop after so long")
     parser.add_argument("--second", action="store_true", help="a second bucket in every world")
+    parser.add_argument("--cuts", action="store_true", help="parts are deleted in every world")
+    parser.add_argument("--merges", action="store_true", help="conversations are merged in every world")
     parser.add_argument(
         "--fault",
         action="append",
@@ -53,7 +55,7 @@ def main(arguments: list[str]) -> int:
         help=f"this kind of faults in every history, beside those of its seed; as often as wanted: {', '.join(RATES)}",
     )
     chosen = parser.parse_args(arguments)
-    fixed = Fixed(chosen.second, tuple(chosen.faults))
+    fixed = Fixed(chosen.second, tuple(chosen.faults), chosen.cuts, chosen.merges)
     if chosen.seed is not None:
         return replay(chosen.seed, fixed, tracing=chosen.trace)
     seeds = range(chosen.first, chosen.first + chosen.seeds)
@@ -85,7 +87,8 @@ def main(arguments: list[str]) -> int:
 def options(fixed: Fixed) -> list[str]:
     """What has to be said for a history with the same fixed."""
     faults = [word for kind in fixed.faults for word in ("--fault", kind)]
-    return [*(["--second"] if fixed.second else []), *faults]
+    worlds = [f"--{name}" for name in ("second", "cuts", "merges") if getattr(fixed, name)]
+    return [*worlds, *faults]
 
 
 def replay(seed: int, fixed: Fixed, *, tracing: bool) -> int:

@@ -61,6 +61,9 @@ RATES: Final[dict[str, tuple[float, float]]] = {
     "user: deleted up to the past": (0.05, 0.20),
     # At each time that Redis loses its last writes.
     "redis: old master goes on": (0.3, 1.0),
+    # At each request to storage-api.
+    "request: answer lost": (0.05, 0.4),
+    "request: sent twice": (0.05, 0.4),
     # Of all chunks, so many for each process.
     "chunk: unreadable to a build": (0.03, 0.40),
 }
@@ -85,6 +88,10 @@ UNHINTED: Final = (
     "process: asked to end",
 )
 """With these, what a listener was about to put on `due` may be lost with it, or not be put there in time: a walk finds the buffer."""
+CUTS: Final = 0.12
+"""Of the histories, in so many somebody deletes parts of what is recorded; in none whose faults are given."""
+MERGES: Final = 0.12
+"""In so many somebody merges conversations; likewise."""
 PART: Final = 0.4
 """Of the kinds a history has so many, about."""
 
@@ -97,6 +104,10 @@ class Fixed:
     """A second bucket."""
     faults: tuple[str, ...] = ()
     """These kinds of faults, at rates that are left to the seed."""
+    cuts: bool = False
+    """Somebody deletes parts of what is recorded."""
+    merges: bool = False
+    """Somebody merges conversations."""
 
 
 NOTHING_FIXED: Final = Fixed()
@@ -117,6 +128,12 @@ class Chance:
         self.seed = seed
         self.fixed = fixed
         self.dice = random.Random(seed)
+        self.parts = random.Random(f"parts of {seed}")
+        """Whether parts are deleted and conversations merged, and how many do it: apart from the other dice, so that histories without are what they were."""
+        self.cuts = self.parts.random() < (CUTS if faults is None else 0.0) or fixed.cuts
+        """Whether somebody deletes parts of what is recorded."""
+        self.merges = self.parts.random() < (MERGES if faults is None else 0.0) or fixed.merges
+        """Whether somebody merges conversations."""
         self.hits: Counter[str] = Counter()
         self.lines: list[str] = []
         self.digest = 0
@@ -135,6 +152,11 @@ class Chance:
             if isinstance(chosen, Mapping)
             else {kind: self.dice.uniform(*RATES[kind]) for kind in chosen}
         )
+
+    @property
+    def asks(self) -> bool:
+        """Whether anybody asks a storage-api for anything."""
+        return self.cuts or self.merges
 
     def has(self, kind: str) -> bool:
         """Whether this history has faults of the kind."""

@@ -72,7 +72,9 @@ class Devices:
             strict=not chance.has(LOSSY) and not self._processes.skewed,
         )
 
-    def _connect(self, recorder: Recorder | PlainRecorder, tape: Tape, session: int | None) -> Line | None:
+    def _connect(
+        self, recorder: Recorder | PlainRecorder, tape: Tape, cid: str, session: int | None
+    ) -> Line | None:
         listeners = [one for one in self._processes.listeners if one is not None and one.takes]
         if not listeners:
             return None
@@ -92,6 +94,7 @@ class Devices:
             line,
             arrived_ms,
             tape,
+            cid,
             session,
             owner,
             recorder.dialect,

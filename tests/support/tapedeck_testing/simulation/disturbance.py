@@ -47,8 +47,8 @@ def disturb(world: World) -> None:
 
 
 def _delete(world: World) -> None:
-    """Somebody deletes a conversation; where a tombstone could be lost with Redis' last writes it would have to be set again."""
-    if world.lossy or not world.chance.strikes("conversation: deleted"):
+    """Somebody deletes a conversation, none that may be merged; where a tombstone could be lost with Redis' last writes it would have to be set again."""
+    if world.lossy or world.chance.merges or not world.chance.strikes("conversation: deleted"):
         return
     stories = [story for story in world.stories if not story.deleted]
     if stories:
@@ -62,7 +62,7 @@ def _delete(world: World) -> None:
 
 def _delete_user(world: World) -> None:
     """Somebody has all deleted that a user recorded so far, or up to a moment of the past, as whoever keeps recordings for so many days only."""
-    if world.lossy:
+    if world.lossy or world.chance.merges:
         return
     if world.chance.strikes("user: deleted"):
         ago_ms = 0

@@ -7,8 +7,8 @@ At rest, when all faults have ended:
 
 1. every acked byte is stored (`_complete`), and nothing that was not sent; where Redis loses what it had confirmed, and nobody waits for
    replicas, every byte of which the device was told that it is `stored` (`_stored`);
-2. no byte lies in two objects (`_doubled`), and no packet is stored twice (`_packets`);
-3. each run begins when its first packet was captured, by the sample clock (`_times`), and an object's name, tags and metadata say what
+2. no byte lies in two objects (`doubled`), and no packet is stored twice (`packets`);
+3. each run begins when its first packet was captured, by the sample clock (`packet_times`), and an object's name, tags and metadata say what
    lies in it (`opened`);
 4. of what was deleted nothing is left, and everywhere else nothing waits, no cut stands, and received = stored + waiting + dead + deleted (`at_rest`).
 
@@ -62,15 +62,17 @@ class Given:
     end_offset: int
 
 
-def opened(held: Held, uid: str, cid: str, ring: KeyRing) -> tuple[list[Span], list[str]]:
-    """The spans of an object, and what its name, tags and metadata say wrongly."""
+def opened(
+    held: Held, uid: str, cid: str, ring: KeyRing, *, copied: bool = False
+) -> tuple[list[Span], Sequence[bytes], list[str]]:
+    """The spans of an object, its pre-roll, and what its name, tags and metadata say wrongly. `copied`: it may be of another conversation."""
     name = parse_name(held.info.name)
     if name is None:
-        return [], [f"{held.info.name} is no name of a batch"]
+        return [], [], [f"{held.info.name} is no name of a batch"]
     data = open_sealed(held.data, ring, uid) if name.sealed else held.data
     batch = read_batch(data)
     found = []
-    if (name.uid, name.conversation_id) != (uid, cid) or batch.conversation_id != cid:
+    if (name.uid, name.conversation_id) != (uid, cid) or (batch.conversation_id != cid and not copied):
         found.append(f"{held.info.name} holds audio of {batch.conversation_id}")
     if name.start_ms != batch_start_ms(batch):
         found.append(f"{held.info.name} begins at {batch_start_ms(batch)}")
@@ -84,7 +86,7 @@ def opened(held: Held, uid: str, cid: str, ring: KeyRing) -> tuple[list[Span], l
         (span.epoch, span.first_offset, span.end_offset, span.start_48k, span.samples) for span in batch.spans
     ]:
         found.append(f"{held.info.name}: its metadata say something else than its tags")
-    return list(batch.spans), found
+    return list(batch.spans), batch.preroll, found
 
 
 def wrong(
@@ -107,8 +109,8 @@ def wrong(
     ordered = sorted(spans, key=lambda span: (span.epoch, span.first_offset, span.end_offset))
     found = [
         *story.violations,
-        *_doubled(ordered, chunks if lossy else (), late if lossy else ()),
-        *_times(story, ordered),
+        *doubled(ordered, chunks if lossy else (), late if lossy else ()),
+        *packet_times(story, ordered),
         *at_rest(books),
     ]
     if story.deleted:
@@ -124,7 +126,7 @@ def wrong(
         there = sum(span.samples for span in ordered)
         if books.balance.stored != there:
             found.append(f"{books.balance.stored} samples are counted as stored, {there} are")
-    return found + _packets(story, ordered, given, lossy=lossy)
+    return found + packets(story, ordered, given, lossy=lossy)
 
 
 def wrong_plain(
@@ -141,7 +143,7 @@ def wrong_plain(
     `whole`: nothing broke, so that Redis took all of it.
     """
     ordered = sorted(spans, key=lambda span: (span.epoch, span.first_offset, span.end_offset))
-    found = [*_doubled(ordered, ()), *at_rest(books)]
+    found = [*doubled(ordered, ()), *at_rest(books)]
     if story.deleted:
         return [*found, *(["it was deleted, and something of it lies in the bucket"] if ordered else [])]
     there = [Given(span.epoch, span.first_offset, span.end_offset) for span in ordered]
@@ -188,7 +190,8 @@ def readable(spells: Sequence[tuple[int, int]], spans: Iterable[Span]) -> list[s
     ]
 
 
-def _doubled(spans: Sequence[Span], chunks: Sequence[Given], late: Sequence[Span] = ()) -> list[str]:
+def doubled(spans: Sequence[Span], chunks: Sequence[Given], late: Sequence[Span] = ()) -> list[str]:
+    """Bytes that two of the spans hold, which are in order."""
     return [
         f"stored twice: session {one.epoch}, {one.first_offset}-{one.end_offset} and {two.first_offset}-{two.end_offset}"
         for one, two in itertools.combinations(spans, 2)
@@ -223,7 +226,7 @@ def _complete(story: Story, spans: Sequence[Span], given: Sequence[Given]) -> li
     ]
     for spell in story.spells:
         pieces = [span for span in spans if span.epoch == spell.epoch]
-        found += _session(story, spell, pieces, _given_in(spell, given))
+        found += _session(story, spell, pieces, given_in(spell, given))
     return found
 
 
@@ -234,7 +237,7 @@ def _stored(story: Story, spans: Sequence[Span], given: Sequence[Given]) -> list
     knows what that one stood upon (docs/redis.md).
     """
     held = [Given(span.epoch, span.first_offset, span.end_offset) for span in spans]
-    places = sorted(place for spell in story.spells for place in _given_in(spell, [*held, *given]))
+    places = sorted(place for spell in story.spells for place in given_in(spell, [*held, *given]))
     found = []
     for spell in story.spells:
         at = spell.base
@@ -247,7 +250,7 @@ def _stored(story: Story, spans: Sequence[Span], given: Sequence[Given]) -> list
     return found
 
 
-def _given_in(spell: Spell, given: Sequence[Given]) -> list[tuple[int, int]]:
+def given_in(spell: Spell, given: Sequence[Given]) -> list[tuple[int, int]]:
     """What was given up of a session, or is there, counted from the start of its tape, in order."""
     return sorted(
         (spell.base + one.first_offset, spell.base + one.end_offset)
@@ -282,7 +285,7 @@ def _session(
     return found
 
 
-def _packets(story: Story, spans: Sequence[Span], given: Sequence[Given], *, lossy: bool) -> list[str]:
+def packets(story: Story, spans: Sequence[Span], given: Sequence[Given], *, lossy: bool) -> list[str]:
     """The packets are those that were sent, in order, and each is there once."""
     tape = story.tape
     if tape.pcm:
@@ -295,7 +298,7 @@ def _packets(story: Story, spans: Sequence[Span], given: Sequence[Given], *, los
     if any(tape.packets[index] != packet for index, packet in zip(indices, packets, strict=True)):
         return ["a packet has changed"]
     missing = sorted(set(range(len(tape.packets))) - set(indices))
-    gone = [one for spell in story.spells for one in _given_in(spell, given)]
+    gone = [one for spell in story.spells for one in given_in(spell, given)]
     missing = [at for at in missing if not any(first <= tape.begins[at] < end for first, end in gone)]
     if story.forgot:
         missing = []
@@ -305,7 +308,8 @@ def _packets(story: Story, spans: Sequence[Span], given: Sequence[Given], *, los
     return found
 
 
-def _times(story: Story, spans: Iterable[Span]) -> list[str]:
+def packet_times(story: Story, spans: Iterable[Span]) -> list[str]:
+    """Each run begins when its first packet was captured, and lasts as long as its packets."""
     found = []
     for span in spans:
         if not span.packets:

@@ -33,6 +33,8 @@ class Held:
     made_ms: int | None
     """Unix ms, by the clock of its listener; None where it does not say."""
     damaged: bool = False
+    appended_s: float = 0.0
+    """When Redis took it, by the loop's clock."""
 
 
 class Ledger:
@@ -69,7 +71,9 @@ class Ledger:
             return
         before, own = EntryId.parse(args[_BEFORE]), EntryId.parse(args[_ID])
         chunk: bytes = args[_CHUNK]
-        held = Held(own, before.offset, made_ms(chunk[:HEAD_BYTES]), chunk in self._spoilt)
+        held = Held(
+            own, before.offset, made_ms(chunk[:HEAD_BYTES]), chunk in self._spoilt, self._chance.now()
+        )
         self.chunks.setdefault(args[_KEY][len(CONV) : -1], []).append(held)
 
     def of(self, tag: str) -> list[Held]:

@@ -33,7 +33,7 @@ class PlainRecorder:
         loop: VirtualLoop,
         chance: Chance,
         tapes: list[Tape],
-        connect: Callable[[PlainRecorder, Tape, int | None], Line | None],
+        connect: Callable[[PlainRecorder, Tape, str, int | None], Line | None],
     ) -> None:
         self._loop = loop
         self._chance = chance
@@ -65,7 +65,7 @@ class PlainRecorder:
         await asyncio.sleep(max(0, tape.captured_ms[0] - unix_ms(self._loop)) / 1000)
         while not story.gone:
             if self._line is None:
-                self._line = self._connect(self, tape, None)
+                self._line = self._connect(self, tape, tape.cid, None)
                 index = tape.due(unix_ms(self._loop)) if came else 0
                 came |= self._line is not None
             due = tape.due(unix_ms(self._loop))
@@ -88,7 +88,7 @@ class PlainRecorder:
             self._drop(half_open_s=chance.between(0.1, 20.0))
         elif chance.strikes("socket: taken over", TICK_S):
             self._drop(half_open_s=chance.between(0.0, 5.0))
-            self._line = self._connect(self, self._story.tape, None)
+            self._line = self._connect(self, self._story.tape, self._story.tape.cid, None)
 
     def _drop(self, *, half_open_s: float | None) -> None:
         line, self._line = self._line, None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final
 
+from tapedeck_testing.simulation.api import Api
 from tapedeck_testing.simulation.services import Listener, Pusher
 from tapedeck_testing.simulation.turning_points import TURN
 from tapedeck_testing.simulation.virtual_loop import PROCESS, Process, VirtualLoop
@@ -38,8 +39,10 @@ class Processes:
         batches: Batches,
         wait_replicas: int,
         counting: Counting | None,
+        *,
+        asks: bool,
     ) -> None:
-        """Decides how many there are; none runs before `start`."""
+        """Decides how many there are; none runs before `start`. `asks`: somebody asks a storage-api."""
         dice = chance.dice
         self._loop = loop
         self._chance = chance
@@ -52,6 +55,7 @@ class Processes:
         """Whether the clocks of their machines differ."""
         self.listeners: list[Listener | None] = [None] * dice.choice((1, 2, 2))
         self.pushers: list[Pusher | None] = [None] * dice.choice((1, 2, 2, 3))
+        self.apis: list[Api | None] = [None] * chance.parts.choice((1, 2, 2) if asks else (0,))
         self.all: list[Process] = []
         self.problems: list[str] = []
         self._calm = self._ending = False
@@ -61,6 +65,8 @@ class Processes:
         for slot in range(len(self.listeners)):
             self.start_listener(slot)
         self.start_pushers()
+        for slot in range(len(self.apis)):
+            self.start_api(slot)
 
     def start_pushers(self) -> None:
         """New ones, in the place of those that run."""
@@ -68,9 +74,10 @@ class Processes:
             self.start_pusher(slot)
 
     @property
-    def living(self) -> list[Listener | Pusher]:
+    def living(self) -> list[Listener | Pusher | Api]:
         """The services that run, or are stopped."""
-        return [one for one in (*self.listeners, *self.pushers) if one is not None and not one.process.dead]
+        every = (*self.listeners, *self.pushers, *self.apis)
+        return [one for one in every if one is not None and not one.process.dead]
 
     def heal(self) -> None:
         """Nothing strikes any more; what was stopped goes on."""
@@ -93,6 +100,7 @@ class Processes:
         self._ending = True
         for one in self.living:
             self._end(one.process, [])
+        self.problems += [text for api in self.apis if api is not None for text in api.problems]
 
     def _process(self, name: str) -> Process:
         skew_ms = self._chance.dice.randrange(-1500, 1500) if self.skewed else 0
@@ -129,6 +137,16 @@ class Processes:
         self.pushers[slot] = pusher
         self._loop.spawn(process, self._watched(pusher.run(), process), process.name)
 
+    def start_api(self, slot: int) -> None:
+        before = self.apis[slot]
+        if before is not None:
+            self._end(before.process, [])
+            self.problems += before.problems
+        process = self._process(f"api{slot}.{len(self.all)}")
+        api = Api(self._loop, process, self._server, self._buckets, self._wait_replicas)
+        self.apis[slot] = api
+        self._loop.spawn(process, self._watched(api.run(), process), process.name)
+
     async def _watched(self, work: Coroutine[Any, Any, None], process: Process) -> None:
         """Until its end, which must be one that it was asked for."""
         try:
@@ -153,8 +171,11 @@ class Processes:
         for at, pusher in enumerate(self.pushers):
             if pusher is not None and pusher.process is process:
                 self.start_pusher(at)
+        for at, api in enumerate(self.apis):
+            if api is not None and api.process is process:
+                self.start_api(at)
 
-    def ask_to_end(self, service: Listener | Pusher) -> None:
+    def ask_to_end(self, service: Listener | Pusher | Api) -> None:
         """As SIGTERM does."""
         if service.stop is not None and not service.process.dead and not service.process.paused:
             context = Context()

@@ -42,6 +42,8 @@ class Spell:
     """Where the next session of the tape began; None for the last one."""
     stored: int = 0
     """Up to where its own acks said that they are stored."""
+    cid: str = ""
+    """The conversation that it is recorded into, if that is not the tape's: the one into which that was merged."""
 
 
 @dataclass(slots=True)
@@ -58,14 +60,25 @@ class Story:
     """It gave up a session without asking where that stood."""
     deleted: bool = False
     """Its conversation was deleted, or is about to be."""
+    merged: bool = False
+    """Its conversation went into another one, or may."""
     gone: bool = False
-    """The device was told so."""
+    """The device was told that it is no more."""
     plain: bool = False
     """The device is a plain one, and has no spells."""
 
     @property
     def acked(self) -> int:
         return self.spells[-1].acked if self.spells else 0
+
+    @property
+    def cid(self) -> str:
+        """Where it is recorded by now."""
+        return (self.spells[-1].cid if self.spells else "") or self.tape.cid
+
+    def recorded_into(self, spell: Spell) -> str:
+        """The conversation of one of its sessions."""
+        return spell.cid or self.tape.cid
 
 
 class Recorder:
@@ -78,7 +91,7 @@ class Recorder:
         loop: VirtualLoop,
         chance: Chance,
         tapes: list[Tape],
-        connect: Callable[[Recorder, Tape, int | None], Line | None],
+        connect: Callable[[Recorder, Tape, str, int | None], Line | None],
         *,
         keep: Literal["acked", "stored"],
         strict: bool,
@@ -145,8 +158,10 @@ class Recorder:
                 self._on_ack(message)
             case "finalized":
                 self._on_finalized(message)
-            case "error" if message["code"] == "conversation_deleted" and self._meant().deleted:
+            case "error" if message["code"] == "conversation_deleted" and self._may_be_gone():
                 self._meant().gone = True
+            case "error" if message["code"] == "merging" and self.story.merged:
+                pass
             case "error" if message["code"] not in ("unavailable", "replaced", "internal", "not_ready"):
                 self.story.violations.append(f"error {message['code']}: {message['message']}")
             case _:
@@ -163,14 +178,20 @@ class Recorder:
                 story.violations.append(f"closed with 1000 at {story.acked} of {story.tape.total}")
             self._next_story()
         elif code == 4404 and story.gone:
+            # Of a session that it forgot nobody can tell it where that went.
+            story.forgot |= not story.deleted
             self._next_story()
         elif code == 4404 and asked == "switch":
             pass  # the one that it wanted to change to is gone: it looks once more that what came before is safe
         elif code == 1006 and self._leaves and self._keep == "acked" and story.acked == story.tape.total:
             self._next_story()  # it has no more to say, and knows that all is safe
-        elif code in FATAL or (code == 4409 and self._strict) or code == 1011:
+        elif code in FATAL or (code == 4409 and self._strict and not story.merged) or code == 1011:
             story.violations.append(f"closed with {code}")
             self.done = code in FATAL
+
+    def _may_be_gone(self) -> bool:
+        meant = self._meant()
+        return meant.deleted or (meant.merged and self._session is None)
 
     def _meant(self) -> Story:
         """The story that an error is about: the next one, while it changes to that, unless this one is what was deleted."""
@@ -193,7 +214,8 @@ class Recorder:
             and self._chance.strikes("device: forgets its session")
         ):
             self._forget(story)
-        self._line = self._connect(self, story.tape, self._session)
+        cid = story.cid if self._session is not None else story.tape.cid
+        self._line = self._connect(self, story.tape, cid, self._session)
         self._ready, self._asked = False, None
         self._heard_at = self._sent_at = self._loop.time()
 
@@ -274,13 +296,13 @@ class Recorder:
                     story.violations.append("a fresh session, and nobody knows where the old one ended")
                 at = story.stored if self._keep == "stored" else at
             spell.end = at
-        story.spells.append(Spell(epoch, at, at, at))
+        cid = str(message["conversation_id"])
+        story.spells.append(Spell(epoch, at, at, at, cid="" if cid == story.tape.cid else cid))
         self._cursor = at
 
     def _on_ack(self, message: dict[str, Any]) -> None:
-        story = next(
-            (one for one in self.stories if one.tape.cid == message["conversation_id"] and one.spells), None
-        )
+        told = [self.story, *self.stories]
+        story = next((one for one in told if one.cid == message["conversation_id"] and one.spells), None)
         if story is None or not story.spells:
             self.story.violations.append(f"ack for {message['conversation_id']}")
             return
@@ -345,7 +367,8 @@ class Recorder:
         if self._leaves:
             return
         following = self._following()
-        if following is not None and self._chance.dice.random() < 0.7:
+        same = following is not None and self.stories[following].tape.cid == story.cid
+        if following is not None and not same and self._chance.dice.random() < 0.7:
             self._asked = "switch"
             cid = self.stories[following].tape.cid
             out.append(json.dumps({"type": "conversation", "conversation_id": cid}))

@@ -180,7 +180,14 @@ class Listener:
         await bus.close()
 
     def accept(
-        self, line: Line, arrived_ms: int, tape: Tape, resume: int | None, owner: str, dialect: Dialect
+        self,
+        line: Line,
+        arrived_ms: int,
+        tape: Tape,
+        cid: str,
+        resume: int | None,
+        owner: str,
+        dialect: Dialect,
     ) -> None:
         """A socket whose handshake is over; runs in the process."""
         assert self._sockets is not None
@@ -198,7 +205,7 @@ class Listener:
             arrived_ms=arrived_ms,
             uid=tape.uid,
             owner=owner,
-            conversation_id=tape.cid,
+            conversation_id=cid,
             resume=resume,
             dialect=dialect,
             audio_format=audio_format,
@@ -319,11 +326,15 @@ class InlineWorkers(Workers):
         """Nothing to close."""
 
 
-def make_recordings(loop: VirtualLoop, server: Server, buckets: tuple[Bucket, Bucket | None]) -> Recordings:
-    """Storage-api's way to look at conversations."""
+def make_api_bucket(loop: VirtualLoop, buckets: tuple[Bucket, Bucket | None]) -> ApiBucket:
+    """Storage-api's way to the buckets."""
     first, second = buckets
     store: Store = WorldStore(first)
     if second is not None:
         store = PairedStore(store, WorldStore(second))
-    api = ApiBucket(store, storage_metrics(), InlineWorkers(), Keys(KeySource(KEYS)), clock=loop.time)
-    return Recordings(make_bus(server, 0), api)
+    return ApiBucket(store, storage_metrics(), InlineWorkers(), Keys(KeySource(KEYS)), clock=loop.time)
+
+
+def make_recordings(loop: VirtualLoop, server: Server, buckets: tuple[Bucket, Bucket | None]) -> Recordings:
+    """Storage-api's way to look at conversations."""
+    return Recordings(make_bus(server, 0), make_api_bucket(loop, buckets))

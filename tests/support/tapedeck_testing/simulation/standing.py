@@ -27,13 +27,18 @@ class Standing:
 
     @classmethod
     def read(
-        cls, newest: bytes | None, settled: bytes | None, received: bytes | None, cut: bytes | None
+        cls,
+        newest: bytes | None,
+        settled: bytes | None,
+        received: bytes | None,
+        cut: bytes | None,
+        moved: bytes | None = None,
     ) -> Self:
-        """From the fields of `td:conv`."""
+        """From the fields of `td:conv`. What moved with a merge was received here all the same."""
         return cls(
             EntryId.parse_or_none(newest) or NO_ID,
             EntryId.parse_or_none(settled) or NO_ID,
-            int(received or 0),
+            int(received or 0) + int(moved or 0),
             decode_cut(cut).first_id if cut else None,
         )
 

@@ -14,6 +14,7 @@ from audiostore.key_ring import KeySource
 from audiostore.names import ROOT, parse_name
 from pusher.prober import PREFIX
 from tapedeck_testing.simulation.counting import at_the_end
+from tapedeck_testing.simulation.cut_out import wrong_in_part
 from tapedeck_testing.simulation.history import (
     RENAMED_MS,
     Books,
@@ -23,10 +24,12 @@ from tapedeck_testing.simulation.history import (
     wrong,
     wrong_plain,
 )
+from tapedeck_testing.simulation.merged_verdict import judge_merged
 from tapedeck_testing.simulation.services import KEYS, make_bus
 
 if TYPE_CHECKING:
     from audiocodec.span import Span
+    from audiostore.key_ring import KeyRing
     from tapedeck_testing.simulation.bucket import Bucket
     from tapedeck_testing.simulation.bucket import Held as Kept
     from tapedeck_testing.simulation.ledger import Held
@@ -37,8 +40,11 @@ if TYPE_CHECKING:
 def swept(world: World) -> bool:
     """Whether no object is looked for any more that must not stay."""
     execute = world.server.model.execute
+    deleted = {(story.tape.uid, story.tape.cid) for story in world.stories if story.deleted}
     return not any(
-        execute(["HEXISTS", _key(world, story), "gone"]) for story in world.stories if not story.deleted
+        execute(["HEXISTS", world.keys.conv(one), "gone"])
+        for one in world.conversations
+        if one not in deleted and not execute(["EXISTS", world.keys.tomb(one)])
     )
 
 
@@ -48,45 +54,38 @@ def rests(world: World) -> bool:
         return False  # what is on its way may still write something down
     if any(not _hindered(world, name) for name in _away(world)):
         return False  # it is to be moved home
-    return not any(_waits(world, story) for story in world.stories)
+    return not any(_waits(world, one) for one in world.conversations)
 
 
 def lacks_a_hint(world: World) -> bool:
     """Whether all that waits does so because a hint at it was lost: the walk over all buffers finds it."""
-    waiting = [story for story in world.stories if _waits(world, story)]
-    return bool(waiting) and all(
-        Conversation(story.tape.uid, story.tape.cid).tag in world.server.hints_unheard for story in waiting
-    )
+    waiting = [one for one in world.conversations if _waits(world, one)]
+    return bool(waiting) and all(one.tag in world.server.hints_unheard for one in waiting)
 
 
 async def judge(world: World) -> list[str]:
     """What is wrong, once everything has ended."""
-    found = [*world.problems, *world.processes.problems, *world.server.watch.problems]
+    found = [
+        *world.problems,
+        *world.part_deleter.problems,
+        *world.processes.problems,
+        *world.server.watch.problems,
+    ]
     ring = KeySource(KEYS).ring()
     # What lies in both under one name is the same audio, and played once: where it is damaged at home, from the second.
     away = _away(world)
     both = {**away, **_audio(world.bucket)}
     both |= {name: held for name, held in away.items() if both[name].damaged}
     objects = by_conversation(both)
+    merged = {story.tape.uid for story in world.stories if world.merger.of(story.tape.uid)}
+    for uid in sorted(merged):
+        found += await judge_merged(world, uid, objects, ring)
     for story in world.stories:
-        where = (story.tape.uid, story.tape.cid)
-        spans, late, said = [], [], []
-        for held in objects.pop(where, []):
-            if held.damaged:
-                said += _damaged(world, story, held.info.name)
-                continue
-            inside, misnamed = opened(held, *where, ring)
-            spans += inside
-            late += inside if _unseen(world, held.info.name) else []
-            said += misnamed
-            said += _forgotten(world, story, held.info.name, inside)
-        books, given = await _books(world, story), _given(world, story)
-        chunks = [_range(held) for held in world.server.ledger.of(_tag(story))]
-        if story.plain:
-            said += wrong_plain(story, spans, books, chunks, given, whole=not world.chance.hits)
-        else:
-            said += wrong(story, spans, books, lossy=world.lossy, given=given, chunks=chunks, late=late)
-        found += [f"{'/'.join(where)}: {text}" for text in said]
+        where = Conversation(story.tape.uid, story.tape.cid)
+        if where.uid in merged:
+            continue
+        said = await _judge_one(world, story, objects.pop((where.uid, where.cid), []), ring)
+        found += [f"{where.tag}: {text}" for text in said]
     if world.counting is not None:
         found += world.counting.problems
     found += await at_the_end(make_bus(world.server, 0))
@@ -94,18 +93,51 @@ async def judge(world: World) -> list[str]:
     return found
 
 
-def _given(world: World, story: Story) -> list[Given]:
+async def _judge_one(world: World, story: Story, objects: list[Kept], ring: KeyRing) -> list[str]:
+    """What is wrong with one recording that lies in one conversation."""
+    where = Conversation(story.tape.uid, story.tape.cid)
+    parts, chunks = world.part_deleter.of(where.tag), world.server.ledger.of(where.tag)
+    spans: list[Span] = []
+    late: list[Span] = []
+    prerolls: list[bytes] = []
+    said: list[str] = []
+    for held in objects:
+        if held.info.name in announced(world, where):
+            continue
+        if held.damaged:
+            said += damaged(world, where, held.info.name)
+            continue
+        inside, before, misnamed = opened(held, *where, ring)
+        spans += inside
+        prerolls += before
+        late += inside if _unseen(world, held.info.name) else []
+        said += misnamed
+        said += [] if parts else _forgotten(world, story, held.info.name, inside)
+    held_books, given = await books(world, where), given_up(world, story)
+    if parts:
+        gone, may = world.part_deleter.gone_of(story, where), world.part_deleter.may_be_gone(story, [where])
+        return said + wrong_in_part(story, spans, prerolls, held_books, gone, may, given)
+    ranges = [_range(one) for one in chunks]
+    if story.plain:
+        return said + wrong_plain(story, spans, held_books, ranges, given, whole=not world.chance.hits)
+    return said + wrong(story, spans, held_books, lossy=world.lossy, given=given, chunks=ranges, late=late)
+
+
+def announced(world: World, where: Conversation) -> frozenset[str]:
+    """Objects that never took the place of others, and of whom nobody asked again: they count for nobody."""
+    names = world.server.model.execute(["HKEYS", world.keys.replacing(where)])
+    return frozenset(name.decode() for name in names)
+
+
+def given_up(world: World, story: Story) -> list[Given]:
     """What may be missing of it."""
     forgetting = world.forgetting.get(story.tape.uid)
     before_ms = forgetting.before_ms if forgetting is not None else 0
-    return [
-        *world.operator.dropped.get(_tag(story), []),
-        *(
-            _range(held)
-            for held in world.server.ledger.of(_tag(story))
-            if held.damaged or (held.made_ms or 0) < before_ms
-        ),
-    ]
+    ids = {story.tape.cid, *(story.recorded_into(spell) for spell in story.spells)}
+    tags = [f"{story.tape.uid}/{cid}" for cid in sorted(ids)]
+    dropped = [given for tag in tags for given in world.operator.dropped.get(tag, [])]
+    chunks = [held for tag in tags for held in world.server.ledger.of(tag)]
+    return dropped + [_range(held) for held in chunks if held.damaged or (held.made_ms or 0) < before_ms]
 
 
 def _range(held: Held) -> Given:
@@ -171,11 +203,11 @@ def _unseen(world: World, name: str) -> bool:
     return (world.second is not None and lost.lost(name)) or lost.landed_late(name, _since_s(world, name))
 
 
-def _damaged(world: World, story: Story, name: str) -> list[str]:
+def damaged(world: World, where: Conversation, name: str) -> list[str]:
     """An object that is not what was sent must not stay, unless nobody can know of it, or it is in the way of what is to be moved home: that waits for an operator."""
     if world.lossy and world.server.lost_cuts.lost(name):
         return []
-    if _moved_since_s(world, name) < math.inf and not _is_noted(world, story, name):
+    if _moved_since_s(world, name) < math.inf and not _is_noted(world, where, name):
         return []
     return [f"{name} is damaged, and stays"]
 
@@ -199,19 +231,17 @@ def _hindered(world: World, name: str) -> bool:
     return any(held.damaged and _brought_as(name, other) for other, held in world.bucket.objects.items())
 
 
-def _is_noted(world: World, story: Story, name: str) -> bool:
-    key = world.keys.gone(Conversation(story.tape.uid, story.tape.cid))
-    return bool(world.server.model.execute(["HEXISTS", key, name]))
+def _is_noted(world: World, where: Conversation, name: str) -> bool:
+    return bool(world.server.model.execute(["HEXISTS", world.keys.gone(where), name]))
 
 
-async def _books(world: World, story: Story) -> Books:
-    balance = await exact(make_bus(world.server, 0), Conversation(story.tape.uid, story.tape.cid))
-    return Books(_waits(world, story), balance)
+async def books(world: World, where: Conversation) -> Books:
+    """What Redis says of a conversation."""
+    return Books(_waits(world, where), await exact(make_bus(world.server, 0), where))
 
 
-def _waits(world: World, story: Story) -> bool:
+def _waits(world: World, conversation: Conversation) -> bool:
     """Whether anything of it is still to be stored, or to be dealt with by an operator."""
-    conversation = Conversation(story.tape.uid, story.tape.cid)
     execute = world.server.model.execute
     # The opening of a session alone is no audio: an open that was executed late may leave one.
     rows = execute(["XRANGE", world.keys.audio(conversation), "-", "+"])
@@ -220,7 +250,3 @@ def _waits(world: World, story: Story) -> bool:
         or execute(["HEXISTS", world.keys.conv(conversation), "cut"]) == 1
         or execute(["EXISTS", world.keys.dead(conversation)]) == 1
     )
-
-
-def _key(world: World, story: Story) -> str:
-    return world.keys.conv(Conversation(story.tape.uid, story.tape.cid))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 CONV: Final = "td:conv:"
 AUDIO: Final = b"td:audio:"
 DEAD: Final = b"td:dead:"
-FIELDS: Final = (b"newest", b"settled", b"in", b"cut", b"dead")
+FIELDS: Final = (b"newest", b"settled", b"in", b"cut", b"moved", b"dead")
 SCRIPTS: Final = ("EVALSHA", "EVAL")
 
 

@@ -15,11 +15,14 @@ from servicekit.problem import ProblemError
 from tapedeck_testing.simulation.bucket import LATEST_S, Bucket
 from tapedeck_testing.simulation.chance import LOSSY, Chance
 from tapedeck_testing.simulation.counting import Counting
+from tapedeck_testing.simulation.cut_out import came_back
 from tapedeck_testing.simulation.devices import Devices
 from tapedeck_testing.simulation.disturbance import disturb, fail_over
 from tapedeck_testing.simulation.history import readable
 from tapedeck_testing.simulation.ledger import DAMAGED
+from tapedeck_testing.simulation.merger import Merger
 from tapedeck_testing.simulation.operator import Operator
+from tapedeck_testing.simulation.part_deleter import PartDeleter
 from tapedeck_testing.simulation.plain_recorder import PlainRecorder
 from tapedeck_testing.simulation.processes import Processes
 from tapedeck_testing.simulation.recorder import Story
@@ -41,6 +44,8 @@ COUNTED: Final = 0.25
 """In so many pushers count all audio (`pusher.census`)."""
 DEVICES_S: Final = 240.0
 """Devices that are not through so long after the last fault never will be."""
+ASKING_S: Final = 240.0
+"""So it is with whoever asks for something."""
 PLAIN_S: Final = 6.0
 """So long after its end all is appended of what a plain device has sent."""
 REST_S: Final = 60.0
@@ -73,12 +78,15 @@ class World:
             self.batches,
             self.wait_replicas,
             self.counting,
+            asks=chance.asks and not self.lossy,
         )
         self.deleting: list[asyncio.Task[None]] = []
         """Deletions under way."""
         self.forgetting: dict[str, Forgetting] = {}
         """Users whose recordings are deleted up to a moment."""
         self.operator = Operator(self)
+        self.part_deleter = PartDeleter(self)
+        self.merger = Merger(self)
         self.looks = 0
         self.problems: list[str] = []
         self.recorders = Devices(loop, chance, self.processes, self._harm, lossy=self.lossy).recorders
@@ -87,6 +95,13 @@ class World:
     def stories(self) -> list[Story]:
         """What each tape's device has seen."""
         return [story for recorder in self.recorders for story in recorder.stories]
+
+    @property
+    def conversations(self) -> list[Conversation]:
+        """Those that are recorded into, and those that others are merged into."""
+        recorded = [Conversation(story.tape.uid, story.tape.cid) for story in self.stories]
+        merged = [Conversation(one.uid, one.target) for one in self.merger.merges]
+        return [*dict.fromkeys([*recorded, *merged])]
 
     def _harm(self, process: Process, kind: str) -> None:
         self.processes.harm(process, kind)
@@ -100,14 +115,18 @@ class World:
         living.append(asyncio.create_task(self._read()))
         if any(self.chance.has(kind) for kind in (DAMAGED, UNREADABLE)):
             living.append(asyncio.create_task(self.operator.run()))
+        self._ask()
         ending = self.loop.time() + self.chance.between(*FAULTS_S)
-        while self.loop.time() < ending and not self._recorded():
+        while self.loop.time() < ending and not (self._recorded() and self._asked()):
             await asyncio.sleep(1.0)
             disturb(self)
             self.server.watch.once_a_second()
         self._heal()
         if not await self._by(DEVICES_S, self._recorded):
             self.problems.append("the devices do not come to an end")
+        await self._by(ASKING_S, self._asked)
+        self.part_deleter.end()
+        self.merger.end()
         if any(isinstance(recorder, PlainRecorder) for recorder in self.recorders):
             await asyncio.sleep(PLAIN_S)
         if self.chance.dice.random() < 0.7:
@@ -115,6 +134,7 @@ class World:
             self.processes.start_pushers()
         if self.deleting:
             await asyncio.wait(self.deleting)
+        if self.deleting or any(merge.deletes for merge in self.merger.merges):
             # Until it is sure that nothing of it can still land.
             await asyncio.sleep((UNTIL_MS + 20_000) / 1000)
         await self._sweep()
@@ -127,9 +147,19 @@ class World:
         await self._end_all(living)
         return await judge(self)
 
+    def _ask(self) -> None:
+        """Whoever asks a storage-api for something begins, where Redis keeps what it confirmed: else a tombstone, or a name that was noted, may be lost."""
+        if self.chance.cuts and not self.lossy:
+            self.part_deleter.start()
+        if self.chance.merges and not self.lossy:
+            self.merger.start()
+
     async def _sweep(self) -> None:
         if not await self._by((UNTIL_MS + 30_000) / 1000, lambda: swept(self)):
             self.problems.append("objects that must not stay are looked for for ever")
+
+    def _asked(self) -> bool:
+        return self.part_deleter.done and self.merger.done
 
     def _recorded(self) -> bool:
         return all(recorder.done for recorder in self.recorders)
@@ -180,25 +210,30 @@ class World:
             if not stories:
                 continue
             story = self.chance.dice.choice(stories)
+            where = Conversation(story.tape.uid, story.cid)
+            tag, ids = where.tag, {story.recorded_into(spell) for spell in story.spells}
+            gone = self.part_deleter.gone_of(story, where)
             acked = [(spell.epoch, spell.acked - spell.base) for spell in story.spells]
             try:
-                recording = await recordings.look(Conversation(story.tape.uid, story.tape.cid))
+                recording = await recordings.look(where)
             except ProblemError:
                 continue
             if recording.tail is None:
                 continue
             self.looks += 1
-            spans = [piece.span for piece in recording.pieces]
+            spans = [piece.span for piece in recording.pieces if piece.span.conversation in ids]
+            found = came_back(spans, gone)
             if not self.lossy and not self._gave_up(story):
-                found = readable(acked, spans)
-                self.problems += [f"{story.tape.cid} at {self.loop.time():.3f}: {text}" for text in found]
+                found += readable(acked, spans)
+            self.problems += [f"{tag} at {self.loop.time():.3f}: {text}" for text in found]
 
     def _gave_up(self, story: Story) -> bool:
         """Whether something of it may be out of a reader's sight: deleted, in the dead letters, or about to be buried."""
-        tag = f"{story.tape.uid}/{story.tape.cid}"
+        tags = {f"{story.tape.uid}/{story.recorded_into(spell)}" for spell in story.spells}
         return (
             story.deleted
             or story.tape.uid in self.forgetting
-            or tag in self.server.watch.buried
-            or any(held.damaged for held in self.server.ledger.of(tag))
+            or any(tag.startswith(f"{story.tape.uid}/") for tag in self.part_deleter.parts)
+            or not tags.isdisjoint(self.server.watch.buried)
+            or any(held.damaged for tag in tags for held in self.server.ledger.of(tag))
         )
