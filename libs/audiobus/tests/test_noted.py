@@ -1,7 +1,7 @@
 """Names that must not be in the bucket: what is noted of them, and that somebody looks."""
 
 from audiobus import dead_letters, deletions
-from audiobus.deletions import Noted, drop_cut, names_gone, noted, unstore
+from audiobus.deletions import Noted, drop_cut, names_gone, noted, unstore, withdraw
 from audiobus.script import script
 
 NAME = "chunks/user-1/conv-1/1.000-2.000.batch.bin"
@@ -52,6 +52,17 @@ async def test_names_are_deleted_or_only_given_up(bus, conversation, now_ms):
     await give_up(now_ms + 2)
     assert await noted(bus, conversation, confirmed=True) == {NAME: Noted(now_ms + 2, given_up=False)}
     assert await unstore(bus, conversation, {NAME: 1_000}, now_ms + 3) == 0
+
+
+async def test_names_are_withdrawn_and_nothing_was_deleted(bus, conversation, now_ms):
+    await bus.command("HSET", bus.keys.conv(conversation), "out", 5_000)
+    await withdraw(bus, conversation, [NAME], now_ms)
+    assert await noted(bus, conversation) == {NAME: Noted(now_ms, given_up=False, withdrawn=True)}
+    state = await bus.state(conversation)
+    assert (state.gone, state.deleted_samples, state.stored_samples) == (True, 0, 5_000)
+    assert await names_gone(bus, conversation, {NAME: now_ms}) == 0
+    assert await noted(bus, conversation) == {NAME: Noted(0, given_up=False, withdrawn=True)}
+    assert not (await bus.state(conversation)).gone
 
 
 async def test_letters_give_their_name_up_unless_that_was_deleted(bus, conversation, now_ms):

@@ -4,7 +4,7 @@ Owns the moves to `deleted` (see `census`): each is one script, safe to repeat, 
 deleted by others; here they are noted and counted. Nothing here retries.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Final
@@ -35,11 +35,13 @@ class Noted:
     """Since when, unix ms; 0 where that was seen to."""
     given_up: bool
     """Only the name is: the same audio lies under another, or is stored under another. Else it was deleted with its audio."""
+    withdrawn: bool = False
+    """It was to take the place of another, which stays: nothing was deleted."""
 
     @classmethod
     def read(cls, value: bytes) -> "Noted":
-        """As it stands in Redis; a ValueError where it is no time. Who knows of no `+` reads the time all the same."""
-        return cls(int(value), value.startswith(b"+"))
+        """As it stands in Redis; a ValueError where it is no time. Who knows of no `+`, and of no `0` before a time, reads the time all the same."""
+        return cls(int(value), value.startswith(b"+"), value.startswith(b"0") and value != b"0")
 
 
 @asynccontextmanager
@@ -251,6 +253,21 @@ async def unstore(
         last: for each name, where that is known, the id of the last entry of this conversation that is in it. As long as Redis has that entry the
             object is not settled by: it is counted with its entries, and its cut is given up.
     """
+    told: list[Argument] = []
+    for name, samples in objects.items():
+        entry_id = (last or {}).get(name)
+        told += [name, samples if entry_id is None else f"{samples} {entry_id}"]
+    return await _note(bus, conversation, now_ms, str(now_ms), told)
+
+
+async def withdraw(bus: Bus, conversation: Conversation, names: Iterable[str], now_ms: int) -> None:
+    """Notes objects that were to take the place of others, and do not: they are about to be deleted, and nothing is counted. Else as `unstore`."""
+    await _note(bus, conversation, now_ms, f"0{now_ms}", [word for name in names for word in (name, 0)])
+
+
+async def _note(
+    bus: Bus, conversation: Conversation, now_ms: int, note: str, told: Sequence[Argument]
+) -> int:
     keys = bus.keys
     names = [
         keys.conv(conversation),
@@ -258,10 +275,7 @@ async def unstore(
         keys.audio(conversation),
         keys.dead(conversation),
     ]
-    args: list[Argument] = [now_ms, KEPT_MS]
-    for name, samples in objects.items():
-        entry_id = (last or {}).get(name)
-        args += [name, samples if entry_id is None else f"{samples} {entry_id}"]
+    args: list[Argument] = [note, KEPT_MS, *told]
     # The objects are deleted on the strength of this note.
     async with looked_at(bus, conversation, now_ms):
         return int(await script("unstore").run(bus.client, names, args, wait_replicas=bus.wait_replicas))

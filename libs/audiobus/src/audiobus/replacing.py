@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
-from audiobus.deletions import KEPT_MS, looked_at, unstore
+from audiobus.deletions import KEPT_MS, looked_at, withdraw
 from audiobus.errors import BusContractError, ConversationDeletedError, MergingError, NamedByCutError
 from audiobus.merging import is_free
 from audiobus.script import Argument, script
@@ -92,7 +92,7 @@ class Replacing:
             BusUnavailableError: it may be noted or not; do it again.
         """
         if names:
-            await unstore(self.bus, self.conversation, dict.fromkeys(names, 0), now_ms)
+            await withdraw(self.bus, self.conversation, names, now_ms)
 
     async def forget(self, names: Sequence[str]) -> None:
         """These are unfinished no more: deleted, or somebody else's. BusUnavailableError: they still are."""

@@ -2,8 +2,10 @@
 
 import pytest
 
-from audiobus.deletions import unstore
+from audiobus.deletions import noted, unstore
 from audiobus.replacing import Replacing
+from audiostore.errors import TransientStoreError
+from audiostore.legacy import parse_audio_name
 from audiostore.names import BatchName
 from storage_api.cutting.new_object import NewObject
 from storage_api.cutting.place import LostError, Place
@@ -64,3 +66,34 @@ async def test_a_pre_roll_goes_that_holds_what_went_with_an_object_that_was_left
     assert await packets(store) & left
     assert (await cutter.stretch(api, 0.0, 0.1)).status_code == 200
     assert not await packets(store) & left
+
+
+async def test_a_time_at_which_a_rest_began_that_was_withdrawn_is_not_done(
+    api, tape, cutter, store, speech, names, monkeypatch
+):
+    await tape.record(speech[: 4 * 32_000])
+    [name] = await tape.drain(0, len(tape.chunks))
+
+    async def away(*_):
+        raise TransientStoreError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Place, "replace", away)
+        assert (await cutter.stretch(api, None, 2.0)).status_code == 503
+    assert await names(store, "chunks/") == [name]
+    rest = next(iter(await noted(cutter.bus, cutter.conversation)))
+    at_s = parse_audio_name(rest).start_ms / 1000
+    assert at_s == pytest.approx(1_700_000_002, abs=0.03)
+    assert (await cutter.chunks(api, f"{at_s:.3f}")).json()["deleted_objects"] == 1
+    assert await names(store, "chunks/") == []
+
+
+async def test_a_cut_of_letters_that_cannot_be_read_is_in_nobodys_way(
+    api, tape, cutter, store, conversation, one_bus, speech, names
+):
+    """It matters only where it speaks of what is deleted."""
+    await tape.record(speech[: 4 * 32_000])
+    [name] = await tape.drain(0, len(tape.chunks))
+    await one_bus.command("HSET", one_bus.keys.conv(conversation), "again_cut", b"\xc1 of nobody knows")
+    assert (await cutter.stretch(api, 1.0, 2.0)).json()["deleted_objects"] == 1
+    assert name not in await names(store, "chunks/")

@@ -1,7 +1,7 @@
 -- Notes that objects are to be deleted from the bucket, and counts what they held as deleted. Each is noted, and counted, once. What was only
 -- given up before ('+', its audio lies elsewhere) is deleted from now on.
 -- KEYS conv, gone, audio, dead
--- ARGV now_ms, kept_ms, then name and samples of each object: behind these, after a space, the id of its last entry, where that is known
+-- ARGV now_ms (a '0' before it where the object was only withdrawn), kept_ms, then name and samples of each object: behind these, after a space, the id of its last entry, where that is known
 -- Answers the samples that were counted
 local conv, gone = KEYS[1], KEYS[2]
 -- Deleting must go on when memory is full, for it frees some: after a write that needs none, Redis lets those pass that do.

@@ -44,7 +44,7 @@ class Cut:
     """What was done."""
 
     objects: int = 0
-    """Names that are deleted."""
+    """Objects of which audio is deleted."""
     samples: int = 0
     """Audio that is deleted, at 48 kHz."""
     done: bool = False
@@ -59,6 +59,8 @@ class _Taken:
     """Names of the rest."""
     spans: tuple[Span, ...]
     """What it holds, where it is a batch of ours."""
+    counts: bool
+    """Whether it is told: not where only its pre-roll goes."""
 
 
 class Cutting:
@@ -170,11 +172,11 @@ class Cutting:
             if found and await self._store(_spans(chain.from_iterable(found.values()))):
                 return True
             for name, objects in found.items():
-                await self._take_out(name, objects)
+                await self._take_out(name, objects, counts=goes == self._concerns)
                 fresh = True
         return fresh
 
-    async def _take_out(self, name: str, objects: list[StoredObject]) -> None:
+    async def _take_out(self, name: str, objects: list[StoredObject], *, counts: bool) -> None:
         """Puts what is left of the objects of one name; nothing, where one of them is gone by now: the next listing shows what became of it."""
         removed = Stretches()
         put: list[str] = []
@@ -188,7 +190,7 @@ class Cutting:
             return
         self._new.update(put)
         self._removed.add_all(removed)
-        self._old[name] = _Taken(removed, tuple(put), _spans(objects))
+        self._old[name] = _Taken(removed, tuple(put), _spans(objects), counts)
 
     async def _left(self, stored: StoredObject) -> tuple[Stretches, list[NewObject]]:
         """What goes of an object, and what is left of it. SourceGoneError; ProblemError 409 where that cannot be known."""
@@ -236,8 +238,8 @@ class Cutting:
         await self._place.replace(old[::-1])
         self._counted = counted
         names = list(self._old)
+        self.cut.objects += sum(one.counts for one in self._old.values())
         self._old = {}
-        self.cut.objects += len(names)
         await self._place.delete(names)
 
     def _goes(self, stored: StoredObject) -> bool:

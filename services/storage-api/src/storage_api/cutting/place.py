@@ -56,7 +56,7 @@ class Place:
     """Names of what was put, or may be, and is not in its place yet."""
 
     async def begin(self) -> int:
-        """Takes away what somebody left who was killed: new objects that never counted, old ones that count no more. How many of these.
+        """Takes away what somebody left who was killed: new objects that never counted, old ones that count no more. How many were deleted with audio.
 
         StoreError, BusError.
         """
@@ -68,7 +68,8 @@ class Place:
         left = [info.name async for info in self.store.list(prefix) if info.name in self.forbidden]
         await delete_all(self.store, left)
         await self._delete_derived(self.forbidden)
-        return len(left)
+        whys = (self.noted[name] for name in left)
+        return sum(not (why.given_up or why.withdrawn) for why in whys)
 
     async def keep(self) -> None:
         """Goes on having the turn. LostError; BusError."""

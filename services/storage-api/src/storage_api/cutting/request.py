@@ -85,7 +85,8 @@ async def _delete(
         await _check_known(services, recording)
         await replacing.refuse_merge()
         names = await noted(bus, conversation)
-        all_of, live = choose(recording, [name for name, why in names.items() if not why.given_up])
+        deleted = [name for name, why in names.items() if not (why.given_up or why.withdrawn)]
+        all_of, live = choose(recording, deleted)
         windows = all_of.windows
         for chunk in live:
             samples = await drop_chunk(services, conversation, chunk)

@@ -6,7 +6,7 @@ first (so that it can be cut), single chunks are dropped, letters discarded, and
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Final
 
@@ -16,7 +16,7 @@ from audiobus.dead_letters import look
 from audiobus.deletions import discard, drop_cut, expunge, looked_at
 from audiobus.errors import BadEntryError
 from audiobus.letter import Letter
-from audiobus.named_cuts import named_by_cuts
+from audiobus.named_cuts import cuts_of, speaks_of
 from audiobus.state import PreRoll
 from audiocodec.packet import packet_durations
 from audiocodec.span import Span
@@ -69,12 +69,13 @@ def _concerns(live: LiveChunk, wanted: Wanted, objects: tuple[Span, ...]) -> boo
 async def await_cuts(services: Services, conversation: Conversation, names: Collection[str]) -> bool:
     """Returns when no cut speaks of these objects, which are about to be deleted: nothing may be settled by them. Whether one did.
 
-    ProblemError 504 `flush_timeout`. BadEntryError, BusUnavailableError.
+    ProblemError 504 `flush_timeout`. BusUnavailableError.
     """
     waited = False
     try:
         async with asyncio.timeout(CUTS_S):
-            while set(await named_by_cuts(services.bus, conversation)) & set(names):
+            # Also one of another version: it matters only if it speaks of one of these.
+            while _any_in(await cuts_of(services.bus, conversation), names):
                 await services.hints.due(conversation, now_ms())
                 await services.hints.ready(conversation, REASON)
                 waited = True
@@ -85,6 +86,10 @@ async def await_cuts(services: Services, conversation: Conversation, names: Coll
         )
         raise ProblemError(504, "flush_timeout", detail) from error
     return waited
+
+
+def _any_in(cuts: Sequence[bytes], names: Iterable[str]) -> bool:
+    return bool(cuts) and any(speaks_of(cuts, name) for name in names)
 
 
 async def drop_chunk(services: Services, conversation: Conversation, live: LiveChunk) -> int | None:
