@@ -46,7 +46,7 @@ async def test_masters_are_restarted_in_mid_stream(start_stack, cluster):
             await asyncio.sleep(1.5)  # the fault itself: a master that is away
             await asyncio.to_thread(node.start)
 
-    async with asyncio.timeout(150), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(250), asyncio.TaskGroup() as group:
         group.create_task(restarts())
         for client in clients.values():
             group.create_task(client.run())

@@ -11,7 +11,7 @@ from tapedeck_testing.faults.story import PACKETS, conv, end, hand, stored
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LESS = ["some", "nothing"]
 """What Redis still has of the conversation."""
-NOTICES_S = 30
+NOTICES_S = 60
 """A session that has audio in Redis looks after it every 15 s."""
 
 

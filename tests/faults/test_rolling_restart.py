@@ -58,12 +58,12 @@ async def test_a_rolling_restart_loses_nothing_and_spreads_the_reconnects(tmp_pa
             had, neighbour_had = lines_of(old, port), lines_of(other, port)
             os.kill(old, signal.SIGTERM)
             # It has no longer than the drain time; the replacement is started as soon as it has ended.
-            await until(lambda old=old: old not in rig.stack.pids("listen"), DRAIN_S + 2)
+            await until(lambda old=old: old not in rig.stack.pids("listen"), DRAIN_S + 30)
             # The neighbour takes them: those who were told to come back last only after the old process has ended.
-            await until(lambda other=other, had=neighbour_had: lines_of(other, port) > had, 15)
+            await until(lambda other=other, had=neighbour_had: lines_of(other, port) > had, 60)
             neighbours.append((had, neighbour_had, lines_of(other, port)))
-            await until(lambda: len(rig.stack.pids("listen")) == 2, 15)
-            await until(lambda: all(listens(pid, port) for pid in rig.stack.pids("listen")), 15)
+            await until(lambda: len(rig.stack.pids("listen")) == 2, 60)
+            await until(lambda: all(listens(pid, port) for pid in rig.stack.pids("listen")), 60)
         await until_all_record(fleet)
         await fleet.ask("end 1")
 

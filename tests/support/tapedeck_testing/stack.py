@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import jwt
 
-READY_DEADLINE_S = 60.0
+READY_DEADLINE_S = 120.0
 
 
 class Stack:
