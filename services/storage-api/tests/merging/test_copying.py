@@ -13,7 +13,7 @@ from audiostore import open_store
 from audiostore.errors import AlreadyExistsError, ChecksumError, NotFoundError
 from audiostore.memory_store import MemoryStore
 from audiostore.paired_store import PairedStore
-from storage_api.merging.copying import AT_ONCE, Copying, NamesTakenError
+from storage_api.merging.copying import AT_ONCE, Copying, NamesTakenError, Pass
 from tapedeck_testing.bucket_servers import SERVERS
 
 A, B = Conversation("u", "a"), Conversation("u", "b")
@@ -35,10 +35,14 @@ async def held(store, cid: str = "b") -> dict[str, bytes]:
     return {name.removeprefix(prefix): await store.get(name) for name in names}
 
 
+async def one_pass(copying: Copying, source: Conversation, only: set[str] | None = None) -> Pass:
+    return await copying.run(source, await copying.look(), only)
+
+
 async def until_clean(copying: Copying, source: Conversation, most: int = 4) -> list[tuple[int, int]]:
     passes = []
     for _ in range(most):
-        done = await copying.run(source)
+        done = await one_pass(copying, source)
         passes.append((done.objects, done.copied))
         if done.clean:
             return passes
@@ -146,13 +150,13 @@ async def test_what_a_former_master_says_to_be_deleted_is_not_left_out(one_bus, 
     await put(store, "a", b"one")
     async with Bus(one_bus.url, prefix=one_bus.keys.prefix, wait_replicas=1) as bus:
         with pytest.raises(NotReplicatedError):
-            await Copying(bus, store, B).run(A)
+            await one_pass(Copying(bus, store, B), A)
 
 
 async def test_only_names_that_are_asked_for(one_bus, store):
     await put(store, "a", b"one")
     await put(store, "a", b"two", "5.000-6.000.batch.bin")
-    done = await Copying(one_bus, store, B).run(A, {"chunks/u/a/" + NAME})
+    done = await one_pass(Copying(one_bus, store, B), A, {"chunks/u/a/" + NAME})
     assert (done.copied, [*await held(store)]) == (1, [NAME])
 
 
@@ -162,7 +166,7 @@ async def test_where_no_name_is_left_it_is_an_error(one_bus, store, monkeypatch)
     await put(store, "b", b"six", "1.000-2.001.batch.bin")
     await put(store, "a", b"one")
     with pytest.raises(NamesTakenError):
-        await Copying(one_bus, store, B).run(A)
+        await one_pass(Copying(one_bus, store, B), A)
 
 
 async def test_objects_of_both_buckets_are_copied_also_two_of_one_name(one_bus):
@@ -206,6 +210,19 @@ async def test_what_the_mover_brings_home_under_another_name_is_not_copied_again
     assert await held(first) == before
 
 
+async def test_the_same_in_two_sources_under_two_names_is_copied_once(one_bus, store):
+    """Also in one and the same pass."""
+    other = Conversation("u", "other")
+    await put(store, "a", b"one")
+    await put(store, "other", b"one", "1.000-2.007.batch.bin")
+    await put(store, "other", b"two")
+    copying = Copying(one_bus, store, B)
+    for copied in (2, 0):
+        target = await copying.look()
+        assert sum([(await copying.run(source, target)).copied for source in (A, other)]) == copied
+    assert await held(store) == {NAME: b"one", "1.000-2.001.batch.bin": b"two"}
+
+
 class Together(MemoryStore):
     """Copies nothing before so many copies are under way."""
 
@@ -234,7 +251,7 @@ async def test_redis_is_asked_by_the_pass_not_by_the_object(one_bus, store, monk
     monkeypatch.setattr(
         one_bus.client, "execute_command", lambda *args, **kw: asked.append(args) or execute(*args, **kw)
     )
-    assert (await Copying(one_bus, store, B).run(A)).copied == 50
+    assert (await one_pass(Copying(one_bus, store, B), A)).copied == 50
     assert len(asked) < 6
 
 

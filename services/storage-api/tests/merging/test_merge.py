@@ -251,8 +251,8 @@ async def test_a_target_that_is_deleted_while_it_is_copied_takes_nothing_with_it
     await recorded("a", T0)
     run = Copying.run
 
-    async def late(self, source, only=None):
-        done = await run(self, source, only)
+    async def late(self, source, target, only=None):
+        done = await run(self, source, target, only)
         await one_bus.command("HDEL", one_bus.keys.conv(ALL), "held")
         await set_tombstone(one_bus, ALL, 1)
         return done
@@ -345,8 +345,8 @@ async def test_one_that_fails_tells_of_the_copies_that_stay(merging, recorded, o
     await recorded("a", T0)
     run = Copying.run
 
-    async def late(self, source, only=None):
-        done = await run(self, source, only)
+    async def late(self, source, target, only=None):
+        done = await run(self, source, target, only)
         if done.clean:
             await set_tombstone(one_bus, A, T0)
         return done

@@ -68,8 +68,8 @@ async def test_a_name_that_is_noted_or_cut_after_the_copy_was_found_keeps_the_so
     [name] = await merging.files("a")
     run = Copying.run
 
-    async def late(self, source, only=None):
-        done = await run(self, source, only)
+    async def late(self, source, target, only=None):
+        done = await run(self, source, target, only)
         if done.clean:
             monkeypatch.setattr(Copying, "run", run)
             if how == "cut":
@@ -93,8 +93,8 @@ async def test_where_the_sources_stay_it_is_looked_at_too(merging, recorded, one
     [name] = await merging.files("a")
     run = Copying.run
 
-    async def late(self, source, only=None):
-        done = await run(self, source, only)
+    async def late(self, source, target, only=None):
+        done = await run(self, source, target, only)
         if done.clean:
             monkeypatch.setattr(Copying, "run", run)
             await unstore(one_bus, ALL, {f"chunks/user-1/all/{name}": 0}, T0)

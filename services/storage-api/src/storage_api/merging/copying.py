@@ -65,35 +65,64 @@ class Avoided:
         return name in self.noted or speaks_of(self.cuts, name)
 
 
+class Target:
+    """What there is of the target, as it was when it was looked at."""
+
+    def __init__(self, conversation: Conversation, there: dict[str, ObjectInfo], avoided: Avoided) -> None:
+        self.conversation = conversation
+        self.there = there
+        self.avoided = avoided
+        self._alike: dict[tuple[int, int], list[str]] = {}
+        """Names by when they begin, unix ms, and how large they are."""
+        for info in list(there.values()):
+            self.add(info)
+
+    def add(self, info: ObjectInfo) -> None:
+        """An object that lies there: one that was copied just now is found in the same pass by what another source has of it."""
+        self.there[info.name] = info
+        for one in (info, info.beside):
+            if one is not None and (key := _alike(one)) is not None:
+                self._alike.setdefault(key, []).append(one.name)
+
+    def alike(self, info: ObjectInfo) -> Sequence[str]:
+        """Names of objects that may be copies of that one."""
+        key = _alike(info)
+        return self._alike.get(key, ()) if key is not None else ()
+
+
 class Copying:
     """Copies into one conversation."""
 
     def __init__(self, bus: Bus, store: Store, target: Conversation) -> None:
         self._bus = bus
         self._store = store
-        self._target = target
+        self._conversation = target
 
-    async def run(self, source: Conversation, only: set[str] | None = None) -> Pass:
+    async def look(self) -> Target:
+        """The target, for one pass over any number of sources: it may have many objects. StoreError, BusUnavailableError."""
+        conversation = self._conversation
+        # Names that pushers delete wherever they see them: what has one would not stay. Nor would, with some builds, what has one of a cut.
+        names = frozenset(await noted(self._bus, conversation))
+        avoided = Avoided(names, await cuts_of(self._bus, conversation))
+        there = {info.name: info async for info in self._store.list(conversation_prefix(*conversation))}
+        return Target(conversation, there, avoided)
+
+    async def run(self, source: Conversation, target: Target, only: set[str] | None = None) -> Pass:
         """One pass over the objects of `source`; over those of these names, where only they are asked for.
 
         Raises:
             StoreError: the bucket cannot be asked, or no name is left for a copy.
             NotReplicatedError, BusUnavailableError: it cannot be told which names must not be in the bucket.
         """
-        # Names that pushers delete wherever they see them: those of the source are no audio of it, those of the target would not stay.
+        # What has one of these is no audio of the source any more.
         gone = await noted(self._bus, source, confirmed=True)
-        # Nor would those of the target's cuts: whoever gives a cut up has its name deleted.
-        avoided = Avoided(
-            frozenset(await noted(self._bus, self._target)), await cuts_of(self._bus, self._target)
-        )
         done = Pass()
         originals = []
         async for info in self._store.list(conversation_prefix(*source)):
             if info.name not in gone and (only is None or info.name in only):
                 done.names.add(info.name)
                 originals += [one async for one in self._originals(info)]
-        there = {info.name: info async for info in self._store.list(conversation_prefix(*self._target))}
-        one_pass = _OnePass(self._store, source, self._target, there, avoided, done)
+        one_pass = _OnePass(self._store, source, target, done)
         waiting = iter(originals)
 
         async def work() -> None:
@@ -118,57 +147,43 @@ class Copying:
 
 
 class _OnePass:
-    """One pass: what is known of the target's objects, and what came of it so far."""
+    """One pass over a source: what came of it so far."""
 
-    def __init__(
-        self,
-        store: Store,
-        source: Conversation,
-        target: Conversation,
-        there: dict[str, ObjectInfo],
-        avoided: Avoided,
-        done: Pass,
-    ) -> None:
+    def __init__(self, store: Store, source: Conversation, target: Target, done: Pass) -> None:
         self._store = store
         self._source = source
         self._target = target
-        self._there = there
-        self._avoided = avoided
         self._done = done
         self._room = Room()
         self._sameness = Sameness(self._room)
-        self._alike: dict[tuple[int, int], list[str]] = {}
-        """Names in the target by when they begin, unix ms, and how large they are."""
-        for info in there.values():
-            for one in (info, info.beside):
-                if one is not None and (key := _alike(one)) is not None:
-                    self._alike.setdefault(key, []).append(one.name)
 
     async def place(self, original: Located) -> None:
         """Finds the copy of this object, or makes it."""
         tried: set[str] = set()
-        for name in copy_names(original.info.name, self._source, self._target):
-            if name in self._avoided:
+        for name in copy_names(original.info.name, self._source, self._target.conversation):
+            if name in self._target.avoided:
                 continue
             tried.add(name)
             try:
                 if await self._found(original, name):
                     self._take(name)
                     return
-                if name not in self._there and (other := await self._found_elsewhere(original, tried)):
+                if name not in self._target.there and (other := await self._found_elsewhere(original, tried)):
                     self._take(other)
                     return
-                if name not in self._there and await self._copied(original, name):
+                if name not in self._target.there and await self._copied(original, name):
                     self._done.copied += 1
                     return
                 # Somebody put it meanwhile, or other contents have the name.
-                if name not in self._there and await self._same_now(original, name):
+                if name not in self._target.there and await self._same_now(original, name):
                     self._done.copied += 1
                     return
             except NotFoundError:
                 self._done.vanished = True
                 return
-        raise NamesTakenError(f"copy {original.info.name}: no name is left for it in {self._target.cid}")
+        raise NamesTakenError(
+            f"copy {original.info.name}: no name is left for it in {self._target.conversation.cid}"
+        )
 
     def _take(self, name: str) -> None:
         self._done.objects += 1
@@ -176,16 +191,15 @@ class _OnePass:
 
     async def _found_elsewhere(self, original: Located, tried: set[str]) -> str | None:
         """The copy's name, where it was made before the original came to have its own: the mover brings home under another what lies in two buckets."""
-        key = _alike(original.info)
-        for name in self._alike.get(key, ()) if key is not None else ():
-            if name not in tried and name not in self._avoided:
+        for name in self._target.alike(original.info):
+            if name not in tried and name not in self._target.avoided:
                 tried.add(name)
                 if await self._found(original, name):
                     return name
         return None
 
     async def _found(self, original: Located, name: str) -> bool:
-        info = self._there.get(name)
+        info = self._target.there.get(name)
         if info is None:
             return False
         if info.beside is not None and isinstance(self._store, PairedStore):
@@ -201,9 +215,9 @@ class _OnePass:
         try:
             async with self._room.of(original.info.size) if through_here else nullcontext():
                 if isinstance(self._store, PairedStore) and original.store is self._store.second:
-                    await copy_over(self._store.second, self._store.first, original.info.name, name)
+                    made = await copy_over(self._store.second, self._store.first, original.info.name, name)
                 else:
-                    await self._store.copy(original.info.name, name)
+                    made = await self._store.copy(original.info.name, name)
         except AlreadyExistsError:
             return False
         except ChecksumError as error:
@@ -212,6 +226,8 @@ class _OnePass:
                 await self._store.head(name)
             except NotFoundError:
                 raise error from None
+            return True
+        self._target.add(made)
         return True
 
     async def _same_now(self, original: Located, name: str) -> bool:

@@ -319,8 +319,9 @@ class _Turn:
         for _ in range(PASSES):
             clean = True
             fence = (await self._bus.state(self._target)).fence
+            target = await copying.look()
             for source in sources:
-                done = await copying.run(source, only[source])
+                done = await copying.run(source, target, only[source])
                 clean = clean and done.clean
                 self._copies[source] = done.copies
                 self._step.objects[source.cid] = max(self._step.objects.get(source.cid, 0), done.objects)
