@@ -2,6 +2,7 @@
 
 import copy
 import json
+from importlib.metadata import version as version_of
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from tapedeck_testing.chart.kinds import VERSIONS, mistakes
 from tapedeck_testing.chart.rendering import (
     CHART,
     CI_VALUES,
+    NAMESPACE,
     RELEASE,
     ci_file,
     helm,
@@ -31,6 +33,30 @@ def test_the_examples_are_those_that_were_asked_for():
 def test_lint_finds_nothing(name):
     said = helm("lint", ".", "--strict", "--quiet", "--values", ci_file(name))
     assert said.returncode == 0, said.stdout + said.stderr
+
+
+@pytest.mark.parametrize("name", CI_VALUES)
+def test_the_notes_say_how_to_go_on(name):
+    said = helm(
+        "install", RELEASE, ".", "--dry-run=client", "--namespace", NAMESPACE, "--values", ci_file(name)
+    )
+    assert said.returncode == 0, said.stderr
+    notes = said.stdout.partition("NOTES:\n")[2]
+    assert f"helm test {RELEASE} --namespace {NAMESPACE}" in notes
+    assert ("tests.existingSecret.name=" in notes) == (name not in {"embedded-redis", "everything"})
+    assert ("for trying out" in notes) == (name in {"embedded-redis", "everything"})
+    assert "<no value>" not in said.stdout
+
+
+def test_the_notes_warn_where_all_devices_would_seem_to_be_one():
+    options = ("--set=ingress.enabled=true", "--set=ingress.listenHost=tapedeck.example.com")
+    said = helm("install", RELEASE, ".", "--dry-run=client", "--values", ci_file("minimal"), *options)
+    assert "listen.settings.trustedProxies is empty" in said.stdout
+
+
+def test_the_chart_installs_the_version_that_it_lies_beside():
+    facts = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert {version_of(f"tapedeck-{name}") for name in COMPONENTS} == {facts["appVersion"]}
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -200,6 +200,9 @@ def test_what_is_missing_or_said_twice_is_told(name, option, text):
         ("settings.batchSeconds=120", "/settings/batchSeconds"),
         ("podSecurity.runAsUser=0", "/podSecurity/runAsUser"),
         ("networkPolicy.monitoring=", "/networkPolicy/monitoring"),
+        ("networkPolicy.monitoring=null", "missing property 'monitoring'"),
+        ("listen.settings=null", "missing property 'settings'"),
+        ("listen.replicas=null", "missing property 'replicas'"),
     ],
 )
 def test_a_value_that_cannot_be_meant_is_refused(option, place):

@@ -35,7 +35,6 @@ START_DEADLINE_S = 60.0
 BUILD_DEADLINE_S = 900
 _GO = {
     "fake-gcs-server": "github.com/fsouza/fake-gcs-server",
-    "helm": "helm.sh/helm/v4/cmd/helm",
     "versitygw": "github.com/versity/versitygw/cmd/versitygw",
 }
 _BINARIES = TOOLS / "bin"
@@ -52,7 +51,7 @@ def missing(what: str) -> None:
 
 @functools.cache
 def binary(name: str) -> str | None:
-    """The path of a server (or of helm), built if that is possible; None where it is neither found nor built."""
+    """The path of a server, built if that is possible; None where it is neither found nor built."""
     folder = f"{_BINARIES}{os.pathsep}{_NODE_BINARIES}"
     if found := shutil.which(name) or shutil.which(name, path=folder):
         return found

@@ -50,7 +50,9 @@ def main() -> int:
         sys.stderr.write("what is read is not what was recorded\n")
         return 1
     if not recording["stored"]:
-        sys.stderr.write("it waits in Redis: no pusher has stored it within 15 s, its /readyz?verbose may say why\n")
+        sys.stderr.write(
+            "it waits in Redis: no pusher has stored it within 15 s, its /readyz?verbose may say why\n"
+        )
         return 1
     sys.stdout.write("ok\n")
     return 0

@@ -1,6 +1,7 @@
 """The chart as helm renders it: once for each file of `ci/`, and anew for values of a test's own."""
 
 import functools
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from tapedeck_testing.bucket_servers import binary, missing
+from tapedeck_testing.bucket_servers import TOOLS, missing
 
 CHART = Path(__file__).parents[4] / "deploy" / "helm" / "tapedeck"
 CI_VALUES = tuple(sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").glob("*.yaml")))
@@ -20,9 +21,10 @@ Manifest: TypeAlias = dict[str, Any]
 
 def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs helm; skips the test where it cannot be had, and fails it where `CI=true`."""
-    found = binary("helm")
+    found = shutil.which("helm", path=TOOLS / "bin") or shutil.which("helm")
     if found is None:
-        missing("no helm on PATH or in .tools, and nothing to build it with (make tools)")
+        # Not built here: that takes minutes, longer than a test may.
+        missing("no helm in .tools or on PATH (make tools, with Go)")
         raise AssertionError("missing() has ended the test")
     return subprocess.run(
         [found, *arguments], capture_output=True, text=True, timeout=HELM_S, check=False, cwd=CHART
