@@ -193,7 +193,7 @@ async def listen_stand_in():
 async def within():
     """Wait for a condition, with a deadline."""
 
-    async def wait(condition, seconds: float = 10.0):
+    async def wait(condition, seconds: float = 60.0):
         async with asyncio.timeout(seconds):
             while not condition():
                 await asyncio.sleep(0.005)

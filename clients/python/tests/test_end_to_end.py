@@ -86,7 +86,7 @@ async def test_every_packet_comes_back_though_services_die(system, pcm, within, 
             if number % 300 == 299:
                 # Audio goes through again since the last kill: so each of them hits a session that is open.
                 acked = client.progress.acked_bytes
-                await within(lambda acked=acked: client.progress.acked_bytes > acked, 30)
+                await within(lambda acked=acked: client.progress.acked_bytes > acked)
                 for pid in getattr(system().pids, victim):
                     os.kill(pid, signal.SIGKILL)
             await asyncio.sleep(0.004)  # five times as fast as speech: so the kills hit in mid-stream
@@ -159,7 +159,7 @@ async def test_two_channels_go_on_where_they_were_though_listen_dies(system, ste
             await client.send(far[start : start + 8821], 2)
             if number in (15, 30):
                 acked = client.progress.acked_bytes
-                await within(lambda acked=acked: client.progress.acked_bytes > acked, 30)
+                await within(lambda acked=acked: client.progress.acked_bytes > acked)
                 for pid in system().pids.listen:
                     os.kill(pid, signal.SIGKILL)
     assert client.progress.resumed == 2
@@ -171,7 +171,7 @@ async def test_two_channels_go_on_where_they_were_though_listen_dies(system, ste
 async def test_what_was_acked_less_than_two_seconds_ago_is_heard(system, pcm, within):
     async with ListenClient(system().listen, token(system), options=ListenOptions("c")) as client:
         await client.send(pcm[:96_000])
-        await within(lambda: client.progress.acked_bytes >= 90_000, 5)
+        await within(lambda: client.progress.acked_bytes >= 90_000)
         acked = client.progress.acked_bytes
         assert len(await fetch(system, "c", "pcm")) >= acked
 
