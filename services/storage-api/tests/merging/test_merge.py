@@ -18,6 +18,7 @@ from audiostore.waveform_names import waveform_name
 from pusher.roles import Roles
 from storage_api.bucket import Bucket
 from storage_api.merging.copying import Copying
+from storage_api.operations.turn import Turn
 from tapedeck_testing.switched_store import Switched
 
 T0 = 1_700_000_000_000
@@ -354,7 +355,7 @@ async def test_one_that_fails_tells_of_the_copies_that_stay(merging, recorded, o
     monkeypatch.setattr(Copying, "run", late)
     operation = await merging.run(["a"], "all")
     assert error_of(operation) == "not_found"
-    assert "at least 1 of their objects lie in all" in msgspec.json.decode(operation.error)["detail"]
+    assert "1 of their objects lie in all" in msgspec.json.decode(operation.error)["detail"]
     assert len(await merging.files("all")) == 1
 
 
@@ -379,3 +380,18 @@ async def test_no_source_goes_before_its_copies_were_compared(api, merging, reco
     services = dataclasses.replace(api.services, bucket=bucket)
     assert result_of(await merging.run(["a"], "all", services=services))["objects"] == 1
     assert sorted((await merging.files("all")).values()) == sorted([b"?", data])
+
+
+async def test_how_far_it_is_is_told_source_by_source(merging, recorded, monkeypatch):
+    for number, cid in enumerate(("a", "b")):
+        await recorded(cid, T0 + number * MINUTE)
+    told, save = [], Turn.save
+
+    async def heard(self, step, progress):
+        told.append((progress.sources_copied, progress.sources_done, progress.objects))
+        await save(self, step, progress)
+
+    monkeypatch.setattr(Turn, "save", heard)
+    result_of(await merging.run(["a", "b"], "all"))
+    # Held; copied, each; compared, each; deleted, each.
+    assert told == [(0, 0, 0), (0, 0, 1), (0, 0, 2), (1, 0, 2), (2, 0, 2), (2, 1, 2), (2, 2, 2)]

@@ -80,10 +80,11 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
     sources: int
     sources_copied: int
+    """Sources all of whose objects were compared with their copies."""
     sources_done: int
     """Of these, those that are deleted, where they are to be."""
     objects: int
-    """Of the sources, that lie in the target and were compared."""
+    """Of the sources, that lie in the target."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,7 +151,7 @@ class _Turn:
         uid = turn.operation.uid
         self._target = Conversation(uid, request.target)
         self._sources = [Conversation(uid, cid) for cid in request.sources]
-        self._done = 0
+        self._done = self._copied = 0
         self._copies: dict[Conversation, set[str]] = {}
         """By source, the names under which its objects were found in the target last."""
 
@@ -181,7 +182,7 @@ class _Turn:
     def left_behind(self) -> str:
         """What is told of copies that stay in the target though the merge failed; nothing where there are none."""
         count = sum(self._step.objects.values())
-        told = f"; at least {count} of their objects lie in {self._target.cid} by now: they stay, and are found there when it is asked again"
+        told = f"; {count} of their objects lie in {self._target.cid} by now: they stay, and are found there when it is asked again"
         return told if count else ""
 
     async def let_go(self) -> None:
@@ -317,20 +318,24 @@ class _Turn:
         copying = Copying(self._bus, self._services.bucket.store, self._target)
         only: dict[Conversation, set[str] | None] = dict.fromkeys(sources)
         for _ in range(PASSES):
-            clean = True
+            clean = 0
             fence = (await self._bus.state(self._target)).fence
             target = await copying.look()
             for source in sources:
                 done = await copying.run(source, target, only[source])
-                clean = clean and done.clean
+                clean += done.clean
                 self._copies[source] = done.copies
-                self._step.objects[source.cid] = max(self._step.objects.get(source.cid, 0), done.objects)
+                self._step.objects[source.cid] = max(
+                    self._step.objects.get(source.cid, 0), done.objects + done.copied
+                )
                 # What a source that stays records meanwhile is not waited for.
                 stays = not self._request.delete_sources and not done.vanished
                 only[source] = done.names if stays else None
-            await self._save(len(sources))
+                await self._save(clean)
             # Nothing is looked at again where the sources stay.
-            if clean and (self._request.delete_sources or await self._are_kept(sources, fence)):
+            if clean == len(sources) and (
+                self._request.delete_sources or await self._are_kept(sources, fence)
+            ):
                 return fence
         raise LaterError(SOON_MS)
 
@@ -381,9 +386,10 @@ class _Turn:
         await self._save()
 
     async def _save(self, copied: int = 0) -> None:
+        self._copied = max(self._copied, copied + self._done)
         progress = Progress(
             sources=len(self._sources),
-            sources_copied=copied + self._done,
+            sources_copied=self._copied,
             sources_done=self._done,
             objects=sum(self._step.objects.values()),
         )
