@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import h2.config
 import h2.connection
 import h2.events
+import pytest
 
 
 async def refuses(scope, receive, send):
@@ -32,9 +33,13 @@ class Client:
     async def open(self) -> None:
         self.reader, self.writer = await asyncio.open_connection(self.host.hostname, self.host.port)
 
-    def ask(self, stream: int, *, path: bytes = b"/", ends: bool) -> None:
-        asked = [(b":method", b"POST"), (b":scheme", b"http"), (b":authority", self.host.netloc.encode())]
-        self.h2.send_headers(stream, [*asked, (b":path", path)], end_stream=ends)
+    def ask(self, stream: int, *, ends: bool, **others: bytes | None) -> None:
+        """A request; `others`: its method, or its path, is another, or not there."""
+        asked = {"method": b"POST", "scheme": b"http", "authority": self.host.netloc.encode(), "path": b"/"}
+        if others.get("method") == b"CONNECT":
+            asked.pop("scheme")
+        headers = [(f":{name}".encode(), value) for name, value in (asked | others).items() if value]
+        self.h2.send_headers(stream, headers, end_stream=ends)
 
     async def until(self, found: Callable[[h2.events.Event], bool]) -> None:
         async with asyncio.timeout(60):
@@ -73,11 +78,14 @@ async def test_a_body_that_comes_after_the_answer_harms_no_other_stream(served):
         client.writer.close()
 
 
-async def test_a_path_that_is_no_ascii_harms_no_other_stream(served):
+@pytest.mark.parametrize(
+    "others", [{"path": b"/\xff"}, {"method": b"\xff"}, {"method": b"CONNECT", "path": None}], ids=str
+)
+async def test_what_names_nothing_harms_no_other_stream(served, others):
     async with served(refuses) as url:
         client = Client(url)
         await client.open()
-        client.ask(1, path=b"/\xff", ends=True)
+        client.ask(1, ends=others.get("method") != b"CONNECT", **others)
         await client.ended(1)
         client.ask(3, ends=True)
         await client.ended(3)

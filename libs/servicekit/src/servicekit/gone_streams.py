@@ -1,7 +1,7 @@
 """What comes for an HTTP/2 stream that has ended here does not end its connection, with all its other streams.
 
 A client may go on sending its request after it has the whole answer. Hypercorn 0.18 has forgotten the stream by then, and a KeyError ends the
-connection (pgjones/hypercorn issue 329, pull requests 312 and 334). It does so, too, for a path that is no ASCII.
+connection (pgjones/hypercorn issue 329, pull requests 312 and 334). It does so, too, for a method or a path that is no ASCII, and for one without a path.
 """
 
 from functools import wraps
@@ -29,7 +29,7 @@ def outlive_gone_streams() -> None:
                 # Its room in the connection's window is given back, or the other streams would run out of it.
                 self.connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
                 await handles(self, [])
-            elif isinstance(event, RequestReceived) and not _path(event).isascii():
+            elif isinstance(event, RequestReceived) and not _names_something(event):
                 self.connection.reset_stream(event.stream_id, ErrorCodes.PROTOCOL_ERROR)
                 await handles(self, [])
             else:
@@ -38,5 +38,6 @@ def outlive_gone_streams() -> None:
     protocol._handle_events = outlives  # noqa: SLF001 - as above
 
 
-def _path(event: Any) -> bytes:
-    return next((value for name, value in event.headers if name == b":path"), b"")
+def _names_something(event: Any) -> bool:
+    pseudo = dict(event.headers)
+    return bool(pseudo.get(b":path")) and pseudo[b":path"].isascii() and pseudo[b":method"].isascii()
