@@ -121,7 +121,7 @@
   value: {{ include "tapedeck.text" $value | quote }}
 {{- end }}
 {{- end }}
-{{- with $v.otlpEndpoint }}
+{{- with ternary "" $v.otlpEndpoint (eq $component "storageApi") }}
 - name: OTEL_EXPORTER_OTLP_ENDPOINT
   value: {{ . | quote }}
 {{- end }}
