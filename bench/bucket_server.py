@@ -2,7 +2,7 @@
 
 Run as `python -m bench.bucket_server PORT DELAY_MS [FOLDER]`. Uploads in one request (create-only), lists by pages, heads, gets, copies, deletes. Of
 uploads it reads all and answers the CRC32C of what came, but keeps only names, sizes and metadata: a backlog of hours would not fit. What lies in FOLDER
-(`bench.stored_recording`) is there from the start, with its bytes. `POST /bench/away` and `/bench/back` make every request answer 503 and let them work again,
+(`bench.stored_recording`) is there from the start, with its bytes, and small uploads are kept then. `POST /bench/away` and `/bench/back` make every request answer 503 and let them work again,
 `/bench/delay/MS` sets another delay; `GET /bench/counts` tells what was asked. Owns no measuring.
 """
 
@@ -33,6 +33,7 @@ _TEXTS = {
 }
 _LISTED = ("name", "size", "crc32c", "metadata")
 PAGE = 1_000
+SMALL_BYTES = 64 * 1024
 Answer = tuple[int, Any]
 
 
@@ -48,16 +49,19 @@ class Bucket:
         """What a listing says of each that it said before."""
         self._names: list[str] | None = None
         """In order; None where that is to be found out."""
-        self._files: dict[str, Path] = {}
-        """Those whose bytes are there."""
+        self._bytes: dict[str, Path | bytes] = {}
+        """Of those that are kept, or where they lie."""
+        self._keeps = False
 
     def load(self, folder: Path) -> None:
-        """Has all objects of a `file://` store."""
+        """Has all objects of a `file://` store; from now on bytes of small ones are kept."""
+        self._keeps = True
         for line in metadata_of(folder).read_bytes().splitlines():
             told = msgspec.json.decode(line)
             path = folder / told["name"]
-            self._add(told, path.read_bytes())
-            self._files[told["name"]] = path
+            if path.exists():  # it was deleted by somebody who was measured before, else
+                self._keep(self._made(told, path.read_bytes()))
+                self._bytes[told["name"]] = path
 
     def answer(self, method: str, target: str, body: bytes) -> Answer:
         """Status, and JSON or bytes."""
@@ -91,11 +95,12 @@ class Bucket:
         if method == "DELETE":
             del self._objects[name]
             self._listed.pop(name, None)
-            self._files.pop(name, None)
+            self._bytes.pop(name, None)
             self._names = None
             return 204, None
         if media:
-            return 200, (self._files[name].read_bytes(), self._objects[name])
+            data = self._bytes[name]
+            return 200, (data if isinstance(data, bytes) else data.read_bytes(), self._objects[name])
         return 200, self._objects[name]
 
     def _put(self, query: dict[str, str], body: bytes) -> Answer:
@@ -111,6 +116,8 @@ class Bucket:
         if told.get("crc32c", made["crc32c"]) != made["crc32c"]:
             return 400, _error(400, "the bytes do not have the checksum that was sent")
         self.counts["bytes"] += len(data)
+        if self._keeps and len(data) <= SMALL_BYTES:
+            self._bytes[told["name"]] = data
         return 200, self._keep(made)
 
     def _copy(self, source: str, target: str, query: dict[str, str]) -> Answer:
@@ -120,14 +127,11 @@ class Bucket:
         if target in self._objects and query.get("ifGenerationMatch") == "0":
             return 412, _error(412, "At least one of the pre-conditions you specified did not hold.")
         made = self._keep({**self._objects[source], "name": target})
-        if source in self._files:
-            self._files[target] = self._files[source]
+        if source in self._bytes:
+            self._bytes[target] = self._bytes[source]
         size = made["size"]
         answer = {"kind": "storage#rewriteResponse", "totalBytesRewritten": size, "objectSize": size}
         return 200, {**answer, "done": True, "resource": made}
-
-    def _add(self, told: dict[str, Any], data: bytes) -> dict[str, Any]:
-        return self._keep(self._made(told, data))
 
     def _made(self, told: dict[str, Any], data: bytes) -> dict[str, Any]:
         name, crc32c = told["name"], google_crc32c.value(data).to_bytes(4, "big")

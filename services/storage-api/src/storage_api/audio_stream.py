@@ -89,7 +89,7 @@ class AudioStream:
         if audio.fill_gaps:
             async for block in self._blocks(rendering.silence_until(audio.start_48k, audio.end_48k)):
                 yield block
-        yield await self._workers.run(rendering.finish)
+        yield await self._workers.run_long(rendering.finish)
 
     async def ogg_range(
         self, rendering: OggRendering, length: OggLength, first_byte: int, end_byte: int
@@ -157,7 +157,7 @@ class AudioStream:
         async def decode() -> list[Block]:
             loading = ahead.take()  # in the order of the parts: so they are begun
             assert loading is not None  # noqa: S101 - there is one for each part
-            return await self._workers.run(self._pcm_blocks, part, list(await loading), form)
+            return await self._workers.run_long(self._pcm_blocks, part, list(await loading), form)
 
         return decode
 
@@ -177,7 +177,7 @@ class AudioStream:
         """Pages joined to pieces worth sending, made in a thread."""
         more = True
         while more:
-            block, more = await self._workers.run(_gather, pages)
+            block, more = await self._workers.run_long(_gather, pages)
             if block:
                 yield block
 

@@ -20,7 +20,7 @@ async def peaks_of(plays: Sequence[Play], form: PcmForm, loader: Loader, workers
     row = PeakRow(first, max(0, end - first), form.channels)
     for passage in passages(plays):
         sounds = await loader.load_wherever(passage)
-        for first_block, peaks in await workers.run(_peaks, sounds, form):
+        for first_block, peaks in await workers.run_long(_peaks, sounds, form):
             row.add(first_block, peaks)
     return row
 
@@ -29,7 +29,7 @@ async def passage_peaks(
     passage: Passage, form: PcmForm, loader: Loader, workers: Workers
 ) -> list[tuple[int, bytes]]:
     """The first block and the peaks of each of its sounds. Errors as `peaks_of`."""
-    return await workers.run(_peaks, await loader.load_wherever(passage), form)
+    return await workers.run_long(_peaks, await loader.load_wherever(passage), form)
 
 
 def _peaks(sounds: Iterable[Loaded], form: PcmForm) -> list[tuple[int, bytes]]:
