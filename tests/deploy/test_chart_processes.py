@@ -1,6 +1,7 @@
 """The three services start from the commands, users, environment and probes that the chart renders, record, play back, and end in time."""
 
 import base64
+import copy
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -82,6 +83,14 @@ class Cluster:
         run = self.start("tapedeck-test")
         return run.process.wait(60), run.log.read_text()
 
+    def execute(self, name: str, *command: str) -> tuple[int, str]:
+        """A command in the environment of a pod, as `kubectl exec` runs it: its exit code, and what it says."""
+        pod = copy.deepcopy(self.manifests[name])
+        pod["spec"]["containers"][0]["command"] = list(command)
+        run = self.node.start(name, pod, self.folder / "exec.log")
+        self.running["exec"] = run
+        return run.process.wait(60), run.log.read_text()
+
 
 @pytest.fixture
 def cluster(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
@@ -107,6 +116,9 @@ def test_services_start_from_what_the_chart_says_record_play_back_and_end(cluste
     assert code == 0, said + "".join(one.log.read_text()[-1500:] for one in cluster.running.values())
     assert "recorded 32000 bytes" in said
     assert "read 16000 samples of 16000" in said
+
+    code, said = cluster.execute("tapedeck-storage-api", "python", "-m", "tapedeck", "doctor")
+    assert code == 0, said
 
     for name in reversed(SERVICES):
         assert cluster.running[name].end() == 0, cluster.running[name].log.read_text()[-2000:]
