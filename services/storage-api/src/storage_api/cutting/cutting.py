@@ -6,7 +6,8 @@ are deleted, in every bucket, with what was derived of them; and the buckets are
 anywhere, it comes to the same end.
 """
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -32,6 +33,7 @@ from storage_api.live_tail import read_live_tail
 from storage_api.older_sound import STEP_48K
 from storage_api.services import Services
 from storage_api.stored_object import OlderFacts, StoredObject
+from storage_api.turns import in_turns
 
 UNKNOWN_SAMPLES: Final = 60 * 48_000
 """What an object is believed to last of which nothing tells how long it is."""
@@ -102,20 +104,29 @@ class Cutting:
         await self._place.refresh()
         left_behind = {name for name, why in self._place.noted.items() if not why.given_up}
         unfinished = await self._place.replacing.unfinished()
-        had, has = Stretches(), Stretches()
-        for stored in await self._services.bucket.objects(*self._conversation):
-            if not isinstance(stored.verdict.facts, BatchFacts) or stored.info.name in unfinished:
-                continue
-            if stored.info.name in left_behind:
-                self._before.add(stored.verdict.facts.spans)
-            elif stored.info.name in self._place.forbidden:
-                continue
-            for span in stored.verdict.facts.spans:
-                (had if stored.info.name in left_behind else has).add_span(span)
+        objects = await self._services.bucket.objects(*self._conversation)
+        if not any(one.info.name in left_behind for one in objects):
+            return
         tail = await read_live_tail(self._services.bus, self._conversation)
-        for live in tail.chunks:
-            has.add_span(live.span)
-        self._removed.add_all(had.without(has))
+
+        def remember() -> None:
+            had, has = Stretches(), Stretches()
+            for stored in objects:
+                name, facts = stored.info.name, stored.verdict.facts
+                if not isinstance(facts, BatchFacts) or name in unfinished:
+                    continue
+                if name in left_behind:
+                    self._before.add(facts.spans)
+                elif name in self._place.forbidden:
+                    continue
+                for span in facts.spans:
+                    (had if name in left_behind else has).add_span(span)
+            for live in tail.chunks:
+                has.add_span(live.span)
+            self._removed.add_all(had.without(has))
+
+        # Here and below: a large conversation is looked through while others are served.
+        await asyncio.to_thread(remember)
 
     async def _replace(self) -> None:
         for _ in range(PASSES):
@@ -153,28 +164,39 @@ class Cutting:
         """Lists, and puts what is left of each object that was not seen before; whether there was one, or something of it still waited."""
         # Also what was given up in this very request: its audio is cut anew.
         await self._place.refresh()
+        by_name = await asyncio.to_thread(self._by_name, await self._objects())
+        fresh = False
+        for goes in (self._concerns, self._hears):
+            found = await asyncio.to_thread(self._found, by_name, goes)
+            # Before what is left of them is put: nobody may settle what waits by an object that does not count yet.
+            if found and await self._store(_spans(chain.from_iterable(found.values()))):
+                return True
+            async for name, objects in in_turns(list(found.items())):
+                await self._take_out(name, objects, counts=goes == self._concerns)
+                fresh = True
+        return fresh
+
+    def _by_name(self, objects: Iterable[StoredObject]) -> dict[str, list[StoredObject]]:
+        """What was listed, by name; and what it tells of others is remembered."""
         by_name: dict[str, list[StoredObject]] = {}
-        for stored in await self._objects():
+        for stored in objects:
             by_name.setdefault(stored.info.name, []).append(stored)
             if isinstance(stored.verdict.facts, BatchFacts):
                 self._before.add(stored.verdict.facts.spans)
             elif stored.reason is None:
                 self._older_times.add((stored.name.start_ms, stored.name.last_ms))
-        fresh = False
-        for goes in (self._concerns, self._hears):
-            known = self._old.keys() | self._new
-            found = {
-                name: objects
-                for name, objects in by_name.items()
-                if name not in known and any(goes(one) for one in objects)
-            }
-            # Before what is left of them is put: nobody may settle what waits by an object that does not count yet.
-            if found and await self._store(_spans(chain.from_iterable(found.values()))):
-                return True
-            for name, objects in found.items():
-                await self._take_out(name, objects, counts=goes == self._concerns)
-                fresh = True
-        return fresh
+        return by_name
+
+    def _found(
+        self, by_name: dict[str, list[StoredObject]], goes: Callable[[StoredObject], bool]
+    ) -> dict[str, list[StoredObject]]:
+        """The objects of which some goes, and that nobody has seen yet."""
+        known = self._old.keys() | self._new
+        return {
+            name: objects
+            for name, objects in by_name.items()
+            if name not in known and any(goes(one) for one in objects)
+        }
 
     async def _take_out(self, name: str, objects: list[StoredObject], *, counts: bool) -> None:
         """Puts what is left of the objects of one name; nothing, where one of them is gone by now: the next listing shows what became of it."""
@@ -222,25 +244,34 @@ class Cutting:
         ]
 
     async def _put_in_place(self) -> None:
-        # Those first of which only the pre-roll goes: once the audio of it is deleted, nobody could tell that it is.
-        taken = sorted(self._old.items(), key=lambda item: item[1].removed.samples() > 0)
-        old: list[Old] = []
-        counted = Stretches()
-        counted.add_all(self._counted)
         here = await booked(self._services.bus, self._conversation)
+        old, counted, samples = await asyncio.to_thread(self._order, here)
+        self.cut.samples += samples
+        await self._place.replace(old)
+        self._counted = counted
+        names = list(self._old)
+        self.cut.objects += sum(one.counts for one in self._old.values())
+        self._old = {}
+        await self._place.delete(names)
+
+    def _order(self, here: Collection[str]) -> tuple[list[Old], Stretches, int]:
+        """In which order objects go, what is counted with all of them, and how many samples of it were not before.
+
+        `here`: the conversations that were recorded into this one's books.
+        """
+        # Those first of which only the pre-roll goes: once the audio of it is deleted, nobody could tell that it is.
+        taken = sorted(self._old.items(), key=lambda item: item[1].counts)
+        old: list[Old] = []
+        counted, samples = Stretches(), 0
+        counted.add_all(self._counted)
         # What several of them hold counts with the last: until that is noted it is stored.
         for name, one in reversed(taken):
             more = one.removed.without(counted)
             counted.add_all(one.removed)
             # What was copied from another conversation was received there, unless that went into this one.
             old.append(Old(name, more.samples(here), one.new))
-            self.cut.samples += more.samples()
-        await self._place.replace(old[::-1])
-        self._counted = counted
-        names = list(self._old)
-        self.cut.objects += sum(one.counts for one in self._old.values())
-        self._old = {}
-        await self._place.delete(names)
+            samples += more.samples()
+        return old[::-1], counted, samples
 
     def _goes(self, stored: StoredObject) -> bool:
         """Whether the object goes as a whole, so that it need not be read."""

@@ -86,7 +86,8 @@ async def _delete(
         await replacing.refuse_merge()
         names = await noted(bus, conversation)
         deleted = [name for name, why in names.items() if not (why.given_up or why.withdrawn)]
-        all_of, live = choose(recording, deleted)
+        # It may have ten thousand rows.
+        all_of, live = await asyncio.to_thread(choose, recording, deleted)
         windows = all_of.windows
         for chunk in live:
             samples = await drop_chunk(services, conversation, chunk)

@@ -47,23 +47,27 @@ async def store_what_waits(
     objects = tuple(doomed)
     for number in range(FLUSHES):
         tail = await read_live_tail(services.bus, conversation)
-        found = [live.id for live in tail.chunks if _concerns(live, wanted, objects)]
-        if not found or not await store_up_to(services, conversation, found[-1]):
+        # In a thread: of a day that waits beside a thousand objects that takes a second.
+        last = await asyncio.to_thread(_last_of, tail.chunks, wanted, objects)
+        if last is None or not await store_up_to(services, conversation, last):
             return number > 0
     return True
 
 
-def _concerns(live: LiveChunk, wanted: Wanted, objects: tuple[Span, ...]) -> bool:
-    span = live.span
-    if wanted.touches(span.start_48k, span.end_48k):
-        return True
-    # Put and not finished: it is counted as stored only when it has left the buffer.
-    return any(
-        (one.conversation, one.epoch) == (span.conversation, span.epoch)
-        and one.first_offset < span.end_offset
-        and span.first_offset < one.end_offset
-        for one in objects
-    )
+def _last_of(chunks: Sequence[LiveChunk], wanted: Wanted, objects: Iterable[Span]) -> EntryId | None:
+    """The last that is wanted, or lies in one of these objects already."""
+    held: dict[tuple[str, int], list[Span]] = {}
+    for one in objects:
+        held.setdefault((one.conversation, one.epoch), []).append(one)
+    for live in reversed(chunks):
+        span = live.span
+        if wanted.touches(span.start_48k, span.end_48k):
+            return live.id
+        # Put and not finished: it is counted as stored only when it has left the buffer.
+        for one in held.get((span.conversation, span.epoch), ()):
+            if one.first_offset < span.end_offset and span.first_offset < one.end_offset:
+                return live.id
+    return None
 
 
 async def await_cuts(services: Services, conversation: Conversation, names: Collection[str]) -> bool:

@@ -4,6 +4,7 @@ Owns the order: pushers are told, and clear what waits; what is stored is noted,
 deleted. Every step may be done twice.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -124,7 +125,8 @@ class FormerAudio:
             step.kept += len(parted.spanning)
 
     async def _parted(self) -> Parted:
-        return part(await self._services.bucket.objects(*self._conversation), self._boundary)
+        objects = await self._services.bucket.objects(*self._conversation)
+        return await asyncio.to_thread(part, objects, self._boundary)
 
     async def _note(self) -> set[str]:
         """Notes what has to go until a listing shows nothing new; its names. Nothing is deleted before that."""

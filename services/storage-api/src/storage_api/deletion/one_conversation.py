@@ -4,6 +4,7 @@ Owns the order: what there is is counted, then the tombstone stands and nothing 
 a listing shows nothing. Pushers are told, and sweep until no put can be under way any more: whoever is killed in between leaves it to them.
 """
 
+import asyncio
 from dataclasses import replace
 from typing import Final
 
@@ -95,7 +96,9 @@ class _Deletion:
         await erase(store, conversation_waveforms(*conversation))
         self._services.metrics.deleted(await emptied(bus, conversation))
         tail = _up_to_its_state(tail)
-        samples = Recording(conversation, tail, tuple(objects)).timeline.samples + tail.state.dead_samples
+        recording = Recording(conversation, tail, tuple(objects))
+        timeline = await asyncio.to_thread(getattr, recording, "timeline")
+        samples = timeline.samples + tail.state.dead_samples
         # What came between the look and the tombstone.
         samples += max(0, tomb.received_samples - tail.state.received_samples)
         return Deleted(deleted_objects=count, deleted_seconds=wire.seconds(samples))
