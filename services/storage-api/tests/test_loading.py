@@ -1,12 +1,25 @@
 """From a passage to its packets: the pre-roll inside a batch."""
 
-from audiocodec.span import Span
-from audiostore.batch import Batch
-from storage_api.loading import stored_sounds
+from dataclasses import replace
+
+import pytest
+
+from audiocodec.span import Span, preroll_after
+from audiostore import sealing
+from audiostore.batch import Batch, batch_end_ms, batch_start_ms, write_batch
+from audiostore.key_ring import KeyRing
+from audiostore.legacy import parse_audio_name
+from audiostore.names import BatchName
+from storage_api.audio_plan import AudioPlan
+from storage_api.errors import UnreadableError
+from storage_api.loading import copied_sounds, sounds_of, stored_sounds
+from storage_api.ogg_length import OggLength, Rehearsal
+from storage_api.ogg_rendering import OggRendering
 from storage_api.passage import Passage
 from storage_api.timeline import Piece, Play, Stored
 
 T0 = 1_700_000_000_000
+RING = KeyRing({"k1": bytes(range(32))})
 
 
 def span(
@@ -42,3 +55,72 @@ def test_a_batch_that_is_not_what_its_facts_told_is_none():
     longer = Batch("c", "opus", 16_000, 1, (), (span(0, 30, 0), span(90, 30, 30)))
     assert stored_sounds(batch, passage_of(other, 0)) is None
     assert stored_sounds(batch, passage_of(longer, 1)) is None
+
+
+def stored(batch: Batch, *, sealed: bool = False):
+    """Its name, its bytes and the keys."""
+    name = parse_audio_name(
+        BatchName("u", batch.conversation_id, batch_start_ms(batch), batch_end_ms(batch), sealed=sealed).path
+    )
+    data = write_batch(batch)
+    return name, sealing.seal(data, RING, "u") if sealed else data, RING
+
+
+def three_batches() -> list[Batch]:
+    """A run that goes on, and a batch of two runs after it."""
+    first, second = span(0, 130, 0, starts=True), span(130, 130, 130)
+    third = span(260, 70, 260)
+    fourth = span(0, 60, 330, epoch=T0 + 1, starts=True, start_ms=T0 + 9_000)
+    preroll = preroll_after((), second)
+    return [
+        Batch("c", "opus", 16_000, 1, (), (first,)),
+        Batch("c", "opus", 16_000, 1, preroll_after((), first), (second,)),
+        Batch("c", "opus", 16_000, 1, preroll, (third, fourth)),
+    ]
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_packets_that_are_only_copied_are_not_parted_and_are_the_same(sealed):
+    packed = 0
+    for batch in three_batches():
+        passage = passage_of(batch, *range(len(batch.spans)))
+        parted = sounds_of(passage, *stored(batch, sealed=sealed))
+        for copied, sound in zip(copied_sounds(passage, *stored(batch, sealed=sealed)), parted, strict=True):
+            if copied.packed is None:
+                assert copied == sound
+                continue
+            packed += 1
+            assert copied.packed.parted() == sound.span.packets
+            assert copied == replace(sound, span=replace(sound.span, packets=()), packed=copied.packed)
+            assert copied.bytes_in_memory == sound.bytes_in_memory
+    assert packed == 2
+
+
+@pytest.mark.parametrize("fill_gaps", [True, False])
+def test_an_answer_out_of_them_is_the_same_and_as_long_as_was_told(fill_gaps):
+    first, end = T0 * 48, (T0 + 20_000) * 48
+    form = {"channels": 1, "sample_rate": 16_000, "comments": [], "serial": 7, "fill_gaps": fill_gaps}
+
+    def answers(how) -> tuple[bytes, OggLength]:
+        parts = [how(passage_of(one, *range(len(one.spans))), *stored(one)) for one in three_batches()]
+        rendering = OggRendering(**form)
+        pages = [page for sounds in parts for sound in sounds for page in rendering.sound(sound, first)]
+        if fill_gaps:
+            pages += rendering.silence_until(first, end)
+        pages.append(rendering.finish())
+        length = Rehearsal(**form).length(parts, AudioPlan((), first, end, fill_gaps, 0, 0))
+        return b"".join(pages), length
+
+    copied, length = answers(copied_sounds)
+    assert (copied, length) == answers(sounds_of)
+    assert len(copied) == length.size
+
+
+def test_a_copied_batch_that_is_not_what_was_told_is_none_and_one_at_another_time_is_refused():
+    one, other, _ = three_batches()
+    assert copied_sounds(passage_of(other, 0), *stored(one)) is None
+    name, data, ring = stored(one)
+    moved = parse_audio_name(BatchName("u", "c", T0 + 7, T0 + 3_000).path)
+    assert copied_sounds(passage_of(one, 0), name, data, ring) is not None
+    with pytest.raises(UnreadableError):
+        copied_sounds(passage_of(one, 0), moved, data, ring)
