@@ -47,6 +47,7 @@ async def test_a_list_that_nobody_reads_is_broken_off(
         while data := await loop.sock_recv(client, 65_536):
             received += data
     assert not received.endswith(b"}")
+    assert api.services.metrics.stalled._value.get() == 1
     assert api.services.slots["lists"].running == 0
     assert not [one for one in caplog.records if one.levelname in ("ERROR", "CRITICAL")]
     assert (await api.get(conversation, "/chunks")).status_code == 200
@@ -93,8 +94,8 @@ async def test_over_http_2_a_stream_without_a_window_is_reset(
     assert {slots.running for slots in api.services.slots.values()} == {0}
 
 
-async def sent_by(app, sends) -> None:
-    await StalledClients(app)({"type": "http"}, None, sends)
+async def sent_by(app, sends, on_stalled=lambda: None) -> None:
+    await StalledClients(app, on_stalled)({"type": "http"}, None, sends)
 
 
 @pytest.mark.parametrize("more", [False, True])
@@ -130,6 +131,6 @@ async def test_the_app_is_told(impatient, caplog):
     async def sends(_message):
         await asyncio.Event().wait()
 
-    await sent_by(app, sends)
-    assert told
+    await sent_by(app, sends, lambda: told.append(False))
+    assert told == [False, True]
     assert caplog.messages == [BROKE_OFF]

@@ -33,7 +33,7 @@ def build_app(services: Services) -> ASGIApp:
     app.router.redirect_slashes = False  # a path with a slash too many is another path
     app.state.services = services
     app.state.openapi = msgspec.json.encode(describe(TABLE, version("tapedeck-storage-api")))
-    return RequestIds(StalledClients(Counted(app, services)))
+    return RequestIds(StalledClients(Counted(app, services), services.metrics.stalled.inc))
 
 
 class Counted:

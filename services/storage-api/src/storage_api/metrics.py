@@ -80,6 +80,9 @@ class StorageMetrics:
         self.broken = metrics.counter(
             "broken_downloads_total", "Audio answers that broke off through our fault"
         )
+        self.stalled = metrics.counter(
+            "stalled_clients_total", "Answers that broke off because their client took nothing for a minute"
+        )
 
     def deleted(self, samples: int) -> None:
         """So much was deleted by this process, at 48 kHz."""

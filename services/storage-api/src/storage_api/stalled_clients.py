@@ -6,7 +6,7 @@ server closes the connection, or resets the stream.
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -26,8 +26,9 @@ log = logging.getLogger(__name__)
 class StalledClients:
     """ASGI middleware: the app's `send` raises StalledClientError where the client takes nothing more, which ends here, too."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, on_stalled: Callable[[], None]) -> None:
         self._app = app
+        self._on_stalled = on_stalled
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request; everything else passes."""
@@ -37,11 +38,22 @@ class StalledClients:
 
         async def patient(message: Message) -> None:
             for piece in _pieces(message):
-                await _in_time(send, piece)
+                await self._in_time(send, piece)
 
-        # Without the end of its body the client sees a broken answer.
+        # It is told; without the end of its body the client sees a broken answer.
         with suppress(StalledClientError):
             await self._app(scope, receive, patient)
+
+    async def _in_time(self, send: Send, message: Message) -> None:
+        """Sends it. StalledClientError: the client takes nothing, which is logged and counted."""
+        try:
+            async with asyncio.timeout(STALLED_S):
+                await send(message)
+        except TimeoutError as error:
+            stalled = StalledClientError(f"its client took nothing for {STALLED_S:.0f} s")
+            log.info("an answer broke off", extra={"reason": str(stalled)})
+            self._on_stalled()
+            raise stalled from error
 
 
 def _pieces(message: Message) -> Iterator[Message]:
@@ -52,14 +64,3 @@ def _pieces(message: Message) -> Iterator[Message]:
     for at in range(0, len(body), SEND_BYTES):
         more = message.get("more_body", False) or at + SEND_BYTES < len(body)
         yield {**message, "body": body[at : at + SEND_BYTES], "more_body": more}
-
-
-async def _in_time(send: Send, message: Message) -> None:
-    """Sends it. StalledClientError: the client takes nothing, which is logged."""
-    try:
-        async with asyncio.timeout(STALLED_S):
-            await send(message)
-    except TimeoutError as error:
-        stalled = StalledClientError(f"its client took nothing for {STALLED_S:.0f} s")
-        log.info("an answer broke off", extra={"reason": str(stalled)})
-        raise stalled from error
