@@ -77,6 +77,12 @@ def test_a_jwks_on_a_port_of_its_own_is_reached():
     assert 8443 in _ports(policy["spec"]["egress"])
 
 
+def test_a_store_with_an_address_of_its_own_is_reached_by_who_uses_it():
+    documents = rendered("minimal", "--set=store.env.AWS_ENDPOINT_URL=http://minio.data:9000")
+    policies = {component(one): one["spec"]["egress"] for one in documents if one["kind"] == "NetworkPolicy"}
+    assert {name for name, egress in policies.items() if 9000 in _ports(egress)} == {"pusher", "storage-api"}
+
+
 def test_only_services_reach_the_embedded_redis():
     policy = one_of("embedded-redis", "NetworkPolicy", "tapedeck-redis")
     (rule,) = policy["spec"]["ingress"]
