@@ -16,6 +16,7 @@ from servicekit.bind import BACKLOG
 from servicekit.broken_streams import reset_broken_streams
 from servicekit.gone_streams import outlive_gone_streams
 from servicekit.header_lines import read_in_linear_time
+from servicekit.no_upgrades import ignore_upgrades_to_http_2
 from servicekit.pipelined_requests import end_with_broken_answers
 from servicekit.stalled_connections import bound_unsent, close_in_time
 from servicekit.stop import Stop
@@ -54,6 +55,7 @@ async def serve(
     reset_broken_streams()
     outlive_gone_streams()
     end_with_broken_answers()
+    ignore_upgrades_to_http_2()
     close_in_time()
     bound_unsent(bound)
     bound.listen(BACKLOG)
