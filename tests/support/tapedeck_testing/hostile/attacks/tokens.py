@@ -241,7 +241,7 @@ def _firsts() -> list[Attack]:
 async def _expires(server: Server) -> str:
     """A token that ends in the middle of a session ends it."""
     lines = server.handshake().split(b"\r\n")
-    token = signed(HS, {"sub": server.name(), "exp": time.time() + 1.0}, SECRET).encode()
+    token = signed(HS, {"sub": server.name(), "exp": time.time() + 3.0}, SECRET).encode()
     good = b"\r\n".join(
         b"Authorization: Bearer " + token if line.startswith(b"Authorization") else line for line in lines
     )
