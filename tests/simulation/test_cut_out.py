@@ -50,12 +50,12 @@ def judged(story, spans, parts, *, given=(), letters=False, prerolls=(), stored=
     there = sum(one.samples for one in spans) if stored is None else stored
     balance = Balance(received=there, stored=there)
     gone = must_be_gone(story, CHUNKS, parts)
-    may = may_be_gone(story, CHUNKS, parts, letters=letters)
+    may = may_be_gone(story, CHUNKS, [part.stretch for part in parts], letters=letters)
     return wrong_in_part(story, spans, prerolls, Books(waits=False, balance=balance), gone, may, given)
 
 
 def answered(first, after, asked_s=7.0):
-    return Part(EPOCH + first * PACKET_MS, EPOCH + after * PACKET_MS, asked_s, asked_s + 1)
+    return Part(EPOCH + first * PACKET_MS, EPOCH + after * PACKET_MS, asked_s=asked_s, done_s=asked_s + 1)
 
 
 def test_what_was_told_to_be_gone_is_gone_and_all_else_is_there(story):
@@ -82,6 +82,12 @@ def test_what_came_after_the_request_was_not_meant(story):
         must_be_gone(story, CHUNKS, [replace(late[0], start_ms=None, end_ms=None)])[-1][1]
         < span(11, 12).end_48k
     )
+
+
+def test_of_a_batch_that_goes_as_a_whole_what_was_shown_is_gone(story):
+    part = replace(answered(4, 5), row=((EPOCH * 48 + 4 * 2880, EPOCH * 48 + 6 * 2880),))
+    assert must_be_gone(story, CHUNKS, [part]) == must_be_gone(story, CHUNKS, [answered(4, 6)])
+    assert must_be_gone(story, CHUNKS, [replace(part, row=())]) == []
 
 
 def test_a_letter_goes_as_a_whole(story):

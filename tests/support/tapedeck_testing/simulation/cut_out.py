@@ -43,26 +43,33 @@ Stretch = tuple[int, int]
 
 @dataclass(slots=True)
 class Part:
-    """A stretch of time that somebody wants deleted."""
+    """What somebody wants deleted: a stretch of time, or the batch or chunk that begins at some time."""
 
     start_ms: int | None
     """Unix ms; None for the beginning."""
     end_ms: int | None
     """None for all that is recorded by now."""
+    row: tuple[Stretch, ...] | None = None
+    """Of what begins at `start_ms`: when it is heard. None of a stretch of time."""
     asked_s: float | None = None
     """When the request was made that was answered as done, by the loop's clock; None where none was."""
     done_s: float | None = None
 
     @property
+    def wanted(self) -> Sequence[Stretch]:
+        """What was shown to whoever asks, in samples."""
+        return [self.stretch] if self.row is None else self.row
+
+    @property
     def stretch(self) -> Stretch:
-        """The same in samples."""
+        """Its time in samples."""
         start = 0 if self.start_ms is None else self.start_ms * 48
         return start, FOREVER if self.end_ms is None else self.end_ms * 48
 
 
 def must_be_gone(story: Story, chunks: Iterable[Held], parts: Iterable[Part]) -> list[Stretch]:
     """What of it is nowhere any more."""
-    done = [(part.asked_s, part.stretch) for part in parts if part.asked_s is not None]
+    done = [(part.asked_s, one) for part in parts if part.asked_s is not None for one in part.wanted]
     found = []
     for chunk in chunks if done else ():
         spell = next((one for one in story.spells if one.epoch == chunk.id.epoch), None)
@@ -96,15 +103,15 @@ def _heard(story: Story, first: int, end: int) -> list[Stretch]:
 
 
 def may_be_gone(
-    story: Story, chunks: Sequence[Held], parts: Sequence[Part], *, letters: bool
+    story: Story, chunks: Sequence[Held], stretches: Sequence[Stretch], *, letters: bool
 ) -> frozenset[int]:
-    """Packets that one of the parts touches. `letters`: some of it was in the dead letters, of which each goes as a whole."""
+    """Packets that one of the stretches touches. `letters`: chunks went as a whole, for they waited, or were dead letters."""
     tape = story.tape
     more = (ENCODED if tape.pcm else 0) + LEAD + TOLERANCE
     found = {
         index
         for index, captured_ms in enumerate(tape.captured_ms)
-        for start, end in (part.stretch for part in parts)
+        for start, end in stretches
         if start < captured_ms * 48 + PACKET + more and captured_ms * 48 - more < end
     }
     for spell in story.spells if letters else ():

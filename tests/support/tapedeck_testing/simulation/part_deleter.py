@@ -1,4 +1,4 @@
-"""Whoever deletes stretches of time out of recordings, and asks again until it is told that they are gone, or has lost interest.
+"""Whoever deletes stretches of time, batches and chunks out of recordings, and asks again until it is told that they are gone, or has lost interest.
 
 Owns what was asked for and what was heard of it. What may be missing then, and what must be, is `cut_out`'s.
 """
@@ -10,14 +10,20 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from audiobus import Conversation
+from audiostore.names import parse_name
+from servicekit.problem import ProblemError
+from storage_api.chunks import chunk_rows
 from storage_api.cutting.stretch_of_time import delete_stretch
+from storage_api.cutting.timestamps import delete_chunks
 from tapedeck_testing.simulation.api import Asked
 from tapedeck_testing.simulation.asking import ask
 from tapedeck_testing.simulation.cut_out import Part, may_be_gone, must_be_gone
+from tapedeck_testing.simulation.garbling import GARBLED
+from tapedeck_testing.simulation.services import make_recordings
 from tapedeck_testing.simulation.tape import PACKET_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from tapedeck_testing.simulation.api import Answer
     from tapedeck_testing.simulation.cut_out import Stretch
@@ -27,6 +33,8 @@ if TYPE_CHECKING:
 WHEN_S: Final = (1.0, 25.0)
 MANY: Final = (1, 2, 2, 4)
 LENGTHS_MS: Final = (1, 60, 200, 1_000, 4_000)
+ROWS: Final = 0.35
+"""Of what is deleted, so much is a batch or chunk, told by when it begins."""
 OPEN: Final = 0.15
 """Of the stretches so many have no start, and so many no end."""
 LOSES_INTEREST: Final = 0.15
@@ -75,10 +83,25 @@ class PartDeleter:
         """Packets of a recording that may be gone, where it lay in these conversations."""
         found: set[int] = set()
         for where in places:
-            letters = where.tag in self._world.server.watch.buried
-            chunks = self._world.server.ledger.of(where.tag)
-            found |= may_be_gone(story, chunks, self.of(where.tag), letters=letters)
+            parts, chunks = self.of(where.tag), self._world.server.ledger.of(where.tag)
+            letters = where.tag in self._world.server.watch.buried or any(
+                part.row is not None for part in parts
+            )
+            stretches = [one for part in parts for one in (part.stretch, *self._holding(where, part))]
+            found |= may_be_gone(story, chunks, stretches, letters=letters)
         return frozenset(found)
+
+    def _holding(self, where: Conversation, part: Part) -> Iterator[Stretch]:
+        """The time of each object that ever was there and held the time of a batch or chunk: it may be what was meant."""
+        if part.row is None or part.start_ms is None:
+            return
+        buckets = (self._world.bucket, self._world.second)
+        for path in (path for bucket in buckets if bucket is not None for path in bucket.since_s):
+            name = parse_name(path)
+            if name is None or (name.uid, name.conversation_id) != where:
+                continue
+            if name.start_ms <= part.start_ms <= name.end_ms:
+                yield name.start_ms * 48, name.end_ms * 48
 
     def end(self) -> None:
         """Everybody leaves; those who were still asking are a problem."""
@@ -96,8 +119,10 @@ class PartDeleter:
         if not stories:
             return
         story = chance.dice.choice(stories)
-        part = self._part(story)
         where = Conversation(story.tape.uid, story.cid)
+        part = await self._row(where) if chance.dice.random() < ROWS else self._part(story)
+        if part is None:
+            return
         tag = where.tag
         self.parts.setdefault(tag, []).append(part)
         what = f"{tag} part {len(self.parts[tag])}, {part.start_ms} to {part.end_ms}"
@@ -115,6 +140,24 @@ class PartDeleter:
         return Part(
             None if chance.dice.random() < OPEN else start_ms, None if chance.dice.random() < OPEN else end_ms
         )
+
+    async def _row(self, where: Conversation) -> Part | None:
+        """A batch or chunk, as a client finds it in the list."""
+        buckets = self._world.bucket, self._world.second
+        try:
+            recording = await make_recordings(self._world.loop, self._world.server, buckets).look(where)
+        except ProblemError:
+            return None
+        rows = [
+            row for row in chunk_rows(recording, "standard") if parse_name(row.name) or row.stored is None
+        ]
+        if not rows:
+            return None
+        row = self._world.chance.dice.choice(rows)
+        # What waits may be stored meanwhile with more, and a batch be cut by another request: then something else begins there.
+        surely = row.stored is not None and not self._world.chance.has(GARBLED) and not self.of(where.tag)
+        spans = [piece.span for piece in row.stored.pieces] if surely and row.stored is not None else []
+        return Part(row.start_ms, row.end_ms, tuple((one.start_48k, one.end_48k) for one in spans))
 
     async def _until_told(self, story: Story, where: Conversation, part: Part, what: str) -> None:
         chance, clock = self._world.chance, self._world.loop.time
@@ -150,6 +193,10 @@ class PartDeleter:
 
 
 def _asked(where: Conversation, part: Part) -> Asked:
+    if part.row is not None and part.start_ms is not None:
+        return Asked(
+            delete_chunks, {"uid": where.uid, "cid": where.cid}, f"timestamps={part.start_ms / 1000:.3f}"
+        )
     said = {"start": part.start_ms, "end": part.end_ms}
     query = "&".join(f"{name}={ms / 1000:.3f}" for name, ms in said.items() if ms is not None)
     return Asked(delete_stretch, {"uid": where.uid, "cid": where.cid}, query)
