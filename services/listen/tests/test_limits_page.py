@@ -88,6 +88,7 @@ NO_LIMITS = {
         "alignment.INTERLEAVED_MS alignment.JITTER_MS alignment.SILENT_MS load.LAST_PACKET_MS sample_clock.BURST_MS"
         " sample_clock.LATE_FOR_MS sample_clock.LATE_MS sample_clock.MARK_AHEAD_MS transcode_lane.SILENCE_MS"
     ),
+    "how many spans of sessions are remembered: one that is forgotten has another": "traced_writer.KEPT",
     "how a clock is read": "arrival.TICK_MS arrivals.STEP_MS",
     "how often something is tried at once": "loss_watch.FAILURES_MOST",
     "when those come back whom a limit stopped": "allowance.MORNING_MS",
@@ -99,7 +100,7 @@ NO_LIMITS = {
     "a piece in which something is read": "http_side.READ_BYTES",
     "part of a format": (
         "adts.MAX_FRAME_BYTES adts.BLOCK_SAMPLES adts._HEADER_BYTES adts._CRC_BYTES adts._POSITION_BYTES adts._MAX_HEADER_BYTES"
-        " chunk.HEAD_BYTES packet._FRAMING_BYTES packet._MAX_SINGLE_BYTES"
+        " chunk.HEAD_BYTES packet._FRAMING_BYTES packet.MAX_SINGLE_BYTES"
         " audio_format.FRAME_SAMPLES handshake.KEY_BYTES messages.KEEPALIVE_BYTES wire.CODES_LEAST wire.CODES_MOST"
     ),
     "what a reader of the buffer takes: what listen writes is smaller": "chunk.MAX_CHUNK_BYTES chunk.MAX_PACKETS",
