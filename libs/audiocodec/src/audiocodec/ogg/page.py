@@ -24,10 +24,12 @@ CONTINUED = 1
 FIRST = 2
 LAST = 4
 
-_HEADER = struct.Struct("<4sBBqIIIB")
-HEADER_BYTES = _HEADER.size
+HEADER = struct.Struct("<4sBBqIIIB")
+"""Of a page, before its lacing: magic, version, flags, granule position, serial, number, checksum, segments."""
+HEADER_BYTES = HEADER.size
 """Of a page, before its lacing."""
-_CRC_AT = 22
+CRC_AT = 22
+"""Where the checksum lies in it: four bytes, zero while it is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,29 +61,29 @@ def write_page(flags: int, granule: int, serial: int, sequence: int, packets: Se
 
 def laced_page(flags: int, granule: int, serial: int, sequence: int, lacing: bytes, body: bytes) -> bytes:
     """A page of segments as `lacing` says, at most MAX_SEGMENTS of them."""
-    header = _HEADER.pack(b"OggS", 0, flags, granule, serial, sequence, 0, len(lacing))
+    header = HEADER.pack(b"OggS", 0, flags, granule, serial, sequence, 0, len(lacing))
     page = b"".join((header, lacing, body))
     crc = checksum(page).to_bytes(4, "little")
-    return b"".join((page[:_CRC_AT], crc, page[_CRC_AT + 4 :]))
+    return b"".join((page[:CRC_AT], crc, page[CRC_AT + 4 :]))
 
 
 def read_page(data: bytes, at: int) -> Page:
     """The page that begins at byte `at`. OggError: none begins there, it is cut short, or its checksum is wrong."""
-    if len(data) - at < _HEADER.size:
+    if len(data) - at < HEADER.size:
         raise OggError(f"page at byte {at}: header cut short")
-    magic, version, flags, granule, serial, sequence, crc, segments = _HEADER.unpack_from(data, at)
+    magic, version, flags, granule, serial, sequence, crc, segments = HEADER.unpack_from(data, at)
     if magic != b"OggS":
         raise OggError(f"page at byte {at}: no OggS there")
     if version != 0:
         raise OggError(f"page at byte {at}: version {version}, only 0 is known")
     if flags & ~(CONTINUED | FIRST | LAST):
         raise OggError(f"page at byte {at}: unknown flags {flags:#04x}")
-    body_at = at + _HEADER.size + segments
-    lacing = data[at + _HEADER.size : body_at]
+    body_at = at + HEADER.size + segments
+    lacing = data[at + HEADER.size : body_at]
     end = body_at + sum(lacing)
     if len(lacing) < segments or end > len(data):
         raise OggError(f"page at byte {at}: cut short")
-    zeroed = b"".join((data[at : at + _CRC_AT], b"\0\0\0\0", data[at + _CRC_AT + 4 : end]))
+    zeroed = b"".join((data[at : at + CRC_AT], b"\0\0\0\0", data[at + CRC_AT + 4 : end]))
     if checksum(zeroed) != crc:
         raise OggError(f"page at byte {at}: wrong checksum")
     return Page(flags, granule, serial, sequence, lacing, data[body_at:end], end)

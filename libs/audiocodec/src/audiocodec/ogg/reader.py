@@ -108,8 +108,9 @@ class Stream:
         self.at = 0
         self.ended = False
         self._data = data
-        self._serial: int | None = None
-        self._sequence = 0
+        self.serial: int | None = None
+        self.sequence = 0
+        """Pages so far."""
         self._parts: list[bytes] = []
         self._part_bytes = 0
 
@@ -126,26 +127,19 @@ class Stream:
         self._passed(page, at)
         return page, packets
 
-    def unparted_page(self) -> Page:
-        """The next page, checked likewise; nothing of it goes on on the one after it, unless whoever asks finds out by its lacing."""
-        at = self.at
-        page = self._next()
-        self._passed(page, at)
-        return page
-
     def _next(self) -> Page:
         at = self.at
         if self.ended:
             raise OggError(f"stream: ends before byte {at}, before its headers do")
         page = read_page(self._data, at)
-        if self._serial is None:
-            self._serial = page.serial
-        if bool(page.flags & FIRST) != (self._sequence == 0):
+        if self.serial is None:
+            self.serial = page.serial
+        if bool(page.flags & FIRST) != (self.sequence == 0):
             raise OggError(f"page at byte {at}: first-page flag {'missing' if at == 0 else 'in mid-stream'}")
-        if page.serial != self._serial:
-            raise OggError(f"page at byte {at}: serial {page.serial:#x}, the stream has {self._serial:#x}")
-        if page.sequence != self._sequence:
-            raise OggError(f"page at byte {at}: number {page.sequence} instead of {self._sequence}")
+        if page.serial != self.serial:
+            raise OggError(f"page at byte {at}: serial {page.serial:#x}, the stream has {self.serial:#x}")
+        if page.sequence != self.sequence:
+            raise OggError(f"page at byte {at}: number {page.sequence} instead of {self.sequence}")
         if bool(page.flags & CONTINUED) != self.unfinished:
             raise OggError(
                 f"page at byte {at}: continued flag {'missing' if self.unfinished else 'without need'}"
@@ -153,7 +147,7 @@ class Stream:
         return page
 
     def _passed(self, page: Page, at: int) -> None:
-        self._sequence += 1
+        self.sequence += 1
         self.at = page.end
         if page.flags & LAST:
             self.ended = True
