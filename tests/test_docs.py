@@ -52,7 +52,7 @@ def test_the_readmes_commands(stack, tmp_path):
         if words[1] == "send":
             words.append("--fast")
         done = subprocess.run(
-            words, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=100, check=False
+            words, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=250, check=False
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         if words[1] == "ls":

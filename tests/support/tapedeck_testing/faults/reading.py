@@ -29,7 +29,7 @@ KEPT: Final = 20
 LEAST: Final = 4 * EDGE
 """Packets: of less nothing is asked for."""
 AT_REST_S: Final = 60.0
-"""For all whole answers after the last fault: processes come back, and pauses after failures end."""
+"""Between two whole answers after the last fault at most: processes come back, and pauses after failures end."""
 
 
 class Reads(msgspec.Struct):
@@ -152,6 +152,8 @@ class Reader:
                         self._broken(asked, ["refused still, long after the last fault"])
                         break
                     await asyncio.sleep(PAUSE_S)
+                else:
+                    deadline = time.monotonic() + AT_REST_S
                 self.reads.at_rest += self.reads.complete - before
 
     def _http(self) -> httpx.AsyncClient:
