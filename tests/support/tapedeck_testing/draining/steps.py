@@ -60,10 +60,10 @@ class Stepping:
 
         return step
 
-    async def _listed(self, *args: Any) -> AsyncIterator[Any]:
+    async def _listed(self, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         if self._before:
             await self._before("list")
-        async for one in self._real.list(*args):
+        async for one in self._real.list(*args, **kwargs):
             yield one
         if self._after:
             await self._after("list")

@@ -83,6 +83,8 @@ class Cutting:
         self._old: dict[str, _Taken] = {}
         """By name, the objects that are to be replaced next."""
         self._new: set[str] = set()
+        self._kept = Stretches(), Stretches()
+        """What was put of batches, in the clear and sealed."""
         self._older_times: set[tuple[int, int | None]] = set()
         """What names of older formats that can be read tell of the time, unix ms: a damaged one of the same time held the same audio."""
         self.cut = cut
@@ -200,16 +202,21 @@ class Cutting:
 
     async def _take_out(self, name: str, objects: list[StoredObject], *, counts: bool) -> None:
         """Puts what is left of the objects of one name; nothing, where one of them is gone by now: the next listing shows what became of it."""
-        removed = Stretches()
+        removed, kept = Stretches(), (Stretches(), Stretches())
         put: list[str] = []
         try:
             for stored in objects:
                 gone, left = await self._left(stored)
                 removed.add_all(gone)
-                put += [await self._place.put(new) for new in left]
+                for new in left:
+                    put.append(await self._place.put(new))
+                    for span in new.spans:
+                        kept[new.name.sealed].add_span(span)
         except SourceGoneError:
             await self._place.give_up(put)
             return
+        for known, more in zip(self._kept, kept, strict=True):
+            known.add_all(more)
         self._new.update(put)
         self._removed.add_all(removed)
         self._old[name] = _Taken(removed, tuple(put), _spans(objects), counts)
@@ -239,8 +246,11 @@ class Cutting:
             raise _unreadable() from error
         rest = await run(rest_of, batch, self._wanted, self._clear(facts))
         ring = keys.ring if name.sealed else None
+        # A mover may have brought it home and not deleted it where it was: what is left of both is put once.
+        known = self._kept[name.sealed]
+        new = [one for one in rest if cut_from(one.spans, ()).without(known).samples()]
         return cut_from(batch.spans, rest), [
-            await run(of_batch, name.uid, name.conversation_id, one, ring) for one in rest
+            await run(of_batch, name.uid, name.conversation_id, one, ring) for one in new
         ]
 
     async def _put_in_place(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from audiocodec.span import Span
 from audiostore import sealing
 from audiostore.batch import Batch, batch_end_ms, batch_file, batch_start_ms
 from audiostore.key_ring import KeyRing
@@ -28,6 +29,8 @@ class NewObject:
     data: bytes
     content_type: str
     metadata: Mapping[str, str]
+    spans: tuple[Span, ...] = ()
+    """What it holds, where it is a batch of ours."""
 
     @property
     def mark(self) -> str:
@@ -64,9 +67,9 @@ def of_batch(uid: str, folder: str, batch: Batch, ring: KeyRing | None) -> NewOb
     file = batch_file(batch)
     name = BatchName(uid, folder, batch_start_ms(batch), batch_end_ms(batch), sealed=ring is not None)
     if ring is None:
-        return NewObject(name, file.data, CONTENT_TYPE, file.metadata)
+        return NewObject(name, file.data, CONTENT_TYPE, file.metadata, batch.spans)
     sealed = seal_batch(file, ring, uid)
-    return NewObject(name, sealed.data, sealing.CONTENT_TYPE, sealed.metadata)
+    return NewObject(name, sealed.data, sealing.CONTENT_TYPE, sealed.metadata, batch.spans)
 
 
 def of_older(uid: str, folder: str, piece: OlderPiece, *, sealed: bool, secret: str) -> NewObject:

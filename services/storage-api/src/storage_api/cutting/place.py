@@ -138,9 +138,9 @@ class Place:
         unfinished = await self.replacing.unfinished()
         some = self.put_here if names is None else names
         await self._withdraw({name: unfinished[name] for name in some if name in unfinished})
-        # Withdrawn by another, perhaps before they were put.
-        forbidden = await noted(self.replacing.bus, self.replacing.conversation, confirmed=True)
-        await delete_all(self.store, [name for name in some if name in forbidden])
+        # Withdrawn by another, perhaps before they were put; and nothing is put under these names any more.
+        await self.refresh()
+        await delete_all(self.store, [name for name in some if name in self.forbidden])
         self.put_here = [name for name in self.put_here if name not in frozenset(some)]
 
     async def _withdraw(self, unfinished: Mapping[str, str]) -> None:
