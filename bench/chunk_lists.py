@@ -49,7 +49,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
 def _figures(workbench: Workbench, api: Service, url: str, where: str, scale: Scale) -> Iterator[Figure]:
     first, whole, own = [], [], []
     cold_ms = _page(workbench, api, None)[0]
-    for _ in range(scale.rounds):
+    for _ in range(scale.few_rounds):
         own.append(asyncio.run(_own_ms(url)))
         ms, token = _page(workbench, api, None)
         first.append(ms)
