@@ -24,7 +24,8 @@ from bench.workbench import Service, Workbench
 from tapedeck.up.ports import LOOPBACK
 
 PART = "merge"
-AT_ONCE = 16
+AT_ONCE = 32
+"""As `storage_api.merging.copying` has it."""
 BATCH_PACKETS = 50
 GOAL = 2
 STEP_S = 0.02
