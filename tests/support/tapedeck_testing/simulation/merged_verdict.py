@@ -8,6 +8,7 @@ from audiobus import Conversation
 from audiobus.census import Balance
 from audiobus.merging import booked
 from audiobus.tombstone import target_of
+from audiostore.errors import AudiostoreError
 from tapedeck_testing.simulation import verdict
 from tapedeck_testing.simulation.cut_out import wrong_in_part
 from tapedeck_testing.simulation.history import Books, Given, opened, wrong, wrong_plain
@@ -58,7 +59,12 @@ async def _folder(
             ):  # what lies there may be a copy that was stored damaged, beside one that was not
                 said += verdict.damaged(world, where, held.info.name)
             continue
-        inside, _, misnamed = opened(held, *where, ring, copied=True)
+        try:
+            inside, _, misnamed = opened(held, *where, ring, copied=True)
+        except AudiostoreError as error:
+            # A damaged one of the second bucket is copied as it is.
+            said += [] if where.cid in targets else [f"{held.info.name} cannot be read: {error}"]
+            continue
         spans += inside
         said += misnamed
     execute = world.server.model.execute
