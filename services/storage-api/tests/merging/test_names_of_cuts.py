@@ -1,16 +1,17 @@
 """Copies lie under no name that a cut of the target speaks of, or that is noted there: what has such a name is deleted when the cut is given up."""
 
+from functools import partial
+
 import pytest
 
 from audiobus import Conversation, Cut, EntryId
 from audiobus.cut import VERSION, decode_cut
-from audiobus.deletions import noted, unstore
+from audiobus.deletions import discard, noted, unstore
 from audiobus.letters_cut import VERSION as LETTERS_VERSION
 from audiobus.letters_cut import LettersCut
 from audiobus.state import PreRoll
 from storage_api.cutting.name_owner import own_name
-from storage_api.cutting.waiting import discard_letters, drop_preroll
-from storage_api.cutting.wanted import Wanted
+from storage_api.cutting.waiting import drop_preroll
 from storage_api.merging.copying import Copying
 
 T0 = 1_700_000_000_000
@@ -150,7 +151,8 @@ async def test_nor_does_dropping_a_dead_letter(api, merging, recorded, one_bus):
     assert await one_bus.bury(ALL, entry, reason="of a test", now_ms=T0, **facts)
     cut = LettersCut(LETTERS_VERSION, (str(letter),), f"chunks/user-1/all/{name}", "standard")
     await one_bus.command("HSET", one_bus.keys.conv(ALL), "again_cut", cut.encode())
-    assert await discard_letters(api.services, ALL, Wanted(((0, 1 << 60),), frozenset()))
+    own = partial(own_name, api.services.bucket, ALL)
+    assert await discard(one_bus, ALL, letter, T0, own_name=own) == entry.counted_samples
     assert not await one_bus.command("HEXISTS", one_bus.keys.conv(ALL), "again_cut")
     assert (await merging.files("all"))[name] == data
     assert await noted(one_bus, ALL) == {}
