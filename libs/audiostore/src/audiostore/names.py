@@ -7,6 +7,7 @@ name that parses says where and roughly when, and only the first bytes of the ob
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -98,6 +99,7 @@ def parse_conversation_prefix(prefix: str) -> tuple[str, str] | None:
     return parts[1], parts[2]
 
 
+@functools.lru_cache(maxsize=1024)
 def valid_id(text: str) -> bool:
     """Whether this can be a uid or a conversation id in a name."""
     return _ID.fullmatch(text) is not None
