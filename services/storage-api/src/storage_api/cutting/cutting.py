@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
+from audiobus import EntryId
 from audiobus.errors import BusError
 from audiobus.merging import booked
 from audiobus.replacing import Replacing
 from audiobus.state import PreRoll
 from audiocodec.span import Span
-from audiostore.batch import BatchFacts
+from audiostore.batch import Batch, BatchFacts
 from audiostore.errors import StoreError, TransientStoreError
 from servicekit.problem import ProblemError
 from storage_api.cutting import waiting
@@ -83,8 +84,10 @@ class Cutting:
         self._old: dict[str, _Taken] = {}
         """By name, the objects that are to be replaced next."""
         self._new: set[str] = set()
-        self._kept = Stretches(), Stretches()
-        """What was put of batches, in the clear and sealed."""
+        self._kept: dict[str, tuple[Stretches, Stretches]] = {}
+        """By name of the object, what of it was put: in the clear, and sealed."""
+        self._stuck: set[EntryId] = set()
+        """Dead letters that cannot be dropped."""
         self._older_times: set[tuple[int, int | None]] = set()
         """What names of older formats that can be read tell of the time, unix ms: a damaged one of the same time held the same audio."""
         self.cut = cut
@@ -137,11 +140,11 @@ class Cutting:
             fresh = await self._store(self._old_spans())
             # Before objects take the place of others: afterwards nobody could tell what it holds.
             fresh = await waiting.drop_preroll(self._services, self._conversation, self._is_heard) or fresh
+            # Before the buckets are listed: one that is stored meanwhile is in the next listing.
+            letters = await waiting.letters_of(self._services.bus, self._conversation, self._all_of)
             fresh = await self._look() or fresh
             # Nothing of them goes before it is known that all objects can be cut.
-            letters = await waiting.discard_letters(self._services, self._conversation, self._all_of)
-            self.cut.samples += letters
-            if fresh or letters:
+            if await self._discard(letters) or fresh:
                 continue
             if not self._old:
                 # Nothing is left of it, if nobody else has put a rest meanwhile that was to go as a whole.
@@ -151,6 +154,20 @@ class Cutting:
                 continue
             await self._put_in_place()
         raise TransientStoreError("delete a part: objects come as fast as they are replaced; try again")
+
+    async def _discard(self, letters: Iterable[EntryId]) -> bool:
+        """Deletes these dead letters; whether there was one that could be, or is gone by now."""
+        found = False
+        for letter in letters:
+            if letter in self._stuck:
+                continue
+            samples = await waiting.discard_letter(self._services, self._conversation, letter)
+            if samples is None:
+                self._stuck.add(letter)
+                continue
+            found = True
+            self.cut.samples += samples
+        return found
 
     async def _store(self, spans: Iterable[Span]) -> bool:
         return await waiting.store_what_waits(self._services, self._conversation, self._wanted, spans)
@@ -166,6 +183,7 @@ class Cutting:
         """Lists, and puts what is left of each object that was not seen before; whether there was one, or something of it still waited."""
         # Also what was given up in this very request: its audio is cut anew.
         await self._place.refresh()
+        await self._without_those_that_went()
         by_name = await asyncio.to_thread(self._by_name, await self._objects())
         fresh = False
         for goes in (self._concerns, self._hears):
@@ -177,6 +195,12 @@ class Cutting:
                 await self._take_out(name, objects, counts=goes == self._concerns)
                 fresh = True
         return fresh
+
+    async def _without_those_that_went(self) -> None:
+        """An object that others have deleted, or given up: its audio is counted, or stored, elsewhere, and what is left of it must not stay."""
+        for name in [one for one in self._old if one in self._place.forbidden]:
+            self._kept.pop(name, None)
+            await self._place.give_up(self._old.pop(name).new)
 
     def _by_name(self, objects: Iterable[StoredObject]) -> dict[str, list[StoredObject]]:
         """What was listed, by name; and what it tells of others is remembered."""
@@ -215,8 +239,8 @@ class Cutting:
         except SourceGoneError:
             await self._place.give_up(put)
             return
-        for known, more in zip(self._kept, kept, strict=True):
-            known.add_all(more)
+        if put:
+            self._kept[name] = kept
         self._new.update(put)
         self._removed.add_all(removed)
         self._old[name] = _Taken(removed, tuple(put), _spans(objects), counts)
@@ -247,11 +271,17 @@ class Cutting:
         rest = await run(rest_of, batch, self._wanted, self._clear(facts))
         ring = keys.ring if name.sealed else None
         # A mover may have brought it home and not deleted it where it was: what is left of both is put once.
-        known = self._kept[name.sealed]
-        new = [one for one in rest if cut_from(one.spans, ()).without(known).samples()]
+        new = [one for one in rest if not self._is_kept(one, sealed=name.sealed)]
         return cut_from(batch.spans, rest), [
             await run(of_batch, name.uid, name.conversation_id, one, ring) for one in new
         ]
+
+    def _is_kept(self, batch: Batch, *, sealed: bool) -> bool:
+        """Whether all of it lies in what was put before."""
+        missing = cut_from(batch.spans, ())
+        for kept in self._kept.values():
+            missing = missing.without(kept[sealed])
+        return not missing.samples()
 
     async def _put_in_place(self) -> None:
         here = await booked(self._services.bus, self._conversation)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Final
 
-from audiobus import Conversation, Entry, EntryId, decode_chunk
+from audiobus import Bus, Conversation, Entry, EntryId, decode_chunk
 from audiobus.cut import decode_cut
 from audiobus.dead_letters import look
 from audiobus.deletions import discard, drop_cut, expunge, looked_at
@@ -120,22 +120,24 @@ async def drop_chunk(services: Services, conversation: Conversation, live: LiveC
             return samples if samples or not entry.counted_samples else None
 
 
-async def discard_letters(services: Services, conversation: Conversation, wanted: Wanted) -> int:
-    """Deletes the dead letters that hold some of it, each as a whole; how many samples. Of one that cannot be read nobody knows the time: it stays.
+async def letters_of(bus: Bus, conversation: Conversation, wanted: Wanted) -> list[EntryId]:
+    """The dead letters that hold some of it. Of one that cannot be read nobody knows the time: it stays. BusUnavailableError."""
+    letters = [one.letter async for one in look(bus, conversation) if one.letter is not None]
+    return [letter.entry.id for letter in letters if _touched(conversation, letter, wanted)]
+
+
+async def discard_letter(services: Services, conversation: Conversation, entry_id: EntryId) -> int | None:
+    """Deletes a dead letter as a whole; how many samples, 0 where it is there no more; None: it stays.
 
     StoreError, BusUnavailableError.
     """
-    bus, own = services.bus, partial(own_name, services.bucket, conversation)
-    letters = [one.letter async for one in look(bus, conversation) if one.letter is not None]
-    deleted = 0
-    for letter in letters:
-        if _touched(conversation, letter, wanted):
-            try:
-                deleted += await discard(bus, conversation, letter.entry.id, now_ms(), own_name=own) or 0
-            except BadEntryError as error:
-                # Another letter of its session is none of ours: somebody put it there by hand. The rest goes on.
-                log.warning("a dead letter that was deleted cannot be dropped", extra={"error": str(error)})
-    return deleted
+    own = partial(own_name, services.bucket, conversation)
+    try:
+        return await discard(services.bus, conversation, entry_id, now_ms(), own_name=own) or 0
+    except BadEntryError as error:
+        # Another letter of its session is none of ours: somebody put it there by hand. The rest goes on.
+        log.warning("a dead letter that was deleted cannot be dropped", extra={"error": str(error)})
+        return None
 
 
 def _touched(conversation: Conversation, letter: Letter, wanted: Wanted) -> bool:
