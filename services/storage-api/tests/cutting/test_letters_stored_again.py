@@ -73,22 +73,24 @@ async def test_of_a_deletion(serve, one_bus, store, tmp_path, letter, cutter, ch
     async def step(name) -> None:
         await current[0].step(name)
 
-    async with Bus(one_bus.url, prefix=one_bus.keys.prefix) as own:
-        async with serve(own, Stepping(store, step), tmp_path) as api:
-            client, own.client = own.client, Stepping(own.client, step)
-            for at in itertools.count(1):
-                conversation = await letter(f"conv-{at}")
+    async with (
+        Bus(one_bus.url, prefix=one_bus.keys.prefix) as own,
+        serve(own, Stepping(store, step), tmp_path) as api,
+    ):
+        client, own.client = own.client, Stepping(own.client, step)
+        for at in itertools.count(1):
+            conversation = await letter(f"conv-{at}")
 
-                async def stored(conversation=conversation) -> None:
-                    await drained(one_bus, store, conversation)
+            async def stored(conversation=conversation) -> None:
+                await drained(one_bus, store, conversation)
 
-                meanwhile = Meanwhile(at, stored)
-                current[:] = [meanwhile]
-                answer = await cutter.stretch(api, 2.1, 2.9)
-                if not meanwhile.happened:
-                    break
-                await check(answer, at)
-            own.client = client
+            meanwhile = Meanwhile(at, stored)
+            current[:] = [meanwhile]
+            answer = await cutter.stretch(api, 2.1, 2.9)
+            if not meanwhile.happened:
+                break
+            await check(answer, at)
+        own.client = client
     assert at > 20
 
 
