@@ -51,7 +51,7 @@ async def _folder(
     said = []
     targets = {merge.target for merge in world.merger.of(where.uid)}
     for held in objects:
-        if held.info.name in verdict.announced(world, where):
+        if verdict.is_announced(world, where, held):
             continue
         if held.damaged:
             if (

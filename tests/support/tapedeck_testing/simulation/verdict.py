@@ -13,6 +13,7 @@ from audiobus.census import exact
 from audiostore.key_ring import KeySource
 from audiostore.names import ROOT, parse_name
 from pusher.prober import PREFIX
+from storage_api.cutting.new_object import is_marked
 from tapedeck_testing.simulation.counting import at_the_end
 from tapedeck_testing.simulation.cut_out import wrong_in_part
 from tapedeck_testing.simulation.history import (
@@ -102,7 +103,7 @@ async def _judge_one(world: World, story: Story, objects: list[Kept], ring: KeyR
     prerolls: list[bytes] = []
     said: list[str] = []
     for held in objects:
-        if held.info.name in announced(world, where):
+        if is_announced(world, where, held):
             continue
         if held.damaged:
             said += damaged(world, where, held.info.name)
@@ -123,10 +124,10 @@ async def _judge_one(world: World, story: Story, objects: list[Kept], ring: KeyR
     return said + wrong(story, spans, held_books, lossy=world.lossy, given=given, chunks=ranges, late=late)
 
 
-def announced(world: World, where: Conversation) -> frozenset[str]:
-    """Objects that never took the place of others, and of whom nobody asked again: they count for nobody."""
-    names = world.server.model.execute(["HKEYS", world.keys.replacing(where)])
-    return frozenset(name.decode() for name in names)
+def is_announced(world: World, where: Conversation, held: Kept) -> bool:
+    """Whether it never took the place of another, and nobody asked again: then it counts for nobody. An announced name may be another's, too."""
+    mark = world.server.model.execute(["HGET", world.keys.replacing(where), held.info.name])
+    return mark is not None and is_marked(mark.decode(), held.info)
 
 
 def given_up(world: World, story: Story) -> list[Given]:
