@@ -205,6 +205,16 @@ async def test_redis_forgets_what_it_confirmed(trial):
         recording.cancel()
 
 
+@pytest.mark.long
+async def test_a_key_of_another_type(trial):
+    recording = asyncio.create_task(trial.client("wrong", 8, pace_s=0.1).run())
+    await asyncio.sleep(2)
+    trial.redis.pipeline().delete("td:conv:{alice/wrong}").set("td:conv:{alice/wrong}", "x").execute()
+    await trial.fires("TapedeckSocketsBreak")
+    recording.cancel()
+    trial.redis.delete("td:conv:{alice/wrong}", "td:audio:{alice/wrong}")
+
+
 async def test_a_key_is_missing(trial):
     async with trial.stack.http() as http:
         answer = await http.put("/v1/users/carol/settings", json={"protection": "enhanced"})
