@@ -208,7 +208,7 @@ def test_images_are_named_by_registry_tag_and_digest():
 
 
 def test_what_the_pods_run_is_what_the_images_run():
-    text = (CHART.parents[1] / "images" / "Dockerfile").read_text()
+    text = (CHART.parents[1] / "docker" / "Dockerfile").read_text()
     (user,) = re.findall(r"^USER (\d+):\d+$", text, re.MULTILINE)
     stages = dict(re.findall(r"^FROM runtime AS (\S+)\n(.*?)(?=^FROM|\Z)", text, re.MULTILINE | re.DOTALL))
     manifests = dict(pods("minimal"))

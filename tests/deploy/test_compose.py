@@ -123,7 +123,7 @@ def test_setup_makes_secrets_and_a_bucket_once(compose, tmp_path):
     server = GcsServer.started(tmp_path / "gcs")
     state = tmp_path / "state"
     state.mkdir()
-    script = ROOT / "deploy/images/compose_setup.py"
+    script = ROOT / "deploy/docker/compose_setup.py"
     environ = os.environ | {"STATE": str(state), "STORAGE_EMULATOR_HOST": server.url, "BUCKET": "tapedeck"}
     assert compose["services"]["pusher"]["environment"]["TAPEDECK_STORE_URL"] == "gs://tapedeck"
     try:

@@ -1,4 +1,4 @@
-"""The images as far as they can be had without Docker: what deploy/images/Dockerfile says is done in a folder, and run as it would be.
+"""The images as far as they can be had without Docker: what deploy/docker/Dockerfile says is done in a folder, and run as it would be.
 
 Owns how little of a Dockerfile is understood (stages, COPY from the context, ENV, `RUN … uv sync`, CMD, USER), and the confinement: the image's user, no
 capabilities, and a root that is read-only but for /tmp.
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[3]
-DOCKERFILE: Final = ROOT / "deploy/images/Dockerfile"
+DOCKERFILE: Final = ROOT / "deploy/docker/Dockerfile"
 BUILD_DEADLINE_S: Final = 110
 _INSTALLED: Final = "/opt/tapedeck"
 _READ_ONLY: Final = (

@@ -3,7 +3,8 @@
 import struct
 from dataclasses import dataclass, replace
 
-from audiocodec.ogg.page import checksum, read_page
+from audiocodec.ogg.checksum import checksum
+from audiocodec.ogg.page import read_page
 
 _HEADER = struct.Struct("<4sBBqIIIB")
 
