@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from audiobus import Conversation, Cut, CutStands, Hints, failures
-from audiobus.deletions import drop_cut, set_tombstone, set_user_tombstone, unstore
+from audiobus.deletions import drop_cut, set_tombstone, set_user_tombstone, unstore, withdraw
 from audiobus.merging import freeze
 from audiostore import open_store
 from audiostore.names import parse_name
@@ -266,6 +266,19 @@ def test_what_lay_under_a_name_that_was_given_up_is_not_deleted(command, record,
     on_redis(lambda bus: unstore(bus, recorded.conversation, {path: 0}, recorded.start_ms))
     found = command("where", recorded.tag, "--json")
     assert [row["state"] for row in found.json["stretches"]] == ["deleted"]
+
+
+def test_what_was_to_take_the_place_of_another_and_did_not_is_not_deleted(
+    command, record, store, on_redis, tmp_path
+):
+    recorded = record("talk", 8)
+    store(recorded)
+    [whole] = tmp_path.glob("bucket/chunks/alice/talk/*")
+    path = str(whole.relative_to(tmp_path / "bucket"))
+    on_redis(lambda bus: withdraw(bus, recorded.conversation, [path], recorded.start_ms))
+    whole.unlink()
+    found = command("where", recorded.tag, "--json")
+    assert (found.code, [row["state"] for row in found.json["stretches"]]) == (1, ["missing"])
 
 
 def test_a_dead_letter_that_was_dropped_is_deleted(command, record, bury, store):

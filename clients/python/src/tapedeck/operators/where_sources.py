@@ -117,7 +117,9 @@ async def whereabouts(
     lay = [
         Piece(lay_as.start_ms, lay_as.end_ms, "deleted", _deleted(why.at_ms), path)
         for path, why in forbidden.items()
-        if path not in there and not why.given_up and (lay_as := parse_name(path)) is not None
+        if path not in there
+        and not (why.given_up or why.withdrawn)
+        and (lay_as := parse_name(path)) is not None
     ]
     before_ms = deleted.before_ms
     if not problems and not deleted.deleted:
