@@ -88,9 +88,9 @@ UNHINTED: Final = (
     "process: asked to end",
 )
 """With these, what a listener was about to put on `due` may be lost with it, or not be put there in time: a walk finds the buffer."""
-CUTS: Final = 0.12
+CUTS: Final = 0.08
 """Of the histories, in so many somebody deletes parts of what is recorded; in none whose faults are given."""
-MERGES: Final = 0.12
+MERGES: Final = 0.08
 """In so many somebody merges conversations; likewise."""
 PART: Final = 0.4
 """Of the kinds a history has so many, about."""
