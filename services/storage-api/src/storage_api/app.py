@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from servicekit.metrics import OTHER
 from servicekit.problem import EXCEPTION_HANDLERS, RequestIds
 from storage_api.console import ConsoleFiles, console_folder, to_console
+from storage_api.escaped_slashes import EscapedSlashes
 from storage_api.openapi import describe
 from storage_api.resource import resources
 from storage_api.routes import TABLE
@@ -33,7 +34,7 @@ def build_app(services: Services) -> ASGIApp:
     app.router.redirect_slashes = False  # a path with a slash too many is another path
     app.state.services = services
     app.state.openapi = msgspec.json.encode(describe(TABLE, version("tapedeck-storage-api")))
-    return RequestIds(StalledClients(Counted(app, services), services.metrics.stalled.inc))
+    return RequestIds(EscapedSlashes(StalledClients(Counted(app, services), services.metrics.stalled.inc)))
 
 
 class Counted:
