@@ -54,6 +54,12 @@ def test_what_is_neither_is_refused(text):
         parse_moment(text)
 
 
+@pytest.mark.parametrize("text", ["1969-12-31T23:59:59Z", "5139-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_a_moment_that_no_name_can_hold_is_told_which_can(text):
+    with pytest.raises(ValueError, match="between 1970 and 5138"):
+        parse_moment(text)
+
+
 @given(st.integers(0, 4_102_444_800_000))
 def test_what_goes_out_comes_in_again(at_ms):
     assert parse_moment(rfc3339_ms(at_ms)) == at_ms * 48

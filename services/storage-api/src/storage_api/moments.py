@@ -27,7 +27,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def parse_moment(text: str) -> int:
-    """The moment in samples at 48 kHz since 1970, the nearest. ValueError: neither form, before 1970, or no such day."""
+    """The moment in samples at 48 kHz since 1970, the nearest. ValueError: neither form, before 1970, after MAX_SECONDS, or no such day."""
     if match := _UNIX.match(text):
         return _nearest(int(match[1]) + _fraction(match[2]))
     match = _RFC3339.match(text)
@@ -48,7 +48,7 @@ def parse_moment(text: str) -> int:
         raise ValueError("is no moment of any calendar")
     seconds = whole.days * 86_400 + whole.seconds + leap
     if not 0 <= seconds <= MAX_SECONDS:
-        raise ValueError("must lie after 1970")
+        raise ValueError("must lie between 1970 and 5138, as the names of objects do")
     return _nearest(seconds + _fraction(match[7]))
 
 
