@@ -1,10 +1,12 @@
 """Places for downloads, and how they are shared."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from servicekit.metrics import Metrics
 from servicekit.problem import ProblemError
+from storage_api.access import Actor
 from storage_api.downloads import MAX_DOWNLOADS, Downloads
 from storage_api.metrics import StorageMetrics
 
@@ -60,3 +62,12 @@ def test_what_is_given_back_can_be_taken_again(steps):
     assert downloads.running == 0
     assert not downloads._of
     assert len(taken(downloads, "a")) == 24
+
+
+def test_a_service_may_have_all():
+    downloads = places()
+    held = [downloads.place(Actor("service", "a"), str(number)) for number in range(MAX_DOWNLOADS)]
+    for slot in held:
+        slot.__enter__()
+    with pytest.raises(ProblemError, match="32 downloads are under way"):
+        downloads.place(Actor("service", "a"), "u").__enter__()

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from audiobus import Conversation
 from servicekit.problem import ProblemError
-from storage_api.access import caller_of, conversation_of
+from storage_api.access import conversation_of
 from storage_api.audio_body import AudioBody, ogg_body, pcm_body
 from storage_api.audio_format import MEDIA_TYPES
 from storage_api.audio_headers import audio_headers, disposition, pcm_form
@@ -33,7 +33,7 @@ async def audio(request: Request) -> Response:
     conversation = conversation_of(request)
     query = AudioQuery.of(request)
     with ExitStack() as held:
-        held.enter_context(services.downloads.slot(caller_of(actor, conversation.uid)))
+        held.enter_context(services.downloads.place(actor, conversation.uid))
         body = await while_there(request, _body(request, services, conversation, query))
         if body is None:
             return Response(status_code=CLIENT_GONE)

@@ -42,10 +42,10 @@ class Slots:
         return self._of.total()
 
     @contextmanager
-    def slot(self, caller: Hashable) -> Iterator[None]:
-        """One of them, while inside. ProblemError 503 `busy` where all are taken, or the caller has its share."""
+    def slot(self, caller: Hashable, *, shared: bool = True) -> Iterator[None]:
+        """One of them, while inside. ProblemError 503 `busy` where all are taken, or, if they are `shared`, the caller has its share."""
         free = self._limit - self.running
-        if self._of[caller] >= OWN_TIMES_FREE * free:
+        if not free or (shared and self._of[caller] >= OWN_TIMES_FREE * free):
             whose = "of yours are" if free else "are"
             taken = self._of[caller] if free else self._limit
             detail = f"{taken} {self._what} {whose} under way; try again"

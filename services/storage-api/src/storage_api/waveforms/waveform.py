@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from starlette.requests import Request
 from starlette.responses import Response
 
-from storage_api.access import caller_of, conversation_of
+from storage_api.access import conversation_of
 from storage_api.client_watch import CLIENT_GONE, while_there
 from storage_api.moments import rfc3339
 from storage_api.parameters import Parameters
@@ -25,7 +25,7 @@ async def waveform(request: Request) -> Response:
     parameters = Parameters(request.query_params, ("samples_per_pixel", "start", "end"))
     each = parameters.samples_per_pixel() or DEFAULT_SAMPLES_PER_PIXEL
     start_48k, end_48k = parameters.window()
-    with services.downloads.slot(caller_of(actor, conversation.uid)):
+    with services.downloads.place(actor, conversation.uid):
         drawn = await while_there(request, draw(services, conversation, each, start_48k, end_48k))
     if drawn is None:
         return Response(status_code=CLIENT_GONE)
