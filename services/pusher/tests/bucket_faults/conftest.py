@@ -13,6 +13,7 @@ from audiobus import Bus
 from audiostore import OpenedLater, open_store
 from audiostore.attempts import Patience
 from pusher import service
+from pusher.batch_span import BatchSpans
 from pusher.maker import Maker
 from pusher.settings import PusherSettings
 from servicekit.health import Health
@@ -125,7 +126,9 @@ def serving(redis_url, prefix, metrics, keys, eventually):
         health.ok("store")
         async with Bus(redis_url, prefix=prefix) as bus:
             stores = {"first": opened(store)} | ({} if second is None else {"second": opened(second)})
-            running = asyncio.create_task(service._serve(settings, stop, bus, stores, maker, metrics, health))
+            running = asyncio.create_task(
+                service._serve(settings, stop, bus, stores, maker, metrics, health, BatchSpans())
+            )
             try:
                 yield health
             finally:
