@@ -116,6 +116,7 @@ def hurried_rules() -> dict[str, Any]:
         for rule in group["rules"]:
             rule["for"] = "1s" if rule["for"] != "0m" else "0s"
             expr = re.sub(r"\[\d+m\]", "[10s]", rule["expr"].replace("[30m]", "[60s]"))
+            expr = re.sub(r"offset \d+m", "offset 10s", expr)
             for slow, quick in (("> 1800", "> 12"), ("> 300", "> 8"), ("> 3600", "> 5"), ("> 2.5", "> 1")):
                 expr = expr.replace(slow, quick)
             rule["expr"] = expr
