@@ -249,6 +249,8 @@ def test_metrics_of_every_component_are_scraped():
     assert sorted(found) == [f"{RELEASE}-{name}-admin" for name in COMPONENTS]
     (endpoint,) = monitor["spec"]["endpoints"]
     assert (endpoint["port"], endpoint["path"]) == ("admin", "/metrics")
+    # prometheus-operator names the Service in a label of the same name as the metrics' own, which would be renamed for it.
+    assert endpoint["relabelings"] == [{"action": "labeldrop", "regex": "service"}]
 
 
 @pytest.mark.parametrize(
