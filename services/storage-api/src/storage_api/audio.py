@@ -69,7 +69,7 @@ async def _looked(
     """The same, of the conversation as it is now. SourceGoneError."""
     workers, encoding = services.workers, services.encoding
     recording, plan = await planned(services, await services.recordings.find(conversation), query)
-    clear = await services.protection(conversation.uid) == "standard"
+    clear = await services.protection_of(recording) == "standard"
     common = await asyncio.to_thread(audio_headers, recording, query, plan, encoding, clear=clear)
     tag = common["ETag"]
     if is_known(request.headers.get("if-none-match"), tag):

@@ -98,7 +98,7 @@ async def list_chunks(request: Request) -> Response:
     bound = {"start": str(start), "end": str(end)}
     place = read_page_token(request.scope["path"], bound, token, Place) if token else None
     recording = await services.recordings.find(conversation)
-    protection = await services.protection(conversation.uid) or "standard"
+    protection = await services.protection_of(recording) or "standard"
     page, after = await asyncio.to_thread(_page, recording, protection, (start, end), place, size)
     following = write_page_token(request.scope["path"], bound, after) if after else None
     body = wire.Chunks(chunks=page.chunks, gaps=page.gaps, next_page_token=following)

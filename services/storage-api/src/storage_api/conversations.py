@@ -32,7 +32,7 @@ async def one_conversation(request: Request) -> Response:
     await services.access.allow(request, "audio:read")
     conversation = conversation_of(request)
     recording = await services.recordings.find(conversation)
-    protection = await services.protection(conversation.uid) or "standard"
+    protection = await services.protection_of(recording) or "standard"
     told = await asyncio.to_thread(summary, recording, protection, now_ms())
     return wire.json_response(told, live_headers(recording))
 
@@ -49,7 +49,9 @@ async def list_conversations(request: Request) -> Response:
     catalogue = await read_catalogue(services.bus, services.bucket, uid)
     if not catalogue.live_known and not catalogue.entries:
         raise live_unavailable()
-    protection = await services.protection(uid) or "standard"
+    # A Redis that hangs is waited for once, not for every row.
+    asked = catalogue.live_known
+    protection = (await services.protection(uid) if asked else None) or "standard"
     rows: list[wire.Conversation] = []
     last: Entry | None = None
     left = EXACT_OBJECTS
@@ -60,9 +62,9 @@ async def list_conversations(request: Request) -> Response:
         exact = [(left := left - entry.objects) >= 0 or entry.buffered for entry in group]
         found = await asyncio.gather(
             *(
-                _look(services, uid, entry, protection)
+                _look(services, uid, entry, protection, asked=asked)
                 if looked
-                else _by_name(services, uid, entry, protection)
+                else _by_name(services, uid, entry, protection, asked=asked)
                 for entry, looked in zip(group, exact, strict=True)
             )
         )
@@ -81,11 +83,13 @@ def live_headers(recording: Recording) -> dict[str, str]:
 
 
 async def _look(
-    services: Services, uid: str, entry: Entry, protection: wire.Protection
+    services: Services, uid: str, entry: Entry, protection: wire.Protection, *, asked: bool
 ) -> wire.Conversation | None:
-    """The conversation exactly; None where it is deleted, or gone since it was listed."""
+    """The conversation exactly; None where it is deleted, or gone since it was listed. `asked`: whether Redis is."""
+    conversation = Conversation(uid, entry.conversation_id)
     try:
-        recording = await services.recordings.look(Conversation(uid, entry.conversation_id))
+        look = services.recordings.look if asked else services.recordings.look_without_redis
+        recording = await look(conversation)
     except ProblemError as error:
         if error.status == 404:
             return None
@@ -94,11 +98,11 @@ async def _look(
 
 
 async def _by_name(
-    services: Services, uid: str, entry: Entry, protection: wire.Protection
+    services: Services, uid: str, entry: Entry, protection: wire.Protection, *, asked: bool
 ) -> wire.Conversation | None:
-    """The conversation as the names of its objects tell it; None where it is deleted."""
+    """The conversation as the names of its objects tell it; None where it is deleted. `asked`: whether Redis is."""
     with suppress(BusUnavailableError):  # the answer says already that Redis is away
-        if await services.bus.tombstone(Conversation(uid, entry.conversation_id)):
+        if asked and await services.bus.tombstone(Conversation(uid, entry.conversation_id)):
             return None
     return wire.Conversation(
         conversation_id=entry.conversation_id,

@@ -7,7 +7,7 @@ At the end the tombstone is looked for once more: whoever merges, or deletes, se
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -139,6 +139,15 @@ class Recordings:
         """The same, also where there is nothing. ProblemError for a deleted one, and where the bucket cannot be read."""
         tail = await self._tail(conversation)
         deleted = await self._deleted(conversation)
+        return await self._found(conversation, tail, deleted)
+
+    async def look_without_redis(self, conversation: Conversation) -> Recording:
+        """What the bucket alone tells, for whoever knows that Redis is away. ProblemError where the bucket cannot be read."""
+        return await self._found(conversation, None, frozenset())
+
+    async def _found(
+        self, conversation: Conversation, tail: LiveTail | None, deleted: Collection[str]
+    ) -> Recording:
         try:
             # A put that lands late brings one of these back, until a pusher sees it.
             objects = [

@@ -46,7 +46,7 @@ async def list_recordings(request: Request) -> Response:
     max_gap_s = Parameters(request.query_params, ("max_gap_s",)).max_gap_s()
     recording = await services.recordings.find(conversation)
     gap_48k = round((DEFAULT_MAX_GAP_S if max_gap_s is None else max_gap_s) * 48_000)
-    protection = await services.protection(conversation.uid) or "standard"
+    protection = await services.protection_of(recording) or "standard"
     body = await asyncio.to_thread(_told, recording, protection, gap_48k)
     return wire.json_response(body, live_headers(recording))
 

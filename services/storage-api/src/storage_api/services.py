@@ -15,7 +15,7 @@ from storage_api.checked_objects import CheckedObjects
 from storage_api.downloads import Downloads
 from storage_api.metrics import StorageMetrics
 from storage_api.older_stream import Encoding
-from storage_api.recording import Recordings
+from storage_api.recording import Recording, Recordings
 from storage_api.slots import Places, Slots, all_slots
 from storage_api.wire import Protection
 from storage_api.workers import Workers
@@ -64,3 +64,7 @@ class Services:
         except BusUnavailableError:
             return None
         return None if KEY in settings.defects else settings.protection
+
+    async def protection_of(self, recording: Recording) -> Protection | None:
+        """The same of the recording's user. Where Redis did not answer for the recording it is not waited for once more."""
+        return None if recording.tail is None else await self.protection(recording.conversation.uid)

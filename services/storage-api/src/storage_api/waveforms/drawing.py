@@ -92,8 +92,8 @@ async def draw(
 
 
 async def _keeper(services: Services, recording: Recording) -> Keeper:
-    bucket, uid = services.bucket, recording.conversation.uid
-    clear = await services.protection(uid) == "standard"
+    bucket = services.bucket
+    clear = await services.protection_of(recording) == "standard"
     puts = recording.tail is not None
     keeper = Keeper(
         bucket.store, bucket.keys.ring, services.bus, recording.conversation, clear=clear, puts=puts
