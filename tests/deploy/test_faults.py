@@ -245,6 +245,15 @@ async def test_an_object_is_damaged(trial):
 
 
 @pytest.mark.long
+async def test_tokens_that_no_key_signed(trial):
+    stranger = trial.client("strange")
+    stranger.token = "no token of ours"
+    trying = asyncio.create_task(stranger.run())
+    await trial.fires("TapedeckClientsRefused")
+    trying.cancel()
+
+
+@pytest.mark.long
 async def test_a_process_stands_still(trial):
     with trial.frozen("listen"):
         await asyncio.sleep(2)
