@@ -164,6 +164,9 @@ def test_nothing_is_scaled_to_zero(how):
         ),
         ("minimal", "store.url=", "the bucket is missing: set store.url"),
         ("minimal", "store.fallbackUrl=gs://example-audio/", "store.fallbackUrl is store.url"),
+        ("minimal", "store.url=file:///tmp/store", "store.url lies in the pod, and would be lost with it"),
+        ("minimal", "store.fallbackUrl=file:///tmp/store", "store.fallbackUrl lies in the pod"),
+        ("embedded-redis", "store.url=file:///tmp/store", "store.url lies in the pod"),
         ("minimal", "auth.jwt.jwksUrl=", "the keys of user tokens are missing: set auth.jwt.jwksUrl"),
         (
             "gke",

@@ -16,6 +16,12 @@
 {{- if not (or $v.store.url $v.store.persistence.enabled) -}}
 {{- fail "the bucket is missing: set store.url, as gs://bucket (or store.persistence.enabled, to try it out)" -}}
 {{- end -}}
+{{- range $name := list "url" "fallbackUrl" -}}
+{{- $url := index $v.store $name -}}
+{{- if and (hasPrefix "file:" $url) (not (and $v.store.persistence.enabled (hasPrefix "file:///var/lib/tapedeck/" $url))) -}}
+{{- fail (printf "store.%s lies in the pod, and would be lost with it: name a bucket (or, to try it out, a folder below file:///var/lib/tapedeck/ with store.persistence.enabled)" $name) -}}
+{{- end -}}
+{{- end -}}
 {{- if and $v.store.fallbackUrl (eq (trimSuffix "/" $v.store.fallbackUrl) (trimSuffix "/" $v.store.url)) -}}
 {{- fail "store.fallbackUrl is store.url: the second bucket must be another one" -}}
 {{- end -}}
