@@ -49,6 +49,32 @@ async def test_a_conversation_is_deleted_with_its_tail_and_what_was_derived(
     assert listed.json()["conversations"] == []
 
 
+class SweptMeanwhile:
+    """A bucket that a pusher, which was told, sweeps when the deletion has just begun to take something away."""
+
+    def __init__(self, store) -> None:
+        self._store = store
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    async def delete(self, name: str) -> None:
+        for info in [info async for info in self._store.list("chunks/")]:
+            await self._store.delete(info.name)
+        await self._store.delete(name)
+
+
+async def test_what_a_pusher_sweeps_meanwhile_counts(
+    serve, one_bus, tape, store, conversation, tmp_path, pcm_tone, put
+):
+    await tape.record(pcm_tone(4))
+    await tape.drain(0, 2)
+    await tape.drain(2, 4)
+    await put(store, f"waveforms/{conversation.uid}/{conversation.cid}/1.000-2.000.batch.peaks")
+    async with serve(one_bus, SweptMeanwhile(store), tmp_path) as api:
+        assert (await delete(api, conversation)).json() == {"deleted_objects": 2, "deleted_seconds": 4.0}
+
+
 async def test_dead_letters_count_and_go(api, tape, store, conversation, one_bus, pcm_tone, names):
     await tape.record(pcm_tone(3))
     [entry] = (await one_bus.read(conversation, count=9))[1:2]

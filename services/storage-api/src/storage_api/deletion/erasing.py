@@ -13,13 +13,13 @@ LISTINGS: Final = 10
 """After so many there is still something: somebody goes on putting it."""
 
 
-async def erase(store: Store, prefix: str) -> int:
-    """Deletes everything below the prefix until a listing shows nothing; how many names there were. StoreError."""
+async def erase(store: Store, prefix: str) -> frozenset[str]:
+    """Deletes everything below the prefix until a listing shows nothing; the names that there were. StoreError."""
     seen: set[str] = set()
     for _ in range(LISTINGS):
         names = [info.name async for info in store.list(prefix)]
         if not names:
-            return len(seen)
+            return frozenset(seen)
         await delete_all(store, names)
         seen.update(names)
     raise TransientStoreError(f"delete {prefix}: objects come back as fast as they are deleted; try again")

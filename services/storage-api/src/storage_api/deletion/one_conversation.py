@@ -92,7 +92,8 @@ class _Deletion:
         self._services.metrics.deleted(swept.samples if swept is not None else 0)
         # Before the audio: without that nobody comes back for it. After it, for it may have been made meanwhile.
         await erase(store, conversation_waveforms(*conversation))
-        count = await erase(store, conversation_prefix(*conversation))
+        # Pushers were told, and may have been faster.
+        names = {one.info.name for one in objects} | await erase(store, conversation_prefix(*conversation))
         await erase(store, conversation_waveforms(*conversation))
         self._services.metrics.deleted(await emptied(bus, conversation))
         tail = _up_to_its_state(tail)
@@ -101,7 +102,7 @@ class _Deletion:
         samples = timeline.samples + tail.state.dead_samples
         # What came between the look and the tombstone.
         samples += max(0, tomb.received_samples - tail.state.received_samples)
-        return Deleted(deleted_objects=count, deleted_seconds=wire.seconds(samples))
+        return Deleted(deleted_objects=len(names), deleted_seconds=wire.seconds(samples))
 
     async def _entomb(self) -> Tombstone:
         bus, conversation = self._services.bus, self._conversation
