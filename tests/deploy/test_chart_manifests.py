@@ -227,9 +227,10 @@ def test_alerts_and_dashboard_are_the_files():
     (google,) = of_kind("gke", "Rules")
     assert google["spec"] == rule["spec"]
     dashboard = one_of("everything", "ConfigMap", "recorder-dashboard")
-    assert json.loads(dashboard["data"]["tapedeck.json"]) == json.loads(
-        (CHART / "files" / "dashboard.json").read_text()
-    )
+    shown = json.loads(dashboard["data"]["tapedeck.json"])
+    (link,) = shown["links"]
+    assert (link["type"], link["url"]) == ("link", "https://docs.example.com/tapedeck/runbook")
+    assert shown | {"links": []} == json.loads((CHART / "files" / "dashboard.json").read_text())
 
 
 def test_links_stay_as_they_are_where_no_address_is_given():
