@@ -1,5 +1,6 @@
 """`DELETE /v1/users/{uid}/audio`: everything up to now, as an operation that any process goes on with; later sessions are not touched."""
 
+import asyncio
 import contextlib
 import dataclasses
 import time
@@ -65,6 +66,16 @@ async def test_everything_goes_and_it_is_done_when_nothing_can_come_back(
         assert (balance.difference, balance.stored, balance.deleted) == (0, 0, balance.received)
         assert (await api.get(Conversation("user-1", cid))).status_code == 404
     assert (await api.get(other.conversation)).json()["recorded_seconds"] == 4.0
+
+
+async def test_many_who_ask_at_once_are_answered_alike(api, tape, pcm_tone, leaving, stored):
+    """All of them read that nothing is under way before any of them writes that it is."""
+    await stored(tape, pcm_tone(4))
+    answers = await asyncio.gather(*(leaving.ask(api) for _ in range(8)))
+    assert {answer.status_code for answer in answers} == {202}
+    begun = {answer.json()["id"] for answer in answers}
+    assert len(begun) <= all_of_user.MOST
+    assert await leaving.begin(api) in begun
 
 
 async def test_waveforms_go_whose_audio_others_have_deleted(
