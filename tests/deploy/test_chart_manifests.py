@@ -171,7 +171,9 @@ def test_listen_is_scaled_by_connections_and_the_pusher_by_age():
     assert listen["metadata"]["query"] == 'sum(tapedeck_connections{namespace="audio"})'
     assert listen["authenticationRef"] == {"name": "prometheus"}
     (pusher,) = triggers["tapedeck-pusher"]
-    assert pusher["metadata"]["query"] == 'max(tapedeck_oldest_unstored_age_seconds{namespace="audio"})'
+    assert pusher["metadata"]["query"] == 'max(tapedeck_oldest_unstored_age_seconds{namespace="audio"}) >= 0'
+    # Else KEDA takes what is not there for 0, and pods that Prometheus does not see for a while are taken away.
+    assert listen["metadata"]["ignoreNullValues"] == pusher["metadata"]["ignoreNullValues"] == "false"
     assert [one["type"] for one in triggers["tapedeck-storage-api"]] == ["cpu"]
 
 
