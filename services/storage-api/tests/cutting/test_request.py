@@ -45,6 +45,27 @@ async def test_what_nobody_recorded_into_is_404(
 
 
 @BOTH
+async def test_what_was_opened_and_never_recorded_into_is_404(api, tape, cutter, conversation, route):
+    """As it is for whoever reads it, while a socket is open that has sent nothing."""
+    await tape.open()
+    assert (await api.get(conversation, "/chunks")).status_code == 404
+    assert (await send(cutter, api, route)).status_code == 404
+
+
+@BOTH
+async def test_all_of_it_deleted_before_is_200_with_zeros(
+    api, tape, cutter, conversation, one_bus, pcm_tone, route
+):
+    """Also where no name is noted any more."""
+    await tape.record(pcm_tone(3))
+    await tape.drain(0, len(tape.chunks))
+    assert (await cutter.stretch(api, 0, 10)).json()["deleted_seconds"] == 3
+    await one_bus.command("DEL", one_bus.keys.gone(conversation))
+    answer = await send(cutter, api, route)
+    assert (answer.status_code, answer.json()) == (200, {"deleted_objects": 0, "deleted_seconds": 0})
+
+
+@BOTH
 @pytest.mark.parametrize("field", ["merging", "held"])
 async def test_what_a_merge_holds_is_409_and_stays(
     api, tape, cutter, store, conversation, one_bus, pcm_tone, names, route, field

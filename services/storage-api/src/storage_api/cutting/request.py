@@ -107,8 +107,8 @@ async def _check_known(services: Services, recording: Recording) -> None:
     if not recording.empty:
         return
     bus, conversation = services.bus, recording.conversation
-    # All of it may have been deleted before.
-    if recording.tail.state.exists or await noted(bus, conversation):
+    # All of it may have been deleted before. That a session was opened tells nothing.
+    if recording.tail.state.received_samples or await noted(bus, conversation):
         return
     if not await bus.command("HLEN", bus.keys.dead(conversation)):
         raise not_found()
