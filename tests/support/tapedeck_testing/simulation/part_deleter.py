@@ -164,9 +164,12 @@ class PartDeleter:
         unreadable = 0
         while unreadable < UNREADABLE:
             asked_s = clock()
+            unknown = not self._world.server.ledger.of(where.tag)
             answer = await ask(self._world, _asked(where, part))
             if answer is not None:
                 chance.note(f"{what}: {answer.status} {answer.code}{answer.said or ''}")
+            if unknown and answer is not None and answer.status == 404:
+                return  # a session was opened, and nothing recorded
             if self._is_told(story, part, answer, asked_s, what):
                 return
             unreadable += answer is not None and answer.code == "unreadable"
