@@ -151,14 +151,25 @@ def test_decodes_to_exactly_its_samples(speech_span, rate, channels):
 @settings(max_examples=60)
 @given(
     lead=st.integers(0, 4_000),
+    cut=st.integers(0, 4_000),
     trim=st.integers(0, 959),
     rate=st.sampled_from([8_000, 12_000, 16_000, 24_000, 48_000]),
 )
-def test_any_lead_and_trim_leave_the_rounded_samples(quiet, lead, trim, rate):
-    samples = 10 * FRAME - lead - trim
-    span = replace(quiet, lead=lead, trim=trim, samples=samples, starts=True)
-    pcm = b"".join(decode(span, (), rate, 1))
-    assert len(pcm) // 2 == (samples * rate + 24_000) // 48_000
+def test_any_cut_takes_the_nearest_sample(speech_span, lead, cut, trim, rate):
+    """Both sides of a cut are the whole, without a sample that is in both or in none."""
+    ten = replace(speech_span, packets=speech_span.packets[100:110], starts=True)
+
+    def between(start: int, end: int) -> bytes:
+        span = replace(ten, lead=start, trim=10 * FRAME - end, samples=end - start)
+        return b"".join(decode(span, (), rate, 1))
+
+    raw = between(0, 10 * FRAME)
+    assert len(set(raw)) > 50
+
+    end = 10 * FRAME - trim
+    first, last = ((at * rate + 24_000) // 48_000 for at in (lead, end))
+    assert between(lead, end) == raw[2 * first : 2 * last]
+    assert between(lead, lead + cut) + between(lead + cut, end) == between(lead, end)
 
 
 def test_the_lead_is_dropped_and_the_rest_is_the_decoders(speech_span):

@@ -1,5 +1,6 @@
 """PCM: where each stretch lies, and how long it is."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +34,40 @@ def test_stretches_of_any_length_decode_to_exactly_their_frames(encode, pcm_tone
             frames += len(block.pcm) // form.frame_bytes
             position += last - first
         assert frames == 2 * rate
+
+
+@pytest.mark.parametrize("rate", [8_000, 12_000, 16_000, 24_000, 48_000])
+def test_both_sides_of_a_cut_are_the_whole(encode, pcm_tone, rate):
+    """Wherever it is cut: no sample is on both sides, or on none, and each lies where it lies in the whole."""
+    (span,) = join(chunk.span("c", 1, end) for chunk, end in encode(pcm_tone(1)))
+    step = 48_000 // rate
+
+    def between(first: int, last: int) -> bytes:
+        start = span.start_48k + first
+        form = PcmForm(rate, 1, start)
+        sound = narrow(span, (), start, span.start_48k + last)
+        block = pcm_block(sound, 0, form)
+        assert (block.first_frame, len(block.pcm)) == (0, 2 * form.frames(last - first))
+        return block.pcm
+
+    whole = between(0, 48_000)
+    # In one packet and in two, so that the same packets are decoded; and where the next one begins.
+    for first in range(9_600, 9_600 + step):
+        for middle in (*range(first, first + 2 * step + 1), 10_000, 10_248, 10_249, 10_250, 10_251):
+            got = between(first, middle), between(middle, 10_500)
+            nearest = [2 * ((at + step // 2) // step) for at in (first, middle, 10_500)]
+            assert len(got[0]) == nearest[1] - nearest[0]
+            assert len(got[1]) == nearest[2] - nearest[1]
+            if middle < 10_248:
+                assert got[0] + got[1] == between(first, 10_500)
+            # The encoder began with the run: what begins in its first packets is decoded as the whole is.
+    for last in range(500, 500 + 2 * step):
+        assert between(0, last) == whole[: 2 * ((last + step // 2) // step)]
+        for first in range(300, 300 + step):
+            assert (
+                between(first, last)
+                == whole[2 * ((first + step // 2) // step) :][: len(between(first, last))]
+            )
 
 
 def test_a_whole_span_is_what_was_recorded(encode, speech):

@@ -134,16 +134,16 @@ def preroll_after(preroll: Sequence[bytes], span: Span, samples: int = PREROLL_S
 def decode(span: Span, preroll: Sequence[bytes], sample_rate: int, channels: int) -> Iterator[bytes]:
     """PCM of the span's played samples, s16le interleaved, in pieces of a few packets.
 
-    Exactly round(samples * sample_rate / 48000) sample frames in all, halves up. A new decoder is run over
-    `preroll` (ignored where the encoder began with the span) and what it gives is dropped, as is the lead.
+    Start and end are the sample frames nearest to them, counted from the first packet's, halves up: what is cut between two
+    samples lies on one side of the cut, and all frames of a stretch and of the next are those of both. A new decoder is run
+    over `preroll` (ignored where the encoder began with the span) and what it gives is dropped, as is the lead.
     BadPcmError: a rate or channel count that Opus has not. BadPacketError: a packet that does not decode.
     CodecError: the packets are shorter than the span says.
     """
     decoder = Decoder(sample_rate, channels)
     frame_bytes = 2 * channels
-    # Rounding the lead down leaves room for the samples rounded up.
-    skip = span.lead * sample_rate // 48_000 * frame_bytes
-    left = (span.samples * sample_rate + 24_000) // 48_000 * frame_bytes
+    skip = (span.lead * sample_rate + 24_000) // 48_000 * frame_bytes
+    left = ((span.lead + span.samples) * sample_rate + 24_000) // 48_000 * frame_bytes - skip
     if not span.starts:
         for _ in decoder.decode_all(preroll):
             pass

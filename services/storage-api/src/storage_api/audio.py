@@ -78,7 +78,7 @@ async def _looked(
     if query.format == "ogg":
         body = await ogg_body(request, tag, recording, plan, encoding, loader, workers)
     else:
-        form = pcm_form(recording, query)
+        form = pcm_form(recording, query, plan)
         body = pcm_body(request, tag, plan, form, loader, workers, wav=query.format == "wav")
     named = {"Content-Disposition": disposition(recording, query, plan)}
     return AudioBody(body.make, body.status, {**common, **named, **body.headers})

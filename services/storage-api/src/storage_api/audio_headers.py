@@ -35,16 +35,16 @@ def disposition(recording: Recording, query: AudioQuery, audio: AudioPlan) -> st
     return f'attachment; filename="{recording.conversation.cid}_{start}.{query.format}"'
 
 
-def pcm_form(recording: Recording, query: AudioQuery) -> PcmForm:
+def pcm_form(recording: Recording, query: AudioQuery, audio: AudioPlan) -> PcmForm:
     """The recording's own rate and channels (its first run's), or those that are asked for."""
     own = form_of(*recording.first_form)
-    return PcmForm(query.sample_rate or own.sample_rate, query.channels or own.channels)
+    return PcmForm(query.sample_rate or own.sample_rate, query.channels or own.channels, audio.start_48k)
 
 
 def _tag(recording: Recording, query: AudioQuery, audio: AudioPlan, encoding: Encoding) -> str:
     if query.format == "ogg":
         return audio_tag(recording, audio, "ogg", encoding.bitrate, encoding.complexity)
-    form = pcm_form(recording, query)
+    form = pcm_form(recording, query, audio)
     return audio_tag(recording, audio, query.format, form.sample_rate, form.channels)
 
 

@@ -49,18 +49,14 @@ class OlderSound:
         end = max(nearest(self.end_48k) - self.first, start + 1)
         return self.pcm[2 * start : 2 * end]
 
-    def at_rate(
-        self, sample_rate: int, channels: int, position_48k: int, first_frame: int, frames: int
-    ) -> bytes:
+    def at_rate(self, sample_rate: int, channels: int, late_48k: int, frames: int) -> bytes:
         """`frames` frames of it at another rate, both channels alike where there are two.
 
-        `position_48k` is where its first played sample lies in some answer, `first_frame` the frame of that answer to begin with.
+        The first of them lies `late_48k` after its first played sample, or before it.
         """
         pcm = resample(self.pcm, SAMPLE_RATE, sample_rate)
         # The first frame's time, counted from that of the first sample of `pcm`.
-        into_48k = (
-            self.start_48k - self.first * STEP_48K - position_48k
-        ) * sample_rate + first_frame * 48_000
+        into_48k = (self.start_48k - self.first * STEP_48K + late_48k) * sample_rate
         start = (into_48k + 24_000) // 48_000
         if start < 0:
             pcm = pcm[:2] * -start + pcm

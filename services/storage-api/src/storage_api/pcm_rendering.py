@@ -1,15 +1,16 @@
 """PCM out of many spans: which sample frame of the answer each stretch becomes, and the decoding of one.
 
 Pure but for libopus. Every stretch has its place in the answer before anything is decoded, so stretches can be decoded in parallel,
-in any order, and the length is known beforehand. Rounding is done on positions, never on lengths: it cannot add up.
+in any order, and the length is known beforehand. Rounding is done on positions, never on lengths: it cannot add up. All frames lie on the grid
+that begins in 1970, on which every run begins: an answer's first is the nearest to its start, so what ends where another begins has none of its frames.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from audiocodec.pcm import SAMPLE_RATES
-from audiocodec.span import decode
+from audiocodec.span import Span, decode
 from storage_api.older_sound import OlderSound
 from storage_api.passage import Sound
 
@@ -26,6 +27,8 @@ class PcmForm:
     """Hz, one of Opus' five."""
     channels: int
     """1 or 2."""
+    origin_48k: int = 0
+    """Unix time of what positions are counted from, at 48 kHz: of an answer its start."""
 
     @property
     def frame_bytes(self) -> int:
@@ -33,8 +36,16 @@ class PcmForm:
         return 2 * self.channels
 
     def frames(self, samples_48k: int) -> int:
-        """The frame nearest to a position at 48 kHz, halves up."""
-        return (samples_48k * self.sample_rate + 24_000) // 48_000
+        """The frame nearest to a position at 48 kHz, halves up, counted from the one nearest to the origin."""
+        return self._since_1970(self.origin_48k + samples_48k) - self._since_1970(self.origin_48k)
+
+    def first_48k(self, position_48k: int) -> int:
+        """Where the frame nearest to a position lies, in samples at 48 kHz after it; less than none where it lies before."""
+        at = self.origin_48k + position_48k
+        return self._since_1970(at) * (48_000 // self.sample_rate) - at
+
+    def _since_1970(self, at_48k: int) -> int:
+        return (at_48k * self.sample_rate + 24_000) // 48_000
 
 
 def form_of(sample_rate: int, channels: int) -> PcmForm:
@@ -51,22 +62,29 @@ class Block:
 
 
 def pcm_block(sound: Sound | OlderSound, position_48k: int, form: PcmForm) -> Block:
-    """The sound decoded, or resampled; `position_48k` counts samples since the answer's first.
+    """The sound decoded, or resampled; `position_48k` counts samples since the form's origin.
 
     CodecError: packets that do not decode.
     """
     first = form.frames(position_48k)
     frames = form.frames(position_48k + sound.samples) - first
+    late = form.first_48k(position_48k)
     if isinstance(sound, OlderSound):
-        return Block(first, sound.at_rate(form.sample_rate, form.channels, position_48k, first, frames))
+        return Block(first, sound.at_rate(form.sample_rate, form.channels, late, frames))
     wanted = frames * form.frame_bytes
-    pcm = b"".join(decode(sound.span, sound.preroll, form.sample_rate, form.channels))
+    pcm = b"".join(decode(_moved(sound.span, late), sound.preroll, form.sample_rate, form.channels))
     if len(pcm) < wanted:
         # Less than a frame was rounded away at each end: the last one stands for it.
         pcm += (pcm[-form.frame_bytes :] or bytes(form.frame_bytes)) * (
             (wanted - len(pcm)) // form.frame_bytes
         )
     return Block(first, pcm[:wanted])
+
+
+def _moved(span: Span, late_48k: int) -> Span:
+    """The span from so much later on, as far as its packets go, to the end of the last of them."""
+    lead = max(0, span.lead + late_48k)
+    return replace(span, lead=lead, samples=max(0, span.lead + span.samples + span.trim - lead), trim=0)
 
 
 def silence(size: int) -> Iterator[bytes]:
