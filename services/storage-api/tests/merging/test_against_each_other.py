@@ -8,6 +8,7 @@ import pytest
 
 from audiobus import Conversation
 from audiobus.census import exact
+from audiobus.operations import find
 from storage_api.merging.merge import KIND, Merge
 from storage_api.operations.runner import Runner
 
@@ -45,9 +46,10 @@ async def test_all_that_was_recorded_is_somewhere_once(api, merging, recorded, o
     for number, cid in enumerate(("a", "b", "c")):
         await recorded(cid, T0, 0.1, hertz=300.0 + 200 * number)
     before = sorted([data for cid in ("a", "b", "c") for data in (await merging.files(cid)).values()])
-    for sources, target in merges:
-        await merging.begin(sources, target, delete=delete)
+    begun = [await merging.begin(sources, target, delete=delete) for sources, target in merges]
     await carried_out(api.services, one_bus)
+    ended = [await find(one_bus, operation_id) for operation_id in begun]
+    assert any(one is not None and one.done and not one.error for one in ended), "nobody has won"
     after = [sorted((await merging.files(cid)).values()) for cid in ("a", "b", "c")]
     assert sorted({data for files in after for data in files}) == before
     for files in after:

@@ -239,14 +239,14 @@ class _Turn:
             raise FailedError("store_unavailable", detail)
 
     async def _hold(self, sources: list[Conversation]) -> dict[Conversation, Frozen]:
-        """The freezings, of those that go."""
-        await self._take(self._target, self._hold_one)
+        """The freezings, of those that go. All merges take in one order: of those that want each other's, one comes through."""
         frozen = {}
-        for source in sources:
-            if self._request.delete_sources:
-                frozen[source] = await self._take(source, self._freeze)
+        for one in sorted((*sources, self._target), key=lambda one: one.cid):
+            if one != self._target and self._request.delete_sources:
+                frozen[one] = await self._take(one, self._freeze)
             else:
-                await self._take(source, self._hold_one)
+                await self._take(one, self._hold_one)
+        for source in sources:
             await self._without_unfinished(source)
         return frozen
 
