@@ -33,7 +33,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
         idle = _used(client)
         load = start_load(workbench, services["listen"].port, scale.sockets)
         filling = FULL_AFTER_S if scale.redis_seconds >= BATCH_SECONDS else 0.0
-        time.sleep(filling)
+        time.sleep(filling)  # until each conversation fills batches at a phase of its own
         samples, until = [], time.monotonic() + max(scale.redis_seconds / 2, STEP_S)
         while time.monotonic() < until:
             time.sleep(STEP_S)  # between two looks

@@ -2,23 +2,22 @@
 
 import asyncio
 import io
-import math
 import re
 import subprocess
 import wave
 from array import array
 
-import numpy as np
 import pytest
 import pytest_asyncio
 
 from audiobus import Conversation
-from audiocodec import Decoder, read_ogg_opus
+from audiocodec import read_ogg_opus
 from audiocodec.resampler import resample
 from audiostore import open_store
 from storage_api.keys import Keys
 from tapedeck_testing.bucket_servers import SERVERS
 from tapedeck_testing.golden_bucket import golden_objects, manifest, source_pcm
+from tapedeck_testing.heard import decoded, lag, snr_db
 
 UID = "user-legacy"
 START = 1_700_000_000
@@ -31,33 +30,6 @@ def source(first_s: float, last_s: float) -> array:
 
 def silent(seconds: float) -> array:
     return array("h", bytes(round(seconds * 16_000) * 2))
-
-
-def snr_db(heard, wanted, late: int = 0) -> float:
-    """How well `heard`, which is `late` samples late, is `wanted`."""
-    have, want = np.asarray(heard, dtype=float), np.asarray(wanted, dtype=float)
-    assert len(have) == len(want)
-    have, want = have[late:], want[: len(want) - late]
-    return 10 * math.log10((want**2).sum() / max(1.0, ((have - want) ** 2).sum()))
-
-
-def lag(heard, wanted, most: int = 200) -> int:
-    """By how many samples what is heard is late, as cross-correlation finds it in the first three seconds."""
-    have, want = (np.asarray(pcm[:48_000], dtype=float) for pcm in (heard, wanted))
-    inner = want[most:-most]
-    return max(
-        range(-most, most + 1),
-        key=lambda shift: float(have[most + shift : most + shift + len(inner)] @ inner),
-    )
-
-
-def decoded(content: bytes, rate: int = 16_000) -> array:
-    """What a player plays of an Ogg Opus file."""
-    ogg = read_ogg_opus(content)
-    decoder = Decoder(rate, 1)
-    pcm = array("h", b"".join(decoder.decode(packet) for packet in ogg.packets))
-    first = (ogg.head.pre_skip * rate + 24_000) // 48_000  # pre-skip counts at 48 kHz: the nearest
-    return pcm[first:][: (ogg.end_granule - ogg.head.pre_skip) * rate // 48_000]
 
 
 async def fill(store) -> None:

@@ -1,19 +1,16 @@
 """A part is deleted while it is stored, recorded on, or deleted by others, between any two steps of either: nothing of it stays, nothing else goes, and the books close."""
 
-import asyncio
-import contextlib
 import itertools
+from functools import partial
 
 import pytest
 
-from audiobus import Bus, Conversation, Hints
+from audiobus import Bus, Conversation
 from audiobus.replacing import Replacing
-from audiocodec.packet import packet_facts
 from audiostore.memory_store import MemoryStore
-from pusher.cutter import Limits
-from pusher.metrics import PusherMetrics
-from pusher.worker import Worker
+from tapedeck_testing.draining.inside import again_and_again, drained, drained_in_steps
 from tapedeck_testing.draining.steps import Killed, Meanwhile, Stepping
+from tapedeck_testing.touched_packets import touched
 
 ZERO = {"deleted_objects": 0, "deleted_seconds": 0}
 STRIDE = 9
@@ -23,42 +20,6 @@ STRIDE = 9
 @pytest.fixture
 def store() -> MemoryStore:
     return MemoryStore()
-
-
-async def drained(bus, store, conversation, holder="c") -> None:
-    """By a pusher that comes when the lease of whoever had it is over."""
-    await bus.command("DEL", bus.keys.lease(conversation))
-    await Worker(bus, Hints(bus), store, PusherMetrics(), holder, Limits()).drain(conversation)
-
-
-@contextlib.asynccontextmanager
-async def draining(bus, store, conversation):
-    """Another pusher, that looks at it again and again."""
-
-    async def drain() -> None:
-        while True:
-            await drained(bus, store, conversation, "b")
-            await asyncio.sleep(0.005)
-
-    task = asyncio.create_task(drain())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-def touched(chunks, start_s: float, end_s: float) -> set[bytes]:
-    found = set()
-    for chunk, _ in chunks:
-        at = chunk.first_sample - chunk.lead
-        for packet in chunk.packets:
-            end = at + packet_facts(packet).samples
-            if max(at, chunk.first_sample) < end_s * 48_000 and start_s * 48_000 < end:
-                found.add(packet)
-            at = end
-    return found
 
 
 def every(chunks) -> set[bytes]:
@@ -78,7 +39,7 @@ ASKED = {
 
 
 def doomed(chunks, part) -> set[bytes]:
-    return touched(chunks, *part) if isinstance(part, tuple) else every(part)
+    return set(touched(chunks, *part)) if isinstance(part, tuple) else every(part)
 
 
 @pytest.fixture
@@ -138,7 +99,7 @@ async def test_of_a_flush(api, half_stored, cutter, store, one_bus, encode, spee
         answers = []
 
         async def delete(conversation=conversation, answers=answers) -> None:
-            async with draining(one_bus, store, conversation):
+            async with again_and_again(partial(drained, one_bus, store, conversation, "b"), 0.005):
                 answers.append(await ask(cutter, api))
 
         meanwhile = Meanwhile(at, delete)
@@ -148,12 +109,7 @@ async def test_of_a_flush(api, half_stored, cutter, store, one_bus, encode, spee
                 raise Killed
             await meanwhile.step(name)
 
-        async with Bus(one_bus.url, prefix=one_bus.keys.prefix) as own:
-            client, own.client = own.client, Stepping(own.client, step)
-            worker = Worker(own, Hints(own), Stepping(store, step), PusherMetrics(), "a", Limits())
-            with contextlib.suppress(Killed):
-                await worker.drain(conversation)
-            own.client = client
+        await drained_in_steps(one_bus, store, conversation, step)
         if not meanwhile.happened:
             break
         [answer] = answers
@@ -206,7 +162,7 @@ async def test_of_a_deletion(
 
             meanwhile = Meanwhile(at, happens)
             current[:] = [meanwhile]
-            async with draining(one_bus, store, conversation):
+            async with again_and_again(partial(drained, one_bus, store, conversation, "b"), 0.005):
                 answers.append(await ask(cutter, other))
                 statuses.add(answers[-1].status_code)
                 if answers[-1].status_code == 503 and act != "deleted":
@@ -224,7 +180,7 @@ async def test_of_a_deletion(
             await drained(one_bus, store, conversation)
             gone = [doomed(chunks, part) for part in parts(chunks)]
             if act == "overlapping":
-                gone = [one | touched(chunks, 0.3, 2.5) for one in gone]
+                gone = [one | set(touched(chunks, 0.3, 2.5)) for one in gone]
             await closes(chunks, gone, answers, at)
             assert (await ask(cutter, api)).json() == ZERO, at
         own.client = client

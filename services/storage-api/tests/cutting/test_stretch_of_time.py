@@ -3,19 +3,7 @@
 import pytest
 
 from audiocodec.packet import packet_facts
-
-
-def touched(tape, start_s: float, end_s: float) -> list[bytes]:
-    """The packets of the tape whose audio touches that, in seconds since it began."""
-    found = []
-    for chunk, _ in tape.chunks:
-        at = chunk.first_sample - chunk.lead
-        for packet in chunk.packets:
-            end = at + packet_facts(packet).samples
-            if max(at, chunk.first_sample) < end_s * 48_000 and start_s * 48_000 < end:
-                found.append(packet)
-            at = end
-    return found
+from tapedeck_testing.touched_packets import touched
 
 
 async def nine_seconds(tape, pcm) -> list[str]:
@@ -36,7 +24,7 @@ async def test_a_stretch_is_cut_out_and_the_rest_stays_as_it_was(
     assert 0.5 <= cut_s < 0.54
     left = await names(store, "chunks/")
     assert left == [first, f"{second[:-11]}{int(second[-11]) + 1}.batch.bin", third]
-    assert await packets(store) == all_packets - set(touched(tape, 4.0, 4.5))
+    assert await packets(store) == all_packets - set(touched(tape.chunks, 4.0, 4.5))
     after = await api.pcm(conversation)
     assert len(after) == len(before)
     assert after[: 16_000 * 4 - 320] == before[: 16_000 * 4 - 320]
@@ -55,7 +43,7 @@ async def test_the_next_batch_keeps_nothing_of_it_for_its_decoder(
     api, tape, cutter, store, speech, batches, packets
 ):
     await nine_seconds(tape, speech[: 9 * 32_000])
-    gone = touched(tape, 5.7, 5.9)
+    gone = touched(tape.chunks, 5.7, 5.9)
     answer = await cutter.stretch(api, 5.7, 5.9)
     assert answer.json()["deleted_objects"] == 1  # the batch that holds it, not the one whose pre-roll does
     assert not await packets(store) & set(gone)
@@ -80,7 +68,7 @@ async def test_over_several_batches_and_twice_side_by_side(api, tape, cutter, st
     await cutter.stretch(api, 1.5, 7.25)
     await cutter.stretch(api, 7.25, 8.0)
     await cutter.stretch(api, 0.5, 0.6)
-    gone = touched(tape, 1.5, 8.0) + touched(tape, 0.5, 0.6)
+    gone = touched(tape.chunks, 1.5, 8.0) + touched(tape.chunks, 0.5, 0.6)
     every = {packet for chunk, _ in tape.chunks for packet in chunk.packets}
     assert await packets(store) == every - set(gone)
     await cutter.balance()

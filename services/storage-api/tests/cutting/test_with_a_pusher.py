@@ -1,14 +1,13 @@
 """Cutting out of what is just being recorded, with a real pusher beside it: nothing of it stays in Redis, or comes to the bucket later."""
 
 import asyncio
-import contextlib
+from functools import partial
 
 import pytest
 
 from audiobus import Hints
 from audiobus.cut import decode_cut
 from audiobus.dead_letters import look
-from audiocodec.packet import packet_facts
 from audiostore.key_ring import KeySource
 from audiostore.memory_store import MemoryStore
 from audiostore.paired_store import PairedStore, copy_over
@@ -17,6 +16,8 @@ from pusher.homecoming import Homecoming
 from pusher.metrics import PusherMetrics
 from pusher.worker import Worker
 from tapedeck_testing.draining.gated import Gated
+from tapedeck_testing.draining.inside import again_and_again
+from tapedeck_testing.touched_packets import touched
 
 
 def worker_over(bus, store, **given) -> Worker:
@@ -24,35 +25,9 @@ def worker_over(bus, store, **given) -> Worker:
     return Worker(bus, Hints(bus), store, metrics, "test", Limits(), **given)
 
 
-@contextlib.asynccontextmanager
-async def draining(bus, store, conversation):
-    """A pusher that looks at the conversation again and again."""
-    worker = worker_over(bus, store)
-
-    async def drain() -> None:
-        while True:
-            await worker.drain(conversation)
-            await asyncio.sleep(0.02)
-
-    task = asyncio.create_task(drain())
-    try:
-        yield worker
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-def touched(chunks, start_s: float, end_s: float) -> set[bytes]:
-    found = set()
-    for chunk, _ in chunks:
-        at = chunk.first_sample - chunk.lead
-        for packet in chunk.packets:
-            end = at + packet_facts(packet).samples
-            if max(at, chunk.first_sample) < end_s * 48_000 and start_s * 48_000 < end:
-                found.add(packet)
-            at = end
-    return found
+def draining(worker, conversation):
+    """It looks at the conversation again and again."""
+    return again_and_again(partial(worker.drain, conversation), 0.02)
 
 
 async def test_what_waits_is_stored_and_cut_while_its_session_goes_on(
@@ -61,7 +36,8 @@ async def test_what_waits_is_stored_and_cut_while_its_session_goes_on(
     chunks = encode(speech[: 12 * 32_000])
     await tape.open()
     await tape.append(chunks[:6])
-    async with draining(one_bus, store, conversation) as worker:
+    worker = worker_over(one_bus, store)
+    async with draining(worker, conversation):
         answer = await cutter.stretch(api, 2.5, 3.5)
         assert answer.status_code == 200, answer.text
         await tape.append(chunks[6:])
@@ -71,7 +47,7 @@ async def test_what_waits_is_stored_and_cut_while_its_session_goes_on(
             while await one_bus.read(conversation, count=1):
                 await asyncio.sleep(0.02)
     every = {packet for chunk, _ in chunks for packet in chunk.packets}
-    assert await packets(store) == every - touched(chunks, 2.5, 3.5)
+    assert await packets(store) == every - set(touched(chunks, 2.5, 3.5))
     balance = await cutter.balance()
     assert balance.deleted == round(answer.json()["deleted_seconds"] * 48_000)
     assert balance.waiting == 0
@@ -85,7 +61,7 @@ async def test_the_pre_roll_that_waits_for_the_next_batch_goes_too(
     chunks = encode(speech[: 8 * 32_000])
     await tape.open()
     await tape.append(chunks[:4])
-    async with draining(one_bus, store, conversation):
+    async with draining(worker_over(one_bus, store), conversation):
         # Up to what was recorded last: what the next batch would begin with is cut out.
         assert (await cutter.stretch(api, 3.0)).status_code == 200
         assert (await one_bus.state(conversation)).preroll is None
@@ -95,7 +71,7 @@ async def test_the_pre_roll_that_waits_for_the_next_batch_goes_too(
                 api.path(conversation, ":flush"), headers={"Authorization": "Bearer all-token"}
             )
         ).status_code == 200
-    assert not await packets(store) & touched(chunks[:4], 3.0, 4.0)
+    assert not await packets(store) & set(touched(chunks[:4], 3.0, 4.0))
     assert (await api.get(conversation)).json()["recorded_seconds"] == pytest.approx(7.0, abs=0.03)
     await cutter.balance()
 
@@ -121,9 +97,9 @@ async def test_a_cut_that_stands_on_that_pre_roll_is_given_up(
     slow.go.set()
     await late
     assert name not in await names(store)
-    assert not await packets(store) & touched(chunks, 3.8, 3.9)
+    assert not await packets(store) & set(touched(chunks, 3.8, 3.9))
     every = {packet for chunk, _ in chunks for packet in chunk.packets}
-    assert await packets(store) == every - touched(chunks, 3.8, 3.9)
+    assert await packets(store) == every - set(touched(chunks, 3.8, 3.9))
     assert (await cutter.balance()).waiting == 0
 
 
@@ -144,7 +120,7 @@ async def test_a_pusher_that_puts_a_batch_again_which_was_cut_takes_it_back(
     slow.go.set()
     await late
     await worker_over(one_bus, store).drain(conversation)
-    assert not await packets(store) & touched(chunks, 1.0, 2.0)
+    assert not await packets(store) & set(touched(chunks, 1.0, 2.0))
     assert (await api.get(conversation)).json()["recorded_seconds"] == pytest.approx(3.0, abs=0.03)
     await cutter.balance()
 
@@ -166,7 +142,7 @@ async def test_dead_letters_of_that_time_go(
             samples=chunk.samples,
             now_ms=1,
         )
-    async with draining(one_bus, store, conversation):
+    async with draining(worker_over(one_bus, store), conversation):
         answer = await cutter.stretch(api, 1.5, 1.6)
     assert (answer.status_code, answer.json()) == (200, {"deleted_objects": 0, "deleted_seconds": 1.0})
     letters = [one.letter.entry.id async for one in look(one_bus, conversation) if one.letter]
@@ -199,7 +175,7 @@ async def test_batches_in_either_bucket_are_cut_and_the_mover_brings_nothing_bac
         assert await mover == "deleted"
         assert await names(second) == []
         every = {packet for chunk, _ in chunks for packet in chunk.packets}
-        assert await packets(store) == every - touched(chunks, 1.0, 4.0)
+        assert await packets(store) == every - set(touched(chunks, 1.0, 4.0))
         await cutter.balance()
         assert (await cutter.stretch(api, 1.0, 4.0)).json() == {"deleted_objects": 0, "deleted_seconds": 0}
 
@@ -232,5 +208,5 @@ async def test_two_recordings_of_one_name_lose_only_what_each_has_of_it(
         assert [len(batch.spans) for batch in left] == [2, 2]
         found = {packet for batch in left for span in batch.spans for packet in span.packets}
         every = {packet for chunk, _ in (*chunks, *other_chunks) for packet in chunk.packets}
-        assert found == every - touched(chunks, 1, 2) - touched(other_chunks, 1, 2)
+        assert found == every - set(touched(chunks, 1, 2)) - set(touched(other_chunks, 1, 2))
         await cutter.balance()

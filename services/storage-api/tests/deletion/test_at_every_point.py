@@ -1,23 +1,20 @@
 """A conversation, or all of a user's, is deleted between any two steps of a flush or of a merge: nothing of it stays, wherever it is on its way just then."""
 
-import contextlib
 import dataclasses
 import itertools
 
 import msgspec
 import pytest
 
-from audiobus import Bus, Conversation, Hints, operations
+from audiobus import Bus, Conversation, operations
 from audiobus.census import exact
 from audiobus.errors import BusError
 from audiostore.memory_store import MemoryStore
-from pusher.cutter import Limits
-from pusher.metrics import PusherMetrics
-from pusher.worker import Worker
 from storage_api.bucket import Bucket
 from storage_api.merging import merge
 from storage_api.operations.runner import Runner
-from tapedeck_testing.draining.steps import Killed, Meanwhile, Stepping
+from tapedeck_testing.draining.inside import drained, drained_in_steps
+from tapedeck_testing.draining.steps import Killed, Meanwhile
 
 HEADERS = {"Authorization": "Bearer all-token"}
 
@@ -25,12 +22,6 @@ HEADERS = {"Authorization": "Bearer all-token"}
 @pytest.fixture
 def store() -> MemoryStore:
     return MemoryStore()
-
-
-async def drained(bus, store, conversation) -> None:
-    """By a pusher that comes when the lease of whoever had it is over."""
-    await bus.command("DEL", bus.keys.lease(conversation))
-    await Worker(bus, Hints(bus), store, PusherMetrics(), "b", Limits()).drain(conversation)
 
 
 class Deleting:
@@ -88,12 +79,7 @@ async def test_of_a_flush(api, tape_for, store, one_bus, encode, speech, leaving
                 raise Killed
             await meanwhile.step(name)
 
-        async with Bus(one_bus.url, prefix=one_bus.keys.prefix) as own:
-            client, own.client = own.client, Stepping(own.client, step)
-            worker = Worker(own, Hints(own), Stepping(store, step), PusherMetrics(), "a", Limits())
-            with contextlib.suppress(Killed):
-                await worker.drain(conversation)
-            own.client = client
+        await drained_in_steps(one_bus, store, conversation, step)
         if not meanwhile.happened:
             break
         # Its user may go on recording elsewhere, but no socket of before into what is deleted.

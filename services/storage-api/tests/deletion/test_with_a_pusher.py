@@ -1,8 +1,8 @@
 """Deleting everything while a device records on, with a real pusher beside it: what came before goes, wherever it is by then, and nothing that came later."""
 
 import asyncio
-import contextlib
 import time
+from functools import partial
 
 import msgspec
 import pytest
@@ -12,25 +12,13 @@ from audiobus.census import exact
 from pusher.cutter import Limits
 from pusher.metrics import PusherMetrics
 from pusher.worker import Worker
+from tapedeck_testing.draining.inside import again_and_again
 
 
-@contextlib.asynccontextmanager
-async def draining(bus, store, conversation):
+def draining(bus, store, conversation):
     """A pusher that looks at the conversation again and again, and stores what it finds in small batches."""
     worker = Worker(bus, Hints(bus), store, PusherMetrics(), "test", Limits(batch_ms=1_000, age_ms=60))
-
-    async def drain() -> None:
-        while True:
-            await worker.drain(conversation)
-            await asyncio.sleep(0.01)
-
-    task = asyncio.create_task(drain())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    return again_and_again(partial(worker.drain, conversation), 0.01)
 
 
 @pytest.mark.parametrize("ahead_ms", [0, 400, 3_600_000], ids=["right", "ahead", "an hour ahead"])
