@@ -1,13 +1,12 @@
 """The ASGI app: routes, errors as problem+json, and the counting of requests. Opens and closes nothing."""
 
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
 from importlib.metadata import version
-from typing import Any
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servicekit.metrics import OTHER
 from servicekit.problem import EXCEPTION_HANDLERS, RequestIds
@@ -18,9 +17,6 @@ from storage_api.resource import resources
 from storage_api.routes import TABLE
 from storage_api.services import Services
 from storage_api.stalled_clients import StalledClients
-
-Message = MutableMapping[str, Any]
-ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 def build_app(services: Services) -> ASGIApp:
@@ -44,12 +40,7 @@ class Counted:
         self._app = app
         self._metrics = services.metrics
 
-    async def __call__(
-        self,
-        scope: Message,
-        receive: Callable[[], Awaitable[Message]],
-        send: Callable[[Message], Awaitable[None]],
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request; everything else passes."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
@@ -66,8 +57,7 @@ class Counted:
         try:
             await self._app(scope, receive, counted)
         finally:
-            route = getattr(
-                scope.get("route"), "name", OTHER
-            )  # Starlette's router leaves it there, for 405 too
+            # Starlette's router leaves it there, for 405 too.
+            route = getattr(scope.get("route"), "name", OTHER)
             self._metrics.requests[scope["method"], route, str(status)].inc()
             self._metrics.request_seconds[route].observe(time.perf_counter() - began)

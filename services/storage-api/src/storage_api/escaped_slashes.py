@@ -5,12 +5,10 @@ delete another one's audio by it. Owns that alone: ids with a slash are refused 
 """
 
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
-Message = MutableMapping[str, Any]
-ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 _ESCAPED_SLASH: Final = re.compile(rb"%2f", re.IGNORECASE)
 
@@ -21,12 +19,7 @@ class EscapedSlashes:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(
-        self,
-        scope: Message,
-        receive: Callable[[], Awaitable[Message]],
-        send: Callable[[Message], Awaitable[None]],
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request; everything else passes."""
         raw = scope.get("raw_path") if scope["type"] == "http" else None
         if raw and _ESCAPED_SLASH.search(raw):
