@@ -1,8 +1,8 @@
 """The checksum of Ogg pages (RFC 3533 §6, field 7): CRC-32, polynomial 04c11db7, most significant bit first, from 0, not inverted.
 
-Owns the choice between two ways to the same number: FFmpeg's, in the copy of libavutil that the PyAV wheel carries (a page in half a microsecond,
-and without the interpreter's lock), and our own over zlib's, some ten times slower, where there is none. FFmpeg's is believed only after it
-agreed with ours. Must not do anything at import time, and never imports PyAV.
+Owns the choice between two ways to the same number: FFmpeg's, in the copy of libavutil that the PyAV wheel carries (a page in half a microsecond),
+and our own over zlib's, some ten times slower, where there is none. FFmpeg's is believed only after it agreed with ours. Must not do anything at
+import time, and never imports PyAV.
 """
 
 from __future__ import annotations
@@ -42,8 +42,11 @@ def fastest() -> Callable[[bytes], int]:
 
 
 def ffmpegs(path: str) -> Callable[[bytes], int]:
-    """`av_crc` of the libavutil at `path`. OSError, AttributeError: it is none."""
-    library = ctypes.CDLL(path)
+    """`av_crc` of the libavutil at `path`. OSError, AttributeError: it is none.
+
+    It keeps the interpreter's lock: a page takes less time than getting that back, where other threads want it too.
+    """
+    library = ctypes.PyDLL(path)
     table_of, crc = library.av_crc_get_table, library.av_crc
     table_of.restype, table_of.argtypes = ctypes.c_void_p, (ctypes.c_int,)
     crc.restype = ctypes.c_uint32

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from audiocodec.errors import OggError
@@ -20,10 +21,13 @@ from audiocodec.ogg.writer import PAGE_SAMPLES
 from audiocodec.packet import single_samples
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from audiocodec.ogg.headers import OpusHead, OpusTags
 
 
 _NO_CRC = bytes(4)
+_FLAGS = (0, LAST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,8 @@ class OggPacked:
             return None
         at = sum(self.sizes[:first])
         sizes = self.sizes[first:end]
-        return PackedPackets(sizes, self.data[at : at + sum(sizes)], durations.pop())
+        until = at + sum(sizes) if end < len(self.sizes) else None
+        return PackedPackets(sizes, self.data[at:until], durations.pop())
 
     def first(self, count: int) -> tuple[bytes, ...]:
         """The first packets, each as an object of its own."""
@@ -105,8 +110,8 @@ def _read(data: bytes) -> OggPacked | None:
     stream = Stream(data)
     head, tags = headers_of(stream)
     at, size, serial, number = stream.at, len(data), stream.serial, stream.sequence
-    lacings, tocs, bodies = [], [], []
-    total = flags = granule = 0
+    lacings, bodies, granules = [], [], []
+    flags = 0
     crc_of, unpack, crc_at = fastest(), HEADER.unpack_from, CRC_AT
     # As `Stream` and `read_page` do it, in one loop: a minute has 60 pages, and little else is done with them.
     while not flags:
@@ -115,32 +120,47 @@ def _read(data: bytes) -> OggPacked | None:
         lacing = data[at + HEADER_BYTES : body_at]
         end = body_at + sum(lacing)
         follows = (magic, version, page_serial, page_number) == (b"OggS", 0, serial, number)
-        follows = follows and flags in (0, LAST) and len(lacing) == segments and end <= size
-        if not follows or not lacing or 0 in lacing or 255 in lacing:
+        if not follows or flags not in _FLAGS or len(lacing) != segments or not lacing or end > size:
             return None
         if crc_of(b"".join((data[at : at + crc_at], _NO_CRC, data[at + crc_at + 4 : end]))) != crc:
             return None
-        first_bytes = bytes([data[packet] for packet in accumulate(lacing[:-1], initial=body_at)])
-        samples = _samples(first_bytes)
-        total += samples
-        least = total - single_samples(first_bytes[-1]) if flags else total
-        if not samples or not least <= granule <= total:
-            return None
         lacings.append(lacing)
-        tocs.append(first_bytes)
         bodies.append(data[body_at:end])
+        granules.append(granule)
         at, number = end, number + 1
-    if at != size or granule < head.pre_skip:
+    sizes, body = b"".join(lacings), b"".join(bodies)
+    if at != size or granules[-1] < head.pre_skip or 0 in sizes or 255 in sizes:
         return None
-    return OggPacked(head, tags, b"".join(lacings), b"".join(tocs), b"".join(bodies), granule)
+    tocs = _first_bytes(sizes, body)
+    if not _agree(granules, _page_samples(tocs, [len(lacing) for lacing in lacings]), tocs[-1]):
+        return None
+    return OggPacked(head, tags, sizes, tocs, body, granules[-1])
+
+
+def _first_bytes(sizes: bytes, data: bytes) -> bytes:
+    """That of each packet."""
+    places = accumulate(sizes[:-1], initial=0)
+    return bytes(itemgetter(*places)(data)) if len(sizes) > 1 else data[:1]
+
+
+def _page_samples(tocs: bytes, counts: Sequence[int]) -> list[int]:
+    """How long the packets of each page are, which begin with these bytes and are so many a page; 0 where not all are of one frame."""
+    durations = set(map(single_samples, set(tocs)))
+    if len(durations) == 1:
+        samples = durations.pop()
+        return [count * samples for count in counts]
+    return [_samples(tocs[first:end]) for first, end in pairwise(accumulate(counts, initial=0))]
+
+
+def _agree(granules: Sequence[int], page_samples: Sequence[int], last_toc: int) -> bool:
+    """Whether each page's granule position is the sum of what its packets and those before them last; the last may be less by a part of its last packet."""
+    if not all(page_samples):
+        return False
+    *totals, total = accumulate(page_samples)
+    return granules[:-1] == totals and total - single_samples(last_toc) <= granules[-1] <= total
 
 
 def _samples(tocs: bytes) -> int:
     """How long packets are that begin with these; 0 where not all of them are of one frame."""
-    total = 0
-    for toc in set(tocs):
-        samples = single_samples(toc)
-        if not samples:
-            return 0
-        total += samples * tocs.count(toc)
-    return total
+    durations = list(map(single_samples, tocs))
+    return sum(durations) if all(durations) else 0

@@ -56,15 +56,16 @@ def write_page(flags: int, granule: int, serial: int, sequence: int, packets: Se
         lacing = b"".join([b"\xff" * (size // 255) + bytes((size % 255,)) for size in sizes])
     if len(lacing) > MAX_SEGMENTS:
         raise OggError(f"page {sequence}: {len(lacing)} segments, {MAX_SEGMENTS} are possible")
-    return laced_page(flags, granule, serial, sequence, lacing, b"".join(packets))
+    return b"".join(page_pieces(flags, granule, serial, sequence, lacing, b"".join(packets)))
 
 
-def laced_page(flags: int, granule: int, serial: int, sequence: int, lacing: bytes, body: bytes) -> bytes:
-    """A page of segments as `lacing` says, at most MAX_SEGMENTS of them."""
+def page_pieces(
+    flags: int, granule: int, serial: int, sequence: int, lacing: bytes, body: bytes
+) -> tuple[bytes, bytes, bytes]:
+    """A page of segments as `lacing` says, at most MAX_SEGMENTS of them, in pieces: who joins many pages copies them once."""
     header = HEADER.pack(b"OggS", 0, flags, granule, serial, sequence, 0, len(lacing))
     page = b"".join((header, lacing, body))
-    crc = checksum(page).to_bytes(4, "little")
-    return b"".join((page[:CRC_AT], crc, page[CRC_AT + 4 :]))
+    return page[:CRC_AT], checksum(page).to_bytes(4, "little"), page[CRC_AT + 4 :]
 
 
 def read_page(data: bytes, at: int) -> Page:

@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Literal, Self
 
 from audiocodec.errors import OggError
-from audiocodec.ogg.page import FIRST, LAST, MAX_SEGMENTS, laced_page, write_page
+from audiocodec.ogg.page import FIRST, LAST, MAX_SEGMENTS, page_pieces, write_page
 from audiocodec.packet import MAX_PACKET_BYTES, MAX_PACKET_SAMPLES
 
 if TYPE_CHECKING:
@@ -109,14 +109,20 @@ class OggOpusWriter:
             self._granule += self._page_samples
             pages.append(self._page(0, self._granule, self._packets))
         sizes, data, step, last_page = packets.sizes, packets.data, packets.page_packets, packets.last_page
+        granule, serial, sequence, samples = (
+            self._granule,
+            self._serial,
+            self._sequence,
+            step * packets.samples,
+        )
         at = 0
         for first in range(0, last_page, step):
             lacing = sizes[first : first + step]
             end = at + sum(lacing)
-            self._granule += step * packets.samples
-            pages.append(laced_page(0, self._granule, self._serial, self._sequence, lacing, data[at:end]))
-            self._sequence += 1
-            at = end
+            granule += samples
+            pages += page_pieces(0, granule, serial, sequence, lacing, data[at:end])
+            at, sequence = end, sequence + 1
+        self._granule, self._sequence = granule, sequence
         # It is kept: it may be the stream's last.
         self._packets = [data[at:end] for at, end in pairwise(accumulate(sizes[last_page:], initial=at))]
         self._segments = len(self._packets)
