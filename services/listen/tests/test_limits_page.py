@@ -74,7 +74,7 @@ BEYOND = "audiobus.bus audiobus.chunk audiocodec.adts audiocodec.packet servicek
 NO_LIMITS = {
     "how often something is done": (
         "jwks.REFRESH_S allowance.LOOK_EVERY_MS former_sessions.FIRST_LOOK_MS former_sessions.LONGEST_PAUSE_MS high_water.LOOK_S load.CALM_MS load.PLAIN_CALM_MS"
-        " loss_watch.LOOK_S merge_watch.LOOK_MS messages.KEEPALIVE_S"
+        " loss_watch.LOOK_S merge_news.LOOK_S merge_watch.LOOK_MS messages.KEEPALIVE_S"
         " server.SWEEP_S settlement.FIRST_LOOK_MS settlement.LONGEST_LOOK_MS settlement.REFRESH_MS sockets.PULSE_S"
     ),
     "a pause before another try": (
@@ -89,6 +89,7 @@ NO_LIMITS = {
         " sample_clock.LATE_FOR_MS sample_clock.LATE_MS sample_clock.MARK_AHEAD_MS transcode_lane.SILENCE_MS"
     ),
     "how many spans of sessions are remembered: one that is forgotten has another": "traced_writer.KEPT",
+    "how long what was heard is told, and read again": "merge_news.FRESH_S merge_news.OVERLAP_MS",
     "how a clock is read": "arrival.TICK_MS arrivals.STEP_MS",
     "how often something is tried at once": "loss_watch.FAILURES_MOST",
     "when those come back whom a limit stopped": "allowance.MORNING_MS",

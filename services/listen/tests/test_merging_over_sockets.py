@@ -42,6 +42,7 @@ async def test_an_open_socket_is_closed_and_goes_on_when_it_is_thawed(service, s
 
 async def test_a_socket_that_has_nothing_to_send_is_closed_too(service, second, monkeypatch):
     monkeypatch.setattr("listen.merge_watch.LOOK_MS", 100)
+    monkeypatch.setattr("listen.merge_news.LOOK_S", 0.1)
     async with service.connect("conversation_id=a") as client:
         await client.hear("ready")
         await client.send(second)

@@ -136,6 +136,10 @@ class Keys:
         """Sorted set: operations of this kind for this user, by when they were begun; those that are not among `operations` are done."""
         return f"{self.prefix}opsof:{{ops}}:{kind}:{uid}"
 
+    def frozen(self) -> str:
+        """Stream: conversations that were frozen, or went into another one, some 10,000; see `audiobus.frozen`."""
+        return f"{self.prefix}frozen:{{ops}}"
+
     def operations_failing(self) -> str:
         """Set: operations whose last try failed."""
         return f"{self.prefix}opsfailing:{{ops}}"

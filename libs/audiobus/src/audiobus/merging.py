@@ -19,6 +19,7 @@ from audiobus.errors import (
     MergedError,
     TooManyOperationsError,
 )
+from audiobus.frozen import tell_frozen
 from audiobus.operations import KEPT_MS as OPERATION_KEPT_MS
 from audiobus.operations import Operation
 from audiobus.script import Argument, script
@@ -57,7 +58,7 @@ async def freeze(
     now_ms: int = 0,
     grace_ms: int = 0,
 ) -> Frozen:
-    """Freezes a source, and answers that freezing; where it is frozen by this operation already, the one that stands.
+    """Freezes a source, says so (`frozen`), and answers that freezing; where it is frozen by this operation already, the one that stands.
 
     Args:
         bus: the bus.
@@ -73,7 +74,8 @@ async def freeze(
         HeldError: another merge has it.
         MergedError: it went into another one, perhaps this target.
         ConversationDeletedError: it is deleted.
-        NotReplicatedError, BusUnavailableError: not known whether it is frozen. Freeze it again.
+        NotReplicatedError, BusUnavailableError: not known whether it is frozen, or whether that was said. Freeze it again; what was not
+            said is said when it has gone (`take_in`).
     """
     keys = [bus.keys.conv(source), bus.keys.tomb(source)]
     args: list[Argument] = [target.tag, operation_id, word, until_ms]
@@ -81,6 +83,8 @@ async def freeze(
     args += [now_ms + grace_ms, now_ms - LIVE_MS if grace_ms else until_ms]
     match await script("freeze").run(bus.client, keys, args, wait_replicas=bus.wait_replicas):
         case [b"ok", bytes() as token, bytes() as till]:
+            if token.decode() == f"{operation_id} {word}":
+                await tell_frozen(bus, source)
             return Frozen(token.decode(), int(till or 0))
         case other:
             raise _refusal(other)
@@ -165,7 +169,11 @@ async def bury_merged(
 
 
 async def take_in(bus: Bus, target: Conversation, source: Conversation, what: Taken) -> bool:
-    """Counts in the target's books what left the source's, once. Whether it was counted now. BusUnavailableError: do it again."""
+    """Says that the source has gone, and counts in the target's books what left the source's, once. Whether it was counted now.
+
+    BusUnavailableError: do it again.
+    """
+    await tell_frozen(bus, source)
     before = sorted((await booked(bus, source)) - {source.cid, target.cid})
     args: list[Argument] = [source.cid, what.tombstone, what.samples, ENDS_KEPT_MS, *before]
     keys = [bus.keys.conv(target)]

@@ -91,7 +91,7 @@ class LookStored:
 
 @dataclass(frozen=True, slots=True)
 class LookMerging:
-    """`merging.goes_into`. Answer with `looked_merging`; nothing where Redis is away."""
+    """`merging.goes_into`, where there is word of it. Answer with `looked_merging`; nothing where there is none, or Redis is away."""
 
     conversation_id: str
 

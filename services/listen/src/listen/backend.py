@@ -11,6 +11,7 @@ from listen.former_sessions import FormerSessions
 from listen.handover import Handover
 from listen.high_water import HighWater
 from listen.late_usage import LateUsage
+from listen.merge_news import MergeNews
 from listen.metrics import ListenMetrics
 from listen.session_rate import SessionRate
 
@@ -36,6 +37,7 @@ class Backend:
     high_water: HighWater
     late_usage: LateUsage
     handover: Handover
+    merge_news: MergeNews
     session_rate: SessionRate = field(default_factory=SessionRate)
     arrivals: Arrivals = field(default_factory=Arrivals)
     former: FormerSessions = field(default_factory=FormerSessions)

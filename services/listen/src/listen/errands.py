@@ -108,8 +108,10 @@ class Errands:
                 self._spawn(self._ask(action), "ask")
             case LookStored():
                 self._spawn(self._look(action), "look")
-            case LookMerging():
-                self._spawn(self._look_merging(action.conversation_id), "merging")
+            case LookMerging(cid):
+                conversation = Conversation(self._terms.uid, cid)
+                if self._backend.merge_news.tells_of(conversation):
+                    self._spawn(self._look_merging(conversation), "merging")
             case LookUser():
                 self._spawn(self._look_up(action), "user")
             case Watch(cid, due_at_ms):
@@ -271,11 +273,11 @@ class Errands:
         else:
             self._socket.feed(lambda: self._session.looked(answer, now_ms()))
 
-    async def _look_merging(self, cid: str) -> None:
+    async def _look_merging(self, conversation: Conversation) -> None:
         # While Redis is away it is not known, and asked again later.
         with suppress(BusUnavailableError):
-            target = await goes_into(self._backend.bus, Conversation(self._terms.uid, cid))
-            self._socket.feed(lambda: self._session.looked_merging(cid, target, now_ms()))
+            target = await goes_into(self._backend.bus, conversation)
+            self._socket.feed(lambda: self._session.looked_merging(conversation.cid, target, now_ms()))
 
     async def _look_up(self, action: LookUser) -> None:
         request = UserRequest(self._terms.uid, action.day, action.default_limit_ms, action.totals)

@@ -1,13 +1,13 @@
 """Whether the conversation of an open session is being merged into another one: the socket ends then, and brings what it has as long as it is taken.
 
-Every append's answer tells; only where no append comes is Redis asked. Must not know phases.
+Every append's answer tells; only where no append comes is asked whether the process has heard of a merge (`merge_news`). Must not know phases.
 """
 
 from typing import Final
 from zlib import crc32
 
-LOOK_MS: Final = 10_000
-"""So long nothing was heard of it before Redis is asked."""
+LOOK_MS: Final = 5_000
+"""So long nothing was heard of it before that is asked."""
 
 
 class MergeWatch:
@@ -20,7 +20,7 @@ class MergeWatch:
         self._cid: str | None = None
         """Of the session that is open; None before the first."""
         self._heard_ms = 0
-        """When it was last told, or asked, unix ms."""
+        """When it was last told, or asked after, unix ms."""
 
     def begun(self, cid: str, now_ms: int) -> None:
         """A session is open in this conversation."""
@@ -32,7 +32,7 @@ class MergeWatch:
         self.target, self._heard_ms = target or self.target, now_ms
 
     def looked(self, cid: str, target: str | None) -> None:
-        """Redis was asked about this conversation, which may be one from before."""
+        """The answer about this conversation, which may be one from before."""
         if cid == self._cid:
             self.target = target or self.target
 

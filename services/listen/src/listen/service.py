@@ -19,6 +19,7 @@ from listen.high_water import HighWater
 from listen.http_side import HttpSide
 from listen.late_usage import LateUsage
 from listen.loss_watch import LossWatch
+from listen.merge_news import MergeNews
 from listen.metrics import ListenMetrics
 from listen.places import Limits
 from listen.reception import Reception
@@ -84,7 +85,17 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
         with encoder_pool() as encoders:
             rate = SessionRate(settings.max_sessions_per_user)
             backend = Backend(
-                bus, Hints(bus), writer, encoders, families, budget, high_water, late_usage, Handover(), rate
+                bus=bus,
+                hints=Hints(bus),
+                writer=writer,
+                encoders=encoders,
+                metrics=families,
+                budget=budget,
+                high_water=high_water,
+                late_usage=late_usage,
+                handover=Handover(),
+                merge_news=MergeNews(bus),
+                session_rate=rate,
             )
             reception = Reception(settings, backend, admission, sockets)
             http = HttpSide(
@@ -110,13 +121,14 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
                 measuring = tasks.create_task(high_water.watch(bus, health), name="redis memory")
                 losses = LossWatch(bus, backend.former, families)
                 missing = tasks.create_task(losses.run(), name="losses")
+                merging = tasks.create_task(backend.merge_news.run(), name="merges")
                 pulsing = tasks.create_task(sockets.pulse(), name="pulse")
                 async with serving(public, doorway, http) as shut:
                     await stop.wait()
                     health.drain()
                     await shut()
                     await sockets.leave(max(0.0, stop.remaining_s() - LAST_S))
-                await end([pulsing, watching, advising, measuring, missing])
+                await end([pulsing, watching, advising, measuring, missing, merging])
                 # A Redis that hangs is waited for no longer than this process may live.
                 await late_usage.close(totalling, stop.remaining_s() / 2)
                 writer.close()

@@ -43,7 +43,8 @@ class ScriptCalls:
         """So many commands, one at a time: nearly all are calls of scripts, a few spoil keys or fill the memory."""
         scripts = project_scripts()
         weights = [0.15 if run.name in RARE else 3 if run.name in OFTEN else 1 for run in scripts]
-        yield ["XADD", "ready:{x}", f"{FUTURE}-0", "c", "x"]
+        for stream in ("ready", "frozen"):  # whose scripts leave the id to the server
+            yield ["XADD", f"{stream}:{{x}}", f"{FUTURE}-0", "c", "x"]
         for _ in range(count):
             yield (
                 self._spoil()

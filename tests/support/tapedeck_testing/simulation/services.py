@@ -25,6 +25,7 @@ from listen.errors import RefusedError
 from listen.handover import Handover
 from listen.high_water import HighWater
 from listen.late_usage import LateUsage
+from listen.merge_news import MergeNews
 from listen.metrics import ListenMetrics
 from listen.places import Limits as PlaceLimits
 from listen.sockets import Sockets
@@ -154,6 +155,7 @@ class Listener:
         sockets = Sockets(PlaceLimits())
         cast("Any", sockets)._connections = Ordered()
         self.stop = Stop(DRAIN_S)
+        merge_news = MergeNews(bus)
         self._backend = Backend(
             bus=bus,
             hints=Hints(bus),
@@ -164,15 +166,18 @@ class Listener:
             high_water=high_water,
             late_usage=late_usage,
             handover=Handover(),
+            merge_news=merge_news,
         )
         self._sockets = sockets
         async with asyncio.TaskGroup() as tasks:
             writing = tasks.create_task(writer.run())
             totalling = tasks.create_task(late_usage.run())
+            merging = tasks.create_task(merge_news.run())
             pulsing = tasks.create_task(sockets.pulse())
             await self.stop.wait()
             await sockets.leave(max(0.0, self.stop.remaining_s() - 1.0))
             pulsing.cancel()
+            merging.cancel()
             await late_usage.close(totalling, self.stop.remaining_s() / 2)
             writer.close()
             await asyncio.wait({writing}, timeout=max(0.0, self.stop.remaining_s() - 0.2))
