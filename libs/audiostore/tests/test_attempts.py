@@ -49,6 +49,19 @@ async def test_no_try_begins_after_its_time():
     assert 2 < line.calls < 100
 
 
+async def test_what_is_away_is_given_up_before_what_is_slow():
+    impatient = Patience(first_pause_s=0.001, longest_pause_s=0.002, begin_for_s=60.0, away_for_s=0.0)
+    refusing = Line(1)
+    async with attempts("get a", impatient) as tries:
+        with pytest.raises(TransientStoreError, match="away"):
+            await tries.read(refusing)
+    assert refusing.calls == 1
+    async with attempts("get a", impatient) as tries:
+        assert await tries.read(Line(3, lambda text: TransientStoreError(text, slow=True))) == 4
+    assert Patience(begin_for_s=5.0).tries_for_s(slow=False) == 5.0
+    assert Patience(begin_for_s=5.0, away_for_s=9.0).tries_for_s(slow=False) == 5.0
+
+
 async def test_the_deadline_ends_whatever_goes_on():
     with pytest.raises(TransientStoreError, match=r"put a: not done after 0\.05 s") as caught:
         async with attempts("put a", Patience(deadline_s=0.05)) as tries:

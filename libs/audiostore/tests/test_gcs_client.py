@@ -7,7 +7,7 @@ from google.auth.exceptions import MalformedError, RefreshError, TransportError
 from google.cloud.storage.exceptions import DataCorruption
 
 from audiostore import gcs_client
-from audiostore.attempts import PATIENCE
+from audiostore.attempts import PATIENCE, Patience
 from audiostore.errors import (
     AlreadyExistsError,
     ChecksumError,
@@ -93,6 +93,39 @@ def test_attempts_know_whether_one_may_have_gone_through():
 
     assert not attempts.repeated
     assert attempts(call)() == "done"
+    assert attempts.repeated
+
+
+@pytest.mark.parametrize(
+    ("error", "slow"),
+    [
+        (api.ServiceUnavailable("later"), False),
+        (requests.ConnectionError("refused"), False),
+        (requests.ConnectTimeout("no connection"), False),
+        (requests.ReadTimeout("silence"), True),
+        (
+            requests.ConnectionError(urllib3.exceptions.ReadTimeoutError(None, "", "silence in the body")),
+            True,
+        ),
+    ],
+)
+def test_what_is_away_is_given_up_before_what_is_slow(error, slow):
+    attempts = gcs_client.Attempts(
+        Patience(first_pause_s=0.001, longest_pause_s=0.001, begin_for_s=60.0, away_for_s=-1.0)
+    )
+    results = iter([error, "done"])
+
+    def call():
+        result = next(results)
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    if slow:
+        assert attempts(call)() == "done"
+    else:
+        with pytest.raises(type(error)):
+            attempts(call)()
     assert attempts.repeated
 
 

@@ -100,6 +100,22 @@ def test_every_answer_has_one_meaning(error, meaning, retryable):
     assert SECRET not in str(told)
 
 
+@pytest.mark.parametrize(
+    ("met", "slow"),
+    [
+        ("HttpError { kind: Connect, source: Error(Connect, ConnectError('dns error', Custom { kind: Uncategorized", False),
+        ("HttpError { kind: Timeout, source: Error(Connect, ConnectError('tcp connect error', Custom { kind: TimedOut", False),
+        ("HttpError { kind: Timeout, source: reqwest::Error { kind: Request, source: TimedOut", True),
+        ("HttpError { kind: Timeout, source: reqwest::Error { kind: Body, source: TimedOut", True),
+    ],
+)  # fmt: skip
+def test_a_store_that_took_the_connection_is_slow_and_not_away(met, slow):
+    """The texts of obstore 0.12 for a server that resolves to nothing, drops what comes, says nothing, and stops in mid-body."""
+    told = store_error(exceptions.GenericError(f"HTTP error: error {met}"), "get s3://b/a", "object", "")
+    assert isinstance(told, TransientStoreError)
+    assert told.slow is slow
+
+
 def test_a_missing_bucket_is_told_where_nothing_else_can_be_missing():
     for error in (answered(404, "", FileNotFoundError), FileNotFoundError("gone")):
         told = store_error(error, "list s3://b/", "bucket", "")

@@ -183,6 +183,36 @@ async def test_a_server_that_is_away_is_transient(remote, scheme, monkeypatch):
     await store.close()
 
 
+async def test_a_refusal_is_given_up_before_silence(remote, scheme, monkeypatch):
+    """Who asks for the audio hears soon that the bucket is away, and is served by one that is slow."""
+    monkeypatch.setattr("audiostore.gcs_store.TIMEOUT", (5.0, 0.3))
+    monkeypatch.setattr("audiostore.obstore_client.READ_TIMEOUT_S", 0.3)
+    patience = Patience(first_pause_s=0.01, longest_pause_s=0.01, begin_for_s=60.0, away_for_s=0.0)
+    store = open_store(remote.url, patience)
+    await put(store, "a")
+    look = "GET" if scheme == "gs" else "HEAD"
+    remote.line.requests.clear()
+    remote.line.faults.append((look, REFUSE))
+    with pytest.raises(TransientStoreError, match="503") as caught:
+        await store.head("a")
+    assert not caught.value.slow
+    assert remote.line.counted(look) == 1
+    remote.line.faults.append((look, "stall"))
+    assert (await store.head("a")).size == len(DATA)
+    assert remote.line.counted(look) == 3
+    remote.line.release.set()
+    for name, value in remote.server.settings(f"http://127.0.0.1:{free_port()}").items():
+        monkeypatch.setenv(name, value)
+    nobody = open_store(remote.url, patience)
+    async with asyncio.timeout(30):
+        with pytest.raises(TransientStoreError, match="cannot be reached"):
+            await nobody.get("a")
+        with pytest.raises(TransientStoreError, match="cannot be reached"):
+            await names(nobody)
+    await store.close()
+    await nobody.close()
+
+
 async def test_a_stalled_server_ends_at_the_deadline(remote, scheme, monkeypatch):
     give_up_after(remote.store, monkeypatch, deadline_s=0.2)
     remote.line.faults.append((PUT[scheme], "stall"))

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from audiostore import open_store
+from audiostore.attempts import Patience
 from servicekit.settings import load
 from servicekit.stop import Stop
 from storage_api.running import run
@@ -199,6 +200,44 @@ async def test_it_ends_when_it_is_asked_before_it_serves(tmp_path, redis_url, on
     stop.set()
     async with asyncio.timeout(60):
         await run(settings, stop)
+
+
+async def test_of_a_bucket_that_refuses_whoever_asks_hears_soon(
+    tmp_path, redis_url, one_bus, monkeypatch, api, conversation
+):
+    (tmp_path / "secret").write_text("storage-api-test-secret-of-32-bytes!")
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setattr("storage_api.running.PATIENCE", Patience(longest_pause_s=0.1, away_for_s=0.0))
+    port = free_port()
+    environ = {
+        "TAPEDECK_AUTH": "dev",
+        "TAPEDECK_JWT_SECRET_FILE": str(tmp_path / "secret"),
+        "TAPEDECK_REDIS_URL": redis_url,
+        "TAPEDECK_REDIS_PREFIX": one_bus.keys.prefix,
+        "TAPEDECK_STORE_URL": "gs://bucket",
+        "TAPEDECK_STORAGE_BIND": f"127.0.0.1:{port}",
+        "TAPEDECK_ADMIN_BIND": "127.0.0.1:0",
+    }
+    stop = Stop(5)
+    serving = asyncio.create_task(run(load(StorageSettings, environ), stop))
+    headers = {"Authorization": f"Bearer {api.token(conversation.uid)}"}
+    try:
+        # Sooner than a store gives up by itself.
+        async with (
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as http,
+            asyncio.timeout(60),
+        ):
+            while True:
+                try:
+                    answer = await http.get(api.path(conversation, "/audio"), headers=headers)
+                    break
+                except httpx.ConnectError:
+                    await asyncio.sleep(0.05)
+        assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
+        assert answer.headers["retry-after"] == "2"
+    finally:
+        stop.set()
+        await serving
 
 
 async def test_a_store_that_cannot_be_opened_is_told_and_opened_later(tmp_path, redis_url, one_bus):

@@ -40,7 +40,8 @@ class Slow:
 @pytest_asyncio.fixture
 async def slow_api(serve, one_bus, store, tmp_path, monkeypatch):
     """The service over a slow store, whose failures are not tried again."""
-    monkeypatch.setattr("storage_api.bucket.READ_TRIES", 1)
+    monkeypatch.setattr("storage_api.patience.READ_TRIES", 1)
+    monkeypatch.setattr("storage_api.patience.BEGUN_FOR_S", 0.0)
     slow = Slow(store, free=0)
     async with serve(one_bus, slow, tmp_path) as api:
         yield api, slow
@@ -73,6 +74,28 @@ async def test_a_failure_in_mid_stream_breaks_the_answer_visibly(
     assert api.services.downloads.running == 0
     slow.free = 1000
     assert (await api.get(conversation, "/audio", format=kind)).status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["wav", "ogg"])
+async def test_an_answer_that_has_begun_goes_on_once_the_bucket_is_back(
+    slow_api, tape, conversation, pcm_tone, small_steps, monkeypatch, until, kind
+):
+    api, slow = slow_api
+    await recorded_in_batches(tape, pcm_tone(60), 6)
+    slow.free = 1000
+    whole = await api.get(conversation, "/audio", format=kind)
+    monkeypatch.setattr("storage_api.patience.BEGUN_FOR_S", 30.0)
+    monkeypatch.setattr("storage_api.patience.LONGEST_PAUSE_S", 0.02)
+    slow.gets, slow.fails = 0, True
+    slow.free = 9 if kind == "ogg" else 3  # its length is known only once all were opened
+    headers = {"Authorization": "Bearer all-token"}
+    path = api.path(conversation, f"/audio?format={kind}")
+    async with api.http.stream("GET", path, headers=headers) as answer:
+        assert answer.status_code == 200
+        slow.gate.set()
+        await until(lambda: slow.gets > 20)
+        slow.free = 1_000_000
+        assert await answer.aread() == whole.content
 
 
 @pytest.mark.parametrize("kind", ["wav", "pcm", "ogg"])

@@ -30,6 +30,15 @@ class Patience:
     """After this no further try begins."""
     deadline_s: float = 60.0
     """After this the operation is given up, whatever it does: tries and a last one of the usual length fit in."""
+    away_for_s: float | None = None
+    """`begin_for_s` after a try that shows the store to be away (refused, unresolvable, 5xx): one that is merely slow is tried for longer. None: no
+    shorter than for any."""
+
+    def tries_for_s(self, *, slow: bool) -> float:
+        """So long after the first try another may begin, where the last one failed of a store that is `slow`, else of one that is away."""
+        if slow or self.away_for_s is None:
+            return self.begin_for_s
+        return min(self.away_for_s, self.begin_for_s)
 
 
 PATIENCE = Patience()
@@ -51,9 +60,9 @@ class Attempts:
         while True:
             try:
                 return await call()
-            except TransientStoreError:
+            except TransientStoreError as error:
                 pause_s = self._pause_s * random.uniform(0.5, 1.0)  # noqa: S311 — spreads load, guards nothing
-                if loop.time() + pause_s - self._began_at > self._patience.begin_for_s:
+                if loop.time() + pause_s - self._began_at > self._patience.tries_for_s(slow=error.slow):
                     raise
             self._pause_s = min(2 * self._pause_s, self._patience.longest_pause_s)
             await asyncio.sleep(pause_s)

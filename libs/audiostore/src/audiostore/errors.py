@@ -64,9 +64,16 @@ class ChecksumError(StoreError):
 
 
 class TransientStoreError(StoreError):
-    """The store is away, overloaded, full or too slow: try again later."""
+    """The store is away, overloaded, full or too slow: try again later.
+
+    `slow`: it took the connection and was silent for too long. Else it cannot be reached, or says itself that it cannot serve.
+    """
 
     retryable = True
+
+    def __init__(self, message: str, *, slow: bool = False) -> None:
+        super().__init__(message)
+        self.slow = slow
 
 
 class StoreConfigurationError(StoreError):

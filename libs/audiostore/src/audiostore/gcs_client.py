@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,8 @@ class Attempts:
 
     def __init__(self, patience: Patience) -> None:
         self.repeated = False
+        self._patience = patience
+        self._began_at = time.monotonic()
         self._retry = DEFAULT_RETRY.with_delay(
             initial=patience.first_pause_s, multiplier=2.0, maximum=patience.longest_pause_s
         ).with_timeout(patience.begin_for_s)
@@ -77,6 +80,9 @@ class Attempts:
         call = under_way()
         if call is not None and call.given_up:
             raise error  # nobody waits for another attempt
+        # The library knows one time for all errors.
+        if time.monotonic() - self._began_at > self._patience.tries_for_s(slow=_is_silence(error)):
+            raise error
 
 
 def connect() -> Client:
@@ -135,13 +141,21 @@ def translated(doing: str, *, missing: str) -> Iterator[None]:
     except GoogleAuthError as error:
         raise _without_token(doing, error) from error
     except (RetryError, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        met = error.cause if isinstance(error, RetryError) else error
         raise TransientStoreError(
-            f"{doing}: the bucket cannot be reached ({type(error).__name__})"
+            f"{doing}: the bucket cannot be reached ({type(error).__name__})", slow=_is_silence(met)
         ) from error
     except Exception as error:  # the library's boundary: it trusts each answer, and breaks on odd ones with whatever its own code meets then
         raise TransientStoreError(
             f"{doing}: the bucket's answer makes no sense ({type(error).__name__})"
         ) from error
+
+
+def _is_silence(error: Exception | None) -> bool:
+    """Whether the bucket took the connection, and then nothing came for too long."""
+    causes = (error, *(error.args if error else ()))  # requests wraps what urllib3 met
+    silences = (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError)
+    return any(isinstance(cause, silences) for cause in causes)
 
 
 def _not_found(doing: str, missing: str) -> StoreError:

@@ -109,7 +109,10 @@ def _without_answer(error: Exception, text: str, doing: str, missing: Missing) -
         )
     if "HTTP error" in text or "Http(" in text or "HttpError" in text:
         kind = _KIND.search(text)
-        return TransientStoreError(f"{doing}: the store cannot be reached{f' ({kind[1]})' if kind else ''}")
+        # A connection that does not come about in time is called so too.
+        slow = kind is not None and kind[1] == "Timeout" and "ConnectError(" not in text
+        cannot = f"the store cannot be reached{f' ({kind[1]})' if kind else ''}"
+        return TransientStoreError(f"{doing}: {cannot}", slow=slow)
     return StoreError(
         f"{doing}: obstore failed ({type(error).__name__}); the answer was none that it understands"
     )

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Final, TypeVar
 
 from audiostore.batch import Batch, BatchFacts
@@ -19,7 +20,7 @@ from audiostore.legacy import AudioName, parse_audio_name, samples_by_size
 from audiostore.names import ROOT, conversation_prefix, user_prefix
 from audiostore.paired_store import PairedStore
 from audiostore.store import ObjectInfo, Store, check_size
-from storage_api import reading
+from storage_api import patience, reading
 from storage_api.errors import SourceGoneError, UnreadableError
 from storage_api.keys import Keys
 from storage_api.metrics import StorageMetrics
@@ -34,8 +35,6 @@ LOOKS_AT_ONCE: Final = 16
 """Objects that are looked at, or older ones that are read, at the same time, over all requests."""
 LARGE_BYTES: Final = 4 * 1024 * 1024
 """Larger ones are read one after another, so that what is in memory at once stays small: they may have 64 MiB."""
-READ_TRIES: Final = 3
-"""Reads are safe to repeat: so often where the bucket says that it may work later."""
 LISTINGS: Final = 5
 """So often a conversation is listed at the most, where other objects vanish each time before they were looked at."""
 
@@ -73,6 +72,7 @@ class Bucket:
         self._workers = workers
         self._metrics = metrics
         self._keys = keys or Keys()
+        self._clock = clock
         self._small = asyncio.Semaphore(LOOKS_AT_ONCE)
         self._large = asyncio.Semaphore(1)
         first, second = (store.first, store.second) if isinstance(store, PairedStore) else (store, store)
@@ -317,16 +317,18 @@ class Bucket:
             raise UnreadableError(info.name, "damaged", str(error), passing=True) from error
 
     async def _fetch(self, operation: str, call: Callable[..., Awaitable[T]], name: str, *args: int) -> T:
-        for attempt in range(1, READ_TRIES + 1):
+        began_at = self._clock()
+        for attempt in count(1):
             try:
                 with self._counted(operation):
                     return await call(name, *args)
             except NotFoundError as error:
                 raise SourceGoneError(f"{name} is gone") from error
             except StoreError as error:
-                if not error.retryable or attempt == READ_TRIES:
+                pause_s = patience.pause_s(error, attempt, self._clock() - began_at)
+                if pause_s is None:
                     raise
-                await asyncio.sleep(0.05 * 4**attempt)
+                await asyncio.sleep(pause_s)
         raise AssertionError("unreachable")
 
     async def _listed(self, prefix: str) -> AsyncIterator[ObjectInfo]:

@@ -30,6 +30,7 @@ from storage_api.metrics import StorageMetrics
 from storage_api.older_stream import Encoding
 from storage_api.operations.runner import Runner
 from storage_api.operations.tally import Tally
+from storage_api.patience import PATIENCE
 from storage_api.routes import TABLE
 from storage_api.services import Services
 from storage_api.settings import StorageSettings
@@ -55,7 +56,7 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
     health = Health("store")
     users = UserTokens(settings.auth, metrics)
     tokens = ServiceTokens(settings.auth.service_tokens_file)
-    store = open_stores(settings.store.url, settings.store.fallback_url)
+    store = open_stores(settings.store.url, settings.store.fallback_url, PATIENCE)
     workers = Workers()
     bus = Bus(
         settings.redis.url,

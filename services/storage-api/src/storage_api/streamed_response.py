@@ -18,6 +18,7 @@ from audiostore.errors import AudiostoreError
 from servicekit.problem import ProblemError
 from storage_api.client_watch import gone
 from storage_api.errors import StalledClientError, StorageApiError, log_text
+from storage_api.patience import begin_answer
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class StreamedResponse(Response):
         start = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         try:
             await send(start)
+            begin_answer()
             if method != "HEAD":
                 async with aclosing(self._make()) as blocks:
                     async for block in blocks:

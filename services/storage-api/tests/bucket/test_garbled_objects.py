@@ -34,7 +34,7 @@ class Garbling:
 
 @pytest.fixture(autouse=True)
 def once(monkeypatch):
-    monkeypatch.setattr("storage_api.bucket.READ_TRIES", 1)
+    monkeypatch.setattr("storage_api.patience.READ_TRIES", 1)
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ async def test_a_bucket_that_is_away_is_no_missing_object(
 
 
 async def test_a_line_that_garbles_now_and_then_is_no_damage(store, metrics, workers, halves, monkeypatch):
-    monkeypatch.setattr("storage_api.bucket.READ_TRIES", 3)
+    monkeypatch.setattr("storage_api.patience.READ_TRIES", 3)
     garbling = Garbling(store, halves[0])
     bucket = Bucket(garbling, metrics, workers)
     found = await bucket.objects(*WHO)

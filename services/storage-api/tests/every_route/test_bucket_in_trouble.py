@@ -65,7 +65,8 @@ class Troubled:
 @pytest.fixture
 async def troubled(serve, one_bus, store, tmp_path, tape_for, pcm_tone, furnished, house_of, monkeypatch):
     """A house whose recording lies in four objects, and its bucket."""
-    monkeypatch.setattr("storage_api.bucket.READ_TRIES", 1)
+    monkeypatch.setattr("storage_api.patience.READ_TRIES", 1)
+    monkeypatch.setattr("storage_api.patience.BEGUN_FOR_S", 0.0)
     monkeypatch.setattr("storage_api.flush.DEADLINE_S", 0.2)
     monkeypatch.setattr("storage_api.audio_plan.AHEAD_BYTES", 0)
     letter = await furnished(tape_for, pcm_tone, one_bus, batches=4)
