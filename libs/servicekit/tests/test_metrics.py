@@ -26,6 +26,11 @@ def test_what_every_service_has(metrics):
     assert found["process_resident_memory_bytes"] > 0
 
 
+def test_the_clock_is_told_as_it_stands_when_it_is_asked_for(metrics):
+    before = time.time()
+    assert before <= series(metrics)["tapedeck_clock_seconds"] <= time.time()
+
+
 def test_every_label_value_is_there_from_the_start(metrics):
     puts = metrics.counters("puts_total", "Puts", outcome=["ok", "failed"])
     seconds = metrics.histograms("put_seconds", "Put", outcome=["ok"])

@@ -13,6 +13,7 @@ LARGEST: Final = (
     "_lag_seconds",
     "_lag",
     "_start_time_seconds",
+    "_clock_seconds",
     "_max_fds",
     "_ratio",
     "_circuit",

@@ -74,6 +74,9 @@ class Metrics:
         self.gauge(
             "event_loop_tasks", "Tasks of the event loop: what outlives its socket is left behind"
         ).set_function(self._tasks)
+        self.gauge(
+            "clock_seconds", "What the clock of this machine says, unix seconds: beside when it was asked"
+        ).set_function(time.time)
 
     def counter(self, name: str, help_text: str) -> Counter:
         """A counter without labels; `name` ends in `_total`."""
