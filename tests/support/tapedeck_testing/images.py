@@ -1,7 +1,7 @@
 """The images as far as they can be had without Docker: what deploy/docker/Dockerfile says is done in a folder, and run as it would be.
 
-Owns how little of a Dockerfile is understood (stages, COPY from the context, ENV, `RUN … uv sync`, CMD, USER), and the confinement: the image's user, no
-capabilities, and a root that is read-only but for /tmp.
+Owns how little of a Dockerfile is understood (stages, COPY from the context, ENV, `RUN … uv sync`, `RUN … slim.py`, CMD, USER), and the confinement: the image's user, no
+capabilities, and a root that is read-only but for /tmp. As a program it prints how large each of them is: `python -m tapedeck_testing.images`.
 """
 
 import copy
@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +39,8 @@ class Stage:
     """Path by the stage that it is copied from."""
     syncs: list[list[str]] = field(default_factory=list)
     """Every `uv sync`, word for word."""
+    slims: list[list[str]] = field(default_factory=list)
+    """Every call of slim.py, likewise."""
     command: list[str] = field(default_factory=list)
     user: str = "root"
 
@@ -54,6 +57,8 @@ class Stage:
                 self.sources += rest.split()[:-1]
             case "RUN" if "uv sync" in rest:
                 self.syncs.append(re.sub(r"--mount=\S+ ", "", rest).split())
+            case "RUN" if "slim.py" in rest:
+                self.slims.append(rest.split())
             case "CMD":
                 self.command = json.loads(rest)
             case "USER":
@@ -114,16 +119,11 @@ class Image:
         uv = shutil.which("uv", path=f"{ROOT / '.venv/bin'}{os.pathsep}{os.environ['PATH']}")
         assert uv is not None
         for _, *arguments in built.syncs:
-            done = subprocess.run(
-                [uv, *arguments],
-                cwd=sources,
-                env=environ,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=BUILD_DEADLINE_S,
+            _run([uv, *arguments], sources, environ)
+        for _, *arguments in built.slims:
+            _run(
+                [_python(), *(one.replace(_INSTALLED, str(self.venv)) for one in arguments)], sources, environ
             )
-            assert done.returncode == 0, done.stderr
 
     @property
     def packages(self) -> set[str]:
@@ -134,7 +134,13 @@ class Image:
     @property
     def mebibytes(self) -> float:
         """What it adds to Python's own image."""
-        return sum(path.stat().st_size for path in self.venv.rglob("*") if path.is_file()) / 2**20
+        return _mebibytes(self.venv)
+
+    def largest(self, count: int) -> list[tuple[str, float]]:
+        """The packages that take most of it, and how many MiB."""
+        (packages,) = self.venv.glob("lib/python3*/site-packages")
+        sizes = ((path.name, _mebibytes(path)) for path in packages.iterdir())
+        return sorted(sizes, key=lambda one: -one[1])[:count]
 
     def start(self, command: list[str], environ: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
         """Runs it as a container would, with nothing in its environment but the image's and this; its output goes to `log`."""
@@ -151,6 +157,19 @@ class Image:
             )
 
 
+def _mebibytes(folder: Path) -> float:
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return sum(path.stat().st_size for path in files) / 2**20
+
+
+def _run(words: list[str], folder: Path, environ: Mapping[str, str]) -> None:
+    """AssertionError, with what it said, where it fails."""
+    done = subprocess.run(
+        words, cwd=folder, env=environ, capture_output=True, text=True, check=False, timeout=BUILD_DEADLINE_S
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def end(process: "subprocess.Popen[bytes]") -> int:
     """SIGTERM, as `docker stop` sends it; the exit code."""
     process.send_signal(signal.SIGTERM)
@@ -158,10 +177,14 @@ def end(process: "subprocess.Popen[bytes]") -> int:
 
 
 def sources_for_images(folder: Path) -> Path:
-    """A copy of what the Dockerfile takes from the repository: files that git knows, without tests."""
+    """A copy of what the Dockerfile takes from the repository: files that git knows or would, without tests."""
     named = stages()["build"].sources
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--", *named], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *named],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.split("\0")
     target = folder / "src"
     for name in filter(None, listed):
@@ -171,3 +194,20 @@ def sources_for_images(folder: Path) -> Path:
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target / name)
     return target
+
+
+def main() -> None:
+    """MiB of Python in each image, and the largest parts of it."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:
+        folder = Path(name)
+        sources = sources_for_images(folder)
+        for target in (one for one, stage in stages().items() if stage.copied):
+            image = Image(target, folder, sources)
+            sys.stdout.write(f"{target:12} {image.mebibytes:6.0f} MiB:")
+            for part, size in image.largest(6):
+                sys.stdout.write(f" {part} {size:.0f}")
+            sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()
