@@ -91,7 +91,9 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
                     health.advise("keys", keys.complaints, away=KeySourceError, every_s=KEYS_EVERY_S),
                     name="keys watch",
                 ),
-                tasks.create_task(Runner(bus, kinds_of(services)).run(), name="operations"),
+                tasks.create_task(
+                    Runner(bus, kinds_of(services), begun=services.operation_begun).run(), name="operations"
+                ),
                 tasks.create_task(Tally(bus, families).run(), name="operations tally"),
                 tasks.create_task(_drain(health, stop), name="drain"),
             ]

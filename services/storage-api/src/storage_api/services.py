@@ -1,5 +1,6 @@
 """What every handler works with: made once a process, handed over in the app's state."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, cast
@@ -41,6 +42,8 @@ class Services:
     """Of the bucket, or of the first of two; empty where pushers need not be asked whether there is another one."""
     slots: Mapping[Places, Slots] = field(default_factory=all_slots)
     """How many lists, flushes and deletions are under way."""
+    operation_begun: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+    """Wakes whoever carries operations out in this process."""
     checked: CheckedObjects = field(init=False, default_factory=CheckedObjects)
     hints: Hints = field(init=False)
     recordings: Recordings = field(init=False)

@@ -65,6 +65,23 @@ async def test_it_runs_by_itself(one_bus, begun, until):
     await asyncio.wait([running])
 
 
+async def test_what_is_begun_here_does_not_wait_for_the_next_look(one_bus):
+    done, woken = asyncio.Queue(), asyncio.Event()
+
+    async def count(turn):
+        await done.put(turn.operation.id)
+        return Count(1)
+
+    running = asyncio.create_task(Runner(one_bus, {"count": count}, begun=woken, every_s=3600).run())
+    async with asyncio.timeout(60):
+        for operation_id in ("op-1", "op-2"):
+            await operations.begin(one_bus, operation_id, "count", "user-1", b"{}")
+            woken.set()
+            assert await done.get() == operation_id
+    running.cancel()
+    await asyncio.wait([running])
+
+
 async def test_a_process_that_ends_leaves_it_to_another_at_its_last_step(one_bus, begun):
     saved = asyncio.Event()
 

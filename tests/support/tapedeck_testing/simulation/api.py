@@ -122,7 +122,9 @@ class Api:
         kinds = {KIND: Merge(services, limit_ms=MERGE_LIMIT_MS)}
         self._app = SimpleNamespace(state=SimpleNamespace(services=services))
         async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(Runner(bus, kinds, lease_ms=LEASE_MS).run())
+            running = tasks.create_task(
+                Runner(bus, kinds, begun=services.operation_begun, lease_ms=LEASE_MS).run()
+            )
             await stop.wait()
             if self._requests:
                 await asyncio.wait(self._requests, timeout=max(0.0, stop.remaining_s() - 1.0))

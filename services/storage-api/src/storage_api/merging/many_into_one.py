@@ -55,6 +55,7 @@ async def merge_conversations(request: Request) -> Response:
         if known is None or not _answers(known, asked):
             await _check(services, operation_id, named, target, goes=asked.delete_sources)
             await _begin(services, known, operation_id, uid, asked)
+            services.operation_begun.set()
             audit(request, actor, "merge begun", conversation_id=target.cid, operation_id=operation_id)
             known = await find(services.bus, operation_id)
     if known is None:

@@ -30,7 +30,7 @@ from storage_api.operations.turn import (
 LEASE_MS: Final = 30_000
 """A process that was not heard of for this long is taken for dead."""
 EVERY_S: Final = 1.0
-"""How often it is looked for what is due."""
+"""How often it is looked for what is due; what was begun in this process is taken at once."""
 AT_ONCE: Final = 4
 """Operations that one process carries out at the same time."""
 FIRST_PAUSE_MS: Final = 1_000
@@ -56,9 +56,17 @@ class Runner:
     """The operations that one process carries out."""
 
     def __init__(
-        self, bus: Bus, kinds: Mapping[str, Kind], *, lease_ms: int = LEASE_MS, every_s: float = EVERY_S
+        self,
+        bus: Bus,
+        kinds: Mapping[str, Kind],
+        *,
+        begun: asyncio.Event | None = None,
+        lease_ms: int = LEASE_MS,
+        every_s: float = EVERY_S,
     ) -> None:
+        """`begun`: set by whoever has begun one in this process, so that it is not waited for."""
         self._bus = bus
+        self._begun = begun or asyncio.Event()
         self._kinds = kinds
         self._lease_ms = lease_ms
         self._every_s = every_s
@@ -76,7 +84,10 @@ class Runner:
                 except Exception as error:
                     # The top of a task: what is stored is served, whatever the matter is with operations.
                     log.exception("operations cannot be looked for", extra={"reason": log_text(error)})
-                await asyncio.sleep(self._every_s)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._every_s):
+                        await self._begun.wait()
+                self._begun.clear()
 
     async def take_due(self) -> list[Taken]:
         """Operations whose lease is held here from now on. BusError: none is."""
