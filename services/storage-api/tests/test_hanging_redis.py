@@ -18,6 +18,7 @@ class Silent:
 
     def __init__(self) -> None:
         self.asked = 0
+        self.port = free_port()
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, to its end."""
@@ -31,10 +32,10 @@ class Silent:
 @pytest.fixture
 async def silent(monkeypatch) -> AsyncIterator[tuple[Silent, Bus]]:
     monkeypatch.setattr("audiobus.connection.COMMAND_TIMEOUT_S", 0.1)
-    redis, port = Silent(), free_port()
+    redis = Silent()
     async with (
-        await asyncio.start_server(redis.take, "127.0.0.1", port),
-        Bus(f"redis://127.0.0.1:{port}") as bus,
+        await asyncio.start_server(redis.take, "127.0.0.1", redis.port),
+        Bus(f"redis://127.0.0.1:{redis.port}") as bus,
     ):
         yield redis, bus
 
@@ -57,6 +58,24 @@ async def test_a_list_waits_for_it_as_often_as_a_list_of_one(
             assert [row["recorded_seconds"] for row in answer.json()["conversations"]] == [1.0] * size
             asked.append(redis.asked - before)
     assert asked == [1, 1]
+
+
+async def test_the_tail_and_what_is_deleted_are_waited_for_side_by_side(
+    serve, silent, store, tape, conversation, tmp_path, pcm_tone, monkeypatch, until
+):
+    await tape.record(pcm_tone(1))
+    await tape.drain(0, len(tape.chunks))
+    monkeypatch.setattr("audiobus.connection.COMMAND_TIMEOUT_S", 600.0)
+    redis, _ = silent
+    async with (
+        Bus(f"redis://127.0.0.1:{redis.port}") as patient,
+        serve(patient, store, tmp_path) as api,
+    ):
+        before = redis.asked
+        asking = asyncio.create_task(api.services.recordings.find(conversation))
+        await until(lambda: redis.asked - before == 2)
+        asking.cancel()
+        await asyncio.wait([asking])
 
 
 @pytest.mark.parametrize("rest", ["", "/chunks", "/recordings", "/audio", "/waveform"])

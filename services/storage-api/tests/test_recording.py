@@ -6,6 +6,7 @@ import itertools
 import pytest
 
 from audiobus import Bus, Conversation
+from audiobus.errors import BusUnavailableError
 from audiocodec import read_ogg_opus
 from audiostore import open_store
 from audiostore.names import CONTENT_TYPE
@@ -129,6 +130,26 @@ async def test_a_finish_while_the_tail_is_read_keeps_the_pre_roll(
     *_, passage = passages(recording.timeline.plays)
     spans = await recording.tail.load(one_bus, conversation, passage)
     assert recording.tail.sounds(passage, spans)[0].preroll == tape.preroll(10)
+
+
+async def test_where_it_is_not_known_what_is_deleted_the_answer_says_that_redis_is_away(
+    api, tape, conversation, pcm_tone, monkeypatch
+):
+    """What it was asked before it answered: what it does not tell must not pass for all of it."""
+    await tape.record(pcm_tone(4))
+    await tape.drain(0, 2)
+    asked = []
+
+    async def hangs(*_):
+        asked.append("names")
+        raise BusUnavailableError("HGETALL: no answer")
+
+    monkeypatch.setattr("storage_api.recording.noted", hangs)
+    answer = await api.get(conversation, "/audio", format="pcm")
+    assert (answer.status_code, answer.headers["tapedeck-live"]) == (200, "unavailable")
+    assert answer.headers["cache-control"] == "private, no-store"
+    assert 0 < len(answer.content) < 128_000
+    assert asked == ["names"]
 
 
 async def test_an_object_that_is_gone_when_it_is_fetched_means_list_again(

@@ -1,7 +1,7 @@
 """One conversation as it is now: tombstone, live tail, bucket, and the timeline that follows from them.
 
-The order is the rule: tombstone first, then the live tail, then the names of what is deleted, then the bucket's listing. A batch that is finished in between is
-then in both, which the timeline plays once; the other way round it would be in neither. What took the place of a deleted object lay there before that was noted.
+The order is the rule: tombstone first, then the live tail, beside both the names of what is deleted, and then the bucket's listing. A batch that is finished in
+between is then in both, which the timeline plays once; the other way round it would be in neither. What took the place of a deleted object lay there before that was noted.
 At the end the tombstone is looked for once more: whoever merges, or deletes, sets it before the first object goes.
 """
 
@@ -137,8 +137,7 @@ class Recordings:
 
     async def look(self, conversation: Conversation) -> Recording:
         """The same, also where there is nothing. ProblemError for a deleted one, and where the bucket cannot be read."""
-        tail = await self._tail(conversation)
-        deleted = await self._deleted(conversation)
+        tail, deleted = await self._known_to_redis(conversation)
         return await self._found(conversation, tail, deleted)
 
     async def look_without_redis(self, conversation: Conversation) -> Recording:
@@ -174,6 +173,21 @@ class Recordings:
             return await self.look(recording.conversation)
         return await _laid_out(Recording(recording.conversation, recording.tail, tuple(judged.objects)))
 
+    async def _known_to_redis(self, conversation: Conversation) -> tuple[LiveTail | None, frozenset[str]]:
+        """The live tail, and the names of objects that were deleted with their audio; None, and none, where Redis is away.
+
+        They are asked for side by side: where Redis hangs each takes seconds. Where the names alone do not come, it is away all the same, and
+        whoever listens is told so. ProblemError for a deleted one.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                reading = tasks.create_task(self._tail(conversation))
+                asking = tasks.create_task(self._deleted(conversation))
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+        tail, deleted = reading.result(), asking.result()
+        return (None, frozenset()) if deleted is None else (tail, deleted)
+
     async def _tail(self, conversation: Conversation) -> LiveTail | None:
         try:
             if await self.bus.tombstone(conversation):
@@ -190,10 +204,13 @@ class Recordings:
         except BusUnavailableError:
             return False
 
-    async def _deleted(self, conversation: Conversation) -> frozenset[str]:
-        """Names of objects that were deleted with their audio; none where Redis is away, or cannot be understood."""
+    async def _deleted(self, conversation: Conversation) -> frozenset[str] | None:
+        """Names of objects that were deleted with their audio; None where Redis is away, none where it cannot be understood."""
         try:
             names = await noted(self.bus, conversation)
+        except BusUnavailableError as error:
+            log.warning("the names of deleted objects cannot be read", extra={"reason": log_text(error)})
+            return None
         except BusError as error:
             log.warning("the names of deleted objects cannot be read", extra={"reason": log_text(error)})
             return frozenset()
