@@ -6,19 +6,24 @@ batch is. Any other, and any with a defect, is for `read_batch`.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from audiocodec.ogg import read_ogg_packed
+from audiocodec.errors import CodecError
+from audiocodec.ogg import read_ogg_headers, read_ogg_packed
 from audiocodec.packet import packet_durations
 from audiocodec.silence import STEP_SAMPLES, silent_packets
 from audiostore.errors import BatchFormatError
-from audiostore.facts import batch_facts
+from audiostore.facts import BatchFacts, batch_facts
 from audiostore.layout import MIN_PRE_SKIP_SAMPLES
 
 if TYPE_CHECKING:
     from audiocodec.ogg import PackedPackets
     from audiocodec.span import Span
+
+REMEMBERED_HEADERS = 2048
+"""Header pages whose facts are kept in memory: those of a day of batches, some 4 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +38,23 @@ class PackedBatch:
     """The span's."""
 
 
+@functools.lru_cache(maxsize=REMEMBERED_HEADERS)
+def facts_in_headers(pages: bytes) -> BatchFacts:
+    """What the header pages of a batch say. Remembered: they are looked at when it is listed, and again each time it is read.
+
+    BatchFormatError; CodecError: they are no header pages.
+    """
+    return batch_facts(read_ogg_headers(pages))
+
+
 def read_packed_batch(data: bytes) -> PackedBatch | None:
     """The batch in this file, which holds exactly what `read_batch` would give; None where it has to be asked."""
     ogg = read_ogg_packed(data)
     if ogg is None:
         return None
     try:
-        facts = batch_facts((ogg.head, ogg.tags))
-    except BatchFormatError:
+        facts = facts_in_headers(ogg.headers)
+    except (CodecError, BatchFormatError):
         return None
     if len(facts.spans) != 1:
         return None
@@ -58,6 +72,6 @@ def read_packed_batch(data: bytes) -> PackedBatch | None:
             return None
         preroll = ()
     samples = own * packets.samples
-    told = (ogg.head.pre_skip, ogg.end_granule, span.lead + span.samples + span.trim)
+    told = (facts.pre_skip, ogg.end_granule, span.lead + span.samples + span.trim)
     held = (pre_skip, pre_skip - span.lead + samples - span.trim, samples)
     return PackedBatch(span, preroll, packets) if told == held and span.samples > 0 else None

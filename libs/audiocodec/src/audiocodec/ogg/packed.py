@@ -12,22 +12,23 @@ from itertools import accumulate, pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from audiocodec.errors import OggError
-from audiocodec.ogg.checksum import fastest
+from audiocodec.ogg.checksum import checksum
 from audiocodec.ogg.page import CRC_AT, HEADER, HEADER_BYTES, LAST, MAX_SEGMENTS
 from audiocodec.ogg.paging import Paged
-from audiocodec.ogg.reader import MAX_FILE_BYTES, Stream, headers_of
+from audiocodec.ogg.reader import MAX_FILE_BYTES
 from audiocodec.ogg.writer import PAGE_SAMPLES
 from audiocodec.packet import single_samples
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from audiocodec.ogg.headers import OpusHead, OpusTags
 
-
+HEADER_PAGES = 2
+"""OpusHead's, and OpusTags', which may have more: a stream where it has is for `reader`."""
 _NO_CRC = bytes(4)
 _FLAGS = (0, LAST)
+_SERIAL = 4
+"""Which of the fields of a page's header is the serial number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,8 @@ class PackedPackets:
 class OggPacked:
     """A whole stream, its audio packets not parted."""
 
-    head: OpusHead
-    tags: OpusTags
+    headers: bytes
+    """Its first two pages, for `read_ogg_headers`: what they say was not looked at."""
     sizes: bytes
     """A byte a packet: 1 to 254."""
     tocs: bytes
@@ -83,13 +84,13 @@ class OggPacked:
 
     def part(self, first: int, end: int) -> PackedPackets | None:
         """Packets `first` to `end`, excluded; None where there are none, or not all of them are of one duration."""
-        durations = set(map(single_samples, set(self.tocs[first:end])))
-        if len(durations) != 1:
+        samples = _each_lasts(self.tocs[first:end])
+        if not samples:
             return None
         at = sum(self.sizes[:first])
         sizes = self.sizes[first:end]
         until = at + sum(sizes) if end < len(self.sizes) else None
-        return PackedPackets(sizes, self.data[at:until], durations.pop())
+        return PackedPackets(sizes, self.data[at:until], samples)
 
     def first(self, count: int) -> tuple[bytes, ...]:
         """The first packets, each as an object of its own."""
@@ -97,44 +98,56 @@ class OggPacked:
 
 
 def read_ogg_packed(data: bytes) -> OggPacked | None:
-    """What `read_ogg_opus` gives, unparted; None where it would raise, or where packets have more than a frame, or than a segment."""
+    """What `read_ogg_opus` gives, unparted; None where its audio pages would make it raise, or where packets have more than a frame, or than a segment."""
     if len(data) > MAX_FILE_BYTES:
         return None
     try:
         return _read(data)
-    except (OggError, struct.error):  # the latter where a page's header is cut short
+    except struct.error:  # a page's header is cut short
         return None
 
 
 def _read(data: bytes) -> OggPacked | None:
-    stream = Stream(data)
-    head, tags = headers_of(stream)
-    at, size, serial, number = stream.at, len(data), stream.serial, stream.sequence
-    lacings, bodies, granules = [], [], []
-    flags = 0
-    crc_of, unpack, crc_at = fastest(), HEADER.unpack_from, CRC_AT
-    # As `Stream` and `read_page` do it, in one loop: a minute has 60 pages, and little else is done with them.
-    while not flags:
+    lacings, bodies, granules, checked = [], [], [], []
+    unpack, size = HEADER.unpack_from, len(data)
+    serial = unpack(data)[_SERIAL]
+    at = number = flags = audio_at = 0
+    # A minute has 60 pages, and little else is done with them: so this is one loop.
+    while not flags & LAST:
         magic, version, flags, granule, page_serial, page_number, crc, segments = unpack(data, at)
         body_at = at + HEADER_BYTES + segments
         lacing = data[at + HEADER_BYTES : body_at]
         end = body_at + sum(lacing)
-        follows = (magic, version, page_serial, page_number) == (b"OggS", 0, serial, number)
-        if not follows or flags not in _FLAGS or len(lacing) != segments or not lacing or end > size:
+        if (magic, version, page_serial, page_number) != (b"OggS", 0, serial, number) or end > size:
             return None
-        if crc_of(b"".join((data[at : at + crc_at], _NO_CRC, data[at + crc_at + 4 : end]))) != crc:
-            return None
-        lacings.append(lacing)
-        bodies.append(data[body_at:end])
-        granules.append(granule)
-        at, number = end, number + 1
+        body = data[body_at:end]
+        checked += (
+            data[at : at + CRC_AT],
+            _NO_CRC,
+            data[at + CRC_AT + 4 : body_at],
+            body,
+            crc.to_bytes(4, "big"),
+        )
+        number += 1
+        at = end
+        if number > HEADER_PAGES:
+            if flags not in _FLAGS or len(lacing) != segments or not lacing:
+                return None
+            lacings.append(lacing)
+            bodies.append(body)
+            granules.append(granule)
+        else:
+            audio_at = end
+    # A checksum that runs on over what it has given so far comes to zero, and begins anew with the next page: one call says whether all are right.
+    if at != size or not lacings or checksum(b"".join(checked)):
+        return None
     sizes, body = b"".join(lacings), b"".join(bodies)
-    if at != size or granules[-1] < head.pre_skip or 0 in sizes or 255 in sizes:
+    if 0 in sizes or 255 in sizes:
         return None
     tocs = _first_bytes(sizes, body)
     if not _agree(granules, _page_samples(tocs, [len(lacing) for lacing in lacings]), tocs[-1]):
         return None
-    return OggPacked(head, tags, sizes, tocs, body, granules[-1])
+    return OggPacked(data[:audio_at], sizes, tocs, body, granules[-1])
 
 
 def _first_bytes(sizes: bytes, data: bytes) -> bytes:
@@ -143,13 +156,22 @@ def _first_bytes(sizes: bytes, data: bytes) -> bytes:
     return bytes(itemgetter(*places)(data)) if len(sizes) > 1 else data[:1]
 
 
+def _each_lasts(tocs: bytes) -> int:
+    """How long packets are that begin with these, each; 0 where there are none, or not all of them are of one frame, or of one duration."""
+    if tocs == tocs[:1] * len(tocs):  # what nearly all of them are
+        return single_samples(tocs[0]) if tocs else 0
+    durations = set(map(single_samples, set(tocs)))
+    return durations.pop() if len(durations) == 1 else 0
+
+
 def _page_samples(tocs: bytes, counts: Sequence[int]) -> list[int]:
     """How long the packets of each page are, which begin with these bytes and are so many a page; 0 where not all are of one frame."""
-    durations = set(map(single_samples, set(tocs)))
-    if len(durations) == 1:
-        samples = durations.pop()
+    if samples := _each_lasts(tocs):
         return [count * samples for count in counts]
-    return [_samples(tocs[first:end]) for first, end in pairwise(accumulate(counts, initial=0))]
+    pages = [
+        list(map(single_samples, tocs[first:end])) for first, end in pairwise(accumulate(counts, initial=0))
+    ]
+    return [sum(durations) if all(durations) else 0 for durations in pages]
 
 
 def _agree(granules: Sequence[int], page_samples: Sequence[int], last_toc: int) -> bool:
@@ -158,9 +180,3 @@ def _agree(granules: Sequence[int], page_samples: Sequence[int], last_toc: int) 
         return False
     *totals, total = accumulate(page_samples)
     return granules[:-1] == totals and total - single_samples(last_toc) <= granules[-1] <= total
-
-
-def _samples(tocs: bytes) -> int:
-    """How long packets are that begin with these; 0 where not all of them are of one frame."""
-    durations = list(map(single_samples, tocs))
-    return sum(durations) if all(durations) else 0

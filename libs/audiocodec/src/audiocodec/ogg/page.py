@@ -61,11 +61,11 @@ def write_page(flags: int, granule: int, serial: int, sequence: int, packets: Se
 
 def page_pieces(
     flags: int, granule: int, serial: int, sequence: int, lacing: bytes, body: bytes
-) -> tuple[bytes, bytes, bytes]:
+) -> tuple[bytes, bytes, bytes, bytes]:
     """A page of segments as `lacing` says, at most MAX_SEGMENTS of them, in pieces: who joins many pages copies them once."""
     header = HEADER.pack(b"OggS", 0, flags, granule, serial, sequence, 0, len(lacing))
-    page = b"".join((header, lacing, body))
-    return page[:CRC_AT], checksum(page).to_bytes(4, "little"), page[CRC_AT + 4 :]
+    crc = checksum(b"".join((header, lacing, body)))
+    return header[:CRC_AT], crc.to_bytes(4, "little"), header[CRC_AT + 4 :] + lacing, body
 
 
 def read_page(data: bytes, at: int) -> Page:
