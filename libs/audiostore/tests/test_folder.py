@@ -157,6 +157,20 @@ def test_a_copy_shares_the_bytes_and_outlives_its_source(folder):
     assert folder.read("u/b") == b"bytes"
 
 
+def test_a_listing_tells_which_names_are_of_one_file(folder):
+    for name in ("a", "b"):
+        folder.create(name, b"bytes")
+    alone = folder.sizes(["a"])[0]
+    assert alone.file is None
+    for name in ("a", "b"):
+        folder.copy(name, f"u/{name}")
+    one, other, copy, other_copy = (info.file for info in folder.sizes(["a", "b", "u/a", "u/b"]))
+    assert one == copy != other == other_copy
+    # The number of a file that is gone is given to another one, which was written at another time.
+    os.utime(folder.root / "u/a", ns=(1, 1))
+    assert folder.sizes(["u/a"])[0].file not in (None, copy)
+
+
 def test_files_that_are_gone_meanwhile_are_left_out_of_a_listing(folder):
     folder.create("a", b"1")
     assert [info.name for info in folder.sizes(["a", "b", "a/c"])] == ["a"]

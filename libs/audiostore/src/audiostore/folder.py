@@ -150,7 +150,8 @@ class Folder:
         with _translated("list", names[0] if names else "nothing"):
             for name in names:
                 with suppress(FileNotFoundError, NotADirectoryError):
-                    infos.append(ObjectInfo(name, os.lstat(root + name).st_size, None, None))
+                    found = os.lstat(root + name)
+                    infos.append(ObjectInfo(name, found.st_size, None, None, file=_identity(found)))
         return infos
 
     def holds_file(self, folder: str) -> bool:
@@ -266,6 +267,11 @@ def _translated(doing: str, what: str) -> Iterator[None]:
         raise TransientStoreError(
             f"{text}; nothing was left half done, free the disk and it goes on"
         ) from error
+
+
+def _identity(found: os.stat_result) -> tuple[int, int, int] | None:
+    """What a file with several names has alone among all; with the time of its bytes, for a number is given to another file when it is free."""
+    return (found.st_dev, found.st_ino, found.st_mtime_ns) if found.st_nlink > 1 else None
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -45,6 +45,8 @@ class ObjectInfo:
     have to open the object to know it (s3://, az://: `head` knows it), and where it was more than the backend keeps. Who needs it then
     reads the tags in the object.
     `claimed`: the CRC32C is what its writer said, and nothing has compared it with what lies there (az://).
+    `file`: in a listing, what tells the file of which this is one of several names (file://): where two names have the same, they are the
+    same bytes, and always will be. None elsewhere.
     `beside`: in a listing of two stores, what the second has under the same name: it is to be read where this one cannot be.
     """
 
@@ -53,6 +55,7 @@ class ObjectInfo:
     crc32c: int | None
     metadata: Mapping[str, str] | None
     claimed: bool = field(default=False, compare=False)
+    file: tuple[int, int, int] | None = field(default=None, compare=False)
     beside: ObjectInfo | None = field(default=None, compare=False)
 
 

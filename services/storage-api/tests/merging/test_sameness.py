@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from audiostore.errors import ChecksumError, NotFoundError, TooLargeError
+from audiostore.file_store import FileStore
 from audiostore.memory_store import MemoryStore
 from audiostore.store import ObjectInfo
 from storage_api.merging.room import Room
@@ -107,3 +108,30 @@ async def test_one_that_is_gone_is_said_to_be(store):
     await store.delete("two")
     with pytest.raises(NotFoundError):
         await Sameness(Room()).same(one, two)
+
+
+class Unread(FileStore):
+    """A folder that notes what is read of it."""
+
+    def __init__(self, root) -> None:
+        super().__init__(root)
+        self.read: list[str] = []
+
+    async def head(self, name: str) -> ObjectInfo:
+        self.read.append(name)
+        return await super().head(name)
+
+
+async def test_a_second_name_of_a_file_is_not_read_and_another_file_is(tmp_path):
+    store = Unread(tmp_path / "store")
+    for name, data in (("a/one", b"same"), ("b/same", b"same"), ("b/other", b"diff")):
+        await store.put(name, data, content_type="a/b", metadata={})
+    await store.copy("a/one", "b/linked")
+    await store.copy("b/other", "b/other-linked")
+    found = {info.name: Located(store, info) async for info in store.list("")}
+    assert await Sameness(Room()).same(found["a/one"], found["b/linked"])
+    assert store.read == []
+    assert await Sameness(Room()).same(found["a/one"], found["b/same"])
+    assert store.read == ["a/one", "b/same"]
+    assert not await Sameness(Room()).same(found["a/one"], found["b/other-linked"])
+    await store.close()
