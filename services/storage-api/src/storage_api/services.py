@@ -17,7 +17,9 @@ from storage_api.downloads import Downloads
 from storage_api.metrics import StorageMetrics
 from storage_api.older_stream import Encoding
 from storage_api.recording import Recording, Recordings
+from storage_api.shared_work import SharedWork
 from storage_api.slots import Places, Slots, all_slots
+from storage_api.waveforms.kept_peaks import KeptPeaks
 from storage_api.wire import Protection
 from storage_api.workers import Workers
 
@@ -45,6 +47,8 @@ class Services:
     operation_begun: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     """Wakes whoever carries operations out in this process."""
     checked: CheckedObjects = field(init=False, default_factory=CheckedObjects)
+    drawn: SharedWork[KeptPeaks] = field(init=False, default_factory=SharedWork)
+    """Waveforms of objects that are made at the moment."""
     hints: Hints = field(init=False)
     recordings: Recordings = field(init=False)
 

@@ -1,5 +1,6 @@
 """What is kept of `GET …/{cid}/waveform`: where, how it is sealed, and that nothing of it outlives its audio."""
 
+import asyncio
 import base64
 
 import numpy as np
@@ -27,13 +28,22 @@ class Watched:
         self._store = store
         self.asked: list[str] = []
         self.before_put = self.after_put = self.before_head = None
+        self.gate = self.listings = None
 
     def __getattr__(self, name):
         return getattr(self._store, name)
 
     async def get(self, name):
         self.asked.append(f"get {name.split('/')[0]}")
+        if self.gate:
+            await self.gate.wait()
         return await self._store.get(name)
+
+    async def list(self, prefix, after=""):
+        if self.listings:
+            await self.listings.wait()
+        async for info in self._store.list(prefix, after):
+            yield info
 
     async def head(self, name):
         if self.before_head:
@@ -155,6 +165,36 @@ async def test_what_a_killed_process_left_goes_at_the_next_look(api, store, stor
     await store.delete(stored[0])
     await draw(api, conversation)
     assert await kept() == [waveform_name(stored[1], sealed=False)]
+
+
+async def test_two_who_ask_at_the_same_time_have_it_made_once(
+    serve, one_bus, watched, stored, conversation, draw, until, tmp_path
+):
+    watched.gate = asyncio.Event()
+    async with serve(one_bus, watched, tmp_path) as api:
+        leaves, *stay = [asyncio.create_task(draw(api, conversation)) for _ in range(3)]
+        making = api.services.drawn._under_way
+        await until(lambda: [one.waiting for one in making.values()] == [3, 3])
+        leaves.cancel()
+        await asyncio.wait([leaves])
+        watched.gate.set()
+        first, second = await asyncio.gather(*stay)
+        assert first.json == second.json
+        assert sorted(watched.asked) == ["get chunks", "get chunks", "put", "put"]
+        assert (await draw(api, conversation)).json == first.json
+
+
+async def test_what_is_kept_is_listed_beside_the_audio(
+    serve, one_bus, watched, stored, conversation, draw, tmp_path
+):
+    """Each listing takes a bucket its time."""
+    async with serve(one_bus, watched, tmp_path) as api:
+        await draw(api, conversation)
+        watched.asked.clear()
+        watched.listings = asyncio.Barrier(2)
+        async with asyncio.timeout(20):
+            await draw(api, conversation)
+        assert watched.asked == ["get waveforms", "get waveforms"]
 
 
 async def test_two_processes_that_make_the_same_agree(

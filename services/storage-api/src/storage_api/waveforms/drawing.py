@@ -26,7 +26,7 @@ from storage_api.recording import Recording, store_unavailable
 from storage_api.services import Services
 from storage_api.stored_object import StoredObject
 from storage_api.timeline import Live, ObjectKey, Play
-from storage_api.waveforms.keeping import Keeper
+from storage_api.waveforms.keeping import Keeper, kept_names
 from storage_api.waveforms.kept_peaks import KeptPeaks, fingerprint
 from storage_api.waveforms.making import passage_peaks, peaks_of
 from storage_api.waveforms.pixels import MAX_PIXELS, Pixels
@@ -66,7 +66,7 @@ async def draw(
 
     ProblemError as for audio: 404, 422 `too_long`, 503.
     """
-    recording = await services.recordings.find(conversation)
+    recording, names = await _found(services, conversation)
     plans = 0
     while True:
         plans += 1
@@ -79,11 +79,12 @@ async def draw(
         if pixels.count > MAX_PIXELS:
             detail = f"{pixels.count} pixels; {MAX_PIXELS} are possible: give more samples_per_pixel, or start and end"
             raise ProblemError(422, "too_long", detail)
-        drawing = Drawing(services, recording, pixels, await _keeper(services, recording))
+        drawing = Drawing(services, recording, pixels, await _keeper(services, recording, names))
         await _unavailable_where_it_fails(drawing.run())
         if not drawing.refused or plans == MAX_PLANS:
             break
         recording = await services.recordings.judged_again(recording)
+        names = await kept_names(services.bucket.store, conversation)
     silent_until = min(pixels.end_48k, recording.extent_48k[1])
     await services.workers.run(drawing.add_silence, planned.start_48k, silent_until)
     numbers = await services.workers.run(drawing.row.numbers)
@@ -91,14 +92,25 @@ async def draw(
     return Drawn(pixels, numbers, missing, recording.tail is not None)
 
 
-async def _keeper(services: Services, recording: Recording) -> Keeper:
+async def _found(services: Services, conversation: Conversation) -> tuple[Recording, list[str] | None]:
+    """The recording, and the names of what is kept of it: listed side by side, for each listing takes the bucket its time."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            finding = tasks.create_task(services.recordings.find(conversation))
+            listing = tasks.create_task(kept_names(services.bucket.store, conversation))
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from group
+    return finding.result(), listing.result()
+
+
+async def _keeper(services: Services, recording: Recording, names: list[str] | None) -> Keeper:
     bucket = services.bucket
     clear = await services.protection_of(recording) == "standard"
     puts = recording.tail is not None
     keeper = Keeper(
         bucket.store, bucket.keys.ring, services.bus, recording.conversation, clear=clear, puts=puts
     )
-    await keeper.look(recording.objects)
+    await keeper.sort(names, recording.objects)
     return keeper
 
 
@@ -118,6 +130,7 @@ class Drawing:
 
     def __init__(self, services: Services, recording: Recording, pixels: Pixels, keeper: Keeper) -> None:
         self._workers = services.workers
+        self._shared = services.drawn
         self._recording = recording
         self._loader = Loader(services.recordings, recording, services.workers)
         self._pixels = pixels
@@ -195,8 +208,10 @@ class Drawing:
         self, stored: StoredObject, plays: list[Play]
     ) -> Callable[[], Awaitable[list[tuple[int, bytes]]]]:
         async def make() -> list[tuple[int, bytes]]:
+            print_of_it = fingerprint(stored, plays, self._form)
+            key = (self._recording.conversation, stored.key, stored.info.crc32c, print_of_it)
             try:
-                row = await peaks_of(plays, self._form, self._loader, self._workers)
+                kept = await self._shared.of(key, lambda: self._made(stored, plays, print_of_it))
             except UnreadableError:
                 self.refused += 1
                 self._failed += plays
@@ -204,11 +219,16 @@ class Drawing:
             except CodecError as error:
                 self._broken(plays, error)
                 return []
-            kept = KeptPeaks(self._form, row.first_block, row.peaks, fingerprint(stored, plays, self._form))
-            await self._keeper.keep(stored, kept)
             return [(kept.first_block, kept.peaks)]
 
         return make
+
+    async def _made(self, stored: StoredObject, plays: list[Play], print_of_it: bytes) -> KeptPeaks:
+        """The peaks of an object, kept if they may be. Errors as `peaks_of`."""
+        row = await peaks_of(plays, self._form, self._loader, self._workers)
+        kept = KeptPeaks(self._form, row.first_block, row.peaks, print_of_it)
+        await self._keeper.keep(stored, kept)
+        return kept
 
     def _live_job(self, passage: Passage) -> Callable[[], Awaitable[list[tuple[int, bytes]]]]:
         async def make() -> list[tuple[int, bytes]]:

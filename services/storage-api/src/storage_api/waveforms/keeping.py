@@ -42,6 +42,15 @@ MAX_ORPHANS: Final = 100
 log = logging.getLogger(__name__)
 
 
+async def kept_names(store: Store, conversation: Conversation) -> list[str] | None:
+    """Names of the waveforms that are kept of the conversation; None where they cannot be listed, which is logged."""
+    try:
+        return [info.name async for info in store.list(conversation_waveforms(*conversation))]
+    except StoreError as error:
+        log.warning("kept waveforms cannot be listed", extra={"reason": log_text(error)})
+        return None
+
+
 class Keeper:
     """Keeps waveforms of one conversation, for one request."""
 
@@ -57,18 +66,24 @@ class Keeper:
         self._puts = puts
         self._listed: set[str] = set()
 
-    async def look(self, objects: Iterable[StoredObject]) -> None:
-        """Lists what is kept. What was derived from an object that is neither among these nor in the bucket goes."""
+    async def sort(self, names: Iterable[str] | None, objects: Iterable[StoredObject]) -> None:
+        """Takes what is kept, as `kept_names` listed it before or after the objects were.
+
+        What was derived from an object that is neither among these nor in the bucket goes.
+        """
         self._listed = set()
+        if names is None:
+            self._puts = False  # it may be away
+            return
         known = {stored.info.name for stored in objects}
         orphans = []
-        with self._made_light_of("kept waveforms cannot be listed"):
-            async for info in self._store.list(conversation_waveforms(*self._conversation)):
-                audio = audio_name(info.name)
-                if audio in known:
-                    self._listed.add(info.name)
-                elif audio is not None:
-                    orphans.append((audio, info.name))
+        for name in names:
+            audio = audio_name(name)
+            if audio in known:
+                self._listed.add(name)
+            elif audio is not None:
+                orphans.append((audio, name))
+        with self._made_light_of("waveforms without audio cannot be cleared away"):
             for audio, name in orphans[:MAX_ORPHANS] if self._puts else ():
                 if await self._audio_gone(audio):
                     await self._store.delete(name)
