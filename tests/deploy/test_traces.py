@@ -7,14 +7,17 @@ from tapedeck_testing.otlp_sink import OtlpSink
 from tapedeck_testing.protocol_client import ProtocolClient
 from tapedeck_testing.recordings import in_messages
 
+CLIENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
-async def record(stack, cid: str) -> None:
+
+async def record(stack, cid: str, **headers: str) -> None:
     client = ProtocolClient(
         stack.facts["listen"],
         stack.user_token("alice"),
         cid,
         in_messages(bytes(2 * 16_000 * 3), 3_200),
         codec="pcm16",
+        headers=headers,
     )
     await client.run()
     assert client.acked == client.total
@@ -42,3 +45,25 @@ async def test_batches_are_linked_to_their_sessions(start_stack):
         assert {linked for span in batches for linked in span.links} == sessions.keys()
         assert len(sessions) == 2
         assert "alice" not in repr(sink.spans)
+        for span in sessions.values():  # it lasts as long as the socket
+            assert span.end_ns - span.start_ns > 0
+            assert span.parent_id == ""
+
+
+async def test_the_clients_own_trace_holds_its_session_and_is_named_by_its_batches(start_stack):
+    with OtlpSink() as sink:
+        stack = start_stack(
+            environ={"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+        )
+        await record(stack, "named", traceparent=CLIENT)
+        await record(stack, "unkept", traceparent=CLIENT[:-2] + "00")
+        await record(stack, "odd", traceparent=CLIENT + "-more")
+        assert await asyncio.to_thread(stack.stop) == 0
+        sessions = {span.attributes["conversation_id"]: span for span in sink.spans if span.name == "session"}
+        assert sessions.keys() == {"named", "odd"}
+        assert (sessions["named"].trace_id, sessions["named"].parent_id) == (CLIENT[3:35], CLIENT[36:52])
+        assert sessions["odd"].parent_id == ""
+        batches = [span for span in sink.spans if span.name == "batch"]
+        linked = {span.attributes["conversation_id"]: span.linked_traces for span in batches}
+        assert linked["named"] == {CLIENT[3:35]}
+        assert linked["unkept"] == frozenset()

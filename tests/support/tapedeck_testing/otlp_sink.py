@@ -18,6 +18,14 @@ class Seen:
     attributes: dict[str, Any]
     links: frozenset[str]
     """Ids of the spans that it is linked to."""
+    linked_traces: frozenset[str] = frozenset()
+    """Ids of their traces."""
+    parent_id: str = ""
+    """Of the span that it is below."""
+    kind: str = ""
+    start_ns: int = 0
+    end_ns: int = 0
+    failed: bool = False
 
 
 @dataclass(slots=True)
@@ -58,6 +66,7 @@ def _spans(body: bytes) -> list[Seen]:
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (  # noqa: PLC0415 - only where it is used
         ExportTraceServiceRequest,
     )
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status  # noqa: PLC0415 - the same
 
     found = []
     for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
@@ -76,6 +85,12 @@ def _spans(body: bytes) -> list[Seen]:
                         span.span_id.hex(),
                         attributes,
                         links,
+                        frozenset(link.trace_id.hex() for link in span.links),
+                        span.parent_span_id.hex(),
+                        Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_"),
+                        span.start_time_unix_nano,
+                        span.end_time_unix_nano,
+                        span.status.code == Status.STATUS_CODE_ERROR,
                     )
                 )
     return found

@@ -7,7 +7,7 @@ is not safe.
 import asyncio
 import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 from urllib.parse import urlencode
@@ -40,6 +40,7 @@ class ProtocolClient:
         channels: int = 1,
         pace_s: float = 0.0,
         mark_ms: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.url = url
         self.token = token
@@ -52,6 +53,7 @@ class ProtocolClient:
         self.sample_rate = sample_rate
         self.pace_s = pace_s
         self.mark_ms = mark_ms
+        self.headers = {"Authorization": f"Bearer {token}", **(headers or {})}
         self.session: str | None = None
         self.base = 0
         """Payload bytes that lie in sessions before this one."""
@@ -95,7 +97,7 @@ class ProtocolClient:
         async with websockets.connect(
             f"{self.url}/v4/listen?{urlencode(query)}",
             subprotocols=[websockets.Subprotocol("tapedeck.v1")],
-            additional_headers={"Authorization": f"Bearer {self.token}"},
+            additional_headers=self.headers,
             compression=None,
             open_timeout=30,
             close_timeout=1,

@@ -1,22 +1,23 @@
 """Traces: spans of OpenTelemetry, and nothing at all, not even an import, until an endpoint is set.
 
-Owns the way from a span to whoever collects them (OTLP over HTTP), and `traceparent` (W3C Trace Context §3.2), by which one span names another. No uid, audio or
-token may be in a span. What cannot be delivered is dropped: traces hold nothing up.
+Owns the way from a span to whoever collects them (OTLP over HTTP). One span names another by its `traceparent`. No uid, audio or token may be in a span.
+What cannot be delivered is dropped: traces hold nothing up.
 """
 
 import asyncio
 import logging
-import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from servicekit.logs import log_context
+from servicekit.traceparent import Traceparent, read_traceparent
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
     from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.trace import Link, Tracer
+    from opentelemetry.trace import Link, SpanContext, Tracer
     from opentelemetry.trace import Span as OtelSpan
 
 log = logging.getLogger(__name__)
@@ -24,10 +25,6 @@ log = logging.getLogger(__name__)
 MOST_LINKS: Final = 32
 """Of one span: a batch seldom holds more than two sessions."""
 LAST_S: Final = 1.0
-MAX_TRACEPARENT_BYTES: Final = 55
-_TRACEPARENT: Final = re.compile(
-    r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})", re.ASCII
-)
 
 Attributes = Mapping[str, Any]
 """Text, whole numbers, numbers and truth values."""
@@ -45,7 +42,12 @@ class Span:
     def traceparent(self) -> str:
         """By which others name it."""
         context = self._span.get_span_context()
-        return f"00-{context.trace_id:032x}-{context.span_id:016x}-{int(context.trace_flags):02x}"
+        return str(Traceparent(context.trace_id, context.span_id, int(context.trace_flags)))
+
+    @property
+    def sampled(self) -> bool:
+        """Whether it is delivered: what OTEL_TRACES_SAMPLER decided when it began, mostly as whoever is above it did."""
+        return self._span.get_span_context().trace_flags.sampled
 
     @property
     def log_fields(self) -> dict[str, str]:
@@ -53,15 +55,19 @@ class Span:
         _, trace_id, span_id, flags = self.traceparent.split("-")
         return {"trace_id": trace_id, "span_id": span_id, "trace_flags": flags}
 
+    def rename(self, name: str) -> None:
+        """What it is of is known by now."""
+        self._span.update_name(name)
+
     def tell(self, attributes: Attributes) -> None:
         """What is known of it by now."""
         self._span.set_attributes(dict(attributes))
 
-    def fail(self, error: BaseException) -> None:
+    def fail(self, error: BaseException | None = None) -> None:
         """What it was made for did not work: the kind of error alone, for its text may name objects."""
         from opentelemetry.trace import StatusCode  # noqa: PLC0415 - only where traces are on
 
-        self._span.set_status(StatusCode.ERROR, type(error).__name__)
+        self._span.set_status(StatusCode.ERROR, None if error is None else type(error).__name__)
 
     def end(self) -> None:
         """It is over."""
@@ -80,14 +86,28 @@ class Tracing:
         """Whether spans go anywhere."""
         return self._tracer is not None
 
-    def begin(self, name: str, attributes: Attributes, links: Iterable[str] = ()) -> Span:
-        """A span of a trace of its own, linked to those that `links` name (`traceparent`; what is none is passed over). Only where it is on."""
+    def begin(
+        self,
+        name: str,
+        attributes: Attributes,
+        links: Iterable[str] = (),
+        *,
+        parent: str | None = None,
+        serves: bool = False,
+    ) -> Span:
+        """A span, linked to those that `links` name (`traceparent`; what is none is passed over). Only where it is on.
+
+        It is below `parent`, in its trace, or where that names none begins a trace of its own. `serves`: it answers a request from outside.
+        """
         if self._tracer is None:
             raise ValueError("traces are off: ask `on` first")
-        from opentelemetry.context import Context  # noqa: PLC0415 - only where traces are on
+        from opentelemetry.trace import SpanKind  # noqa: PLC0415 - only where traces are on
 
         found = [link for one in sorted(set(links))[:MOST_LINKS] if (link := _link(one)) is not None]
-        return Span(self._tracer.start_span(name, Context(), attributes=dict(attributes), links=found))
+        kind = SpanKind.SERVER if serves else SpanKind.INTERNAL
+        return Span(
+            self._tracer.start_span(name, _below(parent), kind, attributes=dict(attributes), links=found)
+        )
 
     @contextmanager
     def span(self, name: str, attributes: Attributes, links: Iterable[str] = ()) -> Iterator[Span | None]:
@@ -139,11 +159,22 @@ def open_tracing(service: str, version: str, endpoint: str | None) -> Tracing:
 
 
 def _link(traceparent: str) -> "Link | None":
-    """Only what is one: it comes from Redis, and may be anything."""
-    found = _TRACEPARENT.fullmatch(traceparent)
-    if found is None:
-        return None
-    from opentelemetry.trace import Link, SpanContext, TraceFlags  # noqa: PLC0415 - only where traces are on
+    from opentelemetry.trace import Link  # noqa: PLC0415 - only where traces are on
 
-    trace_id, span_id, flags = (int(part, 16) for part in found.groups())
-    return Link(SpanContext(trace_id, span_id, is_remote=True, trace_flags=TraceFlags(flags)))
+    named = read_traceparent(traceparent)
+    return None if named is None else Link(_context(named))
+
+
+def _below(parent: str | None) -> "Context":
+    """Where a span begins: below that one, or nowhere."""
+    from opentelemetry.context import Context  # noqa: PLC0415 - only where traces are on
+    from opentelemetry.trace import NonRecordingSpan, set_span_in_context  # noqa: PLC0415 - the same
+
+    named = read_traceparent(parent)
+    return Context() if named is None else set_span_in_context(NonRecordingSpan(_context(named)), Context())
+
+
+def _context(named: Traceparent) -> "SpanContext":
+    from opentelemetry.trace import SpanContext, TraceFlags  # noqa: PLC0415 - only where traces are on
+
+    return SpanContext(named.trace_id, named.span_id, is_remote=True, trace_flags=TraceFlags(named.flags))

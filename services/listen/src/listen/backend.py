@@ -14,6 +14,8 @@ from listen.late_usage import LateUsage
 from listen.merge_news import MergeNews
 from listen.metrics import ListenMetrics
 from listen.session_rate import SessionRate
+from listen.session_spans import SessionSpans
+from servicekit.tracing import Tracing
 
 _clock = SteadyClock()
 """One for the process: its sockets measure against each other."""
@@ -41,3 +43,4 @@ class Backend:
     session_rate: SessionRate = field(default_factory=SessionRate)
     arrivals: Arrivals = field(default_factory=Arrivals)
     former: FormerSessions = field(default_factory=FormerSessions)
+    spans: SessionSpans = field(default_factory=lambda: SessionSpans(Tracing()))

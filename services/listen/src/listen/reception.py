@@ -83,17 +83,19 @@ class Reception:
         if (mismatch := admitted.opening.mismatch) is not None:
             visit.accept()  # whoever it is: this is told after the handshake
             raise RefusedError(400, "bad_parameter", mismatch, close_code=close_codes.BAD_PARAMETER)
-        connection = self._connection(admitted, arrived_ms)
+        owner = uuid.uuid4().hex
+        connection = self._connection(admitted, arrived_ms, owner)
+        places.enter_context(self._backend.spans.of_socket(owner, handshake.headers.get("traceparent")))
         self._sockets.begin(connection, visit.accept(), places.pop_all())
 
-    def _connection(self, admitted: Admitted, arrived_ms: int) -> Connection:
+    def _connection(self, admitted: Admitted, arrived_ms: int, owner: str) -> Connection:
         opening = admitted.opening
         expires_at = admitted.claims.expires_at
         settings = self._settings
         terms = Terms(
             arrived_ms=arrived_ms,
             uid=admitted.claims.uid,
-            owner=uuid.uuid4().hex,
+            owner=owner,
             conversation_id=opening.conversation_id or new_conversation_id(),
             resume=opening.resume,
             dialect=admitted.dialect,

@@ -25,6 +25,7 @@ from listen.places import Limits
 from listen.reception import Reception
 from listen.server import serving
 from listen.session_rate import SessionRate
+from listen.session_spans import SessionSpans
 from listen.settings import ListenSettings
 from listen.sockets import Sockets
 from listen.tickets import Tickets
@@ -80,10 +81,10 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
     ):
         tickets = Tickets(bus)
         admission = Admission(bus, tokens, tickets, settings.allowed_origins, settings.allowance)
-        writer = TracedWriter(bus, tracing) if tracing.on else Writer(bus)
+        spans = SessionSpans(tracing)
+        writer = TracedWriter(bus, spans) if tracing.on else Writer(bus)
         late_usage = LateUsage(writer, families)
         with encoder_pool() as encoders:
-            rate = SessionRate(settings.max_sessions_per_user)
             backend = Backend(
                 bus=bus,
                 hints=Hints(bus),
@@ -95,7 +96,8 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
                 late_usage=late_usage,
                 handover=Handover(),
                 merge_news=MergeNews(bus),
-                session_rate=rate,
+                session_rate=SessionRate(settings.max_sessions_per_user),
+                spans=spans,
             )
             reception = Reception(settings, backend, admission, sockets)
             http = HttpSide(

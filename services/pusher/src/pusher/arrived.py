@@ -11,7 +11,7 @@ from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError
 from audiocodec.span import Span
 from audiostore.names import MAX_TIME_MS
-from servicekit.tracing import MAX_TRACEPARENT_BYTES
+from servicekit.traceparent import LENGTH as TRACEPARENT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,5 +59,5 @@ def read_entry(conversation_id: str, entry: Entry) -> Arrived:
     span = chunk.span(conversation_id, entry.id.epoch, entry.id.offset)
     if span.end_ms > MAX_TIME_MS:
         raise BadEntryError(f"chunk entry: ends at {span.end_ms} ms, above {MAX_TIME_MS}")
-    trace = entry.fields.get(TRACE_FIELD, b"")[:MAX_TRACEPARENT_BYTES].decode(errors="replace")
+    trace = entry.fields.get(TRACE_FIELD, b"")[:TRACEPARENT_BYTES].decode(errors="replace")
     return Arrived(entry.id, chunk, span, entry.counted_samples, entry.size_bytes, trace)
