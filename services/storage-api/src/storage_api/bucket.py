@@ -23,6 +23,7 @@ from audiostore.store import ObjectInfo, Store, check_size
 from storage_api import patience, reading
 from storage_api.errors import SourceGoneError, UnreadableError
 from storage_api.keys import Keys
+from storage_api.listing import Stretch, list_stretch
 from storage_api.metrics import StorageMetrics
 from storage_api.stored_object import OlderFacts, StoredObject, Verdict
 from storage_api.turns import in_turns, side_by_side
@@ -55,6 +56,8 @@ class Judged:
     """In its order; those that are gone are left out."""
     gone: frozenset[str]
     """Names of objects, or of those beside them, that were not there any more: their audio may lie under other names by now."""
+    before_ms: int | None = None
+    """All that begin before this time, unix ms, are among them; None where all are."""
 
 
 class Bucket:
@@ -113,26 +116,28 @@ class Bucket:
         return False
 
     async def objects(self, uid: str, conversation_id: str) -> list[StoredObject]:
-        """The conversation's objects in name order, with their facts. StoreError.
+        """The conversation's objects in name order, with their facts. StoreError."""
+        return (await self.some(uid, conversation_id, None)).objects
+
+    async def some(self, uid: str, conversation_id: str, stretch: Stretch | None) -> Judged:
+        """Of these objects those of a stretch; all where it is None. StoreError.
 
         What vanishes meanwhile was deleted, merged or moved, and what holds its audio now may have been put after its name was passed: so it is
         listed again, until nothing else vanishes.
         """
-        judged, vanished = await self._list(uid, conversation_id), frozenset[str]()
+        judged, vanished = await self._list(uid, conversation_id, stretch), frozenset[str]()
         for _ in range(LISTINGS - 1):
             if judged.gone <= vanished:
                 break
             vanished |= judged.gone
-            judged = await self._list(uid, conversation_id)
-        return judged.objects
+            judged = await self._list(uid, conversation_id, stretch)
+        return judged
 
-    async def _list(self, uid: str, conversation_id: str) -> Judged:
-        listed = []
-        async for info in self._listed(conversation_prefix(uid, conversation_id)):
-            name = parse_audio_name(info.name)
-            if name is not None:
-                listed.append((name, info))
-        return await self.with_facts(listed)
+    async def _list(self, uid: str, conversation_id: str, stretch: Stretch | None) -> Judged:
+        prefix = conversation_prefix(uid, conversation_id)
+        with self._counted("list"):
+            listing = await list_stretch(self._store, prefix, stretch)
+        return replace(await self.with_facts(listing.listed), before_ms=listing.before_ms)
 
     async def with_facts(self, listed: list[tuple[AudioName, ObjectInfo]]) -> Judged:
         """These objects with their facts. StoreError."""

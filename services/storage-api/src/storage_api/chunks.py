@@ -1,47 +1,23 @@
-"""`GET …/{cid}/chunks`: every object and every entry that waits, in order of time, and the gaps.
+"""The chunks of a recording: every object and every entry that waits, in order of time. Pure.
 
-Owns which row and which gap is on which page. A gap is all time of the audio that nothing plays, at its start and its end too, where
-something there cannot be read.
+Owns the order, and how each of them is shown.
 """
 
-import asyncio
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
 from typing import Final
 
-import msgspec
-from starlette.requests import Request
-from starlette.responses import Response
-
 from storage_api import wire
-from storage_api.access import conversation_of
-from storage_api.conversations import live_headers
 from storage_api.live_tail import LiveChunk
 from storage_api.moments import rfc3339_ms, unix_seconds
-from storage_api.page_tokens import read_page_token, write_page_token
-from storage_api.parameters import Parameters
 from storage_api.recording import Recording
-from storage_api.services import Services
 from storage_api.stored_object import OlderFacts, StoredObject
-from storage_api.timeline import Gap, Live, Source
+from storage_api.timeline import Live, Source
 
 OLDER_FORMATS: Final = {"pcm": "pcm_s16le", "opus": "opus"}
 """What the two kinds of content of the older formats are called: raw PCM, and Opus packets that lie in no Ogg."""
-
-
-class Place(msgspec.Struct, frozen=True, array_like=True):
-    """A place in the list: what a page token holds."""
-
-    start_ms: int
-    name: str
-    """Object name, or entry id."""
-    reached_ms: int
-    """The latest end of all chunks so far. What begins before this place and ends after it is new, and still listed: a batch that took
-    the place of entries which waited."""
-    twin: bool = False
-    """As with a row."""
 
 
 @dataclass(frozen=True)
@@ -84,52 +60,8 @@ class ChunkRow:
         return bool(self.overlapping) and bool(self.sources & self.overlapping)
 
 
-_KEY: Final = attrgetter("start_ms", "name", "twin")
+KEY: Final = attrgetter("start_ms", "name", "twin")
 """The order of the list."""
-
-
-async def list_chunks(request: Request) -> Response:
-    """A page of the chunks."""
-    services = Services.of(request)
-    await services.access.allow(request, "audio:read")
-    conversation = conversation_of(request)
-    parameters = Parameters(request.query_params, ("start", "end", "page_size", "page_token"))
-    size, (start, end), token = parameters.page_size(), parameters.window(), parameters.text("page_token")
-    bound = {"start": str(start), "end": str(end)}
-    place = read_page_token(request.scope["path"], bound, token, Place) if token else None
-    recording = await services.recordings.find(conversation)
-    protection = await services.protection_of(recording) or "standard"
-    page, after = await asyncio.to_thread(_page, recording, protection, (start, end), place, size)
-    following = write_page_token(request.scope["path"], bound, after) if after else None
-    body = wire.Chunks(chunks=page.chunks, gaps=page.gaps, next_page_token=following)
-    return wire.json_response(body, live_headers(recording))
-
-
-def _page(
-    recording: Recording,
-    protection: wire.Protection,
-    window: tuple[int | None, int | None],
-    place: Place | None,
-    size: int,
-) -> tuple[wire.Chunks, Place | None]:
-    """What follows `place`, without its token, and where the next page goes on; None where nothing follows. For a thread: there may be 86,400."""
-    rows = chunk_rows(recording, protection)
-    if window != (None, None):
-        rows = [row for row in rows if _within(row, *window)]
-    following = rows if place is None else [row for row in rows if _follows(row, place)]
-    page, following = following[:size], following[size:]
-    low = page[0].start_ms if page and place is not None else None
-    high = following[0].start_ms if following else None
-    gaps = (_gap(gap, low, high) for gap in recording.gaps if _gap_within(gap, *window))
-    shown = wire.Chunks(
-        chunks=[row.chunk for row in page],
-        gaps=[gap for gap in gaps if gap is not None],
-        next_page_token=None,
-    )
-    if not following:
-        return shown, None
-    reached = max(*(row.end_ms for row in page), place.reached_ms if place else 0)
-    return shown, Place(page[-1].start_ms, page[-1].name, reached, page[-1].twin)
 
 
 def chunk_rows(recording: Recording, protection: wire.Protection) -> list[ChunkRow]:
@@ -148,7 +80,7 @@ def chunk_rows(recording: Recording, protection: wire.Protection) -> list[ChunkR
         if Live(index) in known:
             span, lies = live.span, (live, Live(index))
             rows.append(ChunkRow(span.start_ms, span.end_ms, str(live.id), lies, overlapped, protection))
-    return sorted(rows, key=_KEY)
+    return sorted(rows, key=KEY)
 
 
 def rows_at(recording: Recording, timestamps_ms: tuple[int, ...]) -> list[ChunkRow]:
@@ -167,7 +99,7 @@ def rows_at(recording: Recording, timestamps_ms: tuple[int, ...]) -> list[ChunkR
             holding = [row for row in near if at_ms < row.end_ms]
             playing = recording.timeline.playing(at_ms * 48)
             there = [row for row in holding if playing in row.sources] or holding
-        found |= {_KEY(row): row for row in there}
+        found |= {KEY(row): row for row in there}
     return list(found.values())
 
 
@@ -210,32 +142,3 @@ def _live_chunk(row: ChunkRow) -> wire.Chunk:
         overlapped=row.overlapped,
         unreadable=None,
     )
-
-
-def _within(row: ChunkRow, start_48k: int | None, end_48k: int | None) -> bool:
-    # Of a row without a length, nothing is known but its start.
-    after = start_48k is None or row.end_ms * 48 > start_48k or row.start_ms * 48 >= start_48k
-    return after and (end_48k is None or row.start_ms * 48 < end_48k)
-
-
-def _gap_within(gap: Gap, start_48k: int | None, end_48k: int | None) -> bool:
-    return (start_48k is None or gap.end_48k > start_48k) and (end_48k is None or gap.start_48k < end_48k)
-
-
-def _follows(row: ChunkRow, place: Place) -> bool:
-    return _KEY(row) > (place.start_ms, place.name, place.twin) or row.end_ms > place.reached_ms
-
-
-def _gap(gap: Gap, low_ms: int | None, high_ms: int | None) -> wire.Gap | None:
-    """The gap, if it belongs to the page from `low_ms` to before `high_ms` and lasts a millisecond.
-
-    It is on the page of the chunk before it, or of the one in it that cannot be read.
-    """
-    start_ms, end_ms = gap.start_48k // 48, gap.end_48k // 48
-    if (
-        end_ms <= start_ms
-        or (low_ms is not None and start_ms < low_ms)
-        or (high_ms is not None and start_ms >= high_ms)
-    ):
-        return None
-    return wire.Gap(start=rfc3339_ms(start_ms), end=rfc3339_ms(end_ms), duration_ms=end_ms - start_ms)

@@ -19,6 +19,7 @@ from audiostore.errors import StoreError
 from servicekit.problem import ProblemError
 from storage_api.bucket import Bucket
 from storage_api.errors import log_text
+from storage_api.listing import Stretch
 from storage_api.live_tail import LiveTail, read_live_tail
 from storage_api.stored_object import StoredObject
 from storage_api.timeline import Gap, Live, ObjectKey, Piece, Source, Timeline, timeline
@@ -36,6 +37,10 @@ class Recording:
     conversation: Conversation
     tail: LiveTail | None
     objects: tuple[StoredObject, ...]
+    from_ms: int | None = None
+    """Where it is a part: objects that begin before this time, unix ms, may be missing; None where none of them are."""
+    before_ms: int | None = None
+    """Likewise, objects that begin then or later may be missing."""
 
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
@@ -137,27 +142,36 @@ class Recordings:
 
     async def look(self, conversation: Conversation) -> Recording:
         """The same, also where there is nothing. ProblemError for a deleted one, and where the bucket cannot be read."""
+        return await self.part(conversation, None)
+
+    async def part(self, conversation: Conversation, stretch: Stretch | None) -> Recording:
+        """Likewise, but of the bucket only this stretch; all of it for None."""
         tail, deleted = await self._known_to_redis(conversation)
-        return await self._found(conversation, tail, deleted)
+        return await self._found(conversation, tail, deleted, stretch)
 
     async def look_without_redis(self, conversation: Conversation) -> Recording:
         """What the bucket alone tells, for whoever knows that Redis is away. ProblemError where the bucket cannot be read."""
         return await self._found(conversation, None, frozenset())
 
     async def _found(
-        self, conversation: Conversation, tail: LiveTail | None, deleted: Collection[str]
+        self,
+        conversation: Conversation,
+        tail: LiveTail | None,
+        deleted: Collection[str],
+        stretch: Stretch | None = None,
     ) -> Recording:
         try:
-            # A put that lands late brings one of these back, until a pusher sees it.
-            objects = [
-                one for one in await self.bucket.objects(*conversation) if one.info.name not in deleted
-            ]
+            judged = await self.bucket.some(*conversation, stretch)
         except StoreError as error:
             raise store_unavailable(error) from error
         # Since then it may have gone into another conversation, or been deleted, and what was listed be a part of it.
         if tail is not None and await self._went(conversation):
             raise not_found()
-        recording = Recording(conversation, tail, tuple(objects))
+        # A put that lands late brings one of these back, until a pusher sees it.
+        objects = tuple(one for one in judged.objects if one.info.name not in deleted)
+        recording = Recording(
+            conversation, tail, objects, stretch.from_ms if stretch else None, judged.before_ms
+        )
         for stored in recording.unsettled_damage:
             self.bucket.doubt(stored)
         return await _laid_out(recording)

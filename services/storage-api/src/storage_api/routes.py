@@ -20,7 +20,7 @@ from storage_api import (
 )
 from storage_api.audio import audio
 from storage_api.buffers import flush_buffers, list_buffers
-from storage_api.chunks import list_chunks
+from storage_api.chunk_list import list_chunks
 from storage_api.conversations import list_conversations, one_conversation
 from storage_api.cutting.stretch_of_time import delete_stretch
 from storage_api.cutting.timestamps import delete_chunks
