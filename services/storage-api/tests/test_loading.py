@@ -1,5 +1,6 @@
 """From a passage to its packets: the pre-roll inside a batch."""
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from audiostore.batch import Batch, batch_end_ms, batch_start_ms, write_batch
 from audiostore.key_ring import KeyRing
 from audiostore.legacy import parse_audio_name
 from audiostore.names import BatchName
+from storage_api import loading
 from storage_api.audio_plan import AudioPlan
 from storage_api.errors import UnreadableError
 from storage_api.loading import copied_sounds, sounds_of, stored_sounds
@@ -124,3 +126,21 @@ def test_a_copied_batch_that_is_not_what_was_told_is_none_and_one_at_another_tim
     assert copied_sounds(passage_of(one, 0), name, data, ring) is not None
     with pytest.raises(UnreadableError):
         copied_sounds(passage_of(one, 0), moved, data, ring)
+
+
+async def test_what_is_large_is_not_opened_between_two_messages_of_everybody_else(
+    api, tape, conversation, pcm_tone, monkeypatch
+):
+    await tape.record(pcm_tone(2))
+    await tape.drain(0, len(tape.chunks))
+    threads = []
+
+    def noted(passage, *opened):
+        threads.append(threading.current_thread() is threading.main_thread())
+        return copied_sounds(passage, *opened)
+
+    monkeypatch.setattr(loading, "copied_sounds", noted)
+    for most in (loading.QUICK_BYTES, 1000):
+        monkeypatch.setattr(loading, "QUICK_BYTES", most)
+        assert (await api.get(conversation, "/audio")).status_code == 200
+    assert threads == [True, False]

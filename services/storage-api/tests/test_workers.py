@@ -33,7 +33,26 @@ async def test_so_many_run_at_once(workers):
     await asyncio.gather(*(workers.run_long(cores.wait, 30) for _ in range(os.cpu_count() or 1)))
 
 
-@pytest.mark.parametrize("how", ["run", "run_long"])
+async def test_what_is_done_here_leaves_others_a_turn_each_time_and_keeps_its_order(workers):
+    done, turns = [], 0
+
+    async def others():
+        nonlocal turns
+        while len(done) < 5:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def note(number):
+        done.append((number, threading.current_thread() is threading.main_thread()))
+
+    looking = asyncio.create_task(others())
+    await asyncio.gather(*(workers.run_here(note, number) for number in range(5)))
+    await looking
+    assert done == [(number, True) for number in range(5)]
+    assert turns >= 5
+
+
+@pytest.mark.parametrize("how", ["run", "run_here", "run_long"])
 async def test_what_it_raises_is_raised(workers, how):
     with pytest.raises(ZeroDivisionError):
         await getattr(workers, how)(divmod, 1, 0)

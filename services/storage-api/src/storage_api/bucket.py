@@ -188,10 +188,15 @@ class Bucket:
         """
         return await self.opened(stored, reading.open_batch)
 
-    async def opened(self, stored: StoredObject, how: Callable[[AudioName, bytes, KeyRing], T]) -> T:
-        """What `how` makes of a whole object of ours, in a thread: of its name, its bytes and the keys. Errors as with `batch`, and those of `how`."""
+    async def opened(
+        self, stored: StoredObject, how: Callable[[AudioName, bytes, KeyRing], T], quick_bytes: int = 0
+    ) -> T:
+        """What `how` makes of a whole object of ours: of its name, its bytes and the keys; in a thread, where they are more than `quick_bytes`.
+
+        Errors as with `batch`, and those of `how`.
+        """
         try:
-            return await self._open(stored, how)
+            return await self._open(stored, how, quick_bytes)
         except UnreadableError as error:
             if stored.second or stored.info.beside is None:
                 raise self._refused(stored, error) from error
@@ -200,7 +205,7 @@ class Bucket:
             # Its head looked well.
             if await self._beside_it(stored) is None:
                 raise self._refused(stored, error) from error
-            return await self.opened(replace(stored, second=True), how)
+            return await self.opened(replace(stored, second=True), how, quick_bytes)
 
     async def _beside_it(self, stored: StoredObject) -> Batch | None:
         """The same batch out of what lies beside the object; None where that cannot be read, or holds another. SourceGoneError; StoreError."""
@@ -211,10 +216,13 @@ class Bucket:
         facts = stored.verdict.facts
         return batch if isinstance(facts, BatchFacts) and reading.holds(batch, facts) else None
 
-    async def _open(self, stored: StoredObject, how: Callable[[AudioName, bytes, KeyRing], T]) -> T:
+    async def _open(
+        self, stored: StoredObject, how: Callable[[AudioName, bytes, KeyRing], T], quick_bytes: int
+    ) -> T:
         shelf, info = self._where(stored)
         data = await self._whole(shelf.store, info)
-        return await self._workers.run(how, stored.name, data, self._keys.ring)
+        run = self._workers.run_here if len(data) <= quick_bytes else self._workers.run
+        return await run(how, stored.name, data, self._keys.ring)
 
     async def older(self, stored: StoredObject) -> bytes:
         """All PCM of an older object, s16le mono at 16 kHz. Errors as with `batch`; nothing beside it is asked."""

@@ -23,11 +23,20 @@ class Workers:
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(SHORT_THREADS, thread_name_prefix="parse")
+        self._turn = asyncio.Lock()
         self._long = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="codec")
 
     async def run(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """What the call, of milliseconds, returns or raises. Cancelling waits for nothing: the call ends by itself, unheard."""
         return await asyncio.wrap_future(self._pool.submit(call, *args, **kwargs))
+
+    async def run_here(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """The same of a call so short that handing it to a thread takes as long: one a turn of the event loop, for all who ask, in their order."""
+        async with self._turn:
+            try:
+                return call(*args, **kwargs)
+            finally:
+                await asyncio.sleep(0)
 
     async def run_long(self, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """The same of a call that decodes or encodes."""

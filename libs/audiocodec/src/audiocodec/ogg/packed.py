@@ -108,7 +108,8 @@ def read_ogg_packed(data: bytes) -> OggPacked | None:
 
 
 def _read(data: bytes) -> OggPacked | None:
-    lacings, bodies, granules, checked = [], [], [], []
+    lacings, bodies, granules = [], [], []
+    checked: list[bytes] = []
     unpack, size = HEADER.unpack_from, len(data)
     serial = unpack(data)[_SERIAL]
     at = number = flags = audio_at = 0

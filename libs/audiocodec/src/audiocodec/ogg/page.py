@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from audiocodec.errors import OggError
-from audiocodec.ogg.checksum import checksum
+from audiocodec.ogg.checksum import checksum, fastest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,16 +56,36 @@ def write_page(flags: int, granule: int, serial: int, sequence: int, packets: Se
         lacing = b"".join([b"\xff" * (size // 255) + bytes((size % 255,)) for size in sizes])
     if len(lacing) > MAX_SEGMENTS:
         raise OggError(f"page {sequence}: {len(lacing)} segments, {MAX_SEGMENTS} are possible")
-    return b"".join(page_pieces(flags, granule, serial, sequence, lacing, b"".join(packets)))
+    return laced_page(flags, granule, serial, sequence, lacing, b"".join(packets))
 
 
-def page_pieces(
-    flags: int, granule: int, serial: int, sequence: int, lacing: bytes, body: bytes
-) -> tuple[bytes, bytes, bytes, bytes]:
-    """A page of segments as `lacing` says, at most MAX_SEGMENTS of them, in pieces: who joins many pages copies them once."""
+def laced_page(flags: int, granule: int, serial: int, sequence: int, lacing: bytes, body: bytes) -> bytes:
+    """A page of segments as `lacing` says, at most MAX_SEGMENTS of them."""
     header = HEADER.pack(b"OggS", 0, flags, granule, serial, sequence, 0, len(lacing))
-    crc = checksum(b"".join((header, lacing, body)))
-    return header[:CRC_AT], crc.to_bytes(4, "little"), header[CRC_AT + 4 :] + lacing, body
+    crc = checksum(b"".join((header, lacing, body))).to_bytes(4, "little")
+    return b"".join((header[:CRC_AT], crc, header[CRC_AT + 4 :], lacing, body))
+
+
+def equal_pages(
+    granule: int, serial: int, sequence: int, sizes: bytes, data: bytes, count: int, samples: int
+) -> bytes:
+    """Pages of `count` packets each, which last `samples` together: packets of `sizes` bytes, each below 255, whose bytes are those that `data` begins with.
+
+    The first is page `sequence`, after which the stream's packets end at `granule` and `samples`. Packets that do not fill a page are left out.
+    """
+    crc_of, pack = fastest(), HEADER.pack
+    pages: list[bytes] = []
+    at = 0
+    for number, first in enumerate(range(0, len(sizes) // count * count, count), sequence):
+        lacing = sizes[first : first + count]
+        end = at + sum(lacing)
+        granule += samples
+        header = pack(b"OggS", 0, 0, granule, serial, number, 0, count)
+        body = data[at:end]
+        crc = crc_of(b"".join((header, lacing, body)))
+        pages += (header[:CRC_AT], crc.to_bytes(4, "little"), header[CRC_AT + 4 :], lacing, body)
+        at = end
+    return b"".join(pages)
 
 
 def read_page(data: bytes, at: int) -> Page:

@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Literal, Self
 
 from audiocodec.errors import OggError
-from audiocodec.ogg.page import FIRST, LAST, MAX_SEGMENTS, page_pieces, write_page
+from audiocodec.ogg.page import FIRST, LAST, MAX_SEGMENTS, equal_pages, write_page
 from audiocodec.packet import MAX_PACKET_BYTES, MAX_PACKET_SAMPLES
 
 if TYPE_CHECKING:
@@ -108,23 +108,17 @@ class OggOpusWriter:
         if self._packets:
             self._granule += self._page_samples
             pages.append(self._page(0, self._granule, self._packets))
-        sizes, data, step, last_page = packets.sizes, packets.data, packets.page_packets, packets.last_page
-        granule, serial, sequence, samples = (
-            self._granule,
-            self._serial,
-            self._sequence,
-            step * packets.samples,
+        whole, count = packets.last_page, packets.page_packets
+        sizes, samples = packets.sizes[:whole], count * packets.samples
+        pages.append(
+            equal_pages(self._granule, self._serial, self._sequence, sizes, packets.data, count, samples)
         )
-        at = 0
-        for first in range(0, last_page, step):
-            lacing = sizes[first : first + step]
-            end = at + sum(lacing)
-            granule += samples
-            pages += page_pieces(0, granule, serial, sequence, lacing, data[at:end])
-            at, sequence = end, sequence + 1
-        self._granule, self._sequence = granule, sequence
+        self._sequence += whole // count
+        self._granule += whole * packets.samples
         # It is kept: it may be the stream's last.
-        self._packets = [data[at:end] for at, end in pairwise(accumulate(sizes[last_page:], initial=at))]
+        rest = packets.sizes[whole:]
+        places = accumulate(rest, initial=len(packets.data) - sum(rest))
+        self._packets = [packets.data[at:end] for at, end in pairwise(places)]
         self._segments = len(self._packets)
         self._page_samples, self._last_samples = self._segments * packets.samples, packets.samples
         return b"".join(pages)
