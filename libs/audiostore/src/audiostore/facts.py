@@ -31,6 +31,9 @@ _PACKETS = re.compile(rf"{_NUMBER}/{_NUMBER}/{_NUMBER}/{_NUMBER}/([01])", re.ASC
 _PAGES = re.compile(rf"{_NUMBER}/{_NUMBER}", re.ASCII)
 _SOURCE = re.compile(r"[a-z0-9_]{1,32}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_ONE_NUMBER = re.compile(_NUMBER, re.ASCII)
+_CONVERSATION = re.compile(r"[!-~]{1,128}", re.ASCII)
+_CHANNELS = re.compile(r"[12]", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +122,20 @@ def batch_facts(source: Mapping[str, str] | tuple[OpusHead, OpusTags]) -> BatchF
             },
             "metadata",
         )
-        if int(_field(source, "tapedeck-duration-ms", _NUMBER, "metadata")) != facts.end_ms - facts.start_ms:
+        if (
+            int(_field(source, "tapedeck-duration-ms", _ONE_NUMBER, "metadata"))
+            != facts.end_ms - facts.start_ms
+        ):
             raise BatchFormatError("metadata: tapedeck-duration-ms is not what the runs last")
         return facts
     head, tags = source
-    names = [name.upper() for name, _value in tags.comments]
-    if len(set(names)) != len(names):
+    comments = {name.upper(): value for name, value in tags.comments}
+    if len(comments) != len(tags.comments):
         raise BatchFormatError("tags: a comment is there twice")
     fields = {
-        name.upper().removeprefix("TAPEDECK_").lower(): value
-        for name, value in tags.comments
-        if name.upper().startswith("TAPEDECK_")
+        name.removeprefix("TAPEDECK_").lower(): value
+        for name, value in comments.items()
+        if name.startswith("TAPEDECK_")
     }
     fields |= {
         "sample-rate": str(head.input_sample_rate),
@@ -149,7 +155,7 @@ def _facts(fields: Mapping[str, str], where: str) -> BatchFacts:
         raise BatchFormatError(
             f"{where}: version {fields.get('version', 'missing')!r:.40}; {VERSION} is the one known"
         )
-    conversation = _field(fields, "conversation", r"[!-~]{1,128}", where)
+    conversation = _field(fields, "conversation", _CONVERSATION, where)
     runs = _items(fields, "runs", _RUN, where)
     positions = _items(fields, "samples", _SAMPLES, where)
     counts = _items(fields, "packets", _PACKETS, where)
@@ -191,9 +197,9 @@ def _facts(fields: Mapping[str, str], where: str) -> BatchFacts:
     return BatchFacts(
         conversation_id=conversation,
         source=_field(fields, "source", _SOURCE, where),
-        sample_rate=int(_field(fields, "sample-rate", _NUMBER, where)),
-        channels=int(_field(fields, "channels", r"[12]", where)),
-        pre_skip=int(_field(fields, "pre-skip", _NUMBER, where)),
+        sample_rate=int(_field(fields, "sample-rate", _ONE_NUMBER, where)),
+        channels=int(_field(fields, "channels", _CHANNELS, where)),
+        pre_skip=int(_field(fields, "pre-skip", _ONE_NUMBER, where)),
         spans=tuple(spans),
         packets=tuple((count[0], count[1]) for count in counts),
         sha256=sha256,
@@ -201,11 +207,11 @@ def _facts(fields: Mapping[str, str], where: str) -> BatchFacts:
     )
 
 
-def _field(fields: Mapping[str, str], name: str, form: str | re.Pattern[str], where: str) -> str:
+def _field(fields: Mapping[str, str], name: str, form: re.Pattern[str], where: str) -> str:
     value = fields.get(name)
     if value is None:
         raise BatchFormatError(f"{where}: {name} is missing")
-    if not re.fullmatch(form, value):
+    if not form.fullmatch(value):
         raise BatchFormatError(f"{where}: {name} is malformed: {value[:60]!r}")
     return value
 

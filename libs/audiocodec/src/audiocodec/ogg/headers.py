@@ -5,6 +5,7 @@ Owns their bytes and their limits. Mapping family 0 only: one stream, mono or st
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass, field
 
@@ -16,6 +17,8 @@ MAX_COMMENTS = 1_024
 """Most comments that are read or written."""
 
 _HEAD = struct.Struct("<8sBBHIhB")
+_NAME = re.compile(r"[ -<>-}]+")
+"""Of a Vorbis comment: ASCII 0x20 to 0x7D, without "="."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +117,7 @@ class OpusTags:
 
 
 def _check_name(name: str) -> None:
-    # Vorbis comment names: ASCII 0x20 to 0x7D, without "="
-    if not name or not all(" " <= character <= "}" and character != "=" for character in name):
+    if not _NAME.fullmatch(name):
         raise OggError(f"OpusTags: {name[:40]!r} is no name of a comment")
 
 

@@ -1,0 +1,126 @@
+import asyncio
+import threading
+
+import pytest
+
+from audiostore.errors import NotFoundError, TransientStoreError
+from audiostore.gathered_reads import MOST, THREAD_S, GatheredReads, sharing
+from audiostore.threads import Threads
+
+
+class Counted(Threads):
+    """Counts what is handed to threads."""
+
+    runs = 0
+
+    async def run(self, doing, call, *args, **kwargs):
+        self.runs += 1
+        return await super().run(doing, call, *args, **kwargs)
+
+
+def shown(name, start, end):
+    if name == "gone":
+        raise NotFoundError("no such object")
+    if name == "odd":
+        raise ValueError("what no store raises")
+    return f"{name}:{start}-{end}".encode()
+
+
+@pytest.fixture
+async def threads():
+    running = Counted("t", 4, 5)
+    yield running
+    await running.close()
+
+
+def test_what_takes_its_time_has_a_thread_of_its_own():
+    assert sharing(0.0) == MOST
+    assert sharing(THREAD_S / 4) == 4
+    assert sharing(THREAD_S) == sharing(10.0) == 1
+
+
+async def test_those_of_one_turn_share_threads_once_they_are_known_to_be_quick(threads):
+    reads = GatheredReads(shown, threads)
+    assert await asyncio.gather(*(reads.get("a", at, 9) for at in range(4))) == [
+        b"a:0-9", b"a:1-9", b"a:2-9", b"a:3-9",
+    ]  # fmt: skip
+    assert threads.runs == 4
+    reads._read_s = 0.0
+    await asyncio.gather(*(reads.get("a", at, 9) for at in range(MOST + 1)))
+    assert threads.runs == 6
+
+
+async def test_a_slow_disk_has_all_threads_again(threads):
+    release = threading.Event()
+
+    def slowly(*_):
+        release.wait(10)
+        return b""
+
+    reads = GatheredReads(slowly, threads)
+    reads._read_s = 0.0
+    first = asyncio.create_task(reads.get("a", 0, 1))
+    await asyncio.sleep(2 * THREAD_S)
+    release.set()
+    await first
+    threads.runs = 0
+    await asyncio.gather(*(reads.get("a", 0, 1) for _ in range(3)))
+    assert threads.runs == 3
+
+
+async def test_each_hears_what_became_of_its_own(threads):
+    reads = GatheredReads(shown, threads)
+    reads._read_s = 0.0
+    found = await asyncio.gather(
+        *(reads.get(name, 0, 1) for name in ("a", "gone", "odd", "b")), return_exceptions=True
+    )
+    assert threads.runs == 1
+    assert (found[0], found[3]) == (b"a:0-1", b"b:0-1")
+    assert isinstance(found[1], NotFoundError)
+    assert isinstance(found[2], ValueError)
+
+
+async def test_whoever_leaves_takes_nothing_from_the_others(threads):
+    reads = GatheredReads(shown, threads)
+    reads._read_s = 0.0
+    leaving, staying = (asyncio.create_task(reads.get(name, 0, 1)) for name in "ab")
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert await staying == b"b:0-1"
+    assert leaving.cancelled()
+
+
+async def test_all_that_share_a_thread_are_given_up_with_it():
+    threads, release = Counted("t", 2, 0.05), threading.Event()
+
+    def hangs(name, *_):
+        if name == "a":
+            release.wait(10)
+        return b""
+
+    reads = GatheredReads(hangs, threads)
+    reads._read_s = 0.0
+    for read in [asyncio.create_task(reads.get(name, 0, 1)) for name in "ab"]:
+        with pytest.raises(TransientStoreError, match=r"get a and 1 others: not done after 0\.05 s"):
+            await read
+    assert await reads.get("b", 0, 1) == b""
+    release.set()
+    await threads.close()
+
+
+async def test_closing_waits_for_what_runs(threads):
+    release = threading.Event()
+
+    def waits(*_):
+        release.wait(10)
+        return b"read"
+
+    reads = GatheredReads(waits, threads)
+    reading = asyncio.create_task(reads.get("a", 0, 1))
+    await asyncio.sleep(0.01)
+    closing = asyncio.create_task(reads.close())
+    done, _ = await asyncio.wait({closing}, timeout=0.02)
+    assert not done
+    release.set()
+    await closing
+    assert await reading == b"read"
