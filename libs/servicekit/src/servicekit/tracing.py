@@ -110,12 +110,20 @@ class Tracing:
         )
 
     @contextmanager
-    def span(self, name: str, attributes: Attributes, links: Iterable[str] = ()) -> Iterator[Span | None]:
-        """A span around what is done inside, whose log lines name it; None where traces are off."""
+    def span(
+        self,
+        name: str,
+        attributes: Attributes,
+        links: Iterable[str] = (),
+        *,
+        parent: str | None = None,
+        serves: bool = False,
+    ) -> Iterator[Span | None]:
+        """A span around what is done inside, as `begin` makes it, whose log lines name it; None where traces are off."""
         if not self.on:
             yield None
             return
-        span = self.begin(name, attributes, links)
+        span = self.begin(name, attributes, links, parent=parent, serves=serves)
         try:
             with log_context(**span.log_fields):
                 yield span

@@ -10,17 +10,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servicekit.metrics import OTHER
 from servicekit.problem import EXCEPTION_HANDLERS, RequestIds
+from servicekit.tracing import Tracing
 from storage_api.console import ConsoleFiles, console_folder, to_console
 from storage_api.escaped_slashes import EscapedSlashes
 from storage_api.openapi import describe
+from storage_api.request_span import RequestSpans
 from storage_api.resource import resources
 from storage_api.routes import TABLE
 from storage_api.services import Services
 from storage_api.stalled_clients import StalledClients
 
 
-def build_app(services: Services) -> ASGIApp:
-    """The app over these services."""
+def build_app(services: Services, tracing: Tracing | None = None) -> ASGIApp:
+    """The app over these services; each request is a span where traces are on."""
     routes: list[BaseRoute] = [resource.route for resource in resources(TABLE)]
     folder = console_folder()
     if folder is not None:
@@ -30,7 +32,8 @@ def build_app(services: Services) -> ASGIApp:
     app.router.redirect_slashes = False  # a path with a slash too many is another path
     app.state.services = services
     app.state.openapi = msgspec.json.encode(describe(TABLE, version("tapedeck-storage-api")))
-    return RequestIds(EscapedSlashes(StalledClients(Counted(app, services), services.metrics.stalled.inc)))
+    counted = EscapedSlashes(StalledClients(Counted(app, services), services.metrics.stalled.inc))
+    return RequestIds(RequestSpans(counted, tracing) if tracing is not None and tracing.on else counted)
 
 
 class Counted:

@@ -20,6 +20,7 @@ from servicekit.http import serve
 from servicekit.metrics import Metrics
 from servicekit.service_tokens import ServiceTokens
 from servicekit.stop import Stop
+from servicekit.tracing import open_tracing
 from storage_api.access import Access
 from storage_api.app import build_app
 from storage_api.bucket import Bucket
@@ -51,6 +52,7 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
         "admin": str(bound_to(admin)),
     }  # the servers take the sockets over
     metrics = Metrics("storage-api", version("tapedeck-storage-api"))
+    tracing = open_tracing("storage-api", version("tapedeck-storage-api"), settings.traces.endpoint)
     families = StorageMetrics(metrics, TABLE)
     # Redis away is a warning here, not unready: what is stored is served without it.
     health = Health("store")
@@ -99,12 +101,13 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
             ]
             settle()
             log.info("serving", extra=where)
-            await serve(build_app(services), public, stop)
+            await serve(build_app(services, tracing), public, stop)
             await end(watching)
     finally:
         workers.close()
         await bus.close()
         await store.close()
+        await tracing.close(stop.remaining_s())
 
 
 async def watch_redis(health: Health, bus: Bus, every_s: float = 5.0) -> None:

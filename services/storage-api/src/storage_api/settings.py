@@ -16,6 +16,7 @@ from servicekit.groups import (
     ProcessSettings,
     RedisSettings,
     StoreSettings,
+    TraceSettings,
 )
 from servicekit.parsers import whole
 from servicekit.settings import Setting
@@ -30,6 +31,7 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
     auth: ApiAuthSettings
     admin: AdminSettings
     process: ProcessSettings
+    traces: TraceSettings
     bind: Annotated[
         Bind,
         Setting(
