@@ -105,7 +105,7 @@ async def test_a_lost_reply_is_made_good_everywhere(remote, scheme):
 
 
 async def test_a_listing_that_breaks_between_pages_goes_on_behind_the_last_name(remote, monkeypatch):
-    for module in ("gcs_store", "obstore_listing"):
+    for module in ("gcs_listing", "obstore_listing"):
         monkeypatch.setattr(f"audiostore.{module}.PAGE_OBJECTS", 2)
     every = [f"u/{number}" for number in range(5)]
     for name in every:

@@ -233,7 +233,7 @@ async def test_listing_is_in_name_order_by_prefix_and_after(store):
 
 
 async def test_listing_goes_on_over_pages(store, monkeypatch):
-    for module in ("file_store", "gcs_store", "obstore_listing", "paired_store"):
+    for module in ("file_store", "gcs_listing", "gcs_store", "obstore_listing", "paired_store"):
         monkeypatch.setattr(f"audiostore.{module}.PAGE_OBJECTS", 3)
     every = [f"u/c{number // 4}/{number:03d}" for number in range(11)]
     await asyncio.gather(*(put(store, name) for name in every))

@@ -8,7 +8,6 @@ stands in `gcs_client`.
 
 from __future__ import annotations
 
-import base64
 from contextlib import suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -19,6 +18,7 @@ from google.api_core.exceptions import RequestRangeNotSatisfiable
 from audiostore.attempts import PATIENCE
 from audiostore.errors import AlreadyExistsError, ChecksumError, NotFoundError, TransientStoreError
 from audiostore.gcs_client import CONNECTIONS, TIMEOUT, Attempts, connect, translated
+from audiostore.gcs_listing import Listing, crc32c_of
 from audiostore.store import (
     PAGE_OBJECTS,
     ObjectInfo,
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from google.cloud.storage import Blob
 
     from audiostore.attempts import Patience
-
-_ITEM_FIELDS = "items(name,size,crc32c,metadata),nextPageToken"
 
 Page: TypeAlias = list[ObjectInfo]
 Folders: TypeAlias = list[str]
@@ -83,17 +81,12 @@ class GcsStore:
     async def list(self, prefix: str, after: str = "") -> AsyncIterator[ObjectInfo]:
         """See Store."""
         check_prefix(prefix)
-        # startOffset is inclusive, and the library knows no "after".
-        start = {"start_offset": self._prefix + after} if after else {}
-        blobs = self._client.list_blobs(
-            self._bucket, prefix=self._prefix + prefix, page_size=PAGE_OBJECTS, fields=_ITEM_FIELDS, timeout=TIMEOUT,
-            retry=self._attempts(), **start,
-        )  # fmt: skip
-        pages = _pages(blobs, f"list {self._url}{prefix}")
-        while (page := await self._threads.run(f"list {prefix}", self._next_page, pages, prefix)) is not None:
+        listing = Listing(self._bucket.name, self._prefix, prefix, after)
+        while (
+            page := await self._threads.run(f"list {prefix}", self._next_page, listing, prefix)
+        ) is not None:
             for info in page:
-                if info.name > after:
-                    yield info
+                yield info
 
     async def list_folders(self, prefix: str) -> AsyncIterator[str]:
         """See Store."""
@@ -184,7 +177,7 @@ class GcsStore:
         """
         try:
             with translated(doing, missing="object"):
-                if blob.size == wanted.size and _crc32c(blob) == wanted.crc32c:
+                if blob.size == wanted.size and crc32c_of(blob.crc32c) == wanted.crc32c:
                     return wanted
                 there = blob.download_as_bytes(
                     raw_download=True, checksum=None, timeout=TIMEOUT, retry=self._attempts()
@@ -244,10 +237,9 @@ class GcsStore:
             )  # fmt: skip
             return any(blob.name == self._prefix + name for blob in found)
 
-    def _next_page(self, pages: Iterator[Any], prefix: str) -> Page | None:
+    def _next_page(self, listing: Listing, prefix: str) -> Page | None:
         with translated(f"list {self._url}{prefix}", missing="bucket"):
-            page = next(pages, None)
-            return None if page is None else [self._info(blob) for blob in page]
+            return listing.page(self._client, self._attempts())
 
     def _next_folders(self, pages: Iterator[Any], prefix: str) -> Folders | None:
         with translated(f"list {self._url}{prefix}", missing="bucket"):
@@ -266,7 +258,7 @@ class GcsStore:
         if blob.size is None:
             raise TransientStoreError(f"look at {blob.name}: the bucket's answer names no size")
         return ObjectInfo(
-            blob.name.removeprefix(self._prefix), blob.size, _crc32c(blob), dict(blob.metadata or {})
+            blob.name.removeprefix(self._prefix), blob.size, crc32c_of(blob.crc32c), dict(blob.metadata or {})
         )
 
 
@@ -293,11 +285,6 @@ class _Limited(BytesIO):
     def write(self, data: Any, /) -> int:
         check_size(self._name, self.tell() + len(data))
         return super().write(data)
-
-
-def _crc32c(blob: Blob) -> int | None:
-    """The checksum that the bucket named: four bytes, big-endian, in base64."""
-    return int.from_bytes(base64.b64decode(blob.crc32c), "big") if blob.crc32c else None
 
 
 def _same(there: ObjectInfo, sent: ObjectInfo) -> bool:
