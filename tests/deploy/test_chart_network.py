@@ -1,5 +1,7 @@
 """The network policies: every port of every pod is covered, and what the services need is open."""
 
+import json
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -116,5 +118,51 @@ def test_health_checks_of_googles_load_balancers_reach_the_admin_port():
     policy = one_of("gke", "NetworkPolicy", "tapedeck-listen")
     (rule,) = [rule for rule in policy["spec"]["ingress"] if rule["ports"][0]["port"] == "admin"]
     assert {peer["ipBlock"]["cidr"] for peer in rule["from"] if "ipBlock" in peer} == {
-        *("35.191.0.0/16", "130.211.0.0/22")
+        *("35.191.0.0/16", "130.211.0.0/22"),
+        *("2600:2d00:1:b029::/64", "2600:2d00:1:1::/64"),
+    }
+
+
+def test_a_component_without_hosts_gets_no_route():
+    options = [
+        "--set=gateway.enabled=true,gateway.parentRefs[0].name=external",
+        "--set=gateway.listenHosts[0]=listen.example.com",
+    ]
+    routes = [one for one in rendered("minimal", *options) if one["kind"] == "HTTPRoute"]
+    assert [(one["metadata"]["name"], one["spec"]["hostnames"]) for one in routes] == [
+        ("tapedeck-listen", ["listen.example.com"])
+    ]
+
+
+def _service(*options: str) -> dict[str, Any]:
+    (found,) = [
+        one
+        for one in rendered("minimal", *options)
+        if one["kind"] == "Service" and one["metadata"]["name"] == "tapedeck-listen"
+    ]
+    return found
+
+
+def test_a_load_balancer_keeps_clients_addresses_and_takes_whom_it_shall():
+    found = _service(
+        "--set=listen.service.type=LoadBalancer,listen.service.loadBalancerClass=example.com/inner",
+        "--set=listen.service.loadBalancerSourceRanges={10.0.0.0/8}",
+    )
+    assert found["spec"]["externalTrafficPolicy"] == "Local"
+    assert found["spec"]["loadBalancerClass"] == "example.com/inner"
+    assert found["spec"]["loadBalancerSourceRanges"] == ["10.0.0.0/8"]
+    assert not {"externalTrafficPolicy", "loadBalancerClass", "loadBalancerSourceRanges"} & set(
+        _service()["spec"]
+    )
+
+
+def test_annotations_of_a_service_come_before_the_charts():
+    (key, of_operator) = ("cloud.google.com/neg", '{"exposed_ports": {"80": {}}}')
+    found = _service(
+        "--set=gke.backendConfig.enabled=true",
+        f"--set-json=listen.service.annotations={json.dumps({key: of_operator})}",
+    )
+    assert found["metadata"]["annotations"] == {
+        key: of_operator,
+        "cloud.google.com/backend-config": '{"default":"tapedeck-listen"}',
     }

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+from typing import Any
 
 import pytest
 
@@ -220,12 +222,102 @@ def test_what_the_pods_run_is_what_the_images_run():
         assert pod["securityContext"]["runAsUser"] == int(user)
 
 
-def test_pods_roll_when_a_secret_of_the_charts_changes():
-    def checksum(*options: str) -> str:
-        found = [one for one in rendered("embedded-redis", *options) if one["kind"] == "Deployment"]
-        return str(found[0]["spec"]["template"]["metadata"]["annotations"])
+def _templates(*options: str) -> dict[str, dict[str, Any]]:
+    return {
+        component(one): one["spec"]["template"]
+        for one in rendered("embedded-redis", *options)
+        if one["kind"] in ("Deployment", "StatefulSet")
+    }
 
-    assert checksum() != checksum(f"--set=auth.jwt.secret.value={'x' * 32}")
+
+@pytest.mark.parametrize(
+    ("option", "rolled"),
+    [
+        (f"auth.jwt.secret.value={'x' * 32}", {"listen", "storage-api"}),
+        ("redis.embedded.password=other", {"listen", "pusher", "storage-api", "redis"}),
+        # Read again from its file: nobody who records is cut off for it.
+        (f"auth.serviceTokens.tokens[0].sha256={'0' * 64}", set()),
+    ],
+)
+def test_pods_roll_when_they_must(option, rolled):
+    given = (
+        "--set=redis.embedded.password=one",
+        f"--set=auth.serviceTokens.tokens[0].name=player,auth.serviceTokens.tokens[0].sha256={'1' * 64}",
+        "--set=auth.serviceTokens.tokens[0].scopes={audio:read}",
+    )
+    before, after = _templates(*given), _templates(*given, f"--set={option}")
+    assert {name for name in before if before[name] != after[name]} == rolled
+
+
+def test_a_new_version_of_the_chart_alone_rolls_no_pod(tmp_path):
+    """Else an upgrade one component after the other would roll all three each time, and the embedded Redis with them."""
+    newer = tmp_path / "tapedeck"
+    shutil.copytree(CHART, newer)
+    page = newer / "Chart.yaml"
+    page.write_text(re.sub(r"(?m)^(version|appVersion): .*$", r'\1: "9.9.9"', page.read_text()))
+    before, after = (
+        {
+            component(one): one["spec"]["template"]
+            for one in rendered("embedded-redis", "--set=image.tag=0.1.0", chart=chart)
+            if one["kind"] in ("Deployment", "StatefulSet")
+        }
+        for chart in (CHART, newer)
+    )
+    assert before == after
+
+
+def test_pusher_and_storage_api_are_kept_where_their_volume_is():
+    """A volume for one node alone: the scheduler does not see to it."""
+    together = {name: one["spec"].get("affinity") for name, one in _templates().items()}
+    for name in ("pusher", "storage-api"):
+        (rule,) = together[name]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+        assert rule["topologyKey"] == "kubernetes.io/hostname"
+        (which,) = rule["labelSelector"]["matchExpressions"]
+        assert which["values"] == ["pusher", "storage-api"]
+    assert together["listen"] is None
+    assert (
+        _templates("--set=store.persistence.accessModes={ReadWriteMany}")["pusher"]["spec"].get("affinity")
+        is None
+    )
+
+
+def test_the_affinity_of_values_is_kept_beside_it():
+    own = {
+        "podAffinity": {
+            "preferredDuringSchedulingIgnoredDuringExecution": [
+                {"weight": 1, "podAffinityTerm": {"topologyKey": "x"}}
+            ]
+        },
+        "nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []},
+    }
+    found = _templates(f"--set-json=pusher.affinity={json.dumps(own)}")["pusher"]["spec"]["affinity"]
+    required = found["podAffinity"].pop("requiredDuringSchedulingIgnoredDuringExecution")
+    assert len(required) == 1
+    assert found == own
+
+
+def test_the_embedded_redis_shows_its_password_to_nobody_and_goes_where_it_may():
+    one = _templates("--set=redis.embedded.password=hidden,image.pullSecrets={registry}")["redis"]["spec"]
+    assert "hidden" not in json.dumps(one)
+    assert "REDIS_PASSWORD" not in json.dumps(one)
+    assert one["containers"][0]["args"][0] == "/etc/redis/password.conf"
+    assert one["imagePullSecrets"] == [{"name": "registry"}]
+    (secret,) = [
+        one
+        for one in rendered("embedded-redis", "--set=redis.embedded.password=hidden")
+        if one["kind"] == "Secret"
+    ]
+    assert secret["stringData"]["redis-password.conf"] == "requirepass hidden\n"
+    chosen = _templates(
+        "--set=redis.embedded.runAsUser=null", '--set-json=redis.embedded.tolerations=[{"operator":"Exists"}]'
+    )["redis"]["spec"]
+    assert chosen["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert chosen["tolerations"] == [{"operator": "Exists"}]
+
+
+def test_the_test_pod_holds_no_key_that_it_does_not_need():
+    (pod,) = of_kind("everything", "Pod")
+    assert {volume["name"] for volume in pod["spec"]["volumes"]} == {"script", "tmp"}
 
 
 def test_a_platform_may_choose_the_user():

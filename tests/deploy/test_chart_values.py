@@ -11,7 +11,7 @@ import yaml
 from jsonschema import Draft7Validator
 
 from tapedeck_testing.chart import readme
-from tapedeck_testing.chart.rendering import CHART, CI_VALUES, ci_file, template
+from tapedeck_testing.chart.rendering import CHART, CI_VALUES, ci_file, helm, template
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
@@ -175,7 +175,22 @@ def test_nothing_is_scaled_to_zero(how):
         ),
         ("everything", "auth.serviceTokens.existingSecret.name=x", "service tokens have one source"),
         ("gke", "gateway.parentRefs=null", "gateway.parentRefs is missing"),
+        (
+            "minimal",
+            "gateway.enabled=true,gateway.parentRefs[0].name=external",
+            "gateway.listenHosts and gateway.storageApiHosts are both missing",
+        ),
         ("minimal", "ingress.enabled=true", "an Ingress needs a host"),
+        (
+            "minimal",
+            "pusher.serviceAccount.name=audio,storageApi.serviceAccount.name=audio",
+            "pusher and storageApi both create the service account audio",
+        ),
+        (
+            "minimal",
+            "listen.extraEnv[0].name=TAPEDECK_DRAIN_SECONDS,listen.extraEnv[0].value=x",
+            "listen.extraEnv: TAPEDECK_DRAIN_SECONDS is a setting: give it under settings",
+        ),
         (
             "minimal",
             "pusher.autoscaling.keda.minReplicas=50",
@@ -192,6 +207,13 @@ def test_what_is_missing_or_said_twice_is_told(name, option, text):
     said = template(name, "--set", option)
     assert said.returncode != 0
     assert text in said.stderr
+
+
+@pytest.mark.parametrize("release", ["1tapedeck", "my.tapedeck"])
+def test_a_release_that_cannot_name_services_is_refused(release):
+    said = helm("template", release, ".", "--values", ci_file("minimal"))
+    assert said.returncode != 0
+    assert f'"{release}" cannot name Services' in said.stderr
 
 
 @pytest.mark.parametrize(

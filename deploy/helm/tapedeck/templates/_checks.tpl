@@ -2,6 +2,9 @@
 
 {{- define "tapedeck.checks" -}}
 {{- $v := .Values -}}
+{{- if not (regexMatch "^[a-z]([-a-z0-9]*[a-z0-9])?$" (include "tapedeck.fullname" .)) -}}
+{{- fail (printf "%q cannot name Services: they begin with a letter and have no dots; choose another release name, or set fullnameOverride" (include "tapedeck.fullname" .)) -}}
+{{- end -}}
 {{- $redis := list -}}
 {{- if $v.redis.url }}{{ $redis = append $redis "redis.url" }}{{ end -}}
 {{- if $v.redis.existingSecret.name }}{{ $redis = append $redis "redis.existingSecret.name" }}{{ end -}}
@@ -11,6 +14,12 @@
 {{- end -}}
 {{- if gt (len $redis) 1 -}}
 {{- fail (printf "Redis is named more than once: keep one of %s" (join ", " $redis)) -}}
+{{- end -}}
+{{- if and $v.redis.tls.existingSecret.name $v.redis.url (not (hasPrefix "rediss" $v.redis.url)) -}}
+{{- fail "redis.tls is for an address that begins with rediss: the one in redis.url is without TLS" -}}
+{{- end -}}
+{{- if and $v.redis.embedded.enabled (gt (int $v.settings.redisWaitReplicas) 0) -}}
+{{- fail "settings.redisWaitReplicas: the embedded Redis has no replica, and nothing would ever be confirmed" -}}
 {{- end -}}
 {{- if or $v.pusher.enabled $v.storageApi.enabled -}}
 {{- if not (or $v.store.url $v.store.persistence.enabled) -}}
@@ -44,6 +53,21 @@
 {{- if and $v.auth.serviceTokens.tokens $v.auth.serviceTokens.existingSecret.name -}}
 {{- fail "service tokens have one source: keep auth.serviceTokens.tokens or auth.serviceTokens.existingSecret.name" -}}
 {{- end -}}
+{{- $accounts := dict -}}
+{{- range $component := include "tapedeck.components" . | fromJsonArray -}}
+{{- if (index $v $component).serviceAccount.create -}}
+{{- $account := include "tapedeck.serviceAccountName" (dict "root" $ "component" $component) -}}
+{{- if hasKey $accounts $account -}}
+{{- fail (printf "%s and %s both create the service account %s: let one of them have create: false" (get $accounts $account) $component $account) -}}
+{{- end -}}
+{{- $_ := set $accounts $account $component -}}
+{{- end -}}
+{{- range (index $v $component).extraEnv -}}
+{{- if hasPrefix "TAPEDECK_" .name -}}
+{{- fail (printf "%s.extraEnv: %s is a setting: give it under settings or %s.settings, by its name in docs/settings.md" $component .name $component) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- range $component := list "listen" "pusher" "storageApi" -}}
 {{- $scaling := (index $v .).autoscaling -}}
 {{- if and $scaling.hpa.enabled $scaling.keda.enabled -}}
@@ -64,6 +88,9 @@
 {{- end -}}
 {{- if and $v.gateway.enabled (not $v.gateway.parentRefs) -}}
 {{- fail "gateway.parentRefs is missing: which Gateway do the routes belong to?" -}}
+{{- end -}}
+{{- if and $v.gateway.enabled (not (or $v.gateway.listenHosts $v.gateway.storageApiHosts)) -}}
+{{- fail "gateway.listenHosts and gateway.storageApiHosts are both missing: a route without hosts would answer for all of the Gateway's" -}}
 {{- end -}}
 {{- if and $v.ingress.enabled (not (or $v.ingress.listenHost $v.ingress.storageApiHost)) -}}
 {{- fail "ingress.listenHost and ingress.storageApiHost are both missing: an Ingress needs a host" -}}

@@ -121,7 +121,7 @@
   value: {{ include "tapedeck.text" $value | quote }}
 {{- end }}
 {{- end }}
-{{- with ternary "" $v.otlpEndpoint (eq $component "storageApi") }}
+{{- with $v.otlpEndpoint }}
 - name: OTEL_EXPORTER_OTLP_ENDPOINT
   value: {{ . | quote }}
 {{- end }}

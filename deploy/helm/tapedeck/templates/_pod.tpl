@@ -61,21 +61,42 @@ capabilities:
 {{- toJson $files -}}
 {{- end -}}
 
+{{- /* Whether the component mounts the volume that stands for a bucket. */ -}}
+{{- define "tapedeck.hasStore" -}}
+{{- if and (has .component (list "pusher" "storageApi")) .root.Values.store.persistence.enabled -}}true{{- end -}}
+{{- end -}}
+
+{{- /* The affinity in the values; with a volume that one node alone can mount, pusher and storage-api are kept together, which the scheduler does not do by itself. */ -}}
+{{- define "tapedeck.affinity" -}}
+{{- $affinity := deepCopy (index .root.Values .component).affinity -}}
+{{- if and (include "tapedeck.hasStore" .) (not (has "ReadWriteMany" .root.Values.store.persistence.accessModes)) -}}
+{{- $together := dict "topologyKey" "kubernetes.io/hostname" "labelSelector" (dict
+  "matchLabels" (include "tapedeck.selectorLabels" (dict "root" .root) | fromYaml)
+  "matchExpressions" (list (dict "key" "app.kubernetes.io/component" "operator" "In" "values" (list "pusher" "storage-api")))) -}}
+{{- $pods := $affinity.podAffinity | default dict -}}
+{{- $required := append ($pods.requiredDuringSchedulingIgnoredDuringExecution | default list) $together -}}
+{{- $_ := set $affinity "podAffinity" (merge (dict "requiredDuringSchedulingIgnoredDuringExecution" $required) $pods) -}}
+{{- end -}}
+{{- toYaml $affinity -}}
+{{- end -}}
+
 {{- define "tapedeck.pod" -}}
 {{- $v := .root.Values -}}
 {{- $own := index $v .component -}}
 {{- $files := include "tapedeck.files" . | fromJsonArray -}}
-{{- $hasStore := and (has .component (list "pusher" "storageApi")) $v.store.persistence.enabled -}}
+{{- $hasStore := include "tapedeck.hasStore" . -}}
 {{- $drain := $v.settings.drainSeconds | default 25 -}}
 {{- $module := snakecase .component -}}
 metadata:
+  # No version: a pod changes where its image or its settings do, not with each version of the chart.
   labels:
-    {{- include "tapedeck.labels" . | nindent 4 }}
+    {{- include "tapedeck.selectorLabels" . | nindent 4 }}
+    app.kubernetes.io/part-of: tapedeck
     {{- with $own.podLabels }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
   annotations:
-    checksum/own: {{ include "tapedeck.ownSecretData" .root | sha256sum }}
+    checksum/own: {{ include "tapedeck.ownSecretReadOnce" . | sha256sum }}
     {{- with $own.podAnnotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
@@ -118,7 +139,7 @@ spec:
   nodeSelector:
     {{- toYaml . | nindent 4 }}
   {{- end }}
-  {{- with $own.affinity }}
+  {{- with include "tapedeck.affinity" . | fromYaml }}
   affinity:
     {{- toYaml . | nindent 4 }}
   {{- end }}

@@ -19,7 +19,7 @@ HELM_S = 60
 Manifest: TypeAlias = dict[str, Any]
 
 
-def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
+def helm(*arguments: str, chart: Path = CHART) -> subprocess.CompletedProcess[str]:
     """Runs helm; skips the test where it cannot be had, and fails it where `CI=true`."""
     found = shutil.which("helm", path=TOOLS / "bin") or shutil.which("helm")
     if found is None:
@@ -27,7 +27,7 @@ def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
         missing("no helm in .tools or on PATH (make tools, with Go)")
         raise AssertionError("missing() has ended the test")
     return subprocess.run(
-        [found, *arguments], capture_output=True, text=True, timeout=HELM_S, check=False, cwd=CHART
+        [found, *arguments], capture_output=True, text=True, timeout=HELM_S, check=False, cwd=chart
     )
 
 
@@ -36,15 +36,16 @@ def ci_file(name: str) -> str:
     return str(CHART / "ci" / f"{name}-values.yaml")
 
 
-def template(name: str, *options: str) -> subprocess.CompletedProcess[str]:
+def template(name: str, *options: str, chart: Path = CHART) -> subprocess.CompletedProcess[str]:
     """`helm template` with the values of a file and further options."""
-    return helm("template", RELEASE, ".", "--namespace", NAMESPACE, "--values", ci_file(name), *options)
+    values = ci_file(name)
+    return helm("template", RELEASE, ".", "--namespace", NAMESPACE, "--values", values, *options, chart=chart)
 
 
 @functools.cache
-def rendered(name: str, *options: str) -> tuple[Manifest, ...]:
-    """All that a file of values makes of the chart. Nobody may change it: it is rendered once."""
-    said = template(name, *options)
+def rendered(name: str, *options: str, chart: Path = CHART) -> tuple[Manifest, ...]:
+    """All that a file of values makes of the chart (or of a copy). Nobody may change it: it is rendered once."""
+    said = template(name, *options, chart=chart)
     assert said.returncode == 0, said.stderr
     return tuple(document for document in yaml.safe_load_all(said.stdout) if document)
 
