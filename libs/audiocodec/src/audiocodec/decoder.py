@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import sys
 import weakref
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from audiocodec import native
@@ -20,6 +21,8 @@ from audiocodec.pcm import check_format
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+STRETCH_GROUPS: Final = 8
+"""Groups of packets, of up to 120 ms each, that are looked at together for what is too loud: a second mostly."""
 RESET_STATE: Final = 4028
 """OPUS_RESET_STATE (opus_defines.h)."""
 
@@ -81,31 +84,60 @@ class Decoder:
         return self._view[: samples * self._sample_bytes].tobytes()
 
     def decode_all(self, packets: Sequence[bytes]) -> Iterator[bytes]:
-        """PCM of packets, to the bit what `decode` gives for one after another, in pieces of up to 120 ms.
+        """PCM of packets, to the bit what `decode` gives for one after another, in pieces of up to a second.
 
         Packets are joined for it: a call for each frame would give the interpreter's lock away and want it back as often. libopus clips softly,
         and a packet at a time: so where anything is as loud as that, the decoder is put back to where it was, and takes them one by one. BadPacketError
         as with `decode`.
         """
-        size = native.bound().decoder_bytes(self._channels)
-        before = ctypes.create_string_buffer(size)
-        alone = False
-        for group in joinable(packets):
-            if len(group) > 1 and not alone:
-                ctypes.memmove(before, self._state, size)
-                joined = join(group)
-                samples = self._decode(self._state, joined, len(joined), self._out, self._room, 0)
-                if samples >= 0:
-                    pcm = self._view[: samples * self._sample_bytes].tobytes()
-                    if not self._may_be_clipped(pcm):
-                        yield pcm
-                        continue
-                ctypes.memmove(self._state, before, size)
-            pieces = [self.decode(packet) for packet in group]
-            pcm = b"".join(pieces)
-            # What was clipped at the end of a packet goes on at the start of the next one.
-            alone = self._may_be_clipped(pcm)
-            yield pcm
+        before = ctypes.create_string_buffer(native.bound().decoder_bytes(self._channels))
+        out = ctypes.create_string_buffer(STRETCH_GROUPS * self._room * self._sample_bytes)
+        groups, alone, loud = joinable(packets), False, False
+        while stretch := list(islice(groups, STRETCH_GROUPS)):
+            if not alone and not loud:
+                ctypes.memmove(before, self._state, len(before))
+                pcm = self._joined(stretch, out)
+                if pcm and not self._may_be_clipped(pcm):
+                    yield pcm
+                    continue
+                ctypes.memmove(self._state, before, len(before))
+            loud = False
+            for group in stretch:
+                pcm, alone = self._by_group(group, before, out, alone=alone)
+                loud = loud or alone
+                yield pcm
+
+    def _by_group(
+        self,
+        group: Sequence[bytes],
+        before: ctypes.Array[ctypes.c_char],
+        out: ctypes.Array[ctypes.c_char],
+        *,
+        alone: bool,
+    ) -> tuple[bytes, bool]:
+        """PCM of a group, joined where the one before it was not too loud and it is not itself; and whether it may be. BadPacketError."""
+        if len(group) > 1 and not alone:
+            ctypes.memmove(before, self._state, len(before))
+            pcm = self._joined((group,), out)
+            if pcm and not self._may_be_clipped(pcm):
+                return pcm, False
+            ctypes.memmove(self._state, before, len(before))
+        pcm = b"".join([self.decode(packet) for packet in group])
+        # What was clipped at the end of a packet goes on at the start of the next one.
+        return pcm, self._may_be_clipped(pcm)
+
+    def _joined(self, groups: Sequence[Sequence[bytes]], out: ctypes.Array[ctypes.c_char]) -> bytes:
+        """PCM of groups of packets, each decoded in one call; nothing where one does not decode. The decoder has heard some of them then."""
+        decode, state, room, sample_bytes = self._decode, self._state, self._room, self._sample_bytes
+        begins = at = ctypes.addressof(out)
+        for group in groups:
+            packet = join(group) if len(group) > 1 else group[0]
+            length = len(packet)
+            samples = decode(state, packet, length, at, room, 0) if 0 < length <= MAX_PACKET_BYTES else -1
+            if samples < 0:
+                return b""
+            at += samples * sample_bytes
+        return memoryview(out)[: at - begins].tobytes()
 
     def _may_be_clipped(self, pcm: bytes) -> bool:
         """Whether any sample is within a 128th of full scale; what is clipped reaches full scale."""
