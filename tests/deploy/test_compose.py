@@ -53,6 +53,7 @@ def compose():
 
 def test_there_is_what_the_system_needs(compose):
     services = compose["services"]
+    built = {service["image"] for service in services.values() if "build" in service}
     always = {name for name, service in services.items() if not service.get("profiles")}
     assert always == {"redis", "bucket", "setup", *SETTINGS}
     assert {name for name in services if services[name].get("profiles") == ["monitoring"]} == {
@@ -65,7 +66,24 @@ def test_there_is_what_the_system_needs(compose):
         assert "no-new-privileges:true" in service["security_opt"], name
         for port in service.get("ports", []):
             assert port["host_ip"] == "127.0.0.1", f"{name}: {port}"
-        assert not re.search(r":latest$|^[^:]+$", service["image"]) or "build" in service, name
+        assert not re.search(r":latest$|^[^:]+$", service["image"]) or service["image"] in built, name
+
+
+def test_no_image_is_built_twice_or_looked_for_elsewhere(compose):
+    services = compose["services"]
+    built = [service["image"] for service in services.values() if "build" in service]
+    assert len(built) == len(set(built)) == len(SETTINGS)
+    for name, service in services.items():
+        if service["image"] in built and "build" not in service:
+            assert service["pull_policy"] == "never", name
+
+
+def test_logs_end_somewhere_and_no_proxy_stands_between(compose):
+    for name, service in compose["services"].items():
+        assert service["logging"]["options"].keys() == {"max-size", "max-file"}, name
+        if name != "redis":  # which knows no HTTP
+            given = {variable.lower(): value for variable, value in service["environment"].items()}
+            assert (given["http_proxy"], given["https_proxy"]) == ("", ""), name
 
 
 @pytest.mark.parametrize("name", [*SETTINGS, "setup"])

@@ -204,7 +204,7 @@ def system(images, folder, redis_process):
                 assert running[name].poll() is None, (folder / f"{name}.log").read_text()
                 assert time.monotonic() < deadline, (folder / f"{name}.log").read_text()
                 time.sleep(0.1)
-        yield ports, running
+        yield ports, running, admin
 
 
 def put_golden_objects(url: str, bucket: str) -> None:
@@ -219,6 +219,13 @@ def token_of(uid: str) -> str:
     return jwt.encode({"sub": uid, "iat": now, "exp": now + 600}, SECRET, algorithm="HS256")
 
 
+def healthy(image, port: int, folder) -> bool:
+    """What Docker would find."""
+    log = folder / "healthcheck.log"
+    process = image.start(image.stage.healthcheck, {"TAPEDECK_ADMIN_BIND": f"127.0.0.1:{port}"}, log)
+    return process.wait(DEADLINE_S) == 0
+
+
 def ready(port: int) -> bool:
     with contextlib.suppress(httpx.TransportError):
         return httpx.get(f"http://127.0.0.1:{port}/readyz", trust_env=False).is_success
@@ -226,7 +233,7 @@ def ready(port: int) -> bool:
 
 
 def test_what_is_recorded_with_them_can_be_read_back(system, images, folder):
-    ports, running = system
+    ports, running, admin = system
     environ = {
         "TAPEDECK_TOKEN": token_of("alice"),
         "TAPEDECK_LISTEN_URL": f"ws://127.0.0.1:{ports['listen']}",
@@ -250,6 +257,8 @@ def test_what_is_recorded_with_them_can_be_read_back(system, images, folder):
     url = f"http://127.0.0.1:{ports['storage-api']}/console/"
     assert "<html" in httpx.get(url, trust_env=False).text
     for name, process in running.items():
+        assert healthy(images[name], admin[name], folder)
+        assert not healthy(images[name], free_port(), folder)
         assert end(process) == 0, (folder / f"{name}.log").read_text()
         lines = [json.loads(line) for line in (folder / f"{name}.log").read_text().splitlines()]
         assert {"severity", "time", "message", "service"} <= lines[-1].keys()
@@ -275,7 +284,7 @@ def recordings() -> dict[str, tuple[list[bytes], dict]]:
 
 
 async def test_every_format_goes_through_them(system, images, folder):
-    ports, _ = system
+    ports, *_ = system
     listen = f"ws://127.0.0.1:{ports['listen']}"
     token = token_of("alice")
     about = recordings()
@@ -303,7 +312,7 @@ async def test_every_format_goes_through_them(system, images, folder):
 
 
 async def test_older_objects_are_read_with_them(system):
-    ports, _ = system
+    ports, *_ = system
     uid = manifest()["uid"]
     header = {"Authorization": f"Bearer {token_of(uid)}"}
     base = f"http://127.0.0.1:{ports['storage-api']}"

@@ -42,6 +42,7 @@ class Stage:
     slims: list[list[str]] = field(default_factory=list)
     """Every call of slim.py, likewise."""
     command: list[str] = field(default_factory=list)
+    healthcheck: list[str] = field(default_factory=list)
     user: str = "root"
 
     def take(self, word: str, rest: str) -> None:
@@ -55,18 +56,24 @@ class Stage:
                     self.copied[origin] = path
             case "COPY":
                 self.sources += rest.split()[:-1]
-            case "RUN" if "uv sync" in rest:
-                self.syncs.append(re.sub(r"--mount=\S+ ", "", rest).split())
-            case "RUN" if "slim.py" in rest:
-                self.slims.append(rest.split())
+            case "RUN":
+                self._run(re.sub(r"--mount=\S+ ", "", rest).split())
             case "CMD":
                 self.command = json.loads(rest)
+            case "HEALTHCHECK":
+                self.healthcheck = json.loads(rest.partition(" CMD ")[2])
             case "USER":
                 self.user = rest
-            case "RUN" | "WORKDIR" | "EXPOSE" | "HEALTHCHECK":
+            case "WORKDIR" | "EXPOSE":
                 pass
             case _:
                 raise ValueError(f"Dockerfile: {word} is not understood")
+
+    def _run(self, words: list[str]) -> None:
+        if words[:2] == ["uv", "sync"]:
+            self.syncs.append(words)
+        elif "deploy/docker/slim.py" in words:
+            self.slims.append(words)
 
 
 def stages() -> dict[str, Stage]:
