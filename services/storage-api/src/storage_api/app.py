@@ -33,7 +33,8 @@ def build_app(services: Services, tracing: Tracing | None = None) -> ASGIApp:
     app.state.services = services
     app.state.openapi = msgspec.json.encode(describe(TABLE, version("tapedeck-storage-api")))
     counted = EscapedSlashes(StalledClients(Counted(app, services), services.metrics.stalled.inc))
-    return RequestIds(RequestSpans(counted, tracing) if tracing is not None and tracing.on else counted)
+    identified = RequestIds(counted)  # logs what broke: inside the span
+    return RequestSpans(identified, tracing) if tracing is not None and tracing.on else identified
 
 
 class Counted:
