@@ -1,6 +1,12 @@
+import time
+
 import jwt
 import pytest
 
+from servicekit.auth import UserTokens
+from servicekit.groups import AuthSettings
+from servicekit.ids import uid_from_claim
+from servicekit.metrics import Metrics
 from tapedeck import ready_file, tokens
 from tapedeck.errors import SystemNotFoundError, TokenError
 from tapedeck.ready_file import Admin, Pids, Ready
@@ -88,3 +94,37 @@ def test_the_ready_file_has_the_form_that_others_rely_on(tmp_path):
 def test_subjects():
     assert tokens.subject(tokens.mint(SECRET, "u", now_s=1)) == "u"
     assert tokens.subject("no jwt") is None
+
+
+@pytest.mark.parametrize("identity", ["alice", "auth0|abc", "anna+x@example.com", "sha256-" + "0" * 32])
+@pytest.mark.parametrize("claim", ["sub", "email", "https://example.com/uid"])
+async def test_a_tokens_user_is_the_one_that_the_services_take_it_for(tmp_path, identity, claim):
+    (tmp_path / "secret").write_text(SECRET)
+    served = UserTokens(
+        AuthSettings(mode="jwt", secret_file=tmp_path / "secret", uid_claim=claim), Metrics("test", "0")
+    )
+    claims = {"sub": "somebody", claim: identity, "exp": time.time() + 60}
+    token = jwt.encode(claims, SECRET, algorithm="HS256")
+    async with served:
+        uid = (await served.verify(token)).uid
+    environ = {"TAPEDECK_JWT_UID_CLAIM": claim, "TAPEDECK_TOKEN": token}
+    assert System(environ=environ).uid == uid
+    assert System(user=uid, environ=environ).uid == uid
+
+
+def test_an_identity_may_be_named_as_it_stands_in_tokens(environ):
+    system = System(user="auth0|abc", environ=environ | {"TAPEDECK_JWT_UID_CLAIM": "email"})
+    assert system.uid == uid_from_claim("auth0|abc")
+    claims = jwt.decode(system.user_token(), SECRET, algorithms=["HS256"])
+    assert (claims["sub"], claims["email"]) == ("auth0|abc", "auth0|abc")
+    with pytest.raises(TokenError, match="hash of an identity"):
+        System(user=system.uid, environ=environ).user_token()
+
+
+def test_a_token_without_the_claim_names_nobody(environ):
+    token = jwt.encode({"sub": "anna", "email": 7}, SECRET, algorithm="HS256")
+    for claim in ("email", "name"):
+        with pytest.raises(TokenError, match=f"no text in its claim '{claim}'") as caught:
+            _ = System(token=token, environ=environ | {"TAPEDECK_JWT_UID_CLAIM": claim}).uid
+        assert "TAPEDECK_JWT_UID_CLAIM" in caught.value.hint
+        assert token not in str(caught.value)

@@ -36,20 +36,30 @@ class System:
 
     @property
     def uid(self) -> str:
-        """The user that is meant: the one that was named, else the token's own, else `demo`."""
+        """The user that is meant: the one that was named, else the token's own, else `demo`.
+
+        Raises TokenError for a user token that names none.
+        """
+        if self.user:
+            return tokens.named_uid(self.user)
         given = self._given_token()
-        return self.user or (tokens.subject(given) if given else None) or DEFAULT_USER
+        return (tokens.subject(given, self._uid_claim) if given else None) or DEFAULT_USER
 
     def user_token(self, *, lifetime_s: int = tokens.DEFAULT_LIFETIME_S) -> str:
         """A token to record with: the given one, else one minted for the user. Raises SystemNotFoundError, TokenError."""
         given = self._given_token()
         if given:
             return given
-        return tokens.mint(self._ready().jwt_secret, self.uid, now_s=int(time.time()), lifetime_s=lifetime_s)
+        secret, user = self._ready().jwt_secret, self.user or DEFAULT_USER
+        return tokens.mint(secret, user, now_s=int(time.time()), lifetime_s=lifetime_s, claim=self._uid_claim)
 
     def reading_token(self) -> str:
         """A token to read with: the given one, else the ready file's service token, else one minted for the user."""
         return self._given_token() or self._ready().service_token or self.user_token()
+
+    @property
+    def _uid_claim(self) -> str:
+        return tokens.uid_claim(self.environ)
 
     def _given_token(self) -> str | None:
         return self.token or self.environ.get("TAPEDECK_TOKEN") or None

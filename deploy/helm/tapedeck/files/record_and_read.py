@@ -18,12 +18,14 @@ from pathlib import Path
 import jwt
 
 from tapedeck import StorageClient
+from tapedeck.system import System
 
 RATE = 16_000
 TONE_HZ = 440
 ALIKE = 0.8
 """Correlation of what was recorded and what is read, which Opus leaves well above 0.9."""
 PATIENCE_S = 60
+UID_CLAIM = os.environ.get("TEST_UID_CLAIM") or "sub"
 
 
 def main() -> int:
@@ -70,7 +72,7 @@ def _signed() -> str:
     user = os.environ["TEST_USER"]
     claims: dict[str, object] = {
         "sub": user,
-        os.environ.get("TEST_UID_CLAIM") or "sub": user,
+        UID_CLAIM: user,
         "iat": now,
         "exp": now + 600,
     }
@@ -88,7 +90,7 @@ def _tapedeck(token: str, arguments: list[str], given: bytes = b"") -> bytes:
         [sys.executable, "-m", "tapedeck", *arguments],
         input=given,
         stdout=subprocess.PIPE,
-        env=os.environ | {"TAPEDECK_TOKEN": token},
+        env=os.environ | {"TAPEDECK_TOKEN": token, "TAPEDECK_JWT_UID_CLAIM": UID_CLAIM},
         timeout=PATIENCE_S,
         check=False,
     )
@@ -98,8 +100,8 @@ def _tapedeck(token: str, arguments: list[str], given: bytes = b"") -> bytes:
 
 
 def _delete(token: str, conversation: str) -> None:
-    user = jwt.decode(token, options={"verify_signature": False})[os.environ.get("TEST_UID_CLAIM") or "sub"]
     try:
+        user = System(token=token, environ={"TAPEDECK_JWT_UID_CLAIM": UID_CLAIM}).uid
         with StorageClient(os.environ["TAPEDECK_STORAGE_URL"], token) as client:
             client.delete_conversation(user, conversation)
     except Exception as error:  # noqa: BLE001 - what it tested is told anyhow

@@ -59,10 +59,11 @@ def send(  # noqa: PLR0913 - options of a command
     from tapedeck.audio_file import open_source  # noqa: PLC0415 - not needed for --help
 
     system = System(url, token, user)
+    uid = system.uid if json else ""  # a token that names none is told before anything is sent
     sources = [open_source(name, sample_rate, channels) for name in files]
     sent = asyncio.run(_send_all(system, _jobs(sources, codec, conversation, realtime=realtime)))
     if json:
-        print_json({"user": system.uid, "recordings": sent})
+        print_json({"user": uid, "recordings": sent})
         return
     columns = ["file", "conversation", "seconds", "sent", "acked", "stored"]
     rows = [

@@ -52,7 +52,11 @@ TokenOption = Annotated[
     typer.Option("--token", help="Bearer token; else TAPEDECK_TOKEN, else one from the ready file."),
 ]
 UserOption = Annotated[
-    str | None, typer.Option("--user", help="Whose audio; else the token's own user, else `demo`.")
+    str | None,
+    typer.Option(
+        "--user",
+        help="Whose audio; else the user of the token (its claim TAPEDECK_JWT_UID_CLAIM, else `sub`), else `demo`.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -1,5 +1,6 @@
 """`tapedeck token`."""
 
+import os
 import time
 from typing import Annotated
 
@@ -21,7 +22,13 @@ def token(
     ready = ready_file.read(ready_file.chosen_path())
     now_s = int(time.time())
     user = uid or user
-    minted = tokens.mint(ready.jwt_secret, user, now_s=now_s, lifetime_s=int(hours * 3600))
+    minted = tokens.mint(
+        ready.jwt_secret,
+        user,
+        now_s=now_s,
+        lifetime_s=int(hours * 3600),
+        claim=tokens.uid_claim(os.environ),
+    )
     if json:
         print_json({"user": user, "token": minted, "expires_at": now_s + int(hours * 3600)})
     else:

@@ -4,6 +4,7 @@ With --exit (or TAPEDECK_DEMO_EXIT set) it ends after the proof. Exit code 0 onl
 """
 
 import asyncio
+import os
 import sys
 import time
 from pathlib import Path
@@ -37,7 +38,7 @@ def demo(
 
     async def body(ready: Ready, asked: asyncio.Event) -> int:
         show(ready, options, console)
-        token = tokens.mint(ready.jwt_secret, UID, now_s=int(time.time()))
+        token = tokens.mint(ready.jwt_secret, UID, now_s=int(time.time()), claim=tokens.uid_claim(os.environ))
         place = Place(ready.listen, ready.storage_api, UID, token)
         proof = asyncio.create_task(demonstrate(place, console))
         stopped = asyncio.create_task(asked.wait())
