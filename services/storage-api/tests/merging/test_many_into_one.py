@@ -59,6 +59,18 @@ async def test_it_is_begun_carried_out_and_told_of(api, ask, merging, recorded, 
     assert done["progress"] == {"sources": 1, "sources_copied": 1, "sources_done": 1, "objects": 1}
 
 
+@pytest.mark.parametrize("token", ["user", "writer"])
+async def test_whoever_began_it_its_user_is_told_of_it_and_no_other(api, ask, recorded, token):
+    """A service acts for any user, so who began it is not asked."""
+    await recorded("a", T0)
+    answer = await ask(["a"], token=api.token("user-1") if token == "user" else "write-token")
+    told_of = {}
+    for who in (api.token("user-1"), "read-token", "write-token", api.token("user-2")):
+        headers = {"Authorization": f"Bearer {who}"}
+        told_of[who] = (await api.http.get(answer.headers["location"], headers=headers)).status_code
+    assert [*told_of.values()] == [200, 200, 200, 404]
+
+
 async def test_the_same_request_is_the_same_operation_while_it_runs_and_after(ask, merging, recorded):
     await recorded("a", T0)
     await recorded("b", T0)
