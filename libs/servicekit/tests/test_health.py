@@ -74,6 +74,63 @@ async def test_watch(eventually):
         await watching
 
 
+class Probe:
+    """Answers as it is told, one word a try; the last goes on."""
+
+    def __init__(self, *answers):
+        self.answers, self.asked = list(answers), 0
+
+    async def __call__(self):
+        self.asked += 1
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if answer != "ok":
+            raise ConnectionError(answer)
+
+
+async def _watched(health, probe, eventually, *, tries, **options):
+    watching = asyncio.create_task(health.watch("store", probe, every_s=0.01, **options))
+    await eventually(lambda: probe.asked >= tries)
+    watching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watching
+
+
+async def test_one_hiccup_is_none_and_two_in_a_row_are(caplog, eventually):
+    caplog.set_level("INFO")
+    health = Health("store")
+    await _watched(health, Probe("ok", "hiccup", "ok", "hiccup", "ok"), eventually, tries=6)
+    assert not caplog.records
+    await _watched(health, Probe("ok", "gone", "gone", "ok"), eventually, tries=5)
+    assert [record.getMessage() for record in caplog.records] == [
+        "check store: failed",
+        "check store: ok again",
+    ]
+
+
+async def test_what_never_worked_fails_at_once(eventually):
+    health = Health("store")
+    await _watched(health, Probe("misspelt"), eventually, tries=2, needed="to begin")
+    assert health.checks["store"] == Check("failed", "ConnectionError: misspelt")
+
+
+async def test_what_is_needed_to_begin_warns_once_it_has_worked(eventually):
+    health = Health("store")
+    await _watched(health, Probe("ok", "gone"), eventually, tries=4, needed="to begin")
+    assert health.checks["store"] == Check("warning", "ConnectionError: gone")
+    assert health.ready
+    await _watched(health, Probe("ok"), eventually, tries=2, needed="to begin")
+    assert health.checks["store"].state == "warning", "this watch did not report it"
+
+
+async def test_it_clears_its_own_warning_and_no_other(eventually):
+    health = Health("store")
+    await _watched(health, Probe("ok", "gone", "gone", "ok"), eventually, tries=5, needed="to begin")
+    assert health.checks["store"] == Check("ok")
+    health.warn("store", "told by somebody else")
+    await _watched(health, Probe("ok"), eventually, tries=2, needed="to begin")
+    assert health.checks["store"].detail == "told by somebody else"
+
+
 async def test_advise(eventually):
     health = Health()
     answers = {"complaints": ["appendonly is no"], "away": False}

@@ -18,6 +18,7 @@ from servicekit.settings import load
 from servicekit.stop import Stop
 from storage_api.running import run
 from storage_api.settings import StorageSettings
+from tapedeck_testing.bucket_servers import GcsServer
 from tapedeck_testing.free_ports import free_port
 
 
@@ -126,6 +127,44 @@ async def test_it_reads_the_second_bucket_that_its_settings_name(
     finally:
         service.process.kill()
         service.process.wait()
+
+
+async def test_a_bucket_that_goes_away_leaves_it_ready_and_one_that_never_came_does_not(
+    tmp_path, redis_url, one_bus, api, conversation
+):
+    """All pods would be unready together: refused connections, where clients can be told to come again."""
+    gcs = await asyncio.to_thread(GcsServer.started, tmp_path / "gcs")
+    where = {"TAPEDECK_STORE_URL": f"gs://{gcs.make_bucket()}", **gcs.settings()}
+    services = [Service(tmp_path, redis_url, one_bus.keys.prefix, **where)]
+    headers = {"Authorization": f"Bearer {api.token(conversation.uid)}"}
+    try:
+        assert (await services[0].answers(f"{services[0].admin}/readyz")).status_code == 200
+        await asyncio.to_thread(gcs.stop)
+        services.append(Service(tmp_path, redis_url, one_bus.keys.prefix, **where))
+        async with httpx.AsyncClient(headers=headers, timeout=60) as http, asyncio.timeout(60):
+            while "[!]store warning" not in (await http.get(f"{services[0].admin}/readyz?verbose")).text:
+                await asyncio.sleep(0.1)
+            assert (await http.get(f"{services[0].admin}/readyz")).status_code == 200
+            answer = await http.get(services[0].url + api.path(conversation, "/audio"))
+            assert (answer.status_code, answer.json()["code"]) == (503, "store_unavailable")
+            assert "retry-after" in answer.headers
+            settings = await http.get(f"{services[0].url}/v1/users/{conversation.uid}/settings")
+            assert settings.status_code == 200
+            while "[-]store failed" not in await _verbose(http, services[1]):
+                await asyncio.sleep(0.1)
+    finally:
+        gcs.stop()
+        for one in services:
+            one.process.kill()
+            one.process.wait()
+
+
+async def _verbose(http: httpx.AsyncClient, service: Service) -> str:
+    """Empty until it answers."""
+    try:
+        return (await http.get(f"{service.admin}/readyz?verbose")).text
+    except httpx.TransportError:
+        return ""
 
 
 async def test_a_keys_file_that_breaks_is_a_warning_soon_and_until_it_is_put_right(

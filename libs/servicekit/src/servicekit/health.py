@@ -68,24 +68,37 @@ class Health:
         return "\n".join(lines) + "\n"
 
     async def watch(
-        self, name: str, probe: Callable[[], Awaitable[None]], *, every_s: float = 5.0, timeout_s: float = 2.0
+        self,
+        name: str,
+        probe: Callable[[], Awaitable[None]],
+        *,
+        every_s: float = 5.0,
+        timeout_s: float = 2.0,
+        needed: Literal["always", "to begin"] = "always",
     ) -> None:
         """Ask `probe` now and then `every_s`, for ever, and report it as `name`; what it raises is the reason it failed.
 
-        To be run as a task. A probe that works clears a failure, but leaves a warning that someone else reported.
+        To be run as a task. One try that fails says nothing: after it comes another within a second, and the second in a row
+        counts (the very first of all at once: nothing has worked yet). A probe that works clears what was reported here, but
+        leaves a warning that someone else reported. Needed `to begin`: once it has worked, trouble is a warning, for this
+        process can do without it and all of its neighbours are in the same trouble.
         """
+        worked, failures, reported = False, 0, None
         while True:
-            try:
-                async with asyncio.timeout(timeout_s):
-                    await probe()
-            except TimeoutError:
-                self.fail(name, f"no answer within {timeout_s:g} s")
-            except Exception as error:  # noqa: BLE001 - the top of this task: a probe may fail in any way, that is its answer
-                self.fail(name, f"{type(error).__name__}: {error}")
-            else:
-                if self._checks.get(name, Check("failed")).state == "failed":
+            trouble = await _trouble(probe, timeout_s)
+            failures = 0 if trouble is None else failures + 1
+            if trouble is None:
+                worked = True
+                if (
+                    (before := self._checks.get(name)) is None
+                    or before.state == "failed"
+                    or before == reported
+                ):
                     self.ok(name)
-            await asyncio.sleep(every_s)
+            elif not worked or failures > 1:
+                reported = Check("warning" if worked and needed == "to begin" else "failed", trouble)
+                self._report(name, reported)
+            await asyncio.sleep(min(every_s, 2.0 ** (failures - 1)) if failures else every_s)
 
     async def advise(
         self,
@@ -120,3 +133,15 @@ class Health:
             log.warning("check %s: %s", name, check.state, extra={"check": name, "detail": check.detail})
         elif before is not None and before.detail != "not checked yet":
             log.info("check %s: ok again", name, extra={"check": name})
+
+
+async def _trouble(probe: Callable[[], Awaitable[None]], timeout_s: float) -> str | None:
+    """What a try says that is wrong."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await probe()
+    except TimeoutError:
+        return f"no answer within {timeout_s:g} s"
+    except Exception as error:  # noqa: BLE001 - the top of a task: a probe may fail in any way, that is its answer
+        return f"{type(error).__name__}: {error}"
+    return None

@@ -54,7 +54,8 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
     metrics = Metrics("storage-api", version("tapedeck-storage-api"))
     tracing = open_tracing("storage-api", version("tapedeck-storage-api"), settings.traces.endpoint)
     families = StorageMetrics(metrics, TABLE)
-    # Redis away is a warning here, not unready: what is stored is served without it.
+    # Redis or the bucket away is a warning here, not unready: what is stored is served without the one; without the other
+    # clients get 503 with `Retry-After`, settings and the console, where Kubernetes would refuse their connections to all pods.
     health = Health("store")
     users = UserTokens(settings.auth, metrics)
     tokens = ServiceTokens(settings.auth.service_tokens_file)
@@ -83,7 +84,7 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
     try:
         async with serve_admin(admin, health, metrics), users, asyncio.TaskGroup() as tasks:
             watching = [
-                tasks.create_task(health.watch("store", bucket.ping), name="store watch"),
+                tasks.create_task(health.watch("store", bucket.ping, needed="to begin"), name="store watch"),
                 tasks.create_task(watch_redis(health, bus), name="redis watch"),
                 tasks.create_task(
                     health.advise("redis settings", lambda: complaints(bus), away=BusError),
