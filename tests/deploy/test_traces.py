@@ -2,6 +2,8 @@
 
 import asyncio
 
+import websockets
+
 from tapedeck_testing.account import flush
 from tapedeck_testing.otlp_sink import OtlpSink
 from tapedeck_testing.protocol_client import ProtocolClient
@@ -67,6 +69,20 @@ async def test_the_clients_own_trace_holds_its_session_and_is_named_by_its_batch
         linked = {span.attributes["conversation_id"]: span.linked_traces for span in batches}
         assert linked["named"] == {CLIENT[3:35]}
         assert linked["unkept"] == frozenset()
+
+
+async def test_sessions_that_a_process_ends_are_told(start_stack):
+    with OtlpSink() as sink:
+        stack = start_stack(environ={"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url})
+        header = {"Authorization": f"Bearer {stack.user_token('alice')}", "traceparent": CLIENT}
+        url = f"{stack.facts['listen']}/v4/listen?conversation_id=open"
+        async with websockets.connect(url, additional_headers=header, compression=None, proxy=None) as socket:
+            await socket.send(bytes(16_000))
+            async with stack.http() as http:
+                while (await http.get("/v1/users/alice/conversations/open")).status_code != 200:
+                    await asyncio.sleep(0.05)
+            assert await asyncio.to_thread(stack.stop) == 0
+        assert [span.parent_id for span in sink.spans if span.name == "session"] == [CLIENT[36:52]]
 
 
 async def test_a_request_is_in_its_clients_trace(start_stack):

@@ -1,11 +1,17 @@
 """The span of a request, told to a real collector."""
 
+import io
+import json
+import logging
+
 import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
+from servicekit.logs import JsonFormatter
+from servicekit.problem import RequestIds
 from servicekit.tracing import open_tracing
 from storage_api.request_span import RequestSpans
 from tapedeck_testing.otlp_sink import OtlpSink
@@ -26,7 +32,7 @@ async def ask(monkeypatch):
     with OtlpSink() as sink:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", sink.url)
         tracing = open_tracing("storage-api", "1", sink.url)
-        transport = httpx.ASGITransport(RequestSpans(app, tracing), raise_app_exceptions=False)
+        transport = httpx.ASGITransport(RequestSpans(RequestIds(app), tracing), raise_app_exceptions=False)
 
         async def asked(path, headers=(), method="GET"):
             async with httpx.AsyncClient(transport=transport, base_url="http://here") as http:
@@ -86,6 +92,20 @@ async def test_what_fails_through_us_has_failed(ask, path, failed, status):
     span = await ask(path)
     assert (span.failed, span.attributes["http.response.status_code"]) == (failed, status)
     assert "alice" not in repr(span)
+
+
+async def test_the_line_that_tells_what_broke_names_the_span(ask):
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonFormatter("storage-api"))
+    log = logging.getLogger("servicekit.problem")
+    log.addHandler(handler)
+    try:
+        span = await ask("/v1/users/breaks/200", [("traceparent", CLIENT)])
+    finally:
+        log.removeHandler(handler)
+    (line,) = [json.loads(one) for one in stream.getvalue().splitlines()]
+    assert (line["trace_id"], line["span_id"]) == (CLIENT[3:35], span.span_id)
 
 
 async def test_paths_and_methods_that_are_made_up_make_no_names(ask):

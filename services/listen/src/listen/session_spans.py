@@ -29,6 +29,8 @@ class _Stretch:
     since: float
     above: str
     """What the session's spans are below: the client's, or else the first of them."""
+    named: str
+    """Beside its chunks; "" where it is not kept, for then nobody finds it."""
 
     def of(self, epoch: int, now: float) -> bool:
         """Whether what is appended now still belongs to it."""
@@ -67,15 +69,14 @@ class SessionSpans:
                 stretch.span.end()
 
     def traceparent(self, request: AppendRequest) -> str:
-        """Of the span that this chunk belongs to; "" where its session is not kept, for then nobody finds it."""
+        """Of the span that this chunk belongs to; "" where its session is not kept."""
         socket = self._sockets.get(request.owner)
         if socket is None:
             return ""
         now = self._clock()
         if socket.stretch is None or not socket.stretch.of(request.id.epoch, now):
             socket.stretch = self._next(socket, request, now)
-        span = socket.stretch.span
-        return span.traceparent if span.sampled else ""
+        return socket.stretch.named
 
     def _next(self, socket: _Socket, request: AppendRequest, now: float) -> _Stretch:
         before, epoch = socket.stretch, request.id.epoch
@@ -87,4 +88,6 @@ class SessionSpans:
                 number, above, links = before.number + 1, before.above, [before.span.traceparent]
         about = {"conversation_id": request.conversation.cid, "session": epoch, "stretch": number}
         span = self._tracing.begin("session", about, links, parent=above, serves=True)
-        return _Stretch(span, epoch, number, now, above if read_traceparent(above) else span.traceparent)
+        own = span.traceparent
+        above = above if read_traceparent(above) else own
+        return _Stretch(span, epoch, number, now, above, own if span.sampled else "")
