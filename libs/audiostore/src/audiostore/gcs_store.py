@@ -48,6 +48,8 @@ class GcsStore:
     Raises StoreConfigurationError where there are no credentials.
     """
 
+    lists_from_anywhere = True
+
     def __init__(self, bucket: str, prefix: str = "", patience: Patience = PATIENCE) -> None:
         self._client = connect()
         self._bucket = self._client.bucket(bucket)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from audiostore.attempts import PATIENCE, Patience
 from audiostore.errors import AudiostoreError, StoreConfigurationError, TransientStoreError
 from audiostore.opening import check_address, open_store
+from audiostore.store import lists_from_anywhere
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -76,6 +77,11 @@ class OpenedLater:
         finally:
             self._again_at = asyncio.get_running_loop().time() + AGAIN_S
             self._opening = None
+
+    @property
+    def lists_from_anywhere(self) -> bool:
+        """What the store says, once it is open."""
+        return self._store is not None and lists_from_anywhere(self._store)
 
     async def put(
         self, name: str, data: bytes, *, content_type: str, metadata: Mapping[str, str]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from audiostore import sealing
 from audiostore.errors import AlreadyExistsError, NotFoundError, StoreError
 from audiostore.names import CONTENT_TYPE, parse_name
-from audiostore.store import PAGE_OBJECTS, ObjectInfo, Store, check_name, check_prefix
+from audiostore.store import PAGE_OBJECTS, ObjectInfo, Store, check_name, check_prefix, lists_from_anywhere
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -33,6 +33,11 @@ class PairedStore:
     def __init__(self, first: Store, second: Store) -> None:
         self.first = first
         self.second = second
+
+    @property
+    def lists_from_anywhere(self) -> bool:
+        """Whether both do."""
+        return lists_from_anywhere(self.first) and lists_from_anywhere(self.second)
 
     async def put(
         self, name: str, data: bytes, *, content_type: str, metadata: Mapping[str, str]

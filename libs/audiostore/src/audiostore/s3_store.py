@@ -37,6 +37,8 @@ _CONDITION = "header:If-None-Match:*"
 class S3Store(ObstoreStore):
     """Objects in `bucket`, settings from AWS_… in the environment. Raises StoreConfigurationError where they cannot work."""
 
+    lists_from_anywhere = True
+
     def __init__(self, bucket: str, prefix: str = "", patience: Patience = PATIENCE) -> None:
         super().__init__(connect(bucket), f"s3://{bucket}/{prefix}", prefix, _TRAITS, patience)
         amazon = is_amazon()

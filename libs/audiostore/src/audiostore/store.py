@@ -110,6 +110,14 @@ class Store(Protocol):
         ...
 
 
+def lists_from_anywhere(store: Store) -> bool:
+    """Whether a listing can begin behind any name for what one page costs, so that parts of a long one may be asked for side by side.
+
+    Not so in a folder, and on Azure: there all names are looked at each time. A store says so with an attribute of this name.
+    """
+    return getattr(store, "lists_from_anywhere", False) is True
+
+
 def check_name(name: str) -> str:
     """The name itself, if every backend can hold it, and below its root. Raises BadNameError."""
     if not name:

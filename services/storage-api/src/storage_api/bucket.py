@@ -23,7 +23,7 @@ from audiostore.store import ObjectInfo, Store, check_size
 from storage_api import patience, reading
 from storage_api.errors import SourceGoneError, UnreadableError
 from storage_api.keys import Keys
-from storage_api.listing import Stretch, list_stretch
+from storage_api.listing import Stretch, list_objects
 from storage_api.metrics import StorageMetrics
 from storage_api.stored_object import OlderFacts, StoredObject, Verdict
 from storage_api.turns import in_turns, side_by_side
@@ -136,7 +136,7 @@ class Bucket:
     async def _list(self, uid: str, conversation_id: str, stretch: Stretch | None) -> Judged:
         prefix = conversation_prefix(uid, conversation_id)
         with self._counted("list"):
-            listing = await list_stretch(self._store, prefix, stretch)
+            listing = await list_objects(self._store, prefix, stretch)
         return replace(await self.with_facts(listing.listed), before_ms=listing.before_ms)
 
     async def with_facts(self, listed: list[tuple[AudioName, ObjectInfo]]) -> Judged:

@@ -64,7 +64,9 @@ async def _from_part(
         return None
     from_ms = max(FIRST_MS, place.watershed_48k // 48 - LONGEST_MS)
     for count in (wanted.size + AHEAD, FURTHER * (wanted.size + AHEAD)):
-        part = await services.recordings.part(conversation, Stretch(from_ms, place.start_ms, count))
+        part = await services.recordings.part(
+            conversation, Stretch(from_ms, place.start_ms, count, place.pace_us)
+        )
         # What was put or deleted since the token was given may have changed that.
         if not (
             await asyncio.to_thread(sorts_by_time, part)

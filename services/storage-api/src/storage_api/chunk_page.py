@@ -5,7 +5,7 @@ whole. A gap is all time of the audio that nothing plays, at its start and its e
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
@@ -15,6 +15,9 @@ from storage_api.moments import rfc3339_ms
 from storage_api.recording import Recording
 from storage_api.timeline import Gap
 from storage_api.watershed import END_MS, FIRST_MS, last_watershed, sorts_by_time
+
+LONGEST_PACE_US: Final = 3_600_000_000
+"""That is believed between two chunks."""
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):
@@ -30,6 +33,8 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
     """As with a row."""
     watershed_48k: Annotated[int, msgspec.Meta(ge=FIRST_MS * 48, lt=END_MS * 48)] | None = None
     """What follows this place can be told without what lies before this time; None where nothing less than all of it will do."""
+    pace_us: Annotated[int, msgspec.Meta(ge=0, le=LONGEST_PACE_US)] = 0
+    """About so long after each chunk of the page before this place the next one began: the next page is looked for accordingly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,9 @@ def _place(recording: Recording, before: Place | None, shown: list[ChunkRow], ne
     first_48k = before.watershed_48k if before and recording.from_ms is not None else None
     sorted_by_time = recording.from_ms is not None or sorts_by_time(recording)
     watershed_48k = last_watershed(recording, first_48k or 0, next_ms) if sorted_by_time else None
-    return Place(last.start_ms, last.name, reached_ms, last.twin, watershed_48k)
+    pace_us = (next_ms - shown[0].start_ms) * 1000 // len(shown)
+    pace_us = min(max(0, pace_us), LONGEST_PACE_US)
+    return Place(last.start_ms, last.name, reached_ms, last.twin, watershed_48k, pace_us)
 
 
 def _reaches(recording: Recording, shown: list[ChunkRow], end_48k: int | None) -> bool:

@@ -1,13 +1,24 @@
 """Which objects a conversation has, by their names: all of them, or as many as a page needs.
 
-Owns where a listing begins and ends. Judges nothing.
+Owns where a listing begins and ends, and which parts of it are asked for side by side: a bucket tells a thousand names a call, and each call takes
+its time. Where the next names lie is guessed by the times of those before; that decides how long it takes, never what is found. Judges nothing.
 """
 
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from audiostore.legacy import AudioName, parse_audio_name
-from audiostore.names import timestamp
-from audiostore.store import ObjectInfo, Store
+from audiostore.names import MAX_TIME_MS, timestamp
+from audiostore.store import PAGE_OBJECTS, ObjectInfo, Store, lists_from_anywhere
+from storage_api.turns import side_by_side
+
+PARTS: Final = 12
+"""Parts of a listing that are asked for at once, at the most."""
+PART_NAMES: Final = PAGE_OBJECTS - 1
+"""Names that one call gives at least, where there are so many: the one after which it begins may be among them."""
+MEANT_NAMES: Final = PART_NAMES * 0.95
+"""So many a part is meant to have: one more than a call gives would be one call more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +31,8 @@ class Stretch:
     """Those that begin then or later count."""
     count: int
     """So many of those are enough."""
+    pace_us: int = 0
+    """About so long after each of them the next one begins, in microseconds; 0 where nobody knows."""
 
 
 @dataclass(slots=True)
@@ -31,11 +44,10 @@ class Listing:
     """All of the stretch that begin before this time are there; None where all are."""
 
 
-async def list_stretch(store: Store, prefix: str, stretch: Stretch | None) -> Listing:
+async def list_objects(store: Store, prefix: str, stretch: Stretch | None) -> Listing:
     """The objects of a conversation whose names begin with `prefix`; all of them where no stretch is given. StoreError."""
     found, counted = Listing(), 0
-    after = "" if stretch is None else f"{prefix}{timestamp(stretch.from_ms)}"
-    async for info in store.list(prefix, after):
+    async for info in _all(store, prefix) if stretch is None else _from(store, prefix, stretch):
         name = parse_audio_name(info.name)
         if name is None:
             continue
@@ -46,3 +58,81 @@ async def list_stretch(store: Store, prefix: str, stretch: Stretch | None) -> Li
             counted += 1
         found.listed.append((name, info))
     return found
+
+
+async def _all(store: Store, prefix: str) -> AsyncIterator[ObjectInfo]:
+    if not lists_from_anywhere(store):
+        async for info in store.list(prefix):
+            yield info
+        return
+    infos, ended = await _parts(store, prefix, [""])
+    while True:
+        for info in infos:
+            yield info
+        if ended:
+            return
+        infos, ended = await _parts(store, prefix, _bounds_after(prefix, infos))
+
+
+async def _from(store: Store, prefix: str, stretch: Stretch) -> AsyncIterator[ObjectInfo]:
+    after = f"{prefix}{timestamp(stretch.from_ms)}"
+    if lists_from_anywhere(store):
+        infos, ended = await _parts(store, prefix, _bounds_of(prefix, stretch))
+        for info in infos:
+            yield info
+        if ended:
+            return
+        after = infos[-1].name
+    async for info in store.list(prefix, after):
+        yield info
+
+
+def _bounds_after(prefix: str, infos: Sequence[ObjectInfo]) -> list[str]:
+    """Where the parts begin that follow these, of which there are some."""
+    page = infos[-PART_NAMES:]
+    first, last = parse_audio_name(page[0].name), parse_audio_name(page[-1].name)
+    after = infos[-1].name
+    if first is None or last is None:
+        return [after]
+    return list(_bounds(prefix, after, last.start_ms, (last.start_ms - first.start_ms) / len(page), PARTS))
+
+
+def _bounds_of(prefix: str, stretch: Stretch) -> list[str]:
+    """Where the parts of a stretch begin."""
+    from_ms, pace_ms = stretch.from_ms, stretch.pace_us / 1000
+    names = stretch.count + 1 + ((stretch.counted_from_ms - from_ms) / pace_ms if pace_ms else 0)
+    parts = min(PARTS, 1 + int(names / MEANT_NAMES))
+    return list(_bounds(prefix, f"{prefix}{timestamp(from_ms)}", from_ms, pace_ms, parts))
+
+
+def _bounds(prefix: str, after: str, from_ms: int, pace_ms: float, parts: int) -> Iterator[str]:
+    """`after`, and names that follow it, each by what a call gives."""
+    yield after
+    for part in range(1, parts):
+        at_ms = from_ms + round(part * MEANT_NAMES * pace_ms)
+        bound = f"{prefix}{timestamp(at_ms)}"
+        if bound <= after or not 0 <= at_ms <= MAX_TIME_MS:
+            return
+        yield bound
+        after = bound
+
+
+async def _parts(store: Store, prefix: str, bounds: Sequence[str]) -> tuple[list[ObjectInfo], bool]:
+    """All names from the first bound up to the last one and as many after that as a call gives; and whether that was the end."""
+    found: list[list[ObjectInfo]] = [[] for _ in bounds]
+    ended = False
+
+    async def between(part: int) -> None:
+        nonlocal ended
+        last = part + 1 == len(bounds)
+        async for info in store.list(prefix, bounds[part]):
+            if not last and info.name > bounds[part + 1]:
+                return
+            found[part].append(info)
+            if last and len(found[part]) == PART_NAMES:
+                return
+        if last:
+            ended = True
+
+    await side_by_side(range(len(bounds)), between)
+    return [info for part in found for info in part], ended

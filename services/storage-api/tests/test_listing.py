@@ -1,0 +1,148 @@
+"""What is listed, in how many calls, and how many of these one after another."""
+
+import asyncio
+import random
+
+import pytest
+
+from audiostore.errors import TransientStoreError
+from audiostore.memory_store import MemoryStore
+from audiostore.names import timestamp
+from audiostore.opened_later import OpenedLater
+from audiostore.paired_store import PairedStore
+from audiostore.store import lists_from_anywhere
+from storage_api.listing import Stretch, list_objects
+
+PREFIX = "chunks/user-1/conv-1/"
+T0 = 1_700_000_000_000
+
+
+class Bucket(MemoryStore):
+    """Tells a thousand names a call, a call takes a round, and `rounds` counts those one after another."""
+
+    lists_from_anywhere = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = self.rounds = 0
+        self._next: asyncio.Task[None] | None = None
+
+    async def _round(self) -> None:
+        self.calls += 1
+        if self._next is None:
+            self._next = asyncio.create_task(self._turn())
+        await self._next
+
+    async def _turn(self) -> None:
+        for _ in range(200):
+            await asyncio.sleep(0)
+        self.rounds += 1
+        self._next = None
+
+    async def list(self, prefix, after=""):
+        await self._round()
+        # The name after which it begins is one of a call's thousand.
+        told = int(after in self._objects)
+        async for info in super().list(prefix, after):
+            if told == 1000:
+                told = 0
+                await self._round()
+            told += 1
+            yield info
+
+
+async def filled(store, starts_ms):
+    for start_ms in starts_ms:
+        await store.put(f"{PREFIX}{timestamp(start_ms)}.bin", b"ab", content_type="a/b", metadata={})
+    return store
+
+
+def found(listing) -> list[str]:
+    return [info.name for _, info in listing.listed]
+
+
+EVERY = {
+    "a second each": range(T0, T0 + 10_000_000, 1_000),
+    "a minute each": range(T0, T0 + 10_000 * 60_000, 60_000),
+}
+
+
+@pytest.mark.parametrize("starts_ms", EVERY.values(), ids=EVERY)
+async def test_ten_thousand_names_take_two_rounds(starts_ms):
+    store = await filled(Bucket(), starts_ms)
+    listing = await list_objects(store, PREFIX, None)
+    assert found(listing) == sorted(store._objects)
+    assert (store.calls, store.rounds) == (13, 2)
+
+
+async def test_few_names_take_one_call():
+    store = await filled(Bucket(), range(T0, T0 + 900_000, 1_000))
+    assert len(found(await list_objects(store, PREFIX, None))) == 900
+    assert store.calls == 1
+
+
+async def test_a_page_takes_one_round():
+    store = await filled(Bucket(), EVERY["a second each"])
+    stretch = Stretch(T0 + 4_000_000 - 120_000, T0 + 4_000_000, 1_002, 1_000_000)
+    listing = await list_objects(store, PREFIX, stretch)
+    assert found(listing) == sorted(store._objects)[3_880:5_002]
+    assert listing.before_ms == T0 + 5_002_000
+    assert (store.calls, store.rounds) == (2, 1)
+
+
+@pytest.mark.parametrize("pace_us", [0, 1, 10_000_000, 3_600_000_000])
+async def test_a_wrong_pace_finds_the_same(pace_us):
+    store = await filled(Bucket(), EVERY["a second each"])
+    listing = await list_objects(store, PREFIX, Stretch(T0 + 4_000_000, T0 + 4_000_000, 1_500, pace_us))
+    assert found(listing) == sorted(store._objects)[4_000:5_500]
+    assert listing.before_ms == T0 + 5_500_000
+    assert store.calls <= 13
+
+
+async def test_other_stores_are_listed_once():
+    class Folder(Bucket):
+        lists_from_anywhere = False
+
+    store = await filled(Folder(), EVERY["a second each"])
+    assert found(await list_objects(store, PREFIX, None)) == sorted(store._objects)
+    assert store.calls == 10  # thousands of one listing
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_names_that_come_as_they_like_are_all_found(seed, monkeypatch):
+    monkeypatch.setattr("storage_api.listing.PART_NAMES", 7)
+    monkeypatch.setattr("storage_api.listing.MEANT_NAMES", 6)
+    chance = random.Random(seed)
+    pair = PairedStore(Bucket(), Bucket())
+    for _ in range(chance.choice([1, 7, 8, 60, 150])):
+        start_ms = chance.choice([T0, 0, 10**12, 10**13]) + int(
+            chance.expovariate(1 / 10 ** chance.randrange(2, 9))
+        )
+        name = f"{PREFIX}{timestamp(start_ms)}{chance.choice(['.bin', '.json', '-1.000.batch.bin'])}"
+        store = chance.choice([pair.first, pair.second])
+        if name not in store._objects:
+            await store.put(name, b"ab", content_type="a/b", metadata={})
+    every = [info.name async for info in pair.list(PREFIX) if not info.name.endswith("json")]
+    assert found(await list_objects(pair, PREFIX, None)) == every
+
+
+async def test_a_part_that_fails_fails_all():
+    class Failing(Bucket):
+        async def list(self, prefix, after=""):
+            if self.calls == 5:
+                raise TransientStoreError("away")
+            async for info in super().list(prefix, after):
+                yield info
+
+    store = await filled(Failing(), EVERY["a second each"])
+    with pytest.raises(TransientStoreError):
+        await list_objects(store, PREFIX, None)
+
+
+async def test_who_says_that_it_lists_from_anywhere():
+    assert lists_from_anywhere(PairedStore(Bucket(), Bucket()))
+    assert not lists_from_anywhere(PairedStore(Bucket(), MemoryStore()))
+    later = OpenedLater("memory:")
+    assert not lists_from_anywhere(later)
+    await later.open()
+    assert not lists_from_anywhere(later)
