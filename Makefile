@@ -25,7 +25,7 @@ CHAOS_OPTIONS ?=
 COMPOSE_OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test up down fuzz soak chaos lint fmt types tools bench clean
+.PHONY: help setup run test up down fuzz soak chaos faults lint fmt types tools bench clean
 
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-8s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ chaos: setup ## Simulate SEEDS histories under faults in JOBS processes (or repl
 	@PYTHONPATH=tests/support $(BIN)/python -m tapedeck_testing.simulation $(if $(SEED),--seed $(SEED) --trace,--seeds $(SEEDS) --jobs $(JOBS))
 	$(if $(SEED),,@PYTHONPATH=tests/support $(BIN)/python -m tapedeck_testing.faults --chaos --seconds $(CHAOS_SECONDS) --sockets 40 --faults-every 1-2 --batch-seconds 8 $(CHAOS_OPTIONS))
 	$(if $(SEED),,@TAPEDECK_TEST_FAILOVER_LONG=1 $(BIN)/pytest -m long tests/failover)
+
+faults: setup ## Cause each fault of docs/runbook.md for real, and see its alert fire: five minutes
+	@TAPEDECK_TEST_FAULTS=1 $(BIN)/pytest $(wildcard tests/deploy/test_faults*.py)
 
 lint: setup ## ruff and import-linter
 	@$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """The alerts: their rules are right, each fires and does not fire, and what they name is there."""
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -41,6 +42,19 @@ def test_each_has_a_case_in_which_it_fires_and_one_in_which_it_does_not():
             for looked in case["alert_rule_test"]:
                 (fires if looked["exp_alerts"] else does_not).add(looked["alertname"])
     assert fires == does_not == set(alerts())
+
+
+def test_each_is_seen_firing_on_a_real_fault():
+    """By those that `make faults` runs: what they wait for stands there as `trial.fires("…")`."""
+    seen = {
+        argument.value
+        for path in Path(__file__).parent.glob("test_faults*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "fires"
+        for argument in node.args
+        if isinstance(argument, ast.Constant)
+    }
+    assert seen == set(alerts())
 
 
 def test_each_says_how_bad_it_is_and_where_to_read_on():

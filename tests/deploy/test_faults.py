@@ -1,105 +1,17 @@
 """Each fault of the runbook is caused for real, and its alert fires: a system, a bucket's server, and a Prometheus whose minutes are seconds.
 
-What cannot be caused in seconds, or only by a defect of ours, `promtool` alone tries (deploy/monitoring/tests). The long ones, two minutes together, are chosen:
-
-    TAPEDECK_TEST_FAULTS=1 .venv/bin/pytest tests/deploy/test_faults.py
+Here: Redis, the bucket, what is stored. Of the processes, and of who connects to them: test_faults_of_processes.py. The long ones, five minutes together, are chosen: `make faults`.
 """
 
 import asyncio
-import os
 import shutil
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from urllib.parse import quote
 
 import httpx
 import pytest
-import redis
 
 from tapedeck_testing.account import flush
-from tapedeck_testing.bucket_servers import GcsServer
-from tapedeck_testing.prometheus import Prometheus, hurried_rules, targets_of
-from tapedeck_testing.protocol_client import ProtocolClient
-from tapedeck_testing.queries import alerts
-from tapedeck_testing.recordings import in_messages
-from tapedeck_testing.stack import Stack
-
-SECOND = bytes(32_000)
-HURRIED = {"TAPEDECK_BATCH_SECONDS": "2", "TAPEDECK_IDLE_SECONDS": "2"}
-
-
-class Trial:
-    """A system that things happen to."""
-
-    def __init__(self, stack: Stack, prometheus: Prometheus, gcs: GcsServer) -> None:
-        self.stack = stack
-        self.prometheus = prometheus
-        self.gcs = gcs
-        self.bucket = stack.facts["store"].removeprefix("gs://")
-        self.redis = redis.Redis.from_url(stack.facts["redis"], socket_timeout=5)
-
-    def client(self, cid: str, seconds: int = 1, *, uid: str = "alice", pace_s: float = 0) -> ProtocolClient:
-        """Who records so many seconds, in messages of 100 ms."""
-        messages = in_messages(SECOND * seconds, 3_200)
-        address, token = self.stack.facts["listen"], self.stack.user_token(uid)
-        return ProtocolClient(address, token, cid, messages, codec="pcm16", pace_s=pace_s)
-
-    async def fires(self, *names: str, deadline_s: float = 45) -> None:
-        """Until these fire."""
-        assert set(names) <= alerts().keys()
-        await asyncio.to_thread(
-            self.prometheus.await_nothing, lambda: sorted(set(names) - self.prometheus.firing()), deadline_s
-        )
-
-    async def calm(self, *names: str, deadline_s: float = 45) -> None:
-        """Until none of these does."""
-        await asyncio.to_thread(
-            self.prometheus.await_nothing, lambda: sorted(set(names) & self.prometheus.firing()), deadline_s
-        )
-
-    @contextmanager
-    def frozen(self, service: str) -> Iterator[None]:
-        """Its processes stand still meanwhile."""
-        pids = self.stack.pids(service)
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            for pid in pids:
-                os.kill(pid, signal.SIGCONT)
-
-    def started(self, job: str) -> set[float]:
-        """When a process of it started, as Prometheus has seen it in the last second."""
-        return set(self.prometheus.values(f'process_start_time_seconds{{job="{job}"}}', last_s=0))
-
-    async def flush_on(self, cid: str) -> None:
-        """Asks for it to be stored, again and again."""
-        async with self.stack.http() as http:
-            while True:
-                await http.post(f"/v1/users/alice/conversations/{cid}:flush")
-                await asyncio.sleep(0.2)
-
-    async def get(self, path: str) -> int:
-        """The status of a request."""
-        async with self.stack.http() as http:
-            return (await http.get(f"/v1/users/alice/conversations{path}")).status_code
-
-
-@pytest.fixture(scope="module")
-def trial(tmp_path_factory, program):
-    binary = program("prometheus")
-    folder = tmp_path_factory.mktemp("faults")
-    gcs = GcsServer.started(folder / "gcs", lasting=True)
-    stack = Stack(
-        folder / "stack", "--store", f"gs://{gcs.make_bucket()}", environ={**HURRIED, **gcs.settings()}
-    ).start()
-    prometheus = Prometheus(binary, folder / "prometheus", targets_of(stack), hurried_rules())
-    yield Trial(stack, prometheus, gcs)
-    prometheus.stop()
-    stack.stop()
-    gcs.stop()
+from tapedeck_testing.trial import SECOND
 
 
 @pytest.mark.long
@@ -114,7 +26,7 @@ async def test_redis_away(trial):
         )
         asking.cancel()
     await asyncio.gather(recording, refused)
-    await trial.fires("TapedeckAcksSlow", deadline_s=10)
+    await trial.fires("TapedeckAcksSlow")
     await trial.calm("TapedeckRedisAway", "TapedeckNotReady")
 
 
@@ -157,15 +69,12 @@ async def test_lists_are_slow(trial):
             asked = asyncio.create_task(trial.get("/listed/chunks"))
             await asyncio.sleep(2)
         await asked
-    await trial.fires("TapedeckApiSlow", deadline_s=15)
+    await trial.fires("TapedeckApiSlow")
 
 
 async def test_redis_full(trial):
-    before = trial.redis.config_get("maxmemory")["maxmemory"]
-    used = trial.redis.info("memory")["used_memory"]
-    trial.redis.config_set("maxmemory", int(used / 0.95))
-    await trial.fires("TapedeckRedisFull", "TapedeckRedisFilling", "TapedeckWarnings")
-    trial.redis.config_set("maxmemory", before)
+    with trial.redis_full():
+        await trial.fires("TapedeckRedisFull", "TapedeckRedisFilling", "TapedeckWarnings")
     await trial.calm("TapedeckRedisFull", "TapedeckRedisFilling", "TapedeckWarnings")
 
 
@@ -242,42 +151,6 @@ async def test_an_object_is_damaged(trial):
     await trial.get("/spoilt/chunks")
     await trial.get("/spoilt/audio")
     await trial.fires("TapedeckUnreadableObjects")
-
-
-@pytest.mark.long
-async def test_tokens_that_no_key_signed(trial):
-    stranger = trial.client("strange")
-    stranger.token = "no token of ours"
-    trying = asyncio.create_task(stranger.run())
-    await trial.fires("TapedeckClientsRefused")
-    trying.cancel()
-
-
-@pytest.mark.long
-async def test_a_process_stands_still(trial):
-    with trial.frozen("listen"):
-        await asyncio.sleep(2)
-    await trial.fires("TapedeckEventLoopLag")
-
-
-@pytest.mark.long
-async def test_a_process_is_started_again_and_again(trial):
-    for _ in range(4):
-        started = trial.started("pusher")
-        trial.stack.kill("pusher")
-        await asyncio.to_thread(
-            trial.prometheus.await_nothing,
-            lambda before=started: () if trial.started("pusher") - before else ["pusher"],
-            30,
-        )
-    await trial.fires("TapedeckRestarting", deadline_s=20)
-
-
-@pytest.mark.long
-async def test_a_component_is_gone(trial):
-    with trial.frozen("pusher"):
-        await trial.fires("TapedeckComponentGone")
-    await trial.calm("TapedeckComponentGone")
 
 
 @pytest.mark.long
