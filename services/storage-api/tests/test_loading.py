@@ -14,7 +14,7 @@ from audiostore.names import BatchName
 from storage_api import loading
 from storage_api.audio_plan import AudioPlan
 from storage_api.errors import UnreadableError
-from storage_api.loading import copied_sounds, sounds_of, stored_sounds
+from storage_api.loading import packed_sounds, sounds_of, stored_sounds
 from storage_api.ogg_length import OggLength, Rehearsal
 from storage_api.ogg_rendering import OggRendering
 from storage_api.passage import Passage
@@ -87,7 +87,7 @@ def test_packets_that_are_only_copied_are_not_parted_and_are_the_same(sealed):
     for batch in three_batches():
         passage = passage_of(batch, *range(len(batch.spans)))
         parted = sounds_of(passage, *stored(batch, sealed=sealed))
-        for copied, sound in zip(copied_sounds(passage, *stored(batch, sealed=sealed)), parted, strict=True):
+        for copied, sound in zip(packed_sounds(passage, *stored(batch, sealed=sealed)), parted, strict=True):
             if copied.packed is None:
                 assert copied == sound
                 continue
@@ -113,19 +113,19 @@ def test_an_answer_out_of_them_is_the_same_and_as_long_as_was_told(fill_gaps):
         length = Rehearsal(**form).length(parts, AudioPlan((), first, end, fill_gaps, 0, 0))
         return b"".join(pages), length
 
-    copied, length = answers(copied_sounds)
+    copied, length = answers(packed_sounds)
     assert (copied, length) == answers(sounds_of)
     assert len(copied) == length.size
 
 
 def test_a_copied_batch_that_is_not_what_was_told_is_none_and_one_at_another_time_is_refused():
     one, other, _ = three_batches()
-    assert copied_sounds(passage_of(other, 0), *stored(one)) is None
+    assert packed_sounds(passage_of(other, 0), *stored(one)) is None
     name, data, ring = stored(one)
     moved = parse_audio_name(BatchName("u", "c", T0 + 7, T0 + 3_000).path)
-    assert copied_sounds(passage_of(one, 0), name, data, ring) is not None
+    assert packed_sounds(passage_of(one, 0), name, data, ring) is not None
     with pytest.raises(UnreadableError):
-        copied_sounds(passage_of(one, 0), moved, data, ring)
+        packed_sounds(passage_of(one, 0), moved, data, ring)
 
 
 async def test_what_is_large_is_not_opened_between_two_messages_of_everybody_else(
@@ -137,9 +137,9 @@ async def test_what_is_large_is_not_opened_between_two_messages_of_everybody_els
 
     def noted(passage, *opened):
         threads.append(threading.current_thread() is threading.main_thread())
-        return copied_sounds(passage, *opened)
+        return packed_sounds(passage, *opened)
 
-    monkeypatch.setattr(loading, "copied_sounds", noted)
+    monkeypatch.setattr(loading, "packed_sounds", noted)
     for most in (loading.QUICK_BYTES, 1000):
         monkeypatch.setattr(loading, "QUICK_BYTES", most)
         assert (await api.get(conversation, "/audio")).status_code == 200

@@ -74,7 +74,7 @@ async def _looked(
     tag = common["ETag"]
     if is_known(request.headers.get("if-none-match"), tag):
         return AudioBody(None, 304, common)
-    loader = Loader(services.recordings, recording, workers, copying=query.format == "ogg")
+    loader = Loader(services.recordings, recording, workers, packed=True)
     if query.format == "ogg":
         body = await ogg_body(request, tag, recording, plan, encoding, loader, workers)
     else:

@@ -27,8 +27,7 @@ async def planned(services: Services, recording: Recording, query: AudioQuery) -
     while True:
         plans += 1
         drafted = await asyncio.to_thread(_drafted, recording, query)
-        copying = query.format == "ogg"
-        loader = Loader(services.recordings, recording, services.workers, copying=copying)
+        loader = Loader(services.recordings, recording, services.workers, packed=True)
         audio_plan = await look_ahead(drafted, loader, services.checked if query.strict else None)
         if audio_plan.missing == drafted.missing or plans == MAX_PLANS:
             break

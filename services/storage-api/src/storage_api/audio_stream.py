@@ -33,8 +33,8 @@ from storage_api.workers import Workers
 
 T = TypeVar("T")
 
-PASSAGES_AHEAD: Final = 3
-"""Passages that are decoded while one is sent."""
+PASSAGES_AHEAD: Final = 4
+"""Passages that are decoded, wait to be, or are sent. Where two cores decode and one passage is sent, one waits: no core ever does."""
 FETCHED_AHEAD: Final = 16
 """Passages that are fetched before they are copied: 5,000 times real time, where the bucket takes 0.2 s for each."""
 DECODED_FROM: Final = 6

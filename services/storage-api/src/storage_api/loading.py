@@ -25,7 +25,7 @@ from storage_api.workers import Workers
 MAX_LOOKS: Final = 3
 """How often a stretch is looked for again before the answer breaks."""
 QUICK_BYTES: Final = 256 * 1024
-"""Objects up to this size are opened to be copied in a third of a millisecond: a minute of speech."""
+"""Objects up to this size are opened in a third of a millisecond, where their packets need not be parted: a minute of speech."""
 
 
 Loaded: TypeAlias = Sound | OlderSound
@@ -45,10 +45,10 @@ class Loader:
         return self._recordings.bucket.keys.version
 
     def __init__(
-        self, recordings: Recordings, recording: Recording, workers: Workers, *, copying: bool = False
+        self, recordings: Recordings, recording: Recording, workers: Workers, *, packed: bool = False
     ) -> None:
-        """`copying`: packets are only copied, and need not be parted for it."""
-        self._copying = copying
+        """`packed`: sounds may come with their packets not parted."""
+        self._packed = packed
         self._recordings = recordings
         self._recording = recording
         self._workers = workers
@@ -79,8 +79,8 @@ class Loader:
                 raise BrokenAnswerError(f"the live tail cannot be read any more: {error}") from error
             return [*await self._workers.run(tail.sounds, passage, spans)]
         stored = self._recording.by_key[source.key]
-        copied = self._copying and all(play.whole for play in passage.plays)
-        how, quick_bytes = (copied_sounds, QUICK_BYTES) if copied else (sounds_of, 0)
+        packed = self._packed and all(play.whole for play in passage.plays)
+        how, quick_bytes = (packed_sounds, QUICK_BYTES) if packed else (sounds_of, 0)
         sounds = await self._recordings.bucket.opened(stored, partial(how, passage), quick_bytes)
         if sounds is None:
             detail = "its packets are not those its facts tell of"
@@ -133,7 +133,7 @@ def sounds_of(passage: Passage, name: AudioName, data: bytes, ring: KeyRing) -> 
     return stored_sounds(reading.open_batch(name, data, ring), passage)
 
 
-def copied_sounds(passage: Passage, name: AudioName, data: bytes, ring: KeyRing) -> list[Sound] | None:
+def packed_sounds(passage: Passage, name: AudioName, data: bytes, ring: KeyRing) -> list[Sound] | None:
     """The same, their packets not parted where that can be. All that the object holds is played, and wholly. UnreadableError."""
     batch = reading.open_packed(name, data, ring)
     if isinstance(batch, Batch):

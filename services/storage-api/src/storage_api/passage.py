@@ -53,7 +53,7 @@ class Sound:
     preroll: tuple[bytes, ...]
     """Packets to be decoded and dropped before it; empty where the encoder began with the span, or nothing is known."""
     packed: PackedPackets | None = None
-    """The span's packets where they are only copied, and were not parted for it; the span has none then."""
+    """The span's packets where they were not parted; the span has none then."""
 
     @property
     def start_48k(self) -> int:
@@ -64,6 +64,11 @@ class Sound:
     def samples(self) -> int:
         """Played samples."""
         return self.span.samples
+
+    @property
+    def parted(self) -> Span:
+        """The span with its packets."""
+        return replace(self.span, packets=self.packed.parted()) if self.packed else self.span
 
     @property
     def bytes_in_memory(self) -> int:

@@ -72,7 +72,7 @@ def pcm_block(sound: Sound | OlderSound, position_48k: int, form: PcmForm) -> Bl
     if isinstance(sound, OlderSound):
         return Block(first, sound.at_rate(form.sample_rate, form.channels, late, frames))
     wanted = frames * form.frame_bytes
-    pcm = b"".join(decode(_moved(sound.span, late), sound.preroll, form.sample_rate, form.channels))
+    pcm = b"".join(decode(_moved(sound.parted, late), sound.preroll, form.sample_rate, form.channels))
     if len(pcm) < wanted:
         # Less than a frame was rounded away at each end: the last one stands for it.
         pcm += (pcm[-form.frame_bytes :] or bytes(form.frame_bytes)) * (
