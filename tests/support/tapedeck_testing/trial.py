@@ -87,7 +87,7 @@ class Trial:
         So much lies there that what connections and buffers take, and give back a moment later, is nothing beside it. One short
         command makes it: one that carried it would fill such buffers itself.
         """
-        before = self.redis.config_get("maxmemory")["maxmemory"]
+        before = self.redis.config_get("maxmemory")["maxmemory"] or 0
         self.redis.setrange("ballast", 64 << 20, b"x")
         try:
             self.redis.config_set("maxmemory", int(self.redis.info("memory")["used_memory"] / 0.95))

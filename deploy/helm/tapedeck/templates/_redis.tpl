@@ -58,3 +58,18 @@ redis://{{ with $redis.embedded.password }}:{{ . }}@{{ end }}{{ include "tapedec
 {{- $kind := .Values.pusher.autoscaling.keda.redisStreams.kind | default (include "tapedeck.redisKind" .) -}}
 {{- .Values.settings.redisPartitions | default (eq $kind "cluster" | ternary 16 1) | int -}}
 {{- end -}}
+
+{{- /* JSON of who the services are to Redis, as far as the address tells: username, password, and the number of the database. */ -}}
+{{- define "tapedeck.redisUser" -}}
+{{- $rest := regexReplaceAll "^[a-z+]+://" (include "tapedeck.redisUrl" .) "" -}}
+{{- $user := regexFind "^[^/?]*@" $rest | trimSuffix "@" -}}
+{{- $found := dict -}}
+{{- /* urlParse decodes a path, and nothing else does. */ -}}
+{{- range $name, $text := dict "username" (splitList ":" $user | first) "password" (regexReplaceAll "^[^:]*:?" $user "") -}}
+{{- with $text -}}{{- $_ := set $found $name (get (urlParse (printf "redis://host/%s" .)) "path" | trimPrefix "/") -}}{{- end -}}
+{{- end -}}
+{{- $path := splitList "/" (regexReplaceAll "[?].*$" $rest "") | rest -}}
+{{- if eq (include "tapedeck.redisKind" .) "sentinel" -}}{{- $path = rest $path -}}{{- end -}}
+{{- with first $path -}}{{- $_ := set $found "database" . -}}{{- end -}}
+{{- toJson $found -}}
+{{- end -}}

@@ -11,6 +11,28 @@ scaleDown:
     - {type: Pods, value: 1, periodSeconds: 60}
 {{- end -}}
 
+{{- /* JSON list of what KEDA needs to be let in to Redis: each parameter, with the Secret and the key that hold it. */ -}}
+{{- define "tapedeck.redisTargets" -}}
+{{- $streams := .Values.pusher.autoscaling.keda.redisStreams -}}
+{{- $targets := list -}}
+{{- if not $streams.authenticationRef -}}
+{{- with $streams.existingSecret -}}
+{{- if and .name .usernameKey -}}{{- $targets = append $targets (dict "parameter" "username" "name" .name "key" .usernameKey) -}}{{- end -}}
+{{- if .name -}}{{- $targets = append $targets (dict "parameter" "password" "name" .name "key" .key) -}}{{- end -}}
+{{- end -}}
+{{- if not $streams.existingSecret.name -}}
+{{- $own := include "tapedeck.ownSecret" . -}}
+{{- range $name, $_ := omit (include "tapedeck.redisUser" . | fromJson) "database" -}}
+{{- $targets = append $targets (dict "parameter" $name "name" $own "key" (printf "redis-%s" $name)) -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.redis.tls.existingSecret -}}
+{{- if .name -}}{{- $targets = append $targets (dict "parameter" "ca" "name" .name "key" .key) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $targets -}}
+{{- end -}}
+
 {{- /* The triggers of a pusher that is scaled by hints: each partition's stream. */ -}}
 {{- define "tapedeck.redisTriggers" -}}
 {{- $streams := .Values.pusher.autoscaling.keda.redisStreams -}}
@@ -18,9 +40,10 @@ scaleDown:
 {{- $addresses := join "," $streams.addresses | default (include "tapedeck.redisHosts" .) -}}
 {{- $url := include "tapedeck.redisUrl" . -}}
 {{- $path := splitList "/" (regexReplaceAll "\\?.*$" (regexReplaceAll "^[a-z+]+://" $url "") "") -}}
+{{- $database := eq $kind "cluster" | ternary "" (include "tapedeck.redisUser" . | fromJson).database -}}
 {{- $prefix := .Values.settings.redisPrefix | default "td:" -}}
 {{- $authentication := $streams.authenticationRef -}}
-{{- if and (not $authentication) (or $streams.existingSecret.name .Values.redis.embedded.password) -}}
+{{- if include "tapedeck.redisTargets" . | fromJsonArray -}}
 {{- $authentication = printf "%s-redis" (include "tapedeck.componentName" (dict "root" . "component" "pusher")) -}}
 {{- end -}}
 {{- range $partition := until (include "tapedeck.redisPartitions" . | int) }}
@@ -34,7 +57,10 @@ scaleDown:
     consumerGroup: pusher
     lagCount: {{ int $streams.lag | quote }}
     activationLagCount: "0"
-    {{- if and (hasPrefix "rediss" $url) (not $streams.authenticationRef) }}
+    {{- with $database }}
+    databaseIndex: {{ . | quote }}
+    {{- end }}
+    {{- if and (or (hasPrefix "rediss" $url) $.Values.redis.tls.existingSecret.name) (not $streams.authenticationRef) }}
     enableTLS: "true"
     {{- end }}
   {{- with $authentication }}
