@@ -1,7 +1,8 @@
 """The least that a download can be: objects read through the store, and sent as they are.
 
-Run as `python -m bench.copy_server PORT STORE_URL`; `GET /NAMES/…` sends all objects whose names begin with what follows. The same server, the same
-settings and the same store library that storage-api stands on; it looks at nothing. Owns no measuring.
+Run as `python -m bench.copy_server PORT STORE_URL`; `GET /NAMES/…` sends all objects whose names begin with what follows, and `GET /bytes/SIZE` so many
+zeros out of memory: what sending alone takes. The same server, the same settings and the same store library that storage-api stands on; it looks at
+nothing. Owns no measuring.
 """
 
 import asyncio
@@ -31,7 +32,11 @@ async def run(port: int, url: str) -> None:
     async def copied(request: Request) -> StreamingResponse:
         return StreamingResponse(_bytes(store, request.path_params["prefix"]))
 
-    app = Starlette(routes=[Route("/{prefix:path}", copied)])
+    async def zeros(request: Request) -> StreamingResponse:
+        size = request.path_params["size"]
+        return StreamingResponse(_zeros(size), headers={"Content-Length": str(size)})
+
+    app = Starlette(routes=[Route("/bytes/{size:int}", zeros), Route("/{prefix:path}", copied)])
     await serve(app, bind_socket(Bind("127.0.0.1", port)), Stop(1.0))
 
 
@@ -44,6 +49,12 @@ async def _bytes(store: Store, prefix: str) -> AsyncIterator[bytes]:
             waiting.append(asyncio.create_task(store.get(names[number + AT_ONCE])))
         for at in range(0, len(data), SEND_BYTES):
             yield data[at : at + SEND_BYTES]
+
+
+async def _zeros(size: int) -> AsyncIterator[bytes]:
+    block = bytes(SEND_BYTES)
+    for at in range(0, size, SEND_BYTES):
+        yield block[: size - at]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Download of an hour as `ogg` and as `wav` from storage-api, in multiples of real time.
 
 Baselines take turns with it: for `ogg` a plain copy of the very objects by a server that looks at nothing, and the same bytes as a plain file; for `wav`
-bare libopus decoding the same packets, on all cores, in processes that do nothing else.
+bare libopus decoding the same packets, on all cores, in processes that do nothing else. Beside both stands what sending as many bytes takes, and nothing else.
 """
 
 from collections.abc import Iterator
@@ -25,6 +25,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
     seconds = scale.hour_batches * 60
     ours: dict[str, list[Fetched]] = {kind: [] for kind in FORMATS}
     plain: dict[str, list[Fetched]] = {kind: [] for kind in FORMATS}
+    sent: dict[str, list[Fetched]] = {kind: [] for kind in FORMATS}
     copied: list[Fetched] = []
     bare: list[Decoded] = []
     with Workbench() as workbench, BothCores() as both:
@@ -41,6 +42,7 @@ def measure(scale: Scale) -> Iterator[Figure]:
             for kind in FORMATS:
                 ours[kind].append(fetch(api.process, api.port, path + kind, workbench.service_token))
                 plain[kind].append(fetch(files.process, files.port, f"/{kind}"))
+                sent[kind].append(fetch(copies.process, copies.port, f"/bytes/{ours[kind][-1].size}"))
             copied.append(fetch(copies.process, copies.port, objects))
             bare.append(both.decode(scale.hour_batches * speech.BATCH_PACKETS))
     speed = {kind: tuple(seconds / one.wall_s for one in ours[kind]) for kind in FORMATS}
@@ -97,6 +99,16 @@ def measure(scale: Scale) -> Iterator[Figure]:
         baseline=tuple(one.cpu_s for one in bare),
         better="less",
     )
+    for kind in FORMATS:
+        yield Figure(
+            part=PART,
+            what=f"{seconds // 60} minutes as {kind}, CPU of the server",
+            unit="CPU seconds",
+            ours=tuple(one.cpu_s for one in ours[kind]),
+            baseline_name="sending as many bytes, and nothing else",
+            baseline=tuple(one.cpu_s for one in sent[kind]),
+            better="less",
+        )
 
 
 def _check(kind: str, size: int, seconds: int) -> None:

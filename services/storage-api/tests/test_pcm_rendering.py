@@ -1,9 +1,12 @@
 """PCM: where each stretch lies, and how long it is."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audiocodec.ogg import PackedPackets
 from audiocodec.span import join
 from storage_api.passage import Sound, narrow
 from storage_api.pcm_rendering import PcmForm, form_of, pcm_block, silence
@@ -74,6 +77,14 @@ def test_a_whole_span_is_what_was_recorded(encode, speech):
     source = speech[:64_000]
     (span,) = join(chunk.span("c", 1, end) for chunk, end in encode(source))
     assert len(pcm_block(Sound(span, ()), 0, PcmForm(16_000, 1)).pcm) == len(source)
+
+
+def test_packets_that_were_not_parted_are_the_same_sound(encode, speech):
+    (span,) = join(chunk.span("c", 1, end) for chunk, end in encode(speech[:64_000]))
+    sizes, samples = bytes(map(len, span.packets)), 960
+    packed = Sound(replace(span, packets=()), (), PackedPackets(sizes, b"".join(span.packets), samples))
+    for form in (PcmForm(16_000, 1), PcmForm(48_000, 2, origin_48k=span.start_48k + 1)):
+        assert pcm_block(packed, 0, form) == pcm_block(Sound(span, ()), 0, form)
 
 
 def test_silence_comes_in_pieces():
