@@ -108,7 +108,7 @@ def elsewhere(monkeypatch):
     watched("storage_api.live_tail", "parse_entries")
     watched("storage_api.live_tail", "absorbed")
     watched("storage_api.chunk_page", "chunk_rows")
-    watched("storage_api.chunk_list", "page_of")
+    watched("storage_api.chunk_list", "page_of_all")
     watched("storage_api.recordings", "chunk_rows")
     watched("storage_api.recordings", "stretches")
     watched("storage_api.conversations", "summary")
@@ -122,7 +122,7 @@ async def test_what_takes_long_for_a_list_is_done_in_a_thread(api, tape, convers
     common = {"recording.timeline", "live_tail.parse_entries", "live_tail.absorbed"}
     lists = f"/v1/users/{conversation.uid}"
     for path, called in (
-        (api.path(conversation, "/chunks"), {"chunk_page.chunk_rows", "chunk_list.page_of"} | common),
+        (api.path(conversation, "/chunks"), {"chunk_page.chunk_rows", "chunk_list.page_of_all"} | common),
         (api.path(conversation, "/recordings"), {"recordings.chunk_rows", "recordings.stretches"} | common),
         (api.path(conversation), {"conversations.summary"} | common),
         (lists + "/conversations", {"conversations.summary"} | common),

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from audiobus import Conversation
 from storage_api import wire
 from storage_api.access import conversation_of
-from storage_api.chunk_page import Page, Place, Wanted, page_of
+from storage_api.chunk_page import Page, Place, Wanted, page_of, page_of_all
 from storage_api.conversations import live_headers
 from storage_api.listing import Stretch
 from storage_api.page_tokens import read_page_token, write_page_token
@@ -49,10 +49,9 @@ async def find_page(services: Services, conversation: Conversation, wanted: Want
     found = await _from_part(services, conversation, wanted)
     if found is not None:
         return found
-    recording = await services.recordings.find(conversation)
-    page = await _page(services, recording, wanted)
-    assert page is not None  # noqa: S101 - nothing is missing in the whole
-    return recording, page
+    recording = await services.recordings.listed(conversation)
+    protection = await services.protection_of(recording) or "standard"
+    return recording, await asyncio.to_thread(page_of_all, recording, protection, wanted)
 
 
 async def _from_part(
@@ -73,12 +72,8 @@ async def _from_part(
             and await asyncio.to_thread(is_watershed, part, place.watershed_48k)
         ):
             return None
-        page = await _page(services, part, wanted)
+        protection = await services.protection_of(part) or "standard"
+        page = await asyncio.to_thread(page_of, part, protection, wanted)
         if page is not None:
             return part, page
     return None
-
-
-async def _page(services: Services, recording: Recording, wanted: Wanted) -> Page | None:
-    protection = await services.protection_of(recording) or "standard"
-    return await asyncio.to_thread(page_of, recording, protection, wanted)

@@ -58,6 +58,16 @@ class Page:
     """Where the next page goes on; None where nothing follows."""
 
 
+def page_of_all(recording: Recording, protection: wire.Protection, wanted: Wanted) -> Page:
+    """The page out of the whole conversation. Where it begins with the first chunk, the rest is looked at only as far as that takes. For a thread."""
+    page = None
+    if wanted.after is None and wanted.window_48k[0] is None and sorts_by_time(recording):
+        page = page_of(recording.up_to(wanted.size + 1), protection, wanted)
+    page = page or page_of(recording, protection, wanted)
+    assert page is not None  # noqa: S101 - nothing is missing in the whole
+    return page
+
+
 def page_of(recording: Recording, protection: wire.Protection, wanted: Wanted) -> Page | None:
     """The page. None where the recording is a part that ends too early to tell what is on it. For a thread: there may be 86,400 chunks."""
     start_48k, end_48k = wanted.window_48k

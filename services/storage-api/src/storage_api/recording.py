@@ -8,7 +8,7 @@ At the end the tombstone is looked for once more: whoever merges, or deletes, se
 import asyncio
 import logging
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -47,6 +47,14 @@ class Recording:
         """Everything that can be read, as it lies there: what two places hold is there twice."""
         stored = [piece for stored in self.objects for piece in stored.pieces]
         return (*stored, *(self.tail.pieces if self.tail else ()))
+
+    def up_to(self, count: int) -> "Recording":
+        """A part: the first objects, so many or a few less, and all that waits. Their names must sort as their times do."""
+        if count >= len(self.objects):
+            return self
+        before_ms = self.objects[count].name.start_ms
+        first = tuple(stored for stored in self.objects[:count] if stored.name.start_ms < before_ms)
+        return replace(self, objects=first, before_ms=before_ms)
 
     @cached_property
     def timeline(self) -> Timeline:
@@ -133,7 +141,11 @@ class Recordings:
         ProblemError: 404 `not_found` where nothing was ever recorded, or it is deleted; 503 `live_unavailable` where Redis is away
         and nothing is stored; 502 `store_unavailable` where the bucket cannot be read.
         """
-        recording = await self.look(conversation)
+        return await _laid_out(await self.listed(conversation))
+
+    async def listed(self, conversation: Conversation) -> Recording:
+        """The same, its timeline not made yet: that takes long, and is for a thread."""
+        recording = await self.part(conversation, None)
         if not recording.empty:
             return recording
         if recording.tail is None:
@@ -142,16 +154,16 @@ class Recordings:
 
     async def look(self, conversation: Conversation) -> Recording:
         """The same, also where there is nothing. ProblemError for a deleted one, and where the bucket cannot be read."""
-        return await self.part(conversation, None)
+        return await _laid_out(await self.part(conversation, None))
 
     async def part(self, conversation: Conversation, stretch: Stretch | None) -> Recording:
-        """Likewise, but of the bucket only this stretch; all of it for None."""
+        """Likewise, but of the bucket only this stretch, all of it for None; its timeline is not made yet."""
         tail, deleted = await self._known_to_redis(conversation)
         return await self._found(conversation, tail, deleted, stretch)
 
     async def look_without_redis(self, conversation: Conversation) -> Recording:
         """What the bucket alone tells, for whoever knows that Redis is away. ProblemError where the bucket cannot be read."""
-        return await self._found(conversation, None, frozenset())
+        return await _laid_out(await self._found(conversation, None, frozenset()))
 
     async def _found(
         self,
@@ -174,7 +186,7 @@ class Recordings:
         )
         for stored in recording.unsettled_damage:
             self.bucket.doubt(stored)
-        return await _laid_out(recording)
+        return recording
 
     async def judged_again(self, recording: Recording) -> Recording:
         """The same recording, with what was found out about its objects since; where one is gone, as it is now. ProblemError as with `look`."""

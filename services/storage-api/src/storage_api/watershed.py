@@ -5,8 +5,11 @@ begins before ends by then, and one object alone begins there, with sound. And n
 the two is played would depend on what is not looked at.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
+from audiocodec.span import Span
+from audiostore.batch import BatchFacts
 from audiostore.layout import MAX_FILE_SAMPLES
 from audiostore.names import conversation_prefix, timestamp
 from storage_api.recording import Recording
@@ -26,15 +29,29 @@ def sorts_by_time(recording: Recording) -> bool:
         told = FIRST_MS <= start_ms < END_MS and start_ms == stored.start_48k // 48
         if not told or not stored.info.name.startswith(f"{prefix}{timestamp(start_ms)}"):
             return False
+    spans = [
+        (span.start_48k, span.first_offset, span.end_offset, (span.conversation, span.epoch))
+        for span in _spans(recording)
+    ]
+    spans.sort()
     reached: dict[tuple[str, int], int] = {}
-    spans = [piece.span for piece in recording.pieces]
-    spans.sort(key=lambda span: (span.start_48k, span.first_offset, span.end_offset))
-    for span in spans:
-        session = span.conversation, span.epoch
-        if span.first_offset < reached.get(session, 0):
+    for _, first_offset, end_offset, session in spans:
+        if first_offset < reached.get(session, 0):
             return False
-        reached[session] = span.end_offset
+        reached[session] = end_offset
     return True
+
+
+def _spans(recording: Recording) -> Iterator[Span]:
+    """Of all that can be read: those of the pieces, which are not made for it."""
+    for stored in recording.objects:
+        facts = stored.verdict.facts
+        if isinstance(facts, BatchFacts) and stored.reason is None:
+            yield from facts.spans
+        else:
+            yield from (piece.span for piece in stored.pieces)
+    for live in recording.tail.chunks if recording.tail else ():
+        yield live.span
 
 
 def is_watershed(recording: Recording, at_48k: int) -> bool:
