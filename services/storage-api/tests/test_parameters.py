@@ -54,3 +54,20 @@ def test_ids_are_checked(text):
         path_id("the user id", text)
     assert (caught.value.status, caught.value.code) == (400, "bad_id")
     assert text not in caught.value.detail or len(text) < 2
+
+
+@pytest.mark.parametrize("name", ["start", "end", "timestamps"])
+def test_an_empty_time_is_refused_and_not_taken_for_none(name):
+    given = parameters(f"{name}=", "start", "end", "timestamps")
+    with pytest.raises(ProblemError, match="empty") as caught:
+        given.timestamps() if name == "timestamps" else given.window()
+    assert (caught.value.status, caught.value.extra) == (400, {"parameter": name})
+
+
+@pytest.mark.parametrize("query", ["strat=1", "Start=1", "start=1&until=2", "start%20=1", "=1"])
+def test_what_deletes_takes_no_parameter_that_it_does_not_know(query):
+    with pytest.raises(ProblemError, match="nothing is deleted") as caught:
+        Parameters.and_no_others(QueryParams(query), ("start", "end"))
+    assert (caught.value.status, caught.value.code) == (400, "bad_parameter")
+    assert caught.value.extra["parameter"] not in ("start", "end")
+    assert Parameters.and_no_others(QueryParams("start=1"), ("start", "end")).window() == (48_000, None)

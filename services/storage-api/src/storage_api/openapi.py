@@ -29,7 +29,7 @@ _DESCRIPTION: Final = """Recorded conversations, stored and on their way into th
 
 A user's token reads and deletes what is theirs; another user's id is 404. A service's token acts for every user, as far as its scopes go:
 each operation names the one it needs. Errors are problems (RFC 9457) with a `code` that does not change. Unknown query parameters are
-ignored."""
+ignored, but for requests that delete: those are refused with 400."""
 
 _PATH_IDS: Final[Mapping[str, Json]] = {
     "uid": {"description": "The user", "schema": {"type": "string", "pattern": ID_PATTERN}},

@@ -1,6 +1,6 @@
 """Query parameters, checked at the door. Pure: texts in, values out, or a 400 that says what was wrong.
 
-Unknown parameters are ignored, as everywhere in Tapedeck.
+Unknown parameters are ignored, as everywhere in Tapedeck, but where something is deleted: one that is misspelt must not widen what goes.
 """
 
 import re
@@ -24,6 +24,8 @@ MAX_SAMPLES_PER_PIXEL: Final = 1 << 20
 MAX_VALUE_LENGTH: Final = 32 * 1024
 DEFAULT_MAX_GAP_S: Final = 90
 MAX_GAP_S: Final = 31 * 24 * 3_600
+_SHOWN: Final = 64
+"""Characters of a parameter's name that an error repeats where it is not known."""
 _GAP: Final = re.compile(r"[0-9]{1,7}(\.[0-9]{1,3})?", re.ASCII)
 _GAP_SAID: Final = f"must be seconds, 0 to {MAX_GAP_S}, with up to three decimals"
 
@@ -57,6 +59,17 @@ class Parameters:
                 raise bad_parameter(name, f"is longer than {MAX_VALUE_LENGTH} characters")
         self._query = query
 
+    @classmethod
+    def and_no_others(cls, query: QueryParams, known: Collection[str] = ()) -> "Parameters":
+        """The query of a request that deletes. ProblemError 400: there are others than those `known` here."""
+        for name in query:
+            if name not in known:
+                said = f"takes {', '.join(known)} and nothing else" if known else "takes no parameters"
+                raise bad_parameter(
+                    name[:_SHOWN] or "''", f"is not known here: this {said}, and nothing is deleted"
+                )
+        return cls(query, known)
+
     def text(self, name: str) -> str | None:
         """As it came; None where it is not there, or empty."""
         return self._query.get(name) or None
@@ -85,7 +98,9 @@ class Parameters:
         )
 
     def moment(self, name: str) -> int | None:
-        """A time, in samples at 48 kHz since 1970."""
+        """A time, in samples at 48 kHz since 1970. Empty it is none."""
+        if self._query.get(name) == "":
+            raise bad_parameter(name, "is empty: give a time, or leave it out")
         return self._parsed(name, parse_moment)
 
     def day(self, name: str) -> int | None:
@@ -103,9 +118,11 @@ class Parameters:
 
     def timestamps(self) -> tuple[int, ...]:
         """`timestamps=a,b`, in unix ms; empty where it is not given. Not together with `start` or `end`."""
-        text = self.text("timestamps")
+        text = self._query.get("timestamps")
         if text is None:
             return ()
+        if not text:
+            raise bad_parameter("timestamps", "is empty: give times, or leave it out")
         if self.text("start") or self.text("end"):
             raise bad_parameter("timestamps", "cannot be given together with start or end")
         texts = text.split(",")

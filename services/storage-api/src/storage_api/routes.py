@@ -94,7 +94,7 @@ TABLE: Final = (
         description="It is gone from the moment of the answer, and nothing that was under way brings it back. After an error ask "
         "again: where the bucket was away it may not even have begun.",
         answers={200: wire_operations.Deleted},
-        codes=(*_READING, "merging"),
+        codes=("bad_parameter", *_READING, "merging"),
     ),
     Row(
         method="GET",
@@ -170,7 +170,8 @@ TABLE: Final = (
         places="deletions",
         summary="Delete a stretch of time",
         description="It is cut out of the batches that hold it, and remains as a gap. Packets go as a whole, so up to 120 ms more at each end, "
-        "never less. What waits of it is stored first. After an error ask again: it goes on where it was.",
+        "never less. What waits of it is stored first. Without `start` it begins with the conversation, without `end` it goes up to what is recorded by "
+        "now; empty, each is refused. After an error ask again: it goes on where it was.",
         parameters=(START, END),
         answers={200: wire_operations.Deleted},
         codes=_CUTTING,
@@ -224,7 +225,7 @@ TABLE: Final = (
         "since, the answer is the same operation; with new audio it is another one, of which one at a time may wait.",
         answers={202: wire_operations.Operation},
         headers={"Location": "Where the operation is told of"},
-        codes=("live_unavailable", "too_many_operations"),
+        codes=("bad_parameter", "live_unavailable", "too_many_operations"),
     ),
     Row(
         method="POST",

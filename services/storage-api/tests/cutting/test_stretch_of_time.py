@@ -53,6 +53,25 @@ async def test_the_next_batch_keeps_nothing_of_it_for_its_decoder(
     assert (await cutter.balance()).deleted == round(answer.json()["deleted_seconds"] * 48_000)
 
 
+@pytest.mark.parametrize(
+    "query", ["start=&end=", "start=", "end=", "start", "strat=1700000004&edn=1700000005", "begin=5"]
+)
+async def test_times_that_are_empty_or_misspelt_delete_nothing(
+    api, tape, cutter, store, conversation, pcm_tone, names, query
+):
+    left = await nine_seconds(tape, pcm_tone(9))
+    for rest in ("/audio", "", "/chunks"):
+        answer = await api.http.delete(
+            f"{api.path(conversation, rest)}?{query}", headers={"Authorization": "Bearer all-token"}
+        )
+        assert (answer.status_code, answer.json()["code"]) == (400, "bad_parameter"), rest
+        assert answer.json()["parameter"] in query or rest == "/chunks"
+    everything = f"/v1/users/{conversation.uid}/audio?{query}"
+    answer = await api.http.delete(everything, headers={"Authorization": "Bearer all-token"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_parameter")
+    assert await names(store) == left
+
+
 @pytest.mark.parametrize(("start", "end"), [(None, None), (None, 20), (-5, None), (0, 9)])
 async def test_all_of_it(api, tape, cutter, store, conversation, pcm_tone, names, start, end):
     await nine_seconds(tape, pcm_tone(9))

@@ -10,11 +10,11 @@ from storage_api.parameters import Parameters
 
 
 async def delete_stretch(request: Request) -> Response:
-    """Deletes it; without `start` or `end`, from the beginning, or up to what is recorded by now."""
+    """Deletes it; without `start` or `end`, from the beginning, or up to what is recorded by now. Empty, or under another name, each is 400."""
     return await delete_some(request, "deleted audio", _read)
 
 
 def _read(query: QueryParams) -> Choose:
-    start, end = Parameters(query, ("start", "end")).window()
+    start, end = Parameters.and_no_others(query, ("start", "end")).window()
     wanted = Wanted(((start or 0, FOREVER if end is None else end),))
     return lambda _recording, _names: (wanted, [])

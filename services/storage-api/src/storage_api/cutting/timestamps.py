@@ -22,7 +22,7 @@ async def delete_chunks(request: Request) -> Response:
 
 
 def _read(query: QueryParams) -> Choose:
-    timestamps_ms = Parameters(query, ("timestamps",)).timestamps()
+    timestamps_ms = Parameters.and_no_others(query, ("timestamps",)).timestamps()
     if not timestamps_ms:
         raise bad_parameter("timestamps", "must name at least one chunk by its time")
 

@@ -19,7 +19,7 @@ from audiobus.recorded_before import appended_late, newest_ids
 from servicekit.problem import ProblemError
 from storage_api.audit import audit
 from storage_api.deletion import notes
-from storage_api.parameters import path_id
+from storage_api.parameters import Parameters, path_id
 from storage_api.redis_needed import redis_needed
 from storage_api.services import Services
 from storage_api.wire_operations import operation
@@ -35,6 +35,7 @@ async def delete_user_audio(request: Request) -> Response:
     services = Services.of(request)
     actor = await services.access.allow(request, "audio:write")
     uid = path_id("the user id", request.path_params["uid"])
+    Parameters.and_no_others(request.query_params)
     asked = _Asked(services, uid)
     try:
         with redis_needed():

@@ -24,6 +24,7 @@ from storage_api.access import Actor, conversation_of
 from storage_api.audit import audit
 from storage_api.deletion.erasing import erase
 from storage_api.live_tail import LiveTail, read_live_tail
+from storage_api.parameters import Parameters
 from storage_api.recording import Recording, not_found, store_unavailable
 from storage_api.redis_needed import redis_needed
 from storage_api.services import Services
@@ -39,6 +40,7 @@ async def delete_conversation(request: Request) -> Response:
     services = Services.of(request)
     actor = await services.access.allow(request, "audio:write")
     conversation = conversation_of(request)
+    Parameters.and_no_others(request.query_params)
     deletion = _Deletion(services, conversation, request, actor)
     try:
         with redis_needed("what waits of it cannot be reached at the moment; try again"):
