@@ -72,6 +72,12 @@ async def test_who_has_it_is_told_so(api, tape, conversation, encode, pcm_tone, 
         assert "content-range" not in answer.headers
         assert api.services.downloads.running == 0
     await tape.append(chunks[2:])
+    answer = await api.http.request(method, path, headers=headers | {"If-Match": tag})
+    assert answer.status_code == 412, "whoever goes on with an old answer must not get another's bytes"
+    assert method == "HEAD" or answer.json()["code"] == "precondition_failed"
+    current = await tag_of(api, conversation, format=kind)
+    answer = await api.http.request(method, path, headers=headers | {"If-Match": f'"other", {current}'})
+    assert answer.status_code in (200, 206)
     answer = await api.http.request(method, path, headers=headers | {"If-None-Match": tag})
     assert answer.status_code in (200, 206)
     assert answer.headers["etag"] != tag

@@ -45,12 +45,12 @@ def test_the_last_moment_does_not_become_a_second_that_cannot_be_said():
     [
         "", " ", "now", "-1", "+1", "1e9", "nan", "inf", "0x10", "1.", ".5", "1.0000000001", "1_000", "١٢٣", "1700000000\n",
         "999999999999", "2023-11-14", "2023-11-14T22:13:20", "2023-11-14T22:13Z", "2023-02-30T00:00:00Z",
-        "2023-11-14T24:00:00Z", "2023-11-14T22:60:00Z", "2023-11-14T22:13:61Z", "1969-12-31T23:59:59Z",
+        "2023-11-14T24:00:00Z", "2023-11-14T22:13:20+24:00", "2023-11-14T22:60:00Z", "2023-11-14T22:13:61Z", "1969-12-31T23:59:59Z",
         "0001-01-01T00:00:00+23:59", "2023-11-14T22:13:20+25:00", "2023-11-14T22:13:20Z ",
     ],
 )  # fmt: skip
 def test_what_is_neither_is_refused(text):
-    with pytest.raises(ValueError, match=r"must|moment"):
+    with pytest.raises(ValueError, match=r"must be RFC|must lie|is no moment"):
         parse_moment(text)
 
 

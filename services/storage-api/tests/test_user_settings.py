@@ -1,5 +1,7 @@
 """`GET`, `PUT /v1/users/{uid}/settings`: `protection` (`standard`, `enhanced`), `store_audio`, `daily_limit_ms`."""
 
+import hashlib
+
 import httpx
 import pytest
 
@@ -163,6 +165,10 @@ async def test_a_change_leaves_an_audit_line_without_the_user(api, caplog):
     assert line.store_audio is False
     assert not hasattr(line, "protection")
     assert "user-1" not in str(vars(line))
+    assert line.user_hash == hashlib.sha256(b"user-1").hexdigest()[:16]
+    caplog.clear()
+    assert (await put(api, {})).status_code == 200
+    assert not [record for record in caplog.records if getattr(record, "audit", False)], "nothing was changed"
 
 
 async def test_redis_away_is_said_so(serve, store, tmp_path):

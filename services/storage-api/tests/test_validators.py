@@ -2,7 +2,7 @@
 
 import pytest
 
-from storage_api.validators import is_known, range_holds
+from storage_api.validators import is_known, listed, range_holds, still_stands
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,30 @@ from storage_api.validators import is_known, range_holds
 )
 def test_if_none_match(header, known):
     assert is_known(header, '"a"') is known
+
+
+@pytest.mark.parametrize(
+    ("header", "stands"),
+    [
+        (None, True),
+        ('"a"', True),
+        ('"b", "a"', True),
+        ("*", True),
+        ('W/"a"', False),
+        ('"b"', False),
+        ('"b, "', False),
+        ("", False),
+        ("a", False),
+        ('"a' + "," * 30_000, False),
+    ],
+)
+def test_if_match(header, stands):
+    assert still_stands(header, '"a"') is stands
+
+
+def test_a_list_may_come_in_several_lines():
+    assert listed([]) is None
+    assert is_known(listed(['"b"', '"a"']), '"a"')
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from storage_api.errors import SourceGoneError
 from storage_api.loading import Loader
 from storage_api.services import Services
 from storage_api.streamed_response import StreamedResponse
-from storage_api.validators import is_known
+from storage_api.validators import is_known, listed, still_stands
 
 MAX_LOOKS: Final = 4
 """How often a conversation is looked at because audio was not where it had been found, before the client is asked to come back."""
@@ -72,7 +72,9 @@ async def _looked(
     clear = await services.protection_of(recording) == "standard"
     common = await asyncio.to_thread(audio_headers, recording, query, plan, encoding, clear=clear)
     tag = common["ETag"]
-    if is_known(request.headers.get("if-none-match"), tag):
+    if not still_stands(listed(request.headers.getlist("if-match")), tag):
+        raise ProblemError(412, "precondition_failed", "the audio is no longer that of `If-Match`")
+    if is_known(listed(request.headers.getlist("if-none-match")), tag):
         return AudioBody(None, 304, common)
     loader = Loader(services.recordings, recording, workers, packed=True)
     if query.format == "ogg":

@@ -37,7 +37,10 @@ RANGE: Final = Parameter(
 IF_RANGE: Final = Parameter(
     "If-Range", str, "`Range` only where the `ETag` is still this one", place="header"
 )
-IF_NONE_MATCH: Final = Parameter("If-None-Match", str, "304 where the `ETag` is one of these", place="header")
+CONDITIONS: Final = (
+    Parameter("If-Match", str, "412 where the `ETag` is none of these", place="header"),
+    Parameter("If-None-Match", str, "304 where the `ETag` is one of these", place="header"),
+)
 HEADERS: Final = {
     "ETag": "Strong: of these very bytes, for `If-None-Match` and `If-Range`",
     "Content-Disposition": "A file name",
@@ -54,6 +57,7 @@ CODES: Final = (
     "incomplete",
     "no_audio",
     "not_acceptable",
+    "precondition_failed",
     "range_not_satisfiable",
     "too_long",
 )

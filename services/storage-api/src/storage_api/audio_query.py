@@ -7,6 +7,7 @@ from starlette.requests import Request
 
 from storage_api.audio_format import Format, wanted_format
 from storage_api.parameters import Parameters, bad_parameter
+from storage_api.validators import listed
 
 PARAMETERS: Final = ("format", "start", "end", "timestamps", "fill_gaps", "sample_rate", "channels", "strict")
 
@@ -28,7 +29,7 @@ class AudioQuery:
     def of(cls, request: Request) -> "AudioQuery":
         """ProblemError 400, 406."""
         parameters = Parameters(request.query_params, PARAMETERS)
-        kind = wanted_format(parameters, request.headers.get("accept"))
+        kind = wanted_format(parameters, listed(request.headers.getlist("accept")))
         start, end = parameters.window()
         query = cls(
             format=kind,

@@ -34,12 +34,12 @@ def parse_moment(text: str) -> int:
     if match is None:
         raise ValueError("must be RFC 3339 (2026-11-21T01:28:50Z) or unix seconds (1795224530.250)")
     year, month, day, hour, minute, second = (int(match[index]) for index in range(1, 7))
-    zone = UTC
-    if not match[8]:
-        # A plus that was not escaped in a query arrives as a space.
-        offset = timedelta(hours=int(match[10]), minutes=int(match[11]))
-        zone = timezone(-offset if match[9] == "-" else offset)
     try:
+        zone = UTC
+        if not match[8]:
+            # A plus that was not escaped in a query arrives as a space.
+            offset = timedelta(hours=int(match[10]), minutes=int(match[11]))
+            zone = timezone(-offset if match[9] == "-" else offset)
         whole = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=zone) - _EPOCH
     except (ValueError, OverflowError) as error:
         raise ValueError("is no moment of any calendar") from error

@@ -40,6 +40,7 @@ PROBLEM_CODES: Final[dict[str, ProblemCode]] = {
     "not_acceptable": ProblemCode(406, "`Accept` takes none of the media types that there are"),
     "not_found": ProblemCode(404, "it is not there, or not for this token"),
     "not_retryable": ProblemCode(409, "nobody can store this dead letter"),
+    "precondition_failed": ProblemCode(412, "the audio is another than that of `If-Match`"),
     "range_not_satisfiable": ProblemCode(416, "the range begins after the end"),
     "store_unavailable": ProblemCode(503, "the bucket cannot be reached at the moment"),
     "token_expired": ProblemCode(401, "the token has expired"),

@@ -66,7 +66,7 @@ def wanted_days(parameters: Parameters, today: int) -> range:
     if first > last:
         raise bad_parameter("from", "must not be after to")
     if last - first >= MAX_DAYS:
-        raise bad_parameter("from", f"must not lie more than {MAX_DAYS} days before to")
+        raise bad_parameter("from", f"the days asked for must be at most {MAX_DAYS}, from and to included")
     return range(first, last + 1)
 
 

@@ -10,7 +10,7 @@ from audiobus.user_settings import UserSettings, change_user_settings, read_user
 from servicekit.body import read_json
 from storage_api import wire, wire_users
 from storage_api.access import services_only
-from storage_api.audit import audit
+from storage_api.audit import audit, user_hash
 from storage_api.parameters import path_id
 from storage_api.redis_needed import redis_needed
 from storage_api.services import Services
@@ -40,7 +40,8 @@ async def put_settings(request: Request) -> Response:
     }
     with redis_needed():
         stands = await change_user_settings(services.bus, uid, given)
-    audit(request, actor, "settings changed", **given)
+    if given:
+        audit(request, actor, "settings changed", user_hash=user_hash(uid), **given)
     return wire.json_response(_told(stands, services.default_limit_ms))
 
 

@@ -7,6 +7,18 @@ _TAG: Final = re.compile(r'[ \t]*(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")[ \t]*(?:,|
 _EMPTY: Final = re.compile(r"[ \t]*,")
 
 
+def listed(lines: list[str]) -> str | None:
+    """A header that is a list, of however many lines it came in (RFC 9110 §5.3); None where there is none."""
+    return ", ".join(lines) if lines else None
+
+
+def still_stands(if_match: str | None, tag: str) -> bool:
+    """Whether this very answer is one of those that alone the client will take (RFC 9110 §13.1.1): strong tags only."""
+    return if_match is None or any(
+        one.strip(" \t") in ("*", tag) for one in re.findall(r'(?:W/)?"[^"]*"|[^,]+', if_match)
+    )
+
+
 def is_known(if_none_match: str | None, tag: str) -> bool:
     """Whether the client has this very answer: `tag`, strong and quoted, is in its list, or it takes any.
 

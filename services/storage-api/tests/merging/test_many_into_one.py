@@ -51,6 +51,7 @@ async def test_it_is_begun_carried_out_and_told_of(api, ask, merging, recorded, 
     assert answer.headers["cache-control"] == "private, no-store"
     [line] = [one for one in caplog.records if one.msg == "merge begun"]
     assert (line.audit, line.conversation_id, line.operation_id) == (True, "all", begun["id"])
+    assert (line.sources, line.delete_sources) == (["a"], True)
     assert api.services.operation_begun.is_set()
     await merging.turn(begun["id"])
     headers = {"Authorization": f"Bearer {api.token('user-1')}"}

@@ -17,7 +17,7 @@ from audiobus.errors import TooManyOperationsError
 from audiobus.operations import Operation, begin, find, undone
 from audiobus.recorded_before import appended_late, newest_ids
 from servicekit.problem import ProblemError
-from storage_api.audit import audit
+from storage_api.audit import audit, user_hash
 from storage_api.deletion import notes
 from storage_api.parameters import Parameters, path_id
 from storage_api.redis_needed import redis_needed
@@ -48,7 +48,7 @@ async def delete_user_audio(request: Request) -> Response:
         if asked.stands:
             what = "deletion of all audio begun" if asked.operation_id else "deletion of all audio broke off"
             which = {"operation_id": asked.operation_id} if asked.operation_id else {}
-            audit(request, actor, what, **which)
+            audit(request, actor, what, user_hash=user_hash(uid), **which)
     headers = {"Cache-Control": "private, no-store", "Location": f"/v1/operations/{begun.id}"}
     return Response(msgspec.json.encode(operation(begun)), 202, headers, "application/json")
 

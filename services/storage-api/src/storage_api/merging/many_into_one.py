@@ -56,7 +56,15 @@ async def merge_conversations(request: Request) -> Response:
             await _check(services, operation_id, named, target, goes=asked.delete_sources)
             await _begin(services, known, operation_id, uid, asked)
             services.operation_begun.set()
-            audit(request, actor, "merge begun", conversation_id=target.cid, operation_id=operation_id)
+            audit(
+                request,
+                actor,
+                "merge begun",
+                conversation_id=target.cid,
+                sources=list(asked.sources),
+                delete_sources=asked.delete_sources,
+                operation_id=operation_id,
+            )
             known = await find(services.bus, operation_id)
     if known is None:
         detail = "the merge could not be written down; try again"
