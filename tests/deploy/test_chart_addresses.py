@@ -193,6 +193,7 @@ def test_helm_says_where(option, place):
             "redis.tls.existingSecret.name=ca",
             "redis.tls is for an address that begins with rediss",
         ),
+        ("embedded-redis", "redis.tls.existingSecret.name=ca", "this Redis is asked without TLS"),
         ("embedded-redis", "settings.redisWaitReplicas=1", "the embedded Redis has no replica"),
     ],
 )

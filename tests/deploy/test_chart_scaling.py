@@ -85,17 +85,22 @@ def test_a_secret_of_ones_own_comes_first():
     }
 
 
-def test_an_address_in_a_secret_with_a_ca_is_asked_with_tls():
+@pytest.mark.parametrize(
+    ("option", "given", "tls"),
+    [
+        ("redis.tls.existingSecret.name=redis-ca", {"password": "redis", "ca": "redis-ca"}, "true"),
+        ("pusher.autoscaling.keda.redisStreams.tls=true", {"password": "redis"}, "true"),
+        ("redis.ports={6380}", {"password": "redis"}, None),
+    ],
+)
+def test_an_address_in_a_secret_is_asked_as_it_is_said(option, given, tls):
     streams = "pusher.autoscaling.keda.redisStreams"
-    options = (
-        *("redis.url=", "redis.existingSecret.name=redis-url", "redis.tls.existingSecret.name=redis-ca"),
-        *(f"{streams}.addresses={{redis:6380}}", f"{streams}.existingSecret.name=redis"),
-    )
-    documents = scaled("keda", STREAMS, *options)
+    secret = ("redis.url=", "redis.existingSecret.name=redis-url", f"{streams}.existingSecret.name=redis")
+    documents = scaled("keda", STREAMS, *secret, f"{streams}.addresses={{redis:6380}}", option)
     (trigger,) = of(documents, "ScaledObject")["spec"]["triggers"]
-    assert trigger["metadata"]["enableTLS"] == "true"
+    assert trigger["metadata"].get("enableTLS") == tls
     targets = of(documents, "TriggerAuthentication")["spec"]["secretTargetRef"]
-    assert [(one["parameter"], one["name"]) for one in targets] == [("password", "redis"), ("ca", "redis-ca")]
+    assert {one["parameter"]: one["name"] for one in targets} == given
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@
 {{- if gt (len $redis) 1 -}}
 {{- fail (printf "Redis is named more than once: keep one of %s" (join ", " $redis)) -}}
 {{- end -}}
-{{- if and $v.redis.tls.existingSecret.name $v.redis.url (not (hasPrefix "rediss" $v.redis.url)) -}}
-{{- fail "redis.tls is for an address that begins with rediss: the one in redis.url is without TLS" -}}
+{{- if and $v.redis.tls.existingSecret.name (not $v.redis.existingSecret.name) (not (hasPrefix "rediss" (include "tapedeck.redisUrl" .))) -}}
+{{- fail "redis.tls is for an address that begins with rediss: this Redis is asked without TLS" -}}
 {{- end -}}
 {{- if and $v.redis.embedded.enabled (gt (int $v.settings.redisWaitReplicas) 0) -}}
 {{- fail "settings.redisWaitReplicas: the embedded Redis has no replica, and nothing would ever be confirmed" -}}

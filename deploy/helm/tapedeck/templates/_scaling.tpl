@@ -60,7 +60,7 @@ scaleDown:
     {{- with $database }}
     databaseIndex: {{ . | quote }}
     {{- end }}
-    {{- if and (or (hasPrefix "rediss" $url) $.Values.redis.tls.existingSecret.name) (not $streams.authenticationRef) }}
+    {{- if and (or (hasPrefix "rediss" $url) $.Values.redis.tls.existingSecret.name $streams.tls) (not $streams.authenticationRef) }}
     enableTLS: "true"
     {{- end }}
   {{- with $authentication }}
