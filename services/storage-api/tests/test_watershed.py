@@ -32,7 +32,7 @@ def stored(*spans: Span, reason: str | None = None) -> StoredObject:
 
 def recording(*objects: StoredObject, waiting: tuple[Span, ...] = ()) -> Recording:
     chunks = tuple(LiveChunk(EntryId(one.epoch, one.end_offset), 16_000, 1, one, False) for one in waiting)
-    return Recording(CONVERSATION, LiveTail(None, chunks, 0), objects)
+    return Recording(CONVERSATION, LiveTail(None, chunks), objects)
 
 
 def found(made: Recording, last_ms: int = LAST) -> int | None:
@@ -90,9 +90,9 @@ def test_a_session_that_goes_back_does_not_sort_by_time():
     assert not sorts_by_time(recording(FIRST, SECOND, waiting=(SECOND.pieces[0].span,)))
 
 
-@pytest.mark.parametrize("seconds", ["5", "0170000000", "999999999", "17000000000"])
+@pytest.mark.parametrize("seconds", ["5", "5.000-1234", "0170000000", "999999999", "17000000000"])
 def test_names_of_another_length_do_not_sort_by_time(seconds):
-    name = f"chunks/user-1/conv-1/{seconds}.000.bin"
+    name = f"chunks/user-1/conv-1/{seconds}.000{'.batch' * ('-' in seconds)}.bin"
     parsed = parse_audio_name(name)
     assert parsed is not None
     odd = StoredObject(ObjectInfo(name, 1, None, None), parsed, Verdict(None, "damaged"))

@@ -6,39 +6,42 @@ the two is played would depend on what is not looked at.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
+from operator import itemgetter
 from typing import Final
 
 from audiocodec.span import Span
 from audiostore.batch import BatchFacts
 from audiostore.layout import MAX_FILE_SAMPLES
-from audiostore.names import conversation_prefix, timestamp
+from audiostore.names import conversation_prefix
 from storage_api.recording import Recording
 
 LONGEST_MS: Final = MAX_FILE_SAMPLES // 48
 """A batch of ours is refused where it is longer. So long before a watershed is listed too: whether something is stored by now that reaches over it."""
-FIRST_MS: Final = 1_000_000_000_000
-END_MS: Final = 10_000_000_000_000
-"""Between these, 2001 and 2286, names sort as their times do: all have ten digits of seconds."""
+DIGITS: Final = 10
+"""Of the seconds in names that sort as their times do: those from 2001 to 2286."""
+FIRST_MS: Final = 10 ** (DIGITS - 1) * 1000
+END_MS: Final = 10**DIGITS * 1000
+"""Unix ms: times between these have so many."""
 
 
 def sorts_by_time(recording: Recording) -> bool:
     """Whether the order of names is that of time, and no session goes back in time: else there is no watershed that part of it could tell."""
-    prefix = conversation_prefix(*recording.conversation)
+    begin = len(conversation_prefix(*recording.conversation))
     for stored in recording.objects:
-        start_ms = stored.name.start_ms
-        told = FIRST_MS <= start_ms < END_MS and start_ms == stored.start_48k // 48
-        if not told or not stored.info.name.startswith(f"{prefix}{timestamp(start_ms)}"):
+        name, start_ms = stored.info.name, stored.name.start_ms
+        digits = name.find(".", begin) - begin
+        if digits != DIGITS or name[begin] == "0" or start_ms != stored.start_48k // 48:
             return False
-    spans = [
-        (span.start_48k, span.first_offset, span.end_offset, (span.conversation, span.epoch))
-        for span in _spans(recording)
-    ]
-    spans.sort()
+    spans = [(span.start_48k, span.first_offset, span) for span in _spans(recording)]
+    if any(one[0] >= other[0] for one, other in pairwise(spans)):
+        spans.sort(key=itemgetter(0, 1))
     reached: dict[tuple[str, int], int] = {}
-    for _, first_offset, end_offset, session in spans:
+    for _, first_offset, span in spans:
+        session = span.conversation, span.epoch
         if first_offset < reached.get(session, 0):
             return False
-        reached[session] = end_offset
+        reached[session] = span.end_offset
     return True
 
 
