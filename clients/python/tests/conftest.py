@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import json
+import os
 import socket
+import sys
 import threading
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -14,6 +16,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
+from tapedeck.__main__ import main
 from tapedeck_testing.stack import Stack
 
 
@@ -326,6 +329,24 @@ def storage_stand_in():
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Runs the command in this process, without a terminal: its exit code, and what it printed."""
+    for name in list(os.environ):
+        if name.startswith("TAPEDECK_"):
+            monkeypatch.delenv(name)
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["tapedeck", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return ended.value.code or 0, said.out, said.err
+
+    return run
 
 
 @pytest.fixture(scope="session")

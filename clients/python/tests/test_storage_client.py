@@ -131,6 +131,7 @@ def test_bodies(storage_stand_in, client):
         lambda c: list(c.chunks("u", "c", start=datetime(2026, 1, 1))),  # noqa: DTZ001 - that is the point
         lambda c: list(c.chunks("u", "c", start=float("nan"))),
         lambda c: c.delete_stretch("u", "c"),
+        lambda c: c.delete_stretch("u", "c", start="", end=9),
         lambda c: c.delete_chunks("u", "c", []),
         lambda c: c.flush_buffers(uid="u"),
         lambda c: c.conversation("u", "c" * 70_000),

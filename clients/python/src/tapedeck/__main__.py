@@ -6,11 +6,16 @@ from typing import NoReturn
 import typer
 
 from tapedeck.commands import terminal
+from tapedeck.commands.cut import cut
 from tapedeck.commands.get import get
 from tapedeck.commands.ls import ls
+from tapedeck.commands.merge import merge
+from tapedeck.commands.rm import rm
 from tapedeck.commands.send import send
+from tapedeck.commands.settings import settings
 from tapedeck.commands.token import token
 from tapedeck.commands.up import up
+from tapedeck.commands.usage import usage
 from tapedeck.errors import TapedeckError
 from tapedeck.operators import buffers, dead, keys
 from tapedeck.operators.doctor import doctor
@@ -21,7 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (up, send, ls, get, token, where, doctor):
+for command in (up, send, ls, get, rm, cut, merge, usage, settings, token, where, doctor):
     app.command()(command)
 for group, name in ((buffers.app, "buffers"), (dead.app, "dead"), (keys.app, "keys")):
     app.add_typer(group, name=name)

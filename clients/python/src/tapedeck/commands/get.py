@@ -20,11 +20,11 @@ def get(  # noqa: PLR0913 - options of a command
     conversation: Annotated[str, typer.Argument(help="Which one.")],
     output: Annotated[
         str | None,
-        typer.Option("--output", "-o", help="File, or - for stdout [default: CONVERSATION.FORMAT]"),
+        typer.Option("--output", "-o", help="File, or - for stdout; else CONVERSATION.FORMAT."),
     ] = None,
     format: Annotated[  # noqa: A002 - the option's name
         AudioFileFormat | None,
-        typer.Option(help="ogg copies packets; wav and pcm decode [default: as OUTPUT ends, else ogg]"),
+        typer.Option(help="ogg copies packets; wav and pcm decode; else as OUTPUT ends, else ogg."),
     ] = None,
     start: Annotated[str | None, typer.Option(help="From here on: RFC 3339 or unix seconds.")] = None,
     end: Annotated[str | None, typer.Option(help="Up to here.")] = None,

@@ -40,14 +40,14 @@ def send(  # noqa: PLR0913 - options of a command
         str | None, typer.Option(help="Record into this conversation; else each file into a new one.")
     ] = None,
     sample_rate: Annotated[
-        int | None, typer.Option(min=8000, max=48000, help="Hz to send at [default: the file's; 16000 for -]")
+        int | None, typer.Option(min=8000, max=48000, help="Hz to send at; else the file's, 16000 for -.")
     ] = None,
     channels: Annotated[
         int | None,
         typer.Option(
             min=1,
             max=2,
-            help="2: near is left, far is right [default: the file's, 1 if it has more; 1 for -]",
+            help="2: near is left, far is right; else the file's, 1 if it has more, 1 for -.",
         ),
     ] = None,
     user: UserOption = None,

@@ -23,7 +23,7 @@ def up(  # noqa: PLR0913 — each is an option of the command
         int | None,
         typer.Option(
             min=0,
-            help="maxmemory of the embedded Redis in MiB; 0: none [default: half of what the machine has]",
+            help="maxmemory of the embedded Redis in MiB, 0 for none; else half of what the machine has.",
         ),
     ] = None,
     store: Annotated[
@@ -40,7 +40,7 @@ def up(  # noqa: PLR0913 — each is an option of the command
     pushers: Annotated[int, typer.Option(min=1, help="Processes of pusher.")] = 1,
     ready_file: Annotated[
         Path | None,
-        typer.Option(help="Written when everything answers [default: ready.json in the data directory]"),
+        typer.Option(help="Written when everything answers; else ready.json in the data directory."),
     ] = None,
     json: JsonOption = False,
 ) -> None:

@@ -1,12 +1,12 @@
 """`tapedeck dead`: what could not be stored, and what becomes of it."""
 
 import asyncio
-import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tapedeck.commands.confirming import YesOption, confirm
 from tapedeck.commands.terminal import ERR, FAILED, OUT, JsonOption, print_json, print_result, print_table
 from tapedeck.errors import NoSuchThingError, OperatorError, UsageError
 from tapedeck.operators import reach
@@ -163,7 +163,7 @@ def drop(
     conversation: ConversationArgument,
     ids: IdsArgument = None,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: YesOption = False,
     redis_url: RedisOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -175,14 +175,8 @@ def drop(
     if missing or not wanted:
         raise _no_such(conversation, missing)
     seconds = sum(there[one].seconds for one in wanted)
-    if not yes and not sys.stdin.isatty():
-        raise UsageError("nobody has confirmed that", hint="add --yes")
-    if not yes:
-        typer.confirm(
-            f"Delete {several(len(wanted), 'dead letter', 'dead letters')} of {conversation}, {length(seconds)} of audio, for good?",
-            abort=True,
-            err=True,
-        )
+    letters = several(len(wanted), "dead letter", "dead letters")
+    confirm(f"Delete {letters} of {conversation}, {length(seconds)} of audio, for good?", yes=yes)
     dropped, samples = asyncio.run(_drop(redis_url, conversation, [there[one] for one in wanted]))
     if json:
         print_json({"dropped": dropped, "seconds": samples / 48_000})

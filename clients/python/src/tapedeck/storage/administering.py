@@ -3,6 +3,7 @@
 All raise StorageError, in the kinds that `tapedeck.errors` draws: BadRequestError as well for an empty name, before anything is sent.
 """
 
+from collections.abc import Mapping
 from datetime import date
 
 from msgspec import UNSET, UnsetType
@@ -43,7 +44,12 @@ def put_settings(
     body: dict[str, object] = {name: value for name, value in change.items() if value is not None}
     if daily_limit_ms is not UNSET:
         body["daily_limit_ms"] = daily_limit_ms
-    return call(UserSettings, "PUT", user_path(uid, "/settings"), body=body)
+    return change_settings(uid, body)
+
+
+def change_settings(uid: str, change: Mapping[str, object]) -> Call[UserSettings]:
+    """The same with names and values as they come: the server rules which there are. Scope `users:admin`."""
+    return call(UserSettings, "PUT", user_path(uid, "/settings"), body=change)
 
 
 def usage(uid: str, *, first: date | None = None, last: date | None = None) -> Call[Usage]:

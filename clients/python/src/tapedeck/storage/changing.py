@@ -42,15 +42,20 @@ def delete_chunks(uid: str, conversation_id: str, timestamps: Iterable[Moment]) 
 def delete_stretch(
     uid: str, conversation_id: str, *, start: Moment | None = None, end: Moment | None = None
 ) -> Call[Deleted]:
-    """Cut a stretch of time out of the conversation; it remains as a gap. One end may be left out, not both.
+    """Cut a stretch of time out of the conversation; it remains as a gap. One end may be left out, not both; an empty text is none.
 
     A second time it deletes nothing and says so, without an error. ConflictError `merging`: a merge holds the conversation.
+    Without `end` it is never sent twice by itself: up to "now" would be further.
     """
+    if "" in (start, end):
+        raise BadRequestError("an empty time is none: leave it out to cut from the beginning, or to the end")
     query = {"start": moment(start), "end": moment(end)}
     if query["start"] is None and query["end"] is None:
         raise BadRequestError("start or end is needed; delete_conversation deletes all of it")
     path = conversation_path(uid, conversation_id, "/audio")
-    return call(Deleted, "DELETE", path, query, answer_s=120)
+    return call(
+        Deleted, "DELETE", path, query, again="unsent" if query["end"] is None else "always", answer_s=120
+    )
 
 
 def delete_user_audio(uid: str) -> Call[Operation]:
