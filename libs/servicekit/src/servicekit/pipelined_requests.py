@@ -1,8 +1,13 @@
 """A connection whose answer is broken off ends, also where its client had sent further requests already (RFC 9112 §9.3.2).
 
 Hypercorn 0.18 waits for the next turn of such a connection, which never comes: task and socket stay behind for good.
+
+To HTTP/1.0 it ends with a reset: there the end of the connection is the end of the body (RFC 9112 §8), and a broken answer would look whole.
 """
 
+import os
+import socket
+import struct
 from functools import wraps
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,7 +17,7 @@ if TYPE_CHECKING:
 
 def end_with_broken_answers() -> None:
     """Teaches Hypercorn so. May be called again."""
-    from h11 import DONE, ERROR, NEED_DATA, LocalProtocolError  # noqa: PLC0415 - as where it is served
+    from h11 import DONE, ERROR, NEED_DATA, SEND_BODY, LocalProtocolError  # noqa: PLC0415 - as where it is served
     from hypercorn.protocol.h11 import H11Protocol  # noqa: PLC0415 - as above
 
     class Ended:
@@ -40,7 +45,18 @@ def end_with_broken_answers() -> None:
     async def ends(self: Any) -> None:
         states = self.connection.our_state, self.connection.their_state
         if states != (DONE, DONE) or self.context.terminated.is_set():
+            if self.connection.our_state is SEND_BODY and self.connection.their_http_version == b"1.0":
+                _reset(self.send.__self__.writer)
             self.connection = Ended()
         await recycles(self)
 
     protocol._maybe_recycle = ends  # noqa: SLF001 - as above
+
+
+def _reset(writer: Any) -> None:
+    """Closes at once, with RST in place of FIN."""
+    # uvloop's own object of the socket sets no options: another handle of it does.
+    with socket.socket(fileno=os.dup(writer.get_extra_info("socket").fileno())) as handle:
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.write_eof = lambda: None  # Hypercorn would send FIN before it closes
+    writer.transport.abort()
