@@ -256,6 +256,7 @@ def test_settings_are_shown_and_changed_under_the_names_of_the_api(tapedeck, ans
         (["rm"], "--all-of-user"),
         (["rm", "a", "--all-of-user"], "takes no conversations"),
         (["rm", "--all-of-user", "--timestamps", "1"], "takes no conversations"),
+        (["rm", "--all-of-user", "--user", ""], "--user is empty"),
         (["rm", "a", "b", "--timestamps", "1"], "the one conversation"),
         (["rm", "a", "--timestamps", " ,"], "--timestamps needs times"),
         (["rm", "a", "--no-wait"], "belong to --all-of-user"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tapedeck import ready_file, tokens
-from tapedeck.errors import SystemNotFoundError
+from tapedeck.errors import SystemNotFoundError, UsageError
 
 DEFAULT_USER = "demo"
 
@@ -23,6 +23,11 @@ class System:
     token: str | None = None
     user: str | None = None
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for a user of no name: who meant one must not act for another."""
+        if self.user == "":
+            raise UsageError("--user is empty", hint="leave it out to act for the user of the token")
 
     @property
     def listen_url(self) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from tapedeck.commands.terminal import visible
 from tapedeck.errors import UsageError
 
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
@@ -16,4 +17,4 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise UsageError("nobody has confirmed that", hint="add --yes")
-    typer.confirm(question, abort=True, err=True)
+    typer.confirm(visible(question), abort=True, err=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from tapedeck.commands.terminal import ERR, print_json, print_result, print_table
+from tapedeck.commands.terminal import ERR, print_json, print_result, print_table, visible
 from tapedeck.errors import OperationFailedError, OperationPendingError
 from tapedeck.storage_types import Operation
 
@@ -36,8 +36,8 @@ def busy(text: str) -> Iterator[Callable[[str], None]]:
     """On a terminal something turns, beside the text and whatever else is told to it later."""
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=ERR, disable=not ERR.is_terminal, transient=True) as progress:
-        task = progress.add_task(text)
-        yield lambda now: progress.update(task, description=now)
+        task = progress.add_task(visible(text))
+        yield lambda now: progress.update(task, description=visible(now))
 
 
 def follow(
@@ -71,7 +71,9 @@ def _end_of(
         with busy(_state(operation)) as show:
             # With a deadline, be it without end, an outage is waited through.
             return client.wait(
-                operation, deadline_s=timeout_s or math.inf, progress=lambda now: show(_state(now))
+                operation,
+                deadline_s=timeout_s if timeout_s > 0 else math.inf,
+                progress=lambda now: show(_state(now)),
             )
     except OperationFailedError as error:
         if json:
