@@ -263,6 +263,7 @@ class StorageStandIn:
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))
         if start and start >= len(self.audio):
             handler.send_response(416)
+            handler.send_header("Content-Range", f"bytes */{len(self.audio)}")
             handler.send_header("Content-Length", "0")
             handler.end_headers()
             return

@@ -9,14 +9,14 @@ import httpx
 import pytest
 
 from tapedeck import AsyncStorageClient, AudioRequest, Retries, StorageClient
-from tapedeck.errors import NotFoundError, StorageAwayError
+from tapedeck.errors import ClientSetupError, NotFoundError, StorageAwayError
 from tapedeck.storage.awaiting import _in_thread
 from tapedeck.storage.method import Method
 
 AUDIO = os.urandom(300_000)
 BASE = "/v1/users/u/conversations"
 CONVERSATION = {"conversation_id": "c", "start": "2026-11-21T00:00:00Z", "end": "2026-11-21T00:00:01Z"}
-QUICK = Retries(times=1, resumes=4, first_pause_s=0.001, longest_pause_s=0.001)
+QUICK = Retries(times=1, resumes=4, first_pause_s=0.001, longest_pause_s=0.001, refused_for_s=0)
 
 
 @pytest.fixture
@@ -94,6 +94,28 @@ async def test_a_client_that_was_given_stays_open(storage_stand_in):
         for _ in range(2):
             async with AsyncStorageClient(storage_stand_in.url, "t", http=http) as client:
                 await client.conversation("u", "c")
+
+
+async def test_a_client_that_is_closed_says_so(storage_stand_in):
+    client = AsyncStorageClient(storage_stand_in.url, "t")
+    await client.aclose()
+    with pytest.raises(ClientSetupError, match="closed"):
+        await client.conversation("u", "c")
+
+
+async def test_a_text_is_not_taken_for_its_letters(storage_stand_in, client):
+    with pytest.raises(TypeError, match="sources are several"):
+        await client.merge("u", "ab", "x")
+    with pytest.raises(TypeError, match="timestamps are several"):
+        await client.delete_chunks("u", "c", "1795343001")
+    assert not storage_stand_in.requests
+
+
+async def test_what_had_come_to_its_end_is_not_sent_again(storage_stand_in, client):
+    storage_stand_in.audio = AUDIO
+    async with client.stream_audio("u", "c", offset=len(AUDIO), etag='"one"') as stream:
+        assert [part async for part in stream] == []
+        assert stream.offset == len(AUDIO)
 
 
 async def test_a_server_that_never_answers(storage_stand_in):

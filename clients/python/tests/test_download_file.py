@@ -20,7 +20,7 @@ from tapedeck.errors import (
 
 AUDIO = os.urandom(300_000)
 WAV = AudioRequest("wav")
-QUICK = Retries(times=1, resumes=4, first_pause_s=0.001, longest_pause_s=0.001)
+QUICK = Retries(times=1, resumes=4, first_pause_s=0.001, longest_pause_s=0.001, refused_for_s=0)
 
 
 @pytest.fixture
@@ -99,6 +99,37 @@ def test_a_broken_download_goes_on_where_it_broke(stand_in, client, target, leng
     assert len(stand_in.requests) == 4
     assert stand_in.requests[1][1]["If-Range"] == '"one"'
     assert None not in ranges(stand_in)[1:]
+
+
+def test_what_had_come_to_its_end_is_not_sent_again(stand_in, client, target):
+    with client.stream_audio("u", "c", WAV, offset=len(AUDIO), etag='"one"') as stream:
+        assert list(stream) == []
+        assert (stream.offset, stream.position, stream.facts.total_bytes) == (
+            len(AUDIO),
+            len(AUDIO),
+            len(AUDIO),
+        )
+    assert [request.partition(" ")[0] for request, _ in stand_in.requests] == ["GET", "HEAD"]
+    left_of(stand_in, client, target)
+    target.with_name("a.wav.part").write_bytes(AUDIO)  # as where it ended before its name was given
+    assert client.download_audio("u", "c", target, WAV).bytes == len(AUDIO)
+    assert target.read_bytes() == AUDIO
+    assert [request.partition(" ")[0] for request, _ in stand_in.requests] == ["GET", "HEAD"]
+
+
+@pytest.mark.parametrize("offset", [len(AUDIO) + 1, 2 * len(AUDIO)])
+def test_what_is_longer_than_the_whole_begins_anew(stand_in, client, offset):
+    with client.stream_audio("u", "c", WAV, offset=offset, etag='"one"') as stream:
+        assert stream.offset == 0
+        assert b"".join(stream) == AUDIO
+
+
+def test_what_changed_after_it_was_found_whole_begins_anew(stand_in, client):
+    whole = (416, {}, {"Content-Range": f"bytes */{len(AUDIO)}"})
+    stand_in.answers = {"/v1/users/u/conversations/c/audio": [whole]}
+    with client.stream_audio("u", "c", WAV, offset=len(AUDIO), etag='"zero"') as stream:
+        assert stream.offset == 0
+        assert b"".join(stream) == AUDIO
 
 
 def test_what_an_earlier_run_left_is_gone_on_with(stand_in, client, target):

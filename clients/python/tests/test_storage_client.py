@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import httpx
 import pytest
 
-from tapedeck import Retries, StorageClient
+from tapedeck import AudioRequest, Retries, StorageClient
 from tapedeck.errors import (
     BadRequestError,
     ClientSetupError,
@@ -26,7 +26,7 @@ from tapedeck.errors import (
 from tapedeck.storage_types import Deleted
 
 BASE = "/v1/users/u/conversations"
-QUICK = Retries(times=2, first_pause_s=0.001, longest_pause_s=0.001)
+QUICK = Retries(times=2, first_pause_s=0.001, longest_pause_s=0.001, refused_for_s=0)
 T = "2026-11-21T00:00:00.250Z"
 CONVERSATION = {"conversation_id": "c", "start": T, "end": T}
 OPERATION = {"id": "o-1", "kind": "merge", "done": False, "progress": None, "error": None, "result": None}
@@ -201,6 +201,14 @@ def test_who_is_told_to_come_back_comes_back_a_few_times(storage_stand_in, clien
     assert last == ["c", "c", "c", "d", "d", "d", "e", "f", "c:flush", "c:flush", "audio"]
 
 
+def test_a_bucket_that_is_away_for_longer_than_the_tries_is_outlasted(storage_stand_in):
+    away = (503, {"code": "store_unavailable"}, {"Retry-After": "0"})
+    storage_stand_in.answers = {f"{BASE}/c": [away] * 9 + [(200, CONVERSATION)]}
+    patient = Retries(times=1, first_pause_s=0.001, longest_pause_s=0.001)
+    with StorageClient(storage_stand_in.url, "t", retries=patient) as client:
+        assert client.conversation("u", "c").conversation_id == "c"
+
+
 def test_an_answer_that_is_cut_is_asked_for_again_where_that_is_safe(storage_stand_in, client):
     storage_stand_in.answers = {
         f"{BASE}/c": [(-5, CONVERSATION), (200, CONVERSATION)],
@@ -329,6 +337,31 @@ def test_a_client_that_was_given_stays_open(storage_stand_in):
         for _ in range(2):
             with StorageClient(storage_stand_in.url, "t", http=http) as client:
                 client.conversation("u", "c")
+
+
+def test_a_client_that_is_closed_says_so(storage_stand_in):
+    client = StorageClient(storage_stand_in.url, "t")
+    client.close()
+    with pytest.raises(ClientSetupError, match="closed"):
+        client.conversation("u", "c")
+    with pytest.raises(ClientSetupError, match="closed"), client.stream_audio("u", "c"):
+        pass
+    assert not storage_stand_in.requests
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.merge("u", "ab", "x"),
+        lambda client: client.delete_chunks("u", "c", "1795343001"),
+        lambda client: client.delete_chunks("u", "c", b"1795343001"),
+        lambda client: client.audio("u", "c", AudioRequest(timestamps="1795343001")),
+    ],
+)
+def test_a_text_is_not_taken_for_its_letters(storage_stand_in, client, call):
+    with pytest.raises(TypeError, match="are several, and a text is one"):
+        call(client)
+    assert not storage_stand_in.requests
 
 
 def test_threads_share_a_client(storage_stand_in, client):

@@ -10,7 +10,7 @@ TapedeckError
 │   ├── UnreachableError      no socket could be opened for as long as the caller wants to wait
 │   └── ProtocolError         the server said what the protocol does not allow
 ├── StorageError              the storage API answered with a problem, or not at all
-│   ├── ClientSetupError      an address or a token that can't be used: nothing was sent
+│   ├── ClientSetupError      an address or a token that can't be used, or a client that is closed: nothing was sent
 │   ├── StorageAwayError      no connection, or it broke, or took too long, and trying again did not help
 │   ├── UnexpectedAnswerError what answered does not speak this API: another content type, garbage, a redirect
 │   ├── BadRequestError       400, 405, 406, 408, 413, 416, 422: what was asked for can't be answered
@@ -121,7 +121,7 @@ class StorageError(TapedeckError):
 
 
 class ClientSetupError(StorageError):
-    """An address or a token that can't be used; nothing was sent."""
+    """An address or a token that can't be used, or a client that is closed; nothing was sent."""
 
 
 class StorageAwayError(StorageError):

@@ -15,7 +15,7 @@ from tapedeck import AudioRequest, Retries, StorageClient
 from tapedeck.errors import StorageAwayError
 
 AUDIO = os.urandom(50_000)
-QUICK = Retries(times=1, resumes=3, first_pause_s=0.001, longest_pause_s=0.001)
+QUICK = Retries(times=1, resumes=3, first_pause_s=0.001, longest_pause_s=0.001, refused_for_s=0)
 
 
 class Server:

@@ -18,16 +18,35 @@ def test_pauses_grow_up_to_a_limit_and_are_spread():
 
 
 def test_tries_count_together_and_end():
-    tries = Tries(Retries(times=3, first_pause_s=1), lambda: 1.0)
-    assert [tries.pause_s(), tries.refused_pause_s(10), tries.pause_s()] == [1, 12, 4]
-    assert tries.pause_s() is tries.refused_pause_s(0) is None
+    tries = Tries(Retries(times=3, first_pause_s=1, refused_for_s=0), lambda: 1.0)
+    assert [tries.pause_s(), tries.refused_pause_s(10, 0), tries.pause_s()] == [1, 12, 4]
+    assert tries.pause_s() is tries.refused_pause_s(0, 0) is None
     assert Tries(Retries(times=0), lambda: 1.0).pause_s() is None
 
 
 def test_a_server_that_does_not_say_when_or_asks_for_too_much_is_not_asked_again():
     tries = Tries(Retries(times=1), lambda: 0.0)
-    assert tries.refused_pause_s(None) is tries.refused_pause_s(61) is None
-    assert tries.refused_pause_s(60) == 60.125  # those cost no try
+    assert tries.refused_pause_s(None, 0) is tries.refused_pause_s(61, 0) is None
+    assert tries.refused_pause_s(60, 0) == 60.125  # those cost no try
+
+
+@pytest.mark.parametrize("times", [1, 4])
+@pytest.mark.parametrize("answer_s", [0.01, 5.0])
+@pytest.mark.parametrize("dice", [0.0, 1.0])
+def test_a_bucket_that_is_away_for_a_minute_is_outlasted(times, answer_s, dice):
+    tries, now_s = Tries(Retries(times=times), lambda: dice), answer_s
+    while (pause_s := tries.refused_pause_s(2, now_s)) is not None:
+        now_s += pause_s + answer_s
+        assert pause_s >= 2
+    assert 60 <= now_s < 80
+
+
+def test_who_is_told_to_come_back_is_patient_from_the_first_refusal_on():
+    tries = Tries(Retries(times=1), lambda: 0.0)
+    assert tries.refused_pause_s(0, 1000) == 0.125
+    assert tries.refused_pause_s(0, 1059) == 0.25
+    assert tries.refused_pause_s(0, 1061) is None
+    assert Tries(Retries(times=0), lambda: 0.0).refused_pause_s(0, 0) is None
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from tapedeck.errors import (
     UnavailableError,
     UnexpectedAnswerError,
 )
+from tapedeck.storage.remedies import remedy
 from tapedeck.storage.retries import retry_after_s
 from tapedeck.storage_types import Problem
 
@@ -37,12 +38,6 @@ _KINDS: Mapping[int, type[StorageError]] = {
     429: UnavailableError,
     503: UnavailableError,
     504: UnavailableError,
-}
-_HINTS = {
-    401: "give a valid token with --token or TAPEDECK_TOKEN (`tapedeck token` makes one in dev mode)",
-    403: "this token may not do that",
-    404: "`tapedeck ls` shows what there is (--user says whose)",
-    503: "try again in a moment",
 }
 
 
@@ -89,7 +84,7 @@ def problem(response: httpx.Response, body: bytes) -> StorageError:
         f"{text}{request}",
         status=status,
         code=said.code,
-        hint=_HINTS.get(status, ""),
+        hint=remedy(said.code, status),
         title=said.title,
         detail=said.detail,
         request_id=said.request_id,

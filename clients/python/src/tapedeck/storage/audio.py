@@ -18,6 +18,7 @@ MEDIA_TYPES: Mapping[AudioFileFormat, str] = {
 }
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)\Z", re.ASCII)
+_UNSATISFIED = re.compile(r"bytes \*/(\d{1,18})\Z", re.ASCII)
 _FILE_NAME = re.compile(r'filename="([^"\\/\x00-\x1f]{1,255})"')
 
 
@@ -126,6 +127,12 @@ def content_range(response: httpx.Response) -> tuple[int, int | None] | None:
     if match is None:
         return None
     return int(match[1]), number(match[3])
+
+
+def total_bytes(response: httpx.Response) -> int | None:
+    """How long the whole is, as 416 tells it (RFC 9110 §15.5.17). None: it does not say."""
+    match = _UNSATISFIED.match(response.headers.get("Content-Range", ""))
+    return int(match[1]) if match else None
 
 
 def number(text: str) -> int | None:

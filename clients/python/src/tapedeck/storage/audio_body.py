@@ -6,7 +6,14 @@ import httpx
 
 from tapedeck.errors import ChangedError, StorageAwayError, UnexpectedAnswerError
 from tapedeck.storage.answers import check_content, where
-from tapedeck.storage.audio import MEDIA_TYPES, AudioFacts, Wanted, content_range, facts
+from tapedeck.storage.audio import (
+    MEDIA_TYPES,
+    AudioFacts,
+    Wanted,
+    content_range,
+    facts,
+    total_bytes,
+)
 from tapedeck.storage.caller import Caller
 from tapedeck.storage.plan import Drop, Opened, Pause, Plan, Take
 
@@ -44,12 +51,15 @@ class AudioBody:
     def begin(self, offset: int = 0, etag: str | None = None) -> Plan[None]:
         """Wait for the head. With `offset` and `etag` an earlier download goes on; where that can't be, `offset` is 0 then.
 
-        Raises StorageError.
+        Where it had come to its end there is no part more. Raises StorageError.
         """
         headers = _range(offset, etag) if offset and etag else ()
         opened = yield from self._open(headers)
         if opened.response.status_code == BEYOND:
             yield Drop(opened)
+            if total_bytes(opened.response) == offset and (yield from self._is_whole(offset, etag)):
+                return
+            headers = ()
             opened = yield from self._open(())
         self._opened = opened
         try:
@@ -111,6 +121,19 @@ class AudioBody:
         except BaseException:
             yield from self.close()
             raise
+
+    def _is_whole(self, offset: int, etag: str | None) -> Plan[bool]:
+        """Whether so many bytes are all of what has this ETag, as its head says; what is known of it then."""
+        opened = yield from self._caller.open_surely(self._wanted.request("HEAD"))
+        yield Drop(opened)
+        check_content(opened.response, MEDIA_TYPES[self._wanted.audio.format])
+        told = facts(opened.response)
+        if told.etag != etag or told.total_bytes not in (None, offset):
+            return False
+        self._facts = replace(told, total_bytes=offset)
+        self.offset = self.position = offset
+        self._whole = True
+        return True
 
     def _open(self, headers: tuple[tuple[str, str], ...]) -> Plan[Opened]:
         request = self._wanted.request("GET", headers)

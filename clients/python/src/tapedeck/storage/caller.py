@@ -103,7 +103,8 @@ class Caller:
                     return opened
                 problem = yield from self._problem(opened)
                 come_back = status in COME_BACK and again != "unsent"
-                pause_s = tries.refused_pause_s(problem.retry_after) if come_back else None
+                now_s = yield from clock_s()
+                pause_s = tries.refused_pause_s(problem.retry_after, now_s) if come_back else None
                 if pause_s is None:
                     raise problem
             yield Pause(pause_s)

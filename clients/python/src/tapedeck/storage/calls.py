@@ -113,5 +113,12 @@ def moment(value: Moment | None) -> str | None:
 
 
 def moments(values: Iterable[Moment]) -> str | None:
-    """A list of times; None where there is none."""
-    return ",".join(filter(None, (moment(value) for value in values))) or None
+    """A list of times; None where there is none. TypeError: one text."""
+    return ",".join(filter(None, (moment(value) for value in several(values, "timestamps")))) or None
+
+
+def several(values: Iterable[T], name: str) -> list[T]:
+    """What was given as `name`, as a list. TypeError: one text, which would be taken for as many as it has letters."""
+    if isinstance(values, str | bytes | bytearray):
+        raise TypeError(f"{name} are several, and a text is one: give it in a list")
+    return list(values)

@@ -6,7 +6,17 @@ All raise StorageError, in the kinds that `tapedeck.errors` draws: BadRequestErr
 from collections.abc import Iterable
 
 from tapedeck.errors import BadRequestError
-from tapedeck.storage.calls import Call, Moment, call, conversation_path, moment, moments, segment, user_path
+from tapedeck.storage.calls import (
+    Call,
+    Moment,
+    call,
+    conversation_path,
+    moment,
+    moments,
+    segment,
+    several,
+    user_path,
+)
 from tapedeck.storage.waiting import OperationProgress, Waiting
 from tapedeck.storage_types import Deleted, Flushed, Operation
 
@@ -28,7 +38,7 @@ def delete_conversation(uid: str, conversation_id: str) -> Call[Deleted]:
 
 
 def delete_chunks(uid: str, conversation_id: str, timestamps: Iterable[Moment]) -> Call[Deleted]:
-    """Delete the chunks or batches that begin at these times; a time inside a batch selects that batch.
+    """Delete the chunks or batches that begin at these times; a time inside a batch selects that batch. TypeError: one text.
 
     A second time it deletes nothing and says so, without an error. ConflictError `merging`: a merge holds the conversation.
     """
@@ -69,10 +79,11 @@ def delete_user_audio(uid: str) -> Call[Operation]:
 def merge(uid: str, sources: Iterable[str], target: str, *, delete_sources: bool = True) -> Call[Operation]:
     """One conversation, `target`, out of several; `wait` waits until it is done. The same request again is the same operation.
 
-    Sources that go are closed to devices until it is done. NotFoundError: one of them is unknown, and nothing has changed. ConflictError:
+    TypeError: one text as `sources`. Sources that go are closed to devices until it is done. NotFoundError: one of them is unknown, and nothing has changed. ConflictError:
     another merge has one of them, or one has dead letters.
     """
-    body = {"sources": list(sources), "target": target, "delete_sources": delete_sources}
+    names = several(sources, "sources")
+    body = {"sources": names, "target": target, "delete_sources": delete_sources}
     # With sources that stay, a second one copies what they recorded since.
     return call(
         Operation,

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 
 from tapedeck.addresses import is_loopback
-from tapedeck.errors import BadRequestError
+from tapedeck.errors import BadRequestError, ClientSetupError
 from tapedeck.storage.caller import Caller
 from tapedeck.storage.plan import Request
 
@@ -29,7 +29,12 @@ def client_options(base_url: str, timeout: httpx.Timeout | float) -> dict[str, A
 def built(
     http: httpx.Client | httpx.AsyncClient, caller: Caller, request: Request, user_agent: str
 ) -> httpx.Request:
-    """The request with the token. Raises ClientSetupError; BadRequestError where it is too long for an address."""
+    """The request with the token.
+
+    Raises ClientSetupError, of a client that is closed as well; BadRequestError where it is too long for an address.
+    """
+    if http.is_closed:
+        raise ClientSetupError("the client is closed", hint="make a new one, or close it later")
     headers = {
         "User-Agent": user_agent,
         "Accept-Encoding": "identity",  # lengths and ranges are of the very bytes

@@ -32,6 +32,9 @@ class Retries:
     longest_pause_s: float = 8.0
     longest_retry_after_s: float = 60.0
     """A server that asks for a longer pause is not waited for."""
+    refused_for_s: float = 60.0
+    """Who is told to come back (429 or 503 with `Retry-After`) does so for this long, though `times` be used up by then: a bucket may be away
+    for a minute, and the server says so within seconds. 0: `times` alone."""
 
     def pause_s(self, tried: int, dice: float) -> float:
         """Before try `tried + 1`, `tried` from 1: `dice` (0 to 1) spreads clients out."""
@@ -45,21 +48,29 @@ class Tries:
         self._retries = retries
         self._dice = dice
         self._tried = 1
+        self._refused_since_s: float | None = None
 
     def pause_s(self) -> float | None:
         """Before the next try; None where there is to be none."""
-        if self._tried > self._retries.times:
+        return None if self._tried > self._retries.times else self._next_pause_s()
+
+    def refused_pause_s(self, retry_after_s: float | None, now_s: float) -> float | None:
+        """The same for what was refused: never less than the server asked for, and none where it did not ask, or for too much.
+
+        `now_s`: of a clock that never goes back.
+        """
+        if self._refused_since_s is None:
+            self._refused_since_s = now_s
+        if retry_after_s is None or retry_after_s > self._retries.longest_retry_after_s:
             return None
+        patient = self._retries.times > 0 and now_s - self._refused_since_s < self._retries.refused_for_s
+        pause_s = self._next_pause_s() if patient else self.pause_s()
+        return None if pause_s is None else retry_after_s + pause_s
+
+    def _next_pause_s(self) -> float:
         pause_s = self._retries.pause_s(self._tried, self._dice())
         self._tried += 1
         return pause_s
-
-    def refused_pause_s(self, retry_after_s: float | None) -> float | None:
-        """The same for what was refused: never less than the server asked for, and none where it did not ask, or for too much."""
-        if retry_after_s is None or retry_after_s > self._retries.longest_retry_after_s:
-            return None
-        pause_s = self.pause_s()
-        return None if pause_s is None else retry_after_s + pause_s
 
 
 def retry_after_s(response: httpx.Response) -> float | None:
