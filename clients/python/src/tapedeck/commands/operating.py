@@ -10,6 +10,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from tapedeck.commands.terminal import ERR, print_json, print_result, print_table, visible
 from tapedeck.errors import OperationFailedError, OperationPendingError
+from tapedeck.storage.remedies import remedy
 from tapedeck.storage_types import Operation
 
 if TYPE_CHECKING:
@@ -23,12 +24,6 @@ TimeoutOption = Annotated[
     typer.Option("--timeout", min=0, help="Seconds to wait; 0 waits without end. It goes on after that."),
 ]
 Numbers = dict[str, int | float | str]
-
-_REMEDIES = {
-    "dead_letters": "`tapedeck dead list UID/CID` shows them; retry or drop them, then ask again",
-    "merging": "ask again when the other merge is done",
-    "merge_timeout": "everything is as it was; ask again when pushers run and the bucket answers",
-}
 
 
 @contextlib.contextmanager
@@ -78,7 +73,7 @@ def _end_of(
     except OperationFailedError as error:
         if json:
             print_json(error.operation)
-        error.hint = _REMEDIES.get(error.code, "")
+        error.hint = remedy(error.code)
         raise
     except OperationPendingError as error:
         seen = error.operation or operation
