@@ -245,7 +245,7 @@ def tail_of(maker: Maker) -> LiveTail | None:
     chunks = tuple(
         LiveChunk(EntryId(span.epoch, span.end_offset), 16_000, 1, span, empty=False) for span in waiting
     )
-    return LiveTail(None, chunks, 0) if how != 3 else None
+    return LiveTail(None, chunks) if how != 3 else None
 
 
 async def made(seed: int, workers) -> Over:

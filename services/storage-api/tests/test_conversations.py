@@ -131,3 +131,19 @@ async def test_a_long_list_comes_whole(api, tape_for, pcm_tone):
     for number in range(30):
         await tape_for(Conversation("user-1", f"c{number}")).record(pcm_tone(0.1), start_ms=T0 + number)
     assert len((await listed(api, page_size=1000))["conversations"]) == 30
+
+
+async def test_what_waits_and_is_not_played_counts_as_it_is_listed(
+    api, tape, tape_for, conversation, pcm_tone, one_bus
+):
+    """Another recording has its time: nobody hears it, and it waits to be stored all the same."""
+    await tape.record(pcm_tone(10))
+    await tape.drain(0, len(tape.chunks))
+    later = tape_for(conversation)
+    await later.record(pcm_tone(4), start_ms=T0 + 2_000)
+    await one_bus.ask(conversation, "end", owner=later.owner, ends=True)
+    row = (await api.get(conversation)).json()
+    rows = (await api.get(conversation, "/chunks")).json()["chunks"]
+    assert {one["overlapped"] for one in rows if one["state"] == "live"} == {True}
+    assert (row["chunks"], row["live"], row["recorded_seconds"]) == (len(rows), True, 10.0)
+    assert [one["conversation_id"] for one in (await listed(api, live="true"))["conversations"]] == ["conv-1"]

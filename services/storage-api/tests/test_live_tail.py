@@ -21,7 +21,7 @@ async def test_every_entry_is_a_piece(tape, one_bus, conversation, pcm_tone):
     tail = await read_live_tail(one_bus, conversation)
     assert [live.id.offset for live in tail.chunks] == [end for _, end in tape.chunks]
     assert [(live.sample_rate, live.channels) for live in tail.chunks] == [(16_000, 1)] * 4
-    assert tail.unreadable == 0
+    assert tail.unheard == ()
 
 
 async def test_an_opened_session_is_no_audio_and_rubbish_is_counted(tape, one_bus, conversation):
@@ -31,7 +31,7 @@ async def test_an_opened_session_is_no_audio_and_rubbish_is_counted(tape, one_bu
         "XADD", one_bus.keys.audio(conversation), f"{tape.epoch}-6", "x", b"of another version"
     )
     found, bad = parse_entries("conv-1", await one_bus.read(conversation, count=10))
-    assert (found, bad) == ([], 1)
+    assert (found, [(one.id.offset, one.why) for one in bad]) == ([], [(5, "damaged")])
 
 
 async def test_the_pre_roll_is_the_last_320_ms_before(tape, one_bus, conversation, encode, pcm_tone):

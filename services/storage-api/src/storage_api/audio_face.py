@@ -44,7 +44,7 @@ CONDITIONS: Final = (
 HEADERS: Final = {
     "ETag": "Strong: of these very bytes, for `If-None-Match` and `If-Range`",
     "Content-Disposition": "A file name",
-    MISSING_HEADER: "How many chunks of it could not be read",
+    MISSING_HEADER: "How many chunks of it could not be read, dead letters among them",
     LIVE_HEADER: "`unavailable` where what waits to be stored could not be read",
     "Accept-Ranges": "`bytes` where `Range` works, else `none`",
     "Tapedeck-Sample-Rate": "Of `wav` and `pcm`, in Hz",

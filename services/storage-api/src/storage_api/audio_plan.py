@@ -21,6 +21,7 @@ from storage_api.recording import Recording, extent_48k, live_unavailable, store
 from storage_api.services import MISSING_HEADER
 from storage_api.stored_object import StoredObject
 from storage_api.timeline import Timeline
+from storage_api.unheard import Placed
 
 AHEAD_BYTES: Final = 2 * 1024 * 1024
 """Audio that is fetched before the first byte, and kept until it is played: about ten minutes of speech, or one of older audio."""
@@ -45,19 +46,20 @@ class Selection:
 
     timeline: Timeline
     unreadable: tuple[StoredObject, ...]
-    bad_entries: int
-    """Entries of the live tail that do not parse: nobody knows their time."""
+    unheard: tuple[Placed, ...]
+    """What Redis holds and nobody can hear."""
 
     @classmethod
     def of(cls, recording: Recording) -> "Selection":
         """All of it."""
-        bad_entries = recording.tail.unreadable if recording.tail else 0
-        return cls(recording.timeline, tuple(recording.unreadable), bad_entries)
+        return cls(recording.timeline, tuple(recording.unreadable), recording.unheard)
 
     @property
     def extent_48k(self) -> tuple[int, int]:
-        """From its first sample to the end of its last, with what cannot be read; (0, 0) where there is neither."""
-        return extent_48k(self.timeline, self.unreadable)
+        """From its first sample to the end of its last, with what cannot be read; (0, 0) where no audio lies but in Redis, and none of it can be heard."""
+        if not self.timeline.plays and not self.unreadable:
+            return 0, 0
+        return extent_48k(self.timeline, self.unreadable, self.unheard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class AudioPlan:
     end_48k: int
     fill_gaps: bool
     missing: int
-    """Objects and entries that cannot be read."""
+    """Objects, entries and dead letters that cannot be read."""
     lost: int
     """Those of them whose time nothing else plays, as far as is known."""
 
@@ -94,6 +96,8 @@ def plan(selected: Selection, start_48k: int | None, end_48k: int | None, *, fil
     touched = [bad for bad in selected.unreadable if _touches(bad, start_48k, end_48k)]
     begun_ms = {play.piece.span.start_48k // 48 for play in selected.timeline.plays} if touched else set()
     lost = sum(1 for bad in touched if not _made_good(bad, selected.timeline, begun_ms, (start, end)))
+    unheard = [one for one in selected.unheard if one.touches(start_48k, end_48k)]
+    lost += sum(1 for one in unheard if not _heard_elsewhere(one, selected.timeline, (start, end)))
     parts = tuple(Planned(passage, 0) for passage in passages(window.plays))
     return _placed(
         AudioPlan(
@@ -101,8 +105,8 @@ def plan(selected: Selection, start_48k: int | None, end_48k: int | None, *, fil
             start,
             end,
             fill_gaps,
-            missing=len(touched) + selected.bad_entries,
-            lost=lost + selected.bad_entries,
+            missing=len(touched) + len(unheard),
+            lost=lost,
         )
     )
 
@@ -150,6 +154,14 @@ def _made_good(
     if empty and not bad.name.sealed and not timeline.holes(bad.start_48k, bad.start_48k + 1):
         return True
     return bad.start_48k // 48 in begun_ms
+
+
+def _heard_elsewhere(one: Placed, timeline: Timeline, window_48k: tuple[int, int]) -> bool:
+    """Whether all time in the window in which it may lie is played by others."""
+    if one.earliest_48k is None or one.latest_48k is None:
+        return False
+    start, end = max(one.earliest_48k, window_48k[0]), min(one.latest_48k, window_48k[1])
+    return start < end and not timeline.holes(start, end)
 
 
 async def look_ahead(audio: AudioPlan, loader: Loader, checked: CheckedObjects | None) -> AudioPlan:

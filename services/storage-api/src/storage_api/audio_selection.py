@@ -22,4 +22,5 @@ def selection(recording: Recording, timestamps_ms: tuple[int, ...]) -> Selection
     sources = frozenset(source for row in rows for source in row.sources)
     readable = timeline(piece for piece in recording.pieces if piece.source in sources)
     unreadable = tuple(row.stored for row in rows if row.stored is not None and row.stored.reason)
-    return Selection(readable, unreadable, 0)
+    lost = {row.unheard for row in rows}
+    return Selection(readable, unreadable, tuple(one for one in recording.unheard if one.unheard in lost))

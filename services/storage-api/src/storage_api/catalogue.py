@@ -5,19 +5,22 @@ both. A name carries start and end, so that no object needs to be opened to know
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
 
 from audiobus import Bus, Conversation
+from audiobus.dead_letters import having
 from audiobus.errors import BusUnavailableError
 from audiostore.errors import StoreError
 from audiostore.legacy import SAMPLE_RATE, AudioName, samples_by_size
 from storage_api.bucket import Bucket
-from storage_api.live_tail import absorbed, parse_entries
+from storage_api.live_tail import absorbed, letters_of, parse_entries
 from storage_api.recording import store_unavailable
 from storage_api.stored_object import MAX_NAMED_MS
+from storage_api.unheard import Placed, Unheard, placed
 
 FIRST_ENTRIES: Final = 8
 """Entries of a buffer that are read to learn when its audio begins: the openings of a few sessions, and a chunk."""
@@ -106,24 +109,38 @@ def told_ms(name: AudioName, size: int) -> int:
 
 
 async def _add_live(catalogue: Catalogue, bus: Bus, uid: str) -> None:
-    """Adds the conversations whose buffer holds audio. BusUnavailableError."""
+    """Adds the conversations whose buffer holds audio, or that have dead letters. BusUnavailableError."""
     conversations = await bus.live(uid)
+    idle = []
     for at in range(0, len(conversations), LIVE_AT_ONCE):
         group = conversations[at : at + LIVE_AT_ONCE]
         for conversation, first in zip(
             group, await asyncio.gather(*(_first_audio(bus, one) for one in group)), strict=True
         ):
-            if first is not None:
+            if first is None:
+                idle.append(conversation)
+            else:
                 catalogue.add(conversation.cid, *first).buffered = True
+    # After their buffers: an entry that was buried meanwhile is a letter by now.
+    for conversation in await having(bus, idle):
+        lost = placed(await letters_of(bus, conversation), (), conversation.cid)
+        if lost:
+            catalogue.add(conversation.cid, *_times(lost))
+
+
+def _times(lost: Sequence[Placed]) -> tuple[int, int]:
+    """From when to when, in unix ms, as far as it is known."""
+    return min(one.start_48k for one in lost) // 48, max(one.end_48k for one in lost) // 48
 
 
 async def _first_audio(bus: Bus, conversation: Conversation) -> tuple[int, int] | None:
-    """Start and end in unix ms of the first audio that waits; None where none does."""
-    after = None
+    """Start and end in unix ms of the first audio that waits, be it damaged where all is; None where none does."""
+    after, damaged = None, list[Unheard]()
     while entries := await bus.read(conversation, count=FIRST_ENTRIES, after=after):
-        found, _ = parse_entries(conversation.cid, entries)
+        found, bad = parse_entries(conversation.cid, entries)
+        damaged += bad[: FIRST_ENTRIES - len(damaged)]
         chunks = absorbed(found)
         if chunks:
             return min(live.span.start_ms for live in chunks), max(live.span.end_ms for live in chunks)
         after = entries[-1].id
-    return None
+    return _times(placed(damaged, (), conversation.cid)) if damaged else None

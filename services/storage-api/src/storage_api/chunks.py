@@ -1,4 +1,4 @@
-"""The chunks of a recording: every object and every entry that waits, in order of time. Pure.
+"""The chunks of a recording: every object, every entry that waits, and every dead letter, in order of time. Pure.
 
 Owns the order, and how each of them is shown.
 """
@@ -15,6 +15,7 @@ from storage_api.moments import rfc3339_ms, unix_seconds
 from storage_api.recording import Recording
 from storage_api.stored_object import OlderFacts, StoredObject
 from storage_api.timeline import Live, Source
+from storage_api.unheard import Unheard
 
 OLDER_FORMATS: Final = {"pcm": "pcm_s16le", "opus": "opus"}
 """What the two kinds of content of the older formats are called: raw PCM, and Opus packets that lie in no Ogg."""
@@ -27,7 +28,7 @@ class ChunkRow:
     start_ms: int
     end_ms: int
     name: str
-    lies: StoredObject | tuple[LiveChunk, Live]
+    lies: StoredObject | tuple[LiveChunk, Live] | Unheard
     """What it is."""
     overlapping: frozenset[Source]
     """All of the recording that is not played, or not wholly."""
@@ -40,12 +41,29 @@ class ChunkRow:
         """The object, where it is one."""
         return self.lies if isinstance(self.lies, StoredObject) else None
 
+    @property
+    def live(self) -> LiveChunk | None:
+        """The entry, where it is one that waits and can be heard."""
+        return self.lies[0] if isinstance(self.lies, tuple) else None
+
+    @property
+    def unheard(self) -> Unheard | None:
+        """What lies in Redis and cannot be heard, where it is that."""
+        return self.lies if isinstance(self.lies, Unheard) else None
+
+    @property
+    def reason(self) -> str | None:
+        """Why it cannot be read; None where it can."""
+        if isinstance(self.lies, StoredObject):
+            return self.lies.reason
+        return self.lies.why if isinstance(self.lies, Unheard) else None
+
     @cached_property
     def sources(self) -> frozenset[Source]:
         """Where its audio lies."""
         if isinstance(self.lies, StoredObject):
             return frozenset(piece.source for piece in self.lies.pieces)
-        return frozenset((self.lies[1],))
+        return frozenset() if isinstance(self.lies, Unheard) else frozenset((self.lies[1],))
 
     @cached_property
     def chunk(self) -> wire.Chunk:
@@ -65,7 +83,7 @@ KEY: Final = attrgetter("start_ms", "name", "twin")
 
 
 def chunk_rows(recording: Recording, protection: wire.Protection) -> list[ChunkRow]:
-    """Every chunk in order: all objects, and of the live tail what is in no object."""
+    """Every chunk in order: all objects, and of what lies in Redis all that is in no object."""
     overlapped = recording.timeline.overlapped
     firsts = {stored.info.name for stored in recording.objects if not stored.second}
     rows = []
@@ -74,12 +92,14 @@ def chunk_rows(recording: Recording, protection: wire.Protection) -> list[ChunkR
         sealed: wire.Protection = "enhanced" if stored.name.sealed else "standard"
         twin = stored.second and name in firsts
         rows.append(ChunkRow(start_ms, end_ms, name, stored, overlapped, sealed, twin))
-    tail = recording.tail.chunks if recording.tail else ()
-    known = overlapped | {play.piece.source for play in recording.timeline.plays} if tail else frozenset()
-    for index, live in enumerate(tail):
-        if Live(index) in known:
-            span, lies = live.span, (live, Live(index))
-            rows.append(ChunkRow(span.start_ms, span.end_ms, str(live.id), lies, overlapped, protection))
+    for live, source in recording.waiting:
+        span = live.span
+        rows.append(
+            ChunkRow(span.start_ms, span.end_ms, str(live.id), (live, source), overlapped, protection)
+        )
+    for one in recording.unheard:
+        start_ms, end_ms, lost = one.start_48k // 48, one.end_48k // 48, one.unheard
+        rows.append(ChunkRow(start_ms, end_ms, str(lost.id), lost, overlapped, protection))
     return sorted(rows, key=KEY)
 
 
@@ -136,9 +156,9 @@ def _live_chunk(row: ChunkRow) -> wire.Chunk:
         path=None,
         size=None,
         is_batch=False,
-        format="opus",
+        format="unknown" if row.unheard is not None and row.unheard.span is None else "opus",
         protection=row.protection,
         state="live",
         overlapped=row.overlapped,
-        unreadable=None,
+        unreadable=row.reason,
     )

@@ -55,7 +55,7 @@ async def _flush(services: Services, conversation: Conversation) -> int:
         raise not_found()
     tail = await read_live_tail(bus, conversation)
     if not tail.chunks:
-        if not tail.unreadable and not await _stored(services, conversation):
+        if not tail.unheard and not await _stored(services, conversation):
             raise not_found()
         return 0
     if not await store_up_to(services, conversation, tail.chunks[-1].id):

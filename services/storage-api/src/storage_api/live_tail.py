@@ -1,6 +1,6 @@
-"""The live tail: what of a conversation waits in Redis, as pieces of the timeline.
+"""The live tail: what of a conversation waits in Redis, as pieces of the timeline, and what lies there and cannot be played.
 
-Owns reading it consistently: every entry that was acked before, and the pre-roll that fits the first of them. Writes nothing.
+Owns reading it consistently: every entry that was acked before, be it a dead letter by now, and the pre-roll that fits the first of them. Writes nothing.
 """
 
 import asyncio
@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from audiobus import Bus, Conversation, ConversationState, Entry, EntryId, decode_chunk
+from audiobus.dead_letters import Found, look
 from audiobus.errors import BadEntryError
 from audiocodec.packet import packet_facts
 from audiocodec.span import PREROLL_SAMPLES, Span, join
 from storage_api.errors import SourceGoneError
 from storage_api.passage import Passage, Sound, narrow
 from storage_api.timeline import Live, Piece, Play
+from storage_api.unheard import LAST_48K, Unheard
 
 PAGE_ENTRIES: Final = 256
 """Entries read at once: about 1 MiB, and as many seconds."""
@@ -46,8 +48,13 @@ class LiveTail:
 
     state: ConversationState
     chunks: tuple[LiveChunk, ...]
-    unreadable: int
-    """Entries that do not parse."""
+    unheard: tuple[Unheard, ...] = ()
+    """Entries that do not parse, and dead letters."""
+
+    @property
+    def damaged(self) -> bool:
+        """Whether entries wait that do not parse: a pusher makes dead letters of them."""
+        return any(one.why == "damaged" for one in self.unheard)
 
     @property
     def pieces(self) -> list[Piece]:
@@ -134,10 +141,42 @@ async def read_live_tail(bus: Bus, conversation: Conversation) -> LiveTail:
     tries = CONSISTENT_TRIES
     while True:
         state = await bus.state(conversation)
-        chunks, unreadable = await _read(bus, conversation)
+        chunks, damaged = await _read(bus, conversation)
         tries -= 1
-        if not tries or (await bus.state(conversation)).settled == state.settled:
-            return LiveTail(state, chunks, unreadable)
+        after = await bus.state(conversation)
+        if not tries or after.settled == state.settled:
+            break
+    # Last of all: what was buried meanwhile is in both, and not in neither.
+    letters = await letters_of(bus, conversation) if after.dead_samples else []
+    known = {live.id for live in chunks} | {one.id for one in letters}
+    return LiveTail(state, chunks, (*letters, *(one for one in damaged if one.id not in known)))
+
+
+async def letters_of(bus: Bus, conversation: Conversation) -> list[Unheard]:
+    """The dead letters that hold audio, or may. BusUnavailableError."""
+    letters = [_letter(conversation.cid, found) async for found in look(bus, conversation)]
+    return [one for one in letters if one is not None]
+
+
+def _letter(conversation_id: str, found: Found) -> Unheard | None:
+    """None where there is no audio in it, or it was never an entry."""
+    letter = found.letter
+    if letter is None:
+        try:
+            return Unheard(EntryId.parse(found.id), 0, 0, "dead_letter")
+        except ValueError:
+            return None
+    entry = letter.entry
+    try:
+        chunk = decode_chunk(entry.chunk or b"")
+        span = replace(chunk.span(conversation_id, entry.id.epoch, entry.id.offset), packets=())
+        readable = chunk.first_offset <= entry.id.offset and 0 <= span.start_48k <= LAST_48K
+    except (BadEntryError, ValueError):
+        return Unheard(entry.id, letter.first_offset, letter.samples, "dead_letter")
+    if not chunk.packets:
+        return None
+    first_offset = letter.first_offset
+    return Unheard(entry.id, first_offset, letter.samples, "dead_letter", span if readable else None)
 
 
 def _index(play: Play) -> int:
@@ -151,18 +190,19 @@ def _indices(passage: Passage) -> tuple[int, int]:
     return _index(passage.plays[0]), _index(passage.plays[-1])
 
 
-async def _read(bus: Bus, conversation: Conversation) -> tuple[tuple[LiveChunk, ...], int]:
+async def _read(bus: Bus, conversation: Conversation) -> tuple[tuple[LiveChunk, ...], list[Unheard]]:
     chunks: list[LiveChunk] = []
-    unreadable = kept = 0
+    damaged: list[Unheard] = []
+    kept = 0
     after: EntryId | None = None
     while True:
         entries = await bus.read(conversation, count=PAGE_ENTRIES, after=after)
         found, bad = await asyncio.to_thread(parse_entries, conversation.cid, entries)
         chunks += found if kept < KEPT_BYTES else [_without_packets(live) for live in found]
         kept += sum(len(packet) for live in found for packet in live.span.packets)
-        unreadable += bad
+        damaged += bad
         if len(entries) < PAGE_ENTRIES:
-            return tuple(await asyncio.to_thread(absorbed, chunks)), unreadable
+            return tuple(await asyncio.to_thread(absorbed, chunks)), damaged
         after = entries[-1].id
 
 
@@ -185,20 +225,21 @@ def _without_packets(live: LiveChunk) -> LiveChunk:
     return replace(live, span=replace(live.span, packets=()))
 
 
-def parse_entries(conversation_id: str, entries: Sequence[Entry]) -> tuple[list[LiveChunk], int]:
-    """The chunks in these entries, and how many entries do not parse."""
+def parse_entries(conversation_id: str, entries: Sequence[Entry]) -> tuple[list[LiveChunk], list[Unheard]]:
+    """The chunks in these entries, and the entries that do not parse."""
     chunks: list[LiveChunk] = []
-    unreadable = 0
-    for entry in entries:
+    damaged: list[Unheard] = []
+    for before, entry in zip((None, *(one.id for one in entries)), entries, strict=False):
         data = entry.chunk
         if data is None:
             continue  # the opening of a session
         try:
             chunk = decode_chunk(data)
         except BadEntryError:
-            unreadable += 1
+            first_offset = before.offset if before and before.epoch == entry.id.epoch else 0
+            damaged.append(Unheard(entry.id, first_offset, entry.counted_samples, "damaged"))
             continue
         if chunk.first_offset <= entry.id.offset:
             span = chunk.span(conversation_id, entry.id.epoch, entry.id.offset)
             chunks.append(LiveChunk(entry.id, chunk.sample_rate, chunk.channels, span, not chunk.packets))
-    return chunks, unreadable
+    return chunks, damaged

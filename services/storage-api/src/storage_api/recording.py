@@ -20,9 +20,10 @@ from servicekit.problem import ProblemError
 from storage_api.bucket import Bucket
 from storage_api.errors import log_text
 from storage_api.listing import Stretch
-from storage_api.live_tail import LiveTail, read_live_tail
+from storage_api.live_tail import LiveChunk, LiveTail, read_live_tail
 from storage_api.stored_object import StoredObject
 from storage_api.timeline import Gap, Live, ObjectKey, Piece, Source, Timeline, timeline
+from storage_api.unheard import Placed, placed
 
 UNKNOWN_FORM: Final = (16_000, 1)
 """Hz and channels of silence for a recording of which nothing can be read: what speech mostly is."""
@@ -74,7 +75,16 @@ class Recording:
     @property
     def extent_48k(self) -> tuple[int, int]:
         """From the first sample to the last, with what cannot be read. The recording must not be empty."""
-        return extent_48k(self.timeline, self.unreadable)
+        return extent_48k(self.timeline, self.unreadable, self.unheard)
+
+    @cached_property
+    def waiting(self) -> tuple[tuple[LiveChunk, Live], ...]:
+        """What of the live tail is in no object, played or not."""
+        if self.tail is None or not self.tail.chunks:
+            return ()
+        known = self.timeline.overlapped | {play.piece.source for play in self.timeline.plays}
+        lying = ((live, Live(index)) for index, live in enumerate(self.tail.chunks))
+        return tuple((live, source) for live, source in lying if source in known)
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
@@ -85,6 +95,13 @@ class Recording:
     def unreadable(self) -> list[StoredObject]:
         """Objects that cannot be read."""
         return [stored for stored in self.objects if stored.reason is not None]
+
+    @cached_property
+    def unheard(self) -> tuple[Placed, ...]:
+        """What Redis holds and nobody can hear, in order."""
+        if self.tail is None or not self.tail.unheard:
+            return ()
+        return placed(self.tail.unheard, self.pieces, self.conversation.cid)
 
     @property
     def unsettled_damage(self) -> list[StoredObject]:
@@ -99,7 +116,7 @@ class Recording:
     @property
     def empty(self) -> bool:
         """Whether there is no audio at all, readable or not."""
-        return not (self.objects or (self.tail and (self.tail.chunks or self.tail.unreadable)))
+        return not (self.objects or (self.tail and (self.tail.chunks or self.tail.unheard)))
 
     @property
     def first_form(self) -> tuple[int, int]:
@@ -120,11 +137,19 @@ class Recording:
         return facts.sample_rate, facts.channels
 
 
-def extent_48k(readable: Timeline, unreadable: Iterable[StoredObject]) -> tuple[int, int]:
-    """From the first sample to the last, with what cannot be read; (0, 0) where there is nothing."""
+def extent_48k(
+    readable: Timeline, unreadable: Iterable[StoredObject], unheard: Iterable[Placed]
+) -> tuple[int, int]:
+    """From the first sample to the last, with what cannot be read; (0, 0) where there is nothing.
+
+    What has no length, or only a guess for its time, counts only where there is nothing else.
+    """
     times = [(bad.start_48k, bad.end_48k) for bad in unreadable]
     if readable.plays:
         times.append((readable.start_48k, readable.end_48k))
+    lost = tuple(unheard)
+    times += [(one.start_48k, one.end_48k) for one in lost if one.told and one.start_48k < one.end_48k]
+    times = times or [(one.start_48k, one.end_48k) for one in lost]
     return min((start for start, _ in times), default=0), max((end for _, end in times), default=0)
 
 
@@ -246,6 +271,8 @@ class Recordings:
 async def _laid_out(recording: Recording) -> Recording:
     """The same, with its timeline made: in a thread, for of 86,400 entries that wait it takes half a second."""
     await asyncio.to_thread(getattr, recording, "timeline")
+    if recording.tail is not None and recording.tail.unheard:
+        await asyncio.to_thread(getattr, recording, "unheard")
     return recording
 
 

@@ -82,6 +82,8 @@ def _times(recording: Recording) -> Iterator[tuple[int, int, int, Source | None]
         yield play.start_48k, play.end_48k, play.samples, play.piece.source
     for bad in recording.unreadable:
         yield bad.start_48k, bad.end_48k, 0, None
+    for lost in recording.unheard:
+        yield lost.start_48k, lost.end_48k, 0, None
 
 
 def _rows_in(found: Sequence[Stretch], rows: Sequence[ChunkRow]) -> list[list[ChunkRow]]:
@@ -90,7 +92,7 @@ def _rows_in(found: Sequence[Stretch], rows: Sequence[ChunkRow]) -> list[list[Ch
     lying = [{of[source] for source in stretch.sources if source in of} for stretch in found]
     starts = [stretch.start_48k for stretch in found]
     for at, row in enumerate(rows):
-        if (row.stored is None or row.stored.reason is None) and not row.overlapped:
+        if row.reason is None and not row.overlapped:
             continue
         # Rows tell milliseconds, rounded down.
         place = bisect_right(starts, row.start_ms * 48 + 47) - 1

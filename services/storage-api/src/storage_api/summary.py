@@ -5,7 +5,6 @@ from typing import Final
 from audiobus import ConversationState
 from storage_api.moments import rfc3339
 from storage_api.recording import Recording
-from storage_api.timeline import Live
 from storage_api.wire import Conversation, Protection, seconds
 
 RECORDING_MS: Final = 90_000
@@ -16,7 +15,7 @@ def summary(recording: Recording, protection: Protection, now_ms: int) -> Conver
     """The conversation; it must not be empty. `protection` is its user's: what is sealed already makes it `enhanced` all the same."""
     timeline, objects = recording.timeline, recording.objects
     start_48k, end_48k = recording.extent_48k
-    waiting = {play.piece.source for play in timeline.plays if isinstance(play.piece.source, Live)}
+    waits = bool(recording.waiting) or (recording.tail is not None and recording.tail.damaged)
     return Conversation(
         conversation_id=recording.conversation.cid,
         start=rfc3339(start_48k),
@@ -24,9 +23,9 @@ def summary(recording: Recording, protection: Protection, now_ms: int) -> Conver
         recorded_seconds=seconds(timeline.samples),
         stored_seconds=seconds(recording.stored.samples),
         bytes=sum(stored.size for stored in objects),
-        chunks=len(objects) + len(waiting),
+        chunks=len(objects) + len(recording.waiting) + len(recording.unheard),
         protection="enhanced" if any(stored.name.sealed for stored in objects) else protection,
-        live=bool(waiting) or (recording.tail is not None and is_recording(recording.tail.state, now_ms)),
+        live=waits or (recording.tail is not None and is_recording(recording.tail.state, now_ms)),
     )
 
 

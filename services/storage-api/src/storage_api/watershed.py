@@ -27,6 +27,8 @@ END_MS: Final = 10**DIGITS * 1000
 
 def sorts_by_time(recording: Recording) -> bool:
     """Whether the order of names is that of time, and no session goes back in time: else there is no watershed that part of it could tell."""
+    if recording.tail is not None and recording.tail.unheard:
+        return False  # when that was recorded follows from what lies beside it, which a part may not have
     begin = len(conversation_prefix(*recording.conversation))
     for stored in recording.objects:
         name, start_ms = stored.info.name, stored.name.start_ms

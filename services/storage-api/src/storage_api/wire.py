@@ -42,10 +42,10 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     """Size of its objects."""
     chunks: int
-    """Objects, and entries that wait."""
+    """As many as `…/chunks` lists: objects, entries that wait, and dead letters."""
     protection: Protection
     live: bool
-    """Somebody records into it, or audio waits to be stored."""
+    """Somebody records into it, or audio waits to be stored. Dead letters do not wait."""
 
 
 class Conversations(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,10 +56,10 @@ class Conversations(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Chunk(msgspec.Struct, frozen=True, kw_only=True):
-    """An object, or an entry of the live tail."""
+    """An object, an entry of the live tail, or a dead letter: an entry that could not be stored."""
 
     timestamp: str
-    """Unix seconds with three decimals: where it starts."""
+    """Unix seconds with three decimals: where it starts. Of a `dead_letter`, or a `damaged` entry, the best that is known."""
     start: Moment
     end: Moment
     duration_ms: int
@@ -72,10 +72,12 @@ class Chunk(msgspec.Struct, frozen=True, kw_only=True):
     nothing tells."""
     protection: Protection
     state: Literal["stored", "live"]
+    """In the bucket, or in Redis."""
     overlapped: bool
     """Another recording has its time, or part of it, and is played there."""
     unreadable: str | None
-    """Why it cannot be read; its time is a gap then."""
+    """Why it cannot be read; its time is a gap then. Of an object `no_key`, `damaged`, `not_a_batch`, `too_large` or `other`; `damaged` for an
+    entry that does not parse, `dead_letter` for one that could not be stored."""
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,15 +4,16 @@ Owns what both routes share. Nothing is changed before the conversation is known
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from audiobus import Conversation
+from audiobus import Conversation, EntryId
 from audiobus.deletions import noted
 from audiobus.errors import BadEntryError, BusError, ConversationDeletedError, MergingError
 from audiobus.replacing import LEASE_MS, Replacing
@@ -24,7 +25,7 @@ from storage_api.access import conversation_of
 from storage_api.audit import audit
 from storage_api.cutting.cutting import Cut, Cutting
 from storage_api.cutting.place import LostError
-from storage_api.cutting.waiting import drop_chunk
+from storage_api.cutting.waiting import drop_chunk, drop_unheard
 from storage_api.cutting.wanted import Wanted
 from storage_api.live_tail import LiveChunk
 from storage_api.recording import Recording, live_unavailable, not_found, store_unavailable
@@ -37,8 +38,20 @@ PATIENCE_S: Final = 20.0
 PAUSE_S: Final = 0.1
 
 
-Choose: TypeAlias = Callable[[Recording, Collection[str]], tuple[Wanted, list[LiveChunk]]]
-"""What of a recording is to be deleted: objects and stretches, and chunks that wait. It is given the names that were deleted with their audio, too."""
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What of a recording is to be deleted."""
+
+    wanted: Wanted
+    """Objects and stretches."""
+    live: Sequence[LiveChunk] = ()
+    """Chunks that wait."""
+    unheard: Sequence[EntryId] = ()
+    """Entries that do not parse, and dead letters."""
+
+
+Choose: TypeAlias = Callable[[Recording, Collection[str]], Chosen]
+"""Chooses. It is given the names that were deleted with their audio, too."""
 
 
 async def delete_some(request: Request, action: str, read: Callable[[QueryParams], Choose]) -> Response:
@@ -87,15 +100,17 @@ async def _delete(
         names = await noted(bus, conversation)
         deleted = [name for name, why in names.items() if not (why.given_up or why.withdrawn)]
         # It may have ten thousand rows.
-        all_of, live = await asyncio.to_thread(choose, recording, deleted)
-        windows = all_of.windows
-        for chunk in live:
-            samples = await drop_chunk(services, conversation, chunk)
+        chosen = await asyncio.to_thread(choose, recording, deleted)
+        windows = chosen.wanted.windows
+        for chunk in chosen.live:
+            samples = await drop_chunk(services, conversation, chunk.id)
             if samples is None:
                 # Stored meanwhile: it is cut out of the batch that holds it, and no more than it.
                 windows += ((chunk.span.start_48k, chunk.span.end_48k),)
             cut.samples += samples or 0
-        all_of = Wanted(windows, all_of.keys)
+        for entry_id in chosen.unheard:
+            cut.samples += await drop_unheard(services, conversation, entry_id)
+        all_of = Wanted(windows, chosen.wanted.keys)
         wanted = all_of.up_to(recording.extent_48k[1]) if not recording.empty else all_of.up_to(0)
         await Cutting(services, replacing, wanted, all_of, cut).run()
 

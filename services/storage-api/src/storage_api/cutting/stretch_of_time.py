@@ -4,7 +4,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from storage_api.cutting.request import Choose, delete_some
+from storage_api.cutting.request import Choose, Chosen, delete_some
 from storage_api.cutting.wanted import FOREVER, Wanted
 from storage_api.parameters import Parameters
 
@@ -17,4 +17,4 @@ async def delete_stretch(request: Request) -> Response:
 def _read(query: QueryParams) -> Choose:
     start, end = Parameters.and_no_others(query, ("start", "end")).window()
     wanted = Wanted(((start or 0, FOREVER if end is None else end),))
-    return lambda _recording, _names: (wanted, [])
+    return lambda _recording, _names: Chosen(wanted)

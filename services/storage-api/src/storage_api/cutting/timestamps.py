@@ -8,12 +8,10 @@ from starlette.responses import Response
 
 from audiostore.legacy import parse_audio_name
 from storage_api.chunks import ChunkRow, chunk_rows, rows_at
-from storage_api.cutting.request import Choose, delete_some
+from storage_api.cutting.request import Choose, Chosen, delete_some
 from storage_api.cutting.wanted import Wanted
-from storage_api.live_tail import LiveChunk
 from storage_api.parameters import Parameters, bad_parameter
 from storage_api.recording import Recording
-from storage_api.timeline import Live
 
 
 async def delete_chunks(request: Request) -> Response:
@@ -26,13 +24,13 @@ def _read(query: QueryParams) -> Choose:
     if not timestamps_ms:
         raise bad_parameter("timestamps", "must name at least one chunk by its time")
 
-    def choose(recording: Recording, names: Collection[str]) -> tuple[Wanted, list[LiveChunk]]:
+    def choose(recording: Recording, names: Collection[str]) -> Chosen:
         deleted = {name.start_ms for path in names if (name := parse_audio_name(path)) is not None}
         rows = _rows(recording, timestamps_ms, deleted)
-        chunks = recording.tail.chunks if recording.tail else ()
-        live = [chunks[source.index] for row in rows for source in row.sources if isinstance(source, Live)]
+        live = [row.live for row in rows if row.live is not None]
+        unheard = [row.unheard.id for row in rows if row.unheard is not None]
         keys = frozenset(row.stored.key for row in rows if row.stored is not None)
-        return Wanted(keys=keys), live
+        return Chosen(Wanted(keys=keys), live, unheard)
 
     return choose
 
@@ -48,8 +46,4 @@ def _rows(recording: Recording, timestamps_ms: tuple[int, ...], deleted: Collect
     # Where a chunk begins is told rounded down: that millisecond may begin with the end of what is before it.
     playing = {recording.timeline.playing(at_ms * 48 + 47) for at_ms in within}
     beginning = rows_at(recording, tuple(at_ms for at_ms in timestamps_ms if at_ms in starts))
-    return beginning + [
-        row
-        for row in rows_at(recording, within)
-        if row.sources & playing or (row.stored and row.stored.reason)
-    ]
+    return beginning + [row for row in rows_at(recording, within) if row.sources & playing or row.reason]

@@ -96,13 +96,13 @@ def _any_in(cuts: Sequence[bytes], names: Iterable[str]) -> bool:
     return bool(cuts) and any(speaks_of(cuts, name) for name in names)
 
 
-async def drop_chunk(services: Services, conversation: Conversation, live: LiveChunk) -> int | None:
+async def drop_chunk(services: Services, conversation: Conversation, entry_id: EntryId) -> int | None:
     """Deletes one chunk that waits; how many samples, None where it waits no more. BadEntryError, StoreError, BusUnavailableError."""
     bus = services.bus
-    after = EntryId(live.id.epoch, live.id.offset - 1) if live.id.offset else None
+    after = EntryId(entry_id.epoch, entry_id.offset - 1) if entry_id.offset else None
     while True:
-        found: list[Entry] = await bus.read(conversation, count=1, after=after, last=live.id)
-        if not found or found[0].id != live.id:
+        found: list[Entry] = await bus.read(conversation, count=1, after=after, last=entry_id)
+        if not found or found[0].id != entry_id:
             return None
         entry, cut = found[0], (await bus.state(conversation)).cut
         name = await own_name(services.bucket, conversation, decode_cut(cut)) if cut else ""
@@ -118,6 +118,14 @@ async def drop_chunk(services: Services, conversation: Conversation, live: LiveC
             )
         if samples is not None:
             return samples if samples or not entry.counted_samples else None
+
+
+async def drop_unheard(services: Services, conversation: Conversation, entry_id: EntryId) -> int:
+    """Deletes an entry that does not parse, or the dead letter that it is; how many samples. Errors as with both."""
+    waited = await drop_chunk(services, conversation, entry_id)
+    if waited is not None:
+        return waited
+    return await discard_letter(services, conversation, entry_id) or 0
 
 
 async def letters_of(bus: Bus, conversation: Conversation, wanted: Wanted) -> list[EntryId]:

@@ -73,7 +73,7 @@ class _Deletion:
         """What was deleted. MergingError, BusUnavailableError, StoreError; ProblemError 404 where there is nothing."""
         bus, store, conversation = self._services.bus, self._services.bucket.store, self._conversation
         tail = await read_live_tail(bus, conversation)
-        waits = bool(tail.chunks or tail.unreadable or tail.state.dead_samples)
+        waits = bool(tail.chunks or tail.unheard or tail.state.dead_samples)
         waits = waits or bool(await bus.command("HLEN", bus.keys.dead(conversation)))
         try:
             objects = await self._services.bucket.objects(*conversation)

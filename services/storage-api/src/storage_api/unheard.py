@@ -1,0 +1,144 @@
+"""What Redis holds of a conversation and nobody can hear: entries that do not parse, and dead letters. Pure.
+
+Owns when each of them was recorded, as far as anything tells: its own chunk, where that can be read; else what is known of its session before it and
+after it, for an entry's id says up to which byte of the session it goes.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from audiobus import EntryId
+from audiocodec.span import Span
+from storage_api.moments import MAX_SECONDS
+from storage_api.stored_object import MAX_NAMED_MS
+from storage_api.timeline import Piece
+
+LAST_48K: Final = MAX_SECONDS * 48_000
+"""No time that is told is later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unheard:
+    """An entry of the buffer that does not parse, or a dead letter."""
+
+    id: EntryId
+    first_offset: int
+    """Bytes of its session before it; 0 where nobody knows."""
+    samples: int
+    """What the books count for it, at 48 kHz; 0 where nothing tells."""
+    why: Literal["damaged", "dead_letter"]
+    span: Span | None = None
+    """Its audio, without packets, where it can be read all the same: a letter's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One of them and its time, at 48 kHz since 1970."""
+
+    unheard: Unheard
+    start_48k: int
+    """The best that is known: of one with nothing of its session beside it, when that began by its epoch."""
+    end_48k: int
+    earliest_48k: int | None
+    """It begins then or later; None where nobody knows."""
+    latest_48k: int | None
+    """It ends by then; None where nobody knows."""
+
+    @property
+    def told(self) -> bool:
+        """Whether its time is more than a guess."""
+        return self.earliest_48k is not None or self.latest_48k is not None
+
+    def touches(self, start_48k: int | None, end_48k: int | None) -> bool:
+        """Whether it may have any of this time; None leaves a side open."""
+        if start_48k is not None and self.latest_48k is not None and self.latest_48k <= start_48k:
+            return False
+        return end_48k is None or self.earliest_48k is None or self.earliest_48k < end_48k
+
+
+def placed(unheard: Iterable[Unheard], pieces: Iterable[Piece], conversation_id: str) -> tuple[Placed, ...]:
+    """Each with its time, in order, without those whose bytes can be heard all the same: a letter that was stored after all is in both for a moment.
+
+    `pieces`: all of the conversation that can be read.
+    """
+    by_session: dict[int, list[Unheard]] = {}
+    for one in sorted(unheard, key=lambda one: one.id):
+        by_session.setdefault(one.id.epoch, []).append(one)
+    if not by_session:
+        return ()
+    known: dict[int, list[Span]] = {epoch: [] for epoch in by_session}
+    for piece in pieces:
+        if piece.span.conversation == conversation_id and piece.span.epoch in known:
+            known[piece.span.epoch].append(piece.span)
+    found = [one for epoch, some in by_session.items() for one in _in_session(some, known[epoch])]
+    return tuple(sorted(found, key=lambda one: (one.start_48k, one.unheard.id)))
+
+
+class _Session:
+    """What is known of one session, by offset."""
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        self._spans = sorted(spans, key=lambda span: span.first_offset)
+        self._firsts = [span.first_offset for span in self._spans]
+        self._furthest: list[Span] = []
+        """For each span, of all up to it the one that reaches furthest."""
+        for span in self._spans:
+            before = self._furthest[-1] if self._furthest else span
+            self._furthest.append(span if span.end_offset >= before.end_offset else before)
+
+    def at(self, offset: int) -> int:
+        """How many begin before this byte's end."""
+        return bisect_left(self._firsts, offset)
+
+    def before(self, at: int) -> Span | None:
+        """What reaches furthest of the first so many."""
+        return self._furthest[at - 1] if at else None
+
+    def after(self, at: int) -> Span | None:
+        """The one that comes after the first so many."""
+        return self._spans[at] if at < len(self._spans) else None
+
+    def holds(self, offset: int) -> bool:
+        """Whether the byte that ends there is in one of them."""
+        before = self.before(self.at(offset))
+        return before is not None and before.end_offset >= offset
+
+
+def _in_session(unheard: Sequence[Unheard], spans: Sequence[Span]) -> Iterator[Placed]:
+    heard = _Session(spans)
+    lost = [one for one in unheard if not heard.holds(one.id.offset)]
+    letters = [one.span for one in lost if one.span is not None]
+    session = _Session([*spans, *letters])
+    yield from (
+        Placed(one, one.span.start_48k, one.span.end_48k, one.span.start_48k, one.span.end_48k)
+        for one in lost
+        if one.span is not None
+    )
+    for one in lost:
+        if one.span is None:
+            at = session.at(one.id.offset)
+            yield _between(one, session.before(at), session.after(at))
+
+
+def _between(one: Unheard, before: Span | None, after: Span | None) -> Placed:
+    """Where it ends by its bytes, counted on from the span before it, or back from the one after it: what lies beside it and cannot be heard either does not count."""
+    earliest = before.end_48k if before else None
+    latest = after.start_48k if after else None
+    if before is not None:
+        end = before.end_48k + _lasting(one.id.offset - before.end_offset, before)
+    elif after is not None:
+        end = after.start_48k - _lasting(after.first_offset - one.id.offset, after)
+    else:
+        session = one.samples * one.id.offset // max(1, one.id.offset - one.first_offset)
+        end = one.id.epoch * 48 + max(one.samples, session)
+    start = end - min(one.samples, MAX_NAMED_MS * 48)
+    low = 0 if earliest is None else earliest
+    high = max(low, LAST_48K if latest is None else latest)
+    return Placed(one, min(max(start, low), high), min(max(end, low), high), earliest, latest)
+
+
+def _lasting(count: int, like: Span) -> int:
+    """Samples at 48 kHz that so many bytes last, if they are as those of a span."""
+    return count * like.samples // max(1, like.end_offset - like.first_offset)

@@ -1,0 +1,282 @@
+"""What lies in Redis and cannot be heard: entries that do not parse, and dead letters. It is missed, and never passes for silence."""
+
+import pytest
+
+from audiobus import Entry, EntryId
+from audiobus.census import exact
+from audiocodec.span import Span
+from storage_api.timeline import Live, Piece
+from storage_api.unheard import LAST_48K, Unheard, placed
+
+T0 = 1_700_000_000_000
+AT = T0 * 48
+SECOND = 48_000
+HEADERS = {"Authorization": "Bearer all-token"}
+SESSION = 1_700_000_000_500
+
+
+def span(first_s: int, last_s: int, epoch: int = SESSION, cid: str = "c") -> Span:
+    """16 kHz PCM of these seconds: 32,000 bytes each."""
+    start, samples = first_s * SECOND, (last_s - first_s) * SECOND
+    return Span(cid, epoch, first_s * 32_000, last_s * 32_000, T0, start, samples, 0, 0, False, ())
+
+
+def lost(at_s: int, samples: int = SECOND, *, letter: Span | None = None) -> Unheard:
+    return Unheard(EntryId(SESSION, (at_s + 1) * 32_000), at_s * 32_000, samples, "dead_letter", letter)
+
+
+def places(unheard, *spans: Span) -> list[tuple]:
+    pieces = [Piece(one, Live(0)) for one in spans]
+    return [(one.start_48k - AT, one.end_48k - AT, one.told) for one in placed(unheard, pieces, "c")]
+
+
+@pytest.mark.parametrize(
+    "beside", [[span(0, 2)], [span(3, 5)], [span(0, 2), span(3, 5)], [span(0, 1), span(5, 6)]]
+)
+def test_its_time_is_counted_from_what_is_heard_of_its_session(beside):
+    assert places([lost(2)], *beside) == [(2 * SECOND, 3 * SECOND, True)]
+    # Whatever else is lost beside it: when that goes, nothing moves.
+    assert (2 * SECOND, 3 * SECOND, True) in places([lost(1), lost(2), lost(4)], *beside)
+
+
+def test_a_letter_that_parses_says_its_time_itself():
+    letter = span(2, 3)
+    [one] = placed([lost(2, letter=letter)], [], "c")
+    assert (one.start_48k, one.end_48k, one.told) == (letter.start_48k, letter.end_48k, True)
+    assert (one.touches(letter.end_48k, None), one.touches(None, letter.start_48k)) == (False, False)
+    assert one.touches(letter.start_48k, letter.end_48k)
+    # And what lies beside it is counted from there.
+    assert places([lost(2, letter=letter), lost(3)])[1] == (3 * SECOND, 4 * SECOND, True)
+
+
+def test_without_anything_beside_it_the_session_tells_when_it_began():
+    [one] = placed(
+        [lost(2)], [Piece(span(0, 3, epoch=1), Live(0)), Piece(span(0, 3, cid="other"), Live(1))], "c"
+    )
+    assert (one.start_48k, one.told) == (SESSION * 48 + 2 * SECOND, False)
+    assert one.touches(0, 1)
+    assert one.touches(LAST_48K, None)
+
+
+def test_it_lies_nowhere_else_than_between_what_is_heard():
+    [one] = placed([lost(2, samples=10**15)], [Piece(span(0, 2), Live(0)), Piece(span(3, 4), Live(1))], "c")
+    assert (one.start_48k - AT, one.end_48k - AT) == (2 * SECOND, 3 * SECOND)
+    [one] = placed([Unheard(EntryId(2**64 - 1, 2**64 - 1), 0, 10**15, "damaged")], [], "c")
+    assert (one.start_48k, one.end_48k) == (LAST_48K, LAST_48K)
+
+
+def test_what_can_be_heard_all_the_same_is_not_lost():
+    assert placed([lost(2), lost(2, letter=span(2, 3))], [Piece(span(0, 4), Live(0))], "c") == ()
+
+
+async def bury(tape, *which: int, damaged: bool = True) -> None:
+    """These chunks become dead letters, as a pusher makes them."""
+    entries = [one for one in await tape.bus.read(tape.conversation, count=1_000) if one.chunk]
+    ids = [EntryId(tape.epoch, end) for _, end in tape.chunks]
+    for number in which:
+        [entry] = [one for one in entries if one.id == ids[number]]
+        fields = {**entry.fields, b"c": entry.chunk[: len(entry.chunk) // 2]} if damaged else entry.fields
+        chunk = tape.chunks[number][0]
+        assert await tape.bus.bury(
+            tape.conversation, Entry(entry.id, fields), reason="test", first_offset=chunk.first_offset,
+            samples=chunk.samples, now_ms=T0,
+        )  # fmt: skip
+
+
+async def damage(tape, *which: int) -> None:
+    """These entries of the buffer do not parse."""
+    key = tape.bus.keys.audio(tape.conversation)
+    entries = await tape.bus.read(tape.conversation, count=1_000)
+    await tape.bus.command("DEL", key)
+    bad = {EntryId(tape.epoch, tape.chunks[number][1]) for number in which}
+    for entry in entries:
+        fields = dict(entry.fields)
+        if entry.id in bad:
+            fields[b"c"] = fields[b"c"][:50]
+        pairs = [part for pair in fields.items() for part in pair]
+        await tape.bus.command("XADD", key, str(entry.id), *pairs)
+
+
+async def rows_of(api, conversation, **query) -> list[dict]:
+    answer = await api.get(conversation, "/chunks", **query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()["chunks"]
+
+
+@pytest.fixture(params=["a letter that does not parse", "a letter that parses", "an entry"])
+async def third(request, tape, pcm_tone):
+    """Of six seconds the third cannot be heard."""
+    await tape.record(pcm_tone(6))
+    if request.param == "an entry":
+        await damage(tape, 2)
+    else:
+        await bury(tape, 2, damaged="not" in request.param)
+    return "damaged" if request.param == "an entry" else "dead_letter"
+
+
+@pytest.mark.parametrize("stored", [False, True])
+async def test_it_is_missing_and_a_gap_and_has_a_row(api, tape, conversation, third, stored):
+    if stored:
+        await tape.put(0, 2)
+        await tape.put(3, len(tape.chunks))
+    answer = await api.get(conversation, "/audio", format="pcm")
+    assert (answer.headers["tapedeck-missing"], len(answer.content)) == ("1", 6 * 32_000)
+    assert not any(answer.content[2 * 32_000 : 3 * 32_000 - 400])
+    answer = await api.get(conversation, "/audio", strict="true")
+    assert (answer.status_code, answer.json()["missing"]) == (502, 1)
+    body = (await api.get(conversation, "/chunks")).json()
+    [row] = [row for row in body["chunks"] if row["unreadable"]]
+    assert (row["unreadable"], row["path"], row["state"]) == (third, None, "live")
+    assert (row["timestamp"], row["duration_ms"]) == ("1700000001.993", 1000)
+    assert [(gap["start"], gap["duration_ms"]) for gap in body["gaps"]] == [(row["start"], 1000)]
+    said = (await api.get(conversation)).json()
+    assert (said["chunks"], said["recorded_seconds"]) == (len(body["chunks"]), 5.0)
+    waveform = await api.get(conversation, "/waveform")
+    assert waveform.headers["tapedeck-missing"] == "1"
+    [stretch] = (await api.get(conversation, "/recordings", max_gap_s=0)).json()["recordings"]
+    assert row["timestamp"] in stretch["timestamps"]
+
+
+async def test_only_where_it_is_asked_for(api, conversation, third):
+    for start, end, missing in (
+        (T0, T0 + 1_900, "0"),
+        (T0 + 3_100, T0 + 9_000, "0"),
+        (T0 + 2_500, T0 + 3_500, "1"),
+    ):
+        window = {"start": start / 1000, "end": end / 1000}
+        answer = await api.get(conversation, "/audio", format="pcm", **window)
+        assert answer.headers["tapedeck-missing"] == missing, window
+        answer = await api.get(conversation, "/audio", strict="true", **window)
+        assert answer.status_code == (502 if missing == "1" else 200)
+        assert [
+            row["unreadable"] for row in await rows_of(api, conversation, **window) if row["unreadable"]
+        ] == ([third] if missing == "1" else [])
+
+
+@pytest.mark.usefixtures("third")
+async def test_pages_hold_it_as_the_whole_list_does(api, tape, conversation):
+    await tape.put(0, 1)
+    await tape.put(1, 2)
+    every = (await api.get(conversation, "/chunks")).json()
+    for size in (1, 2, 3):
+        rows, gaps, token = [], [], {}
+        while token is not None:
+            page = (await api.get(conversation, "/chunks", page_size=size, **token)).json()
+            rows, gaps = rows + page["chunks"], gaps + page["gaps"]
+            token = {"page_token": page["next_page_token"]} if page["next_page_token"] else None
+        assert (rows, gaps) == (every["chunks"], every["gaps"])
+
+
+@pytest.mark.usefixtures("third")
+async def test_alone_by_its_time_it_is_no_audio(api, conversation):
+    [row] = [row for row in await rows_of(api, conversation) if row["unreadable"]]
+    answer = await api.get(conversation, "/audio", timestamps=row["timestamp"])
+    assert (answer.status_code, answer.json()["code"], answer.headers["tapedeck-missing"]) == (
+        404,
+        "no_audio",
+        "1",
+    )
+    assert (
+        await api.get(conversation, "/audio", timestamps=row["timestamp"], strict="true")
+    ).status_code == 502
+
+
+@pytest.mark.usefixtures("third")
+async def test_by_its_time_it_can_be_deleted_and_nothing_beside_it(api, one_bus, conversation):
+    before = await rows_of(api, conversation)
+    [row] = [row for row in before if row["unreadable"]]
+    for seconds in (1.0, 0):
+        answer = await api.http.delete(
+            api.path(conversation, "/chunks"), params={"timestamps": row["timestamp"]}, headers=HEADERS
+        )
+        assert (answer.status_code, answer.json()["deleted_seconds"]) == (200, seconds)
+    assert await rows_of(api, conversation) == [one for one in before if one is not row]
+    assert (await api.get(conversation, "/audio", strict="true")).status_code == 200
+    assert (await exact(one_bus, conversation)).difference == 0
+
+
+async def test_a_letter_that_was_stored_after_all_is_not_missing(api, tape, conversation, pcm_tone):
+    """Put, and not settled yet: the object is listed, and the letter lies there still."""
+    await tape.record(pcm_tone(6))
+    await bury(tape, 2, damaged=False)
+    await tape.put(2, 3)
+    answer = await api.get(conversation, "/audio", strict="true")
+    assert (answer.status_code, answer.headers["tapedeck-missing"]) == (200, "0")
+    assert not [row for row in await rows_of(api, conversation) if row["unreadable"]]
+
+
+async def test_where_others_play_its_time_nothing_is_lost(api, tape, tape_for, conversation, pcm_tone):
+    await tape.record(pcm_tone(6))
+    await bury(tape, 2)
+    await tape_for(conversation).record(pcm_tone(6), start_ms=T0)
+    answer = await api.get(conversation, "/audio", strict="true")
+    assert (answer.status_code, answer.headers["tapedeck-missing"]) == (200, "1")
+
+
+@pytest.mark.parametrize("damaged", [True, False])
+async def test_at_the_ends_it_lengthens_the_audio(api, tape, conversation, pcm_tone, damaged):
+    await tape.record(pcm_tone(4))
+    await bury(tape, 0, len(tape.chunks) - 1, damaged=damaged)
+    answer = await api.get(conversation, "/audio", format="pcm")
+    assert (answer.headers["tapedeck-missing"], len(answer.content)) == ("2", 4 * 32_000)
+    said = (await api.get(conversation)).json()
+    assert (said["start"], said["end"]) == ("2023-11-14T22:13:20.000Z", "2023-11-14T22:13:24.000Z")
+
+
+@pytest.mark.parametrize("damaged", [True, False])
+async def test_a_conversation_of_nothing_but_letters_is_there(
+    api, tape, conversation, pcm_tone, one_bus, damaged
+):
+    await tape.record(pcm_tone(2))
+    count = len(tape.chunks)
+    await bury(tape, *range(count), damaged=damaged)
+    await one_bus.ask(conversation, "end", owner=tape.owner, ends=True)
+    said = (await api.get(conversation)).json()
+    assert (said["recorded_seconds"], said["chunks"], said["live"]) == (0, count, False)
+    path = f"/v1/users/{conversation.uid}/conversations"
+    assert (await api.http.get(path, headers=HEADERS)).json()["conversations"] == [said]
+    rows = await rows_of(api, conversation)
+    assert [row["unreadable"] for row in rows] == ["dead_letter"] * count
+    assert (rows[0]["start"], rows[-1]["end"]) == (said["start"], said["end"])
+    for rest in ("/audio", "/waveform"):
+        answer = await api.get(conversation, rest)
+        assert (answer.status_code, answer.json()["code"]) == (404, "no_audio")
+        assert answer.headers["tapedeck-missing"] == str(count)
+    assert (await api.get(conversation, "/audio", strict="true")).status_code == 502
+    [stretch] = (await api.get(conversation, "/recordings")).json()["recordings"]
+    assert (stretch["recorded_seconds"], len(stretch["timestamps"])) == (0, count)
+    flushed = await api.http.post(api.path(conversation, ":flush"), headers=HEADERS)
+    assert (flushed.status_code, flushed.json()) == (200, {"stored_seconds": 0})
+    deleted = await api.http.delete(api.path(conversation), headers=HEADERS)
+    assert deleted.json() == {"deleted_objects": 0, "deleted_seconds": 2.0}
+    assert (await api.get(conversation)).status_code == 404
+
+
+async def test_what_is_damaged_and_still_waits_is_live_and_listed(api, tape, conversation, pcm_tone, one_bus):
+    await tape.record(pcm_tone(0.5))
+    await damage(tape, 0, 1)
+    await one_bus.ask(conversation, "end", owner=tape.owner, ends=True)
+    path = f"/v1/users/{conversation.uid}/conversations"
+    [said] = (await api.http.get(path, headers=HEADERS)).json()["conversations"]
+    assert (said["chunks"], said["live"]) == (2, True)
+
+
+async def test_a_letter_that_is_itself_damaged_is_missing_and_other_fields_are_no_audio(
+    api, tape, conversation, pcm_tone, one_bus
+):
+    await tape.record(pcm_tone(3))
+    await bury(tape, 1)
+    key = one_bus.keys.dead(conversation)
+    await one_bus.command("HSET", key, str(EntryId(tape.epoch, tape.chunks[1][1])), b"\xc1", "what?", b"x")
+    answer = await api.get(conversation, "/audio", format="pcm")
+    assert (answer.headers["tapedeck-missing"], len(answer.content)) == ("1", 3 * 32_000)
+
+
+async def test_without_letters_nobody_asks_for_them(api, tape, conversation, pcm_tone, monkeypatch):
+    await tape.record(pcm_tone(1))
+
+    async def asked(*_args):
+        raise AssertionError("asked for letters")
+
+    monkeypatch.setattr("storage_api.live_tail.letters_of", asked)
+    assert (await api.get(conversation, "/audio")).status_code == 200
