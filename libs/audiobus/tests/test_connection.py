@@ -1,13 +1,14 @@
 """How commands are packed, what of redis-py's own packing must stay, and what a server that refuses us is taken for."""
 
 import asyncio
+import re
 
 import pytest
 from redis.asyncio import Connection
 from redis.exceptions import RedisClusterException
 
 from audiobus import Appended, Bus, Conversation, Writer
-from audiobus.connection import PackingConnection, translate_response
+from audiobus.connection import PackingConnection, translate_response, wrong_address
 from audiobus.errors import BusContractError, BusRefusedError, BusUnavailableError
 from tapedeck_testing.redis_binary import any_server, bundled
 from tapedeck_testing.redis_process import RedisProcess
@@ -194,3 +195,36 @@ async def test_whoever_is_cancelled_ends(kind, request):
             going.cancel()
             _, pending = await asyncio.wait({going}, timeout=60)
             assert not pending
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://redis:6379/3",
+        "redis://:secret@redis?health_check_interval=5",
+        "rediss://user:secret@redis?ssl_ca_certs=/etc/ca.crt&ssl_cert_reqs=required",
+        "redis+cluster://a,b:7001",
+        "rediss+cluster://a?ssl_check_hostname=false",
+        "redis+sentinel://:secret@a,b:26380/mymaster/1?sentinel_password=other",
+        "unix:///run/redis.sock",
+    ],
+)
+def test_a_good_address_is_no_mistake(url):
+    assert list(wrong_address("URL", url)) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("redis://redis:99999", "URL: redis://: 'redis:99999': Port out of range"),
+        ("redis://:secret@redis?bogus=1", "URL: .*unexpected keyword argument 'bogus'"),
+        ("redis://redis?socket_timeout=soon", "URL: redis://: "),
+        ("rediss://redis?ssl_cert_reqs=perhaps", "URL: "),
+        ("redis+sentinel://a", "URL: redis[+]sentinel://: the master's name is missing"),
+        ("redis+cluster://a?bogus=1", "URL: .*unexpected keyword argument 'bogus'"),
+    ],
+)
+def test_a_wrong_address_is_told_before_anything_connects_and_without_its_password(url, said):
+    (line,) = wrong_address("URL", url)
+    assert re.match(said, line)
+    assert "secret" not in line

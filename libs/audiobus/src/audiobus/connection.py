@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from redis import exceptions as redis_errors
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -113,6 +114,18 @@ def is_cluster(url: str) -> bool:
         BadUrlError: see `RedisUrl.parse`.
     """
     return RedisUrl.parse(url).kind is Kind.CLUSTER
+
+
+def wrong_address(setting: str, url: str) -> Iterator[str]:
+    """What is wrong with an address, one line at the most, by the name of its setting. Nothing is connected to, and no password is told."""
+    try:
+        address = RedisUrl.parse(url)
+        # What redis-py makes of options it says only as it connects: each command would fail with it.
+        kind = UnixDomainSocketConnection if "path" in address.options else Connection
+        for options in (address.options, address.sentinel_options):
+            (SSLConnection if address.tls else kind)(**options)
+    except (BadUrlError, TypeError, ValueError, redis_errors.RedisError) as error:
+        yield f"{setting}: {error}"
 
 
 def open_client(url: str, *, blocking_s: float = 0.0) -> Client:

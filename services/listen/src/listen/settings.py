@@ -1,9 +1,11 @@
 """The settings of listen: one struct, read from the environment once."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import msgspec
 
+from audiobus.connection import wrong_address
 from listen.allowance import Allowance, Policy
 from listen.proxies import TrustedProxies
 from listen.session_rate import SESSIONS_MOST
@@ -135,6 +137,11 @@ class ListenSettings(msgspec.Struct, frozen=True, kw_only=True):
             "seconds between two looks of a socket at its user's settings, which write what was used",
         ),
     ] = 55.0
+
+    def mistakes(self, unknown: frozenset[str]) -> Iterator[str]:
+        """What is wrong with the address of Redis."""
+        if "redis" not in unknown:
+            yield from wrong_address("TAPEDECK_REDIS_URL", self.redis.url)
 
     @property
     def allowance(self) -> Allowance:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 
+from audiobus.connection import wrong_address
 from audiostore.errors import KeyRingError
 from audiostore.key_ring import KeySource
 from audiostore.opening import wrong_addresses
@@ -72,7 +73,9 @@ class PusherSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 30.0
 
     def mistakes(self, unknown: frozenset[str]) -> Iterator[str]:
-        """What is wrong with the key ring itself, and with addresses of stores."""
+        """What is wrong with the key ring itself, and with addresses of Redis and stores."""
+        if "redis" not in unknown:
+            yield from wrong_address("TAPEDECK_REDIS_URL", self.redis.url)
         if "store" not in unknown:
             yield from wrong_addresses(self.store.addresses)
         if "encryption" in unknown:
