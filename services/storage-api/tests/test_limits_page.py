@@ -23,6 +23,7 @@ NO_LIMITS = {
         "page_tokens._DIGEST_BYTES recordings._ID_BYTES reading.PLAIN_HEAD_BYTES reading.SEALED_HEAD_BYTES moments._LAST_MS"
     ),
     "what something is taken for": "parameters.DEFAULT_MAX_GAP_S summary.RECORDING_MS usage.SURELY_KEPT",
+    "how far a page looks back, and which times sort as their names do": "watershed.LONGEST_MS watershed.FIRST_MS watershed.END_MS",
 }
 """Constants that are called as limits are, by why they are none of their own."""
 
