@@ -1,4 +1,4 @@
-"""Listing the chunks of a conversation that has 10,000: the first page of 1,000, and all pages one after another.
+"""Listing the chunks of a conversation that has 10,000: the first page of 1,000, one that follows, and all pages one after another.
 
 Baselines: the store's own listing of the same names, in this process; for the bucket with a delay the same bucket without one.
 """
@@ -26,6 +26,7 @@ CID = "many"
 BATCH_PACKETS = 50
 PAGE = 1_000
 GOAL_MS = 200
+LATENCY_GOAL = 2
 
 
 def measure(scale: Scale) -> Iterator[Figure]:
@@ -37,30 +38,47 @@ def measure(scale: Scale) -> Iterator[Figure]:
         api.process.end()
         bucket = Bucket(workbench, 0, filled=True)
         os.environ["STORAGE_EMULATOR_HOST"] = bucket.endpoint
+        wholes = []
         for delay_ms in (0, DELAY_MS):
             bucket.delay(delay_ms)
             api = workbench.service("storage_api", port=0, **bucket.settings)
             where = f"a bucket that takes {delay_ms} ms"
-            yield from _figures(workbench, api, bucket.settings["TAPEDECK_STORE_URL"], where, scale)
+            figures = tuple(_figures(workbench, api, bucket.settings["TAPEDECK_STORE_URL"], where, scale))
+            wholes.append(figures[-1].ours)
+            yield from figures
             api.process.end()
+        yield Figure(
+            part=PART,
+            what=f"all {scale.chunks:,} in a bucket that takes {DELAY_MS} ms for each call",
+            unit="ms",
+            ours=wholes[1],
+            baseline_name="the same bucket without a delay",
+            baseline=wholes[0],
+            better="less",
+            goal=Goal("ratio", "at most", LATENCY_GOAL),
+        )
         del os.environ["STORAGE_EMULATOR_HOST"]
 
 
 def _figures(workbench: Workbench, api: Service, url: str, where: str, scale: Scale) -> Iterator[Figure]:
-    first, whole, own = [], [], []
+    first, later, whole, own = [], [], [], []
     cold_ms = _page(workbench, api, None)[0]
     for _ in range(scale.few_rounds):
         own.append(asyncio.run(_own_ms(url)))
         ms, token = _page(workbench, api, None)
         first.append(ms)
+        pages = 1
         while token is not None:
             more_ms, token = _page(workbench, api, token)
             ms += more_ms
+            pages += 1
         whole.append(ms)
+        later.append((ms - first[-1]) / max(1, pages - 1))
     yield _figure(
         f"the first {PAGE:,} of {scale.chunks:,} in {where}, never seen before", (cold_ms,), own[:1]
     )
     yield _figure(f"the first {PAGE:,} of {scale.chunks:,} in {where}", tuple(first), own)
+    yield _figure(f"a page of {PAGE:,} after the first in {where}, on average", tuple(later), own)
     pages = -(-scale.chunks // PAGE)
     yield _figure(f"all {scale.chunks:,} in {where}, {pages} pages one after another", tuple(whole), own)
 
