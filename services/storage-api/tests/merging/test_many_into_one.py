@@ -214,3 +214,23 @@ async def test_a_source_that_only_the_bucket_knows(ask, merging, recorded, one_b
         await one_bus.command("DEL", getattr(one_bus.keys, kind)(A))
     begun = (await ask(["a"])).json()["id"]
     assert msgspec.json.decode((await merging.turn(begun)).result) == {"sources": 1, "objects": 1}
+
+
+async def test_a_source_that_was_only_opened_is_unknown(ask, recorded, tape_for, one_bus):
+    """A socket came and sent nothing: nobody has recorded into it."""
+    await recorded("a", T0)
+    await tape_for(B).open()
+    before = await keys_of(one_bus)
+    assert told(await ask(["a", "b"])) == (404, "not_found")
+    assert await keys_of(one_bus) == before
+
+
+async def test_a_source_whose_audio_is_all_deleted_is_known(api, ask, merging, recorded):
+    await recorded("a", T0)
+    headers = {"Authorization": "Bearer all-token"}
+    answer = await api.http.delete(api.path(A, "/audio"), headers=headers)
+    assert (answer.status_code, answer.json()["deleted_objects"]) == (200, 1)
+    begun = await ask(["a"])
+    assert begun.status_code == 202
+    done = await merging.turn(begun.json()["id"])
+    assert (done.done, done.error) == (True, b"")

@@ -28,6 +28,7 @@ from storage_api.cutting.place import LostError
 from storage_api.cutting.waiting import drop_chunk, drop_unheard
 from storage_api.cutting.wanted import Wanted
 from storage_api.live_tail import LiveChunk
+from storage_api.recorded_into import recorded_into
 from storage_api.recording import Recording, live_unavailable, not_found, store_unavailable
 from storage_api.redis_needed import redis_needed
 from storage_api.services import Services
@@ -121,11 +122,8 @@ async def _check_known(services: Services, recording: Recording) -> None:
         raise live_unavailable()
     if not recording.empty:
         return
-    bus, conversation = services.bus, recording.conversation
-    # All of it may have been deleted before. That a session was opened tells nothing.
-    if recording.tail.state.received_samples or await noted(bus, conversation):
-        return
-    if not await bus.command("HLEN", bus.keys.dead(conversation)):
+    # All of it may have been deleted before.
+    if not await recorded_into(services.bus, recording.conversation, recording.tail.state):
         raise not_found()
 
 

@@ -23,6 +23,7 @@ from servicekit.problem import ProblemError
 from storage_api.audit import audit
 from storage_api.merging import merge
 from storage_api.parameters import path_id
+from storage_api.recorded_into import recorded_into
 from storage_api.recording import store_unavailable
 from storage_api.redis_needed import redis_needed
 from storage_api.services import Services
@@ -133,7 +134,7 @@ async def _check_source(
     if letters and goes:
         detail = f"{source.cid} has dead letters, which lie in no bucket: have them stored, or drop them"
         raise ProblemError(409, "dead_letters", detail)
-    if letters or (await bus.state(source)).exists:
+    if letters or await recorded_into(bus, source, await bus.state(source)):
         return
     try:
         if not await services.bucket.has_any(*source):

@@ -1,0 +1,14 @@
+"""Whether anybody ever recorded into a conversation, as far as Redis knows: that a session was opened tells nothing."""
+
+from audiobus import Bus, Conversation, ConversationState
+from audiobus.deletions import noted
+
+
+async def recorded_into(bus: Bus, conversation: Conversation, state: ConversationState) -> bool:
+    """Whether audio was received, was deleted, or lies in the dead letters; False also where only the bucket knows. `state`: the conversation's.
+
+    BusUnavailableError.
+    """
+    if state.received_samples or await noted(bus, conversation):
+        return True
+    return bool(await bus.command("EXISTS", bus.keys.dead(conversation)))
