@@ -24,7 +24,7 @@ def span(first, end, conversation="a"):
 def folder(*spans, went=None, booked=("a", "b"), stored=None, **how):
     there = samples(spans) if stored is None else stored
     books = Books(waits=False, balance=Balance(received=there, stored=there))
-    facts = {"objects": len(spans), "held": False, "may_lose": False, **how}
+    facts = {"objects": len(spans), "held": False, "may_lose": False, "deleted": False, **how}
     return Folder(spans, went=went, books=books, booked=booked, **facts)
 
 
@@ -34,6 +34,16 @@ def test_what_succeeded_is_in_the_target_and_nowhere_else():
     assert there == [f"{MERGE} succeeded, and a is there"]
     left = wrong_folders({"a": folder(span(0, 9), went="b", stored=0), "b": folder(span(0, 9))}, [MERGE])
     assert left == ["a went into b, and 1 objects of it are there"]
+
+
+def test_of_what_was_deleted_nothing_is_there_and_its_books_say_so():
+    books = Books(waits=False, balance=Balance(received=9, deleted=9))
+    gone = replace(folder(stored=0, deleted=True), books=books)
+    assert wrong_folders({"a": gone}, []) == []
+    assert wrong_folders({"a": replace(gone, objects=1)}, []) == [
+        "a is deleted, and 1 objects of it are there"
+    ]
+    assert wrong_folders({"a": replace(gone, held=True)}, []) == ["a is held, and no merge is under way"]
 
 
 def test_what_failed_or_stays_may_be_there_twice_and_counts_once():

@@ -17,6 +17,8 @@ from starlette.requests import Request
 from servicekit.problem import ProblemError
 from servicekit.stop import Stop
 from storage_api.access import Actor
+from storage_api.deletion.notes import KIND as DELETE_USER_AUDIO
+from storage_api.deletion.user_audio import UserAudio
 from storage_api.downloads import Downloads
 from storage_api.merging.merge import KIND, Merge
 from storage_api.operations.runner import Runner
@@ -28,12 +30,14 @@ from tapedeck_testing.simulation.services import (
     make_bus,
     storage_metrics,
 )
+from tapedeck_testing.simulation.substitutes import UNTIL_MS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.responses import Response
 
+    from storage_api.operations.turn import Kind
     from tapedeck_testing.simulation.bucket import Bucket
     from tapedeck_testing.simulation.server import Server
     from tapedeck_testing.simulation.virtual_loop import Process, VirtualLoop
@@ -119,7 +123,10 @@ class Api:
             InlineWorkers(),
             Downloads(metrics),
         )
-        kinds = {KIND: Merge(services, limit_ms=MERGE_LIMIT_MS)}
+        kinds: dict[str, Kind] = {
+            KIND: Merge(services, limit_ms=MERGE_LIMIT_MS),
+            DELETE_USER_AUDIO: UserAudio(services, settled_ms=UNTIL_MS),
+        }
         self._app = SimpleNamespace(state=SimpleNamespace(services=services))
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import storage_api.cutting.waiting
+import storage_api.deletion.user_audio
 import storage_api.merging.sameness
 from storage_api.recording import Recordings
 from tapedeck_testing.simulation.chance import Fixed
@@ -28,6 +29,10 @@ async def _yes(*_args: Any) -> bool:
 
 async def _none(*_args: Any) -> frozenset[str]:
     return frozenset()
+
+
+async def _nowhere(*_args: Any) -> list[Any]:
+    return []
 
 
 def _waiting(name: str) -> AbstractContextManager[None]:
@@ -76,5 +81,12 @@ API_MUTANTS: Final = (
         {"redis: executed twice": 0.3},
         ("take_in", "if redis.call('HGET', KEYS[1], field) == ARGV[2] then return 0 end", ""),
         fixed=MERGES,
+    ),
+    Mutant(
+        "what a user recorded goes wherever it was merged",
+        (),
+        {"bucket: 5xx": 0.2},
+        fixed=MERGES,
+        patch=lambda: replaced(storage_api.deletion.user_audio, "conversations_of_user", _nowhere),
     ),
 )

@@ -50,6 +50,8 @@ class Folder:
     objects: int
     went: str | None
     """Into which it went, by its tombstone."""
+    deleted: bool
+    """Its tombstone says that it is deleted."""
     books: Books
     booked: Collection[str]
     """Ids of the conversations whose audio counts here."""
@@ -73,6 +75,11 @@ def wrong_folders(folders: Mapping[str, Folder], merges: Iterable[Merge]) -> lis
             found.append(f"{cid} is held, and no merge is under way")
         if folder.went is not None and folder.objects:
             found.append(f"{cid} went into {folder.went}, and {folder.objects} objects of it are there")
+        if folder.deleted:
+            found += (
+                [f"{cid} is deleted, and {folder.objects} objects of it are there"] if folder.objects else []
+            )
+            continue
         there = samples(span for span in folder.spans if span.conversation in folder.booked)
         if folder.went is None and folder.books.balance.stored != there:
             found.append(f"{cid}: {folder.books.balance.stored} samples are counted as stored, {there} are")

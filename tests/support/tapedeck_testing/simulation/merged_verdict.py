@@ -38,6 +38,12 @@ async def judge_merged(
             folders[where.cid], said = await _folder(world, where, objects.pop((uid, where.cid), []), ring)
             found += [f"{where.tag}: {text}" for text in said]
     found += [f"{uid}: {text}" for text in wrong_folders(folders, world.merger.of(uid))]
+    found += [
+        f"{one.tag} was told to be deleted, and is not"
+        for one in world.whole_deleter.told
+        if one.uid == uid and not folders[one.cid].deleted
+    ]
+    found += _forgotten(world, uid, folders)
     for story in world.stories:
         if story.tape.uid == uid:
             found += [f"{uid}/{story.tape.cid}: {text}" for text in _story(world, story, folders)]
@@ -75,10 +81,13 @@ async def _folder(
         spans,
         len(objects),
         None if went is None else Conversation.from_tag(went).cid,
+        tombstone is not None and went is None,
         await verdict.books(world, where),
         await booked(make_bus(world.server, 0), where),
         any(held_by) and not any(map(world.chance.hits.get, LATE)),
-        where.tag in world.operator.dropped or bool(world.part_deleter.parts),
+        where.tag in world.operator.dropped
+        or bool(world.part_deleter.parts)
+        or where.uid in world.forgetting,
     ), said
 
 
@@ -88,7 +97,12 @@ def _story(world: World, story: Story, folders: dict[str, Folder]) -> list[str]:
     gone: list[Stretch] = []
     may: set[int] = set()
     merges = world.merger.of(story.tape.uid)
-    copied = not all(one.deletes and one.succeeded for one in merges)
+    # Of two sealed objects of the same runs, one in each bucket, both are copied.
+    copied = not all(one.deletes and one.succeeded for one in merges) or world.second is not None
+    if folders[on_the_way(folders, story.tape.cid)[-1]].deleted:
+        return _deleted(story, folders, copied=copied)
+    if story.gone and not story.merged:
+        return ["its device was told that it is deleted, and it is not"]
     for cid in dict.fromkeys([story.tape.cid, *(story.recorded_into(spell) for spell in story.spells)]):
         epochs = {spell.epoch for spell in story.spells if story.recorded_into(spell) == cid}
         way = on_the_way(folders, cid)
@@ -110,3 +124,44 @@ def _story(world: World, story: Story, folders: dict[str, Folder]) -> list[str]:
     if world.chance.cuts:
         return wrong_in_part(story, there, (), books, gone, may, given)
     return wrong(story, there, books, lossy=False, given=given)
+
+
+def _deleted(story: Story, folders: dict[str, Folder], *, copied: bool) -> list[str]:
+    """What is wrong with a recording that went where a conversation was deleted. What else a merge copied it into may have it still."""
+    ids = {story.tape.cid, *(story.recorded_into(spell) for spell in story.spells)}
+    left = [
+        cid
+        for cid, folder in folders.items()
+        if any(
+            span.conversation in ids and (story.plain or span.epoch in _epochs(story))
+            for span in folder.spans
+        )
+    ]
+    found = [] if copied else [f"it was deleted, and something of it lies in {cid}" for cid in left]
+    return [*story.violations, *found]
+
+
+def _epochs(story: Story) -> set[int]:
+    return {spell.epoch for spell in story.spells}
+
+
+def _forgotten(world: World, uid: str, folders: dict[str, Folder]) -> list[str]:
+    """What is there that its user had deleted, and was told to be gone: spans all of whose chunks were made before."""
+    before_ms = world.whole_deleter.forgotten.get(uid)
+    if before_ms is None:
+        return []
+    found = []
+    for cid, folder in folders.items():
+        for span in folder.spans:
+            chunks = [
+                held
+                for held in world.server.ledger.of(f"{uid}/{span.conversation}")
+                if held.id.epoch == span.epoch
+                and held.first_offset < span.end_offset
+                and span.first_offset < held.id.offset
+            ]
+            if chunks and all(held.made_ms is not None and held.made_ms < before_ms for held in chunks):
+                found.append(
+                    f"{cid}: {span.first_offset}-{span.end_offset} of {span.conversation} {span.epoch} is there, and was deleted"
+                )
+    return found

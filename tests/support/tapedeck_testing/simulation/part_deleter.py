@@ -186,7 +186,7 @@ class PartDeleter:
             case 200, _:
                 part.asked_s, part.done_s = asked_s, self._world.loop.time()
                 return True
-            case 404, _ if story.deleted or story.merged:
+            case 404, _ if story.deleted or story.merged or story.endangered:
                 return True
             case (503 | 504, _) | (409, "unreadable" | "merging"):
                 return False

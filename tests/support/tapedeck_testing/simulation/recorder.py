@@ -62,10 +62,19 @@ class Story:
     """Its conversation was deleted, or is about to be."""
     merged: bool = False
     """Its conversation went into another one, or may."""
+    endangered: bool = False
+    """Somebody deletes a conversation that it may be in by then."""
+    went: Callable[[], bool] = bool
+    """Where that is so: whether what it is in is deleted by now, as its tombstones tell."""
     gone: bool = False
     """The device was told that it is no more."""
     plain: bool = False
     """The device is a plain one, and has no spells."""
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether its conversation was deleted, or is about to be."""
+        return self.deleted or self.went()
 
     @property
     def acked(self) -> int:
@@ -179,7 +188,7 @@ class Recorder:
             self._next_story()
         elif code == 4404 and story.gone:
             # Of a session that it forgot nobody can tell it where that went.
-            story.forgot |= not story.deleted
+            story.forgot |= not story.is_deleted
             self._next_story()
         elif code == 4404 and asked == "switch":
             pass  # the one that it wanted to change to is gone: it looks once more that what came before is safe
@@ -191,12 +200,12 @@ class Recorder:
 
     def _may_be_gone(self) -> bool:
         meant = self._meant()
-        return meant.deleted or (meant.merged and self._session is None)
+        return meant.is_deleted or (meant.merged and self._session is None)
 
     def _meant(self) -> Story:
         """The story that an error is about: the next one, while it changes to that, unless this one is what was deleted."""
         following = self._following()
-        changes = self._asked == "switch" and following is not None and not self.story.deleted
+        changes = self._asked == "switch" and following is not None and not self.story.is_deleted
         return self.stories[following] if changes and following is not None else self.story
 
     def _following(self) -> int | None:

@@ -78,7 +78,9 @@ async def judge(world: World) -> list[str]:
     both = {**away, **_audio(world.bucket)}
     both |= {name: held for name, held in away.items() if both[name].damaged}
     objects = by_conversation(both)
-    merged = {story.tape.uid for story in world.stories if world.merger.of(story.tape.uid)}
+    merged = {
+        story.tape.uid for story in world.stories if world.merger.of(story.tape.uid) or story.endangered
+    }
     for uid in sorted(merged):
         found += await judge_merged(world, uid, objects, ring)
     for story in world.stories:
@@ -135,10 +137,14 @@ def given_up(world: World, story: Story) -> list[Given]:
     forgetting = world.forgetting.get(story.tape.uid)
     before_ms = forgetting.before_ms if forgetting is not None else 0
     ids = {story.tape.cid, *(story.recorded_into(spell) for spell in story.spells)}
-    tags = [f"{story.tape.uid}/{cid}" for cid in sorted(ids)]
-    dropped = [given for tag in tags for given in world.operator.dropped.get(tag, [])]
-    chunks = [held for tag in tags for held in world.server.ledger.of(tag)]
-    return dropped + [_range(held) for held in chunks if held.damaged or (held.made_ms or 0) < before_ms]
+    places = [Conversation(story.tape.uid, cid) for cid in sorted(ids)]
+    dropped = [given for where in places for given in world.operator.dropped.get(where.tag, [])]
+    chunks = [(where, held) for where in places for held in world.server.ledger.of(where.tag)]
+    return dropped + [
+        _range(held)
+        for where, held in chunks
+        if held.damaged or (held.made_ms or 0) < before_ms or world.whole_deleter.was_recorded(where, held)
+    ]
 
 
 def _range(held: Held) -> Given:

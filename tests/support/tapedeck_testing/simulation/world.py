@@ -30,6 +30,7 @@ from tapedeck_testing.simulation.server import TIMEOUT_S, Server
 from tapedeck_testing.simulation.services import DRAIN_S, Batches, make_recordings
 from tapedeck_testing.simulation.substitutes import UNREADABLE, UNTIL_MS
 from tapedeck_testing.simulation.verdict import judge, lacks_a_hint, rests, swept
+from tapedeck_testing.simulation.whole_deleter import WholeDeleter
 
 if TYPE_CHECKING:
     from tapedeck_testing.simulation.deleter import Forgetting
@@ -87,6 +88,7 @@ class World:
         self.operator = Operator(self)
         self.part_deleter = PartDeleter(self)
         self.merger = Merger(self)
+        self.whole_deleter = WholeDeleter(self)
         self.looks = 0
         self.problems: list[str] = []
         self.recorders = Devices(loop, chance, self.processes, self._harm, lossy=self.lossy).recorders
@@ -127,6 +129,7 @@ class World:
         await self._by(ASKING_S, self._asked)
         self.part_deleter.end()
         self.merger.end()
+        self.whole_deleter.end()
         if any(isinstance(recorder, PlainRecorder) for recorder in self.recorders):
             await asyncio.sleep(PLAIN_S)
         if self.chance.dice.random() < 0.7:
@@ -134,7 +137,8 @@ class World:
             self.processes.start_pushers()
         if self.deleting:
             await asyncio.wait(self.deleting)
-        if self.deleting or any(merge.deletes for merge in self.merger.merges):
+        merged = any(merge.deletes for merge in self.merger.merges)
+        if self.deleting or merged or self.whole_deleter.acts:
             # Until it is sure that nothing of it can still land.
             await asyncio.sleep((UNTIL_MS + 20_000) / 1000)
         await self._sweep()
@@ -153,13 +157,14 @@ class World:
             self.part_deleter.start()
         if self.chance.merges and not self.lossy:
             self.merger.start()
+            self.whole_deleter.start()
 
     async def _sweep(self) -> None:
         if not await self._by((UNTIL_MS + 30_000) / 1000, lambda: swept(self)):
             self.problems.append("objects that must not stay are looked for for ever")
 
     def _asked(self) -> bool:
-        return self.part_deleter.done and self.merger.done
+        return self.part_deleter.done and self.merger.done and self.whole_deleter.done
 
     def _recorded(self) -> bool:
         return all(recorder.done for recorder in self.recorders)
@@ -232,6 +237,7 @@ class World:
         tags = {f"{story.tape.uid}/{story.recorded_into(spell)}" for spell in story.spells}
         return (
             story.deleted
+            or story.endangered
             or story.tape.uid in self.forgetting
             or any(tag.startswith(f"{story.tape.uid}/") for tag in self.part_deleter.parts)
             or not tags.isdisjoint(self.server.watch.buried)
