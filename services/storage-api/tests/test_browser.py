@@ -13,6 +13,8 @@ import pytest
 import pytest_asyncio
 from websockets.asyncio.client import ClientConnection, connect
 
+from servicekit.ids import uid_from_claim
+
 SECONDS = 120
 STEP_S = 10
 """So long each tone lasts: what is heard tells which time is played."""
@@ -221,3 +223,31 @@ async def test_it_plays_what_has_no_length(
     for at in (3.0, 15.2, 92.5):
         await plays_from(player, at)
     await until(lambda: api.services.downloads.running == 0)
+
+
+SHOW = """
+(async () => {
+  document.getElementById("token").value = TOKEN;
+  document.getElementById("who").requestSubmit();
+  while (!document.querySelector("#list tbody tr") && !document.getElementById("message").className)
+    await new Promise((done) => setTimeout(done, 20));
+  const row = document.querySelector("#list tbody tr");
+  return [document.getElementById("uid").value, document.getElementById("message").textContent, row && row.cells[0].textContent];
+})()
+"""
+
+
+async def test_the_console_shows_the_conversations_of_a_token_whose_subject_is_no_uid(
+    api, binary, tmp_path, tape, conversation, pcm_tone
+):
+    """It knows the user as the services do, by their hash."""
+    identity = "auth0|ünï"
+    tape.conversation = type(conversation)(uid_from_claim(identity), conversation.cid)
+    await tape.record(pcm_tone(1))
+    async with chromium(binary, tmp_path / "chromium") as page:
+        await page.open(f"{api.http.base_url}/console/", {})
+        shown = await page.run(SHOW.replace("TOKEN", json.dumps(api.token(identity))))
+        assert shown == [uid_from_claim(identity), "", conversation.cid]
+        for subject in ("anna", "a@example.com", "sha256-" + "0" * 32, "x" * 129, "é"):
+            assert await page.run(f"userOf({json.dumps(api.token(subject))})") == uid_from_claim(subject)
+        assert await page.run("userOf('all-token')") == ""
