@@ -171,6 +171,7 @@ async def test_nor_is_a_socket_refused_that_stayed_open(recorder, stored, bus, c
 async def test_what_is_held_for_too_long_can_be_deleted(bus, conversation):
     await merging.hold(bus, conversation, OP, until_ms=LATER)
     assert not await merging.is_free(bus, conversation)
+    await merging.thaw(bus, conversation, OP)
     await merging.hold(bus, conversation, OP, until_ms=PAST)
     assert (await entomb(bus, conversation, 1)).fresh
     await frozen(bus, OTHER, until_ms=LATER)
@@ -178,6 +179,13 @@ async def test_what_is_held_for_too_long_can_be_deleted(bus, conversation):
     assert await merging.is_free(bus, OTHER)
     assert await merging.is_free(bus, OTHER)
     assert (await entomb(bus, OTHER, 1)).fresh
+
+
+async def test_a_repeat_holds_no_shorter(bus, conversation):
+    """Whoever asks for a merge holds for a minute; who carries it out, and may be faster, for longer."""
+    for until_ms in (5_000, 1_000, 9_000, 2_000):
+        await merging.hold(bus, conversation, OP, until_ms=until_ms)
+    assert await bus.command("HGET", bus.keys.conv(conversation), "merge_until") == b"9000"
 
 
 async def test_what_redis_knew_nothing_of_leaves_nothing_when_it_is_thawed(bus, conversation):

@@ -95,6 +95,8 @@ async def test_what_failed_or_leaves_the_sources_is_done_anew(ask, merging, reco
     await merging.turn(begun["id"])
     again = (await ask(["a"], delete_sources=False)).json()
     assert (again["id"], again["done"], again["result"]) == (begun["id"], False, None)
+    assert told(await ask(["a"], "b")) == (409, "merging")
+    await merging.turn(begun["id"])
     failing = (await ask(["a"], "b")).json()
     await one_bus.command("HSET", one_bus.keys.dead(A), "1-1", "letter")
     assert msgspec.json.decode((await merging.turn(failing["id"])).error)["code"] == "dead_letters"
@@ -198,14 +200,17 @@ async def test_bodies_that_are_none(api, recorded, text):
     assert told(answer) == (400, "bad_json")
 
 
-async def test_as_many_as_may_be(ask, recorded):
+async def test_as_many_as_may_be(ask, recorded, one_bus):
     await recorded("a", T0)
     for number in range(MOST_UNDONE):
-        assert (await ask(["a"], f"target-{number}")).status_code == 202
+        await recorded(f"source-{number}", T0)
+        assert (await ask([f"source-{number}"], f"target-{number}")).status_code == 202
+    before = await keys_of(one_bus)
     answer = await ask(["a"])
     assert told(answer) == (429, "too_many_operations")
     assert answer.headers["retry-after"] == "10"
-    assert (await ask(["a"], "target-0")).status_code == 202
+    assert await keys_of(one_bus) == before
+    assert (await ask(["source-0"], "target-0")).status_code == 202
 
 
 async def test_a_source_that_only_the_bucket_knows(ask, merging, recorded, one_bus):
@@ -234,3 +239,59 @@ async def test_a_source_whose_audio_is_all_deleted_is_known(api, ask, merging, r
     assert begun.status_code == 202
     done = await merging.turn(begun.json()["id"])
     assert (done.done, done.error) == (True, b"")
+
+
+@pytest.mark.parametrize("delete", [True, False])
+async def test_from_the_answer_on_nothing_of_it_can_be_deleted(api, ask, merging, recorded, delete):
+    """Nobody carries it out yet."""
+    await recorded("a", T0)
+    await recorded("all", T0 + 60_000)
+    begun = await ask(["a"], delete_sources=delete)
+    assert begun.status_code == 202
+    headers = {"Authorization": "Bearer all-token"}
+    for one, rest in ((A, ""), (ALL, ""), (A, "/audio"), (ALL, "/audio")):
+        assert told(await api.http.delete(api.path(one, rest), headers=headers)) == (409, "merging"), (
+            one,
+            rest,
+        )
+    assert (await ask(["a"], delete_sources=delete)).json()["id"] == begun.json()["id"]
+    done = await merging.turn(begun.json()["id"])
+    assert (done.done, done.error) == (True, b"")
+    for one in (ALL,) if delete else (A, ALL):
+        assert (await api.http.delete(api.path(one), headers=headers)).status_code == 200
+
+
+async def test_where_nobody_ever_begins_it_it_is_let_go_in_a_minute(api, ask, recorded, one_bus, monkeypatch):
+    monkeypatch.setattr("storage_api.merging.many_into_one.ASKED_MS", -5_000)
+    await recorded("a", T0)
+    assert (await ask(["a"])).status_code == 202
+    headers = {"Authorization": "Bearer all-token"}
+    assert (await api.http.delete(api.path(A), headers=headers)).status_code == 200
+
+
+async def test_of_two_that_want_the_same_only_one_is_begun_and_the_other_holds_nothing(
+    ask, recorded, one_bus
+):
+    for cid in ("a", "b", "c"):
+        await recorded(cid, T0)
+    assert (await ask(["b"])).status_code == 202
+    before = await keys_of(one_bus)
+    assert told(await ask(["a", "b", "c"], "other")) == (409, "merging")
+    assert await keys_of(one_bus) == before
+
+
+async def test_one_that_meets_another_after_it_was_checked_lets_go(ask, recorded, one_bus, monkeypatch):
+    """Between the look and the hold another merge took the second source: the first is held no more."""
+    from storage_api.merging import many_into_one  # noqa: PLC0415 - for this test alone
+
+    await recorded("a", T0)
+    await recorded("b", T0)
+    await ask(["b"], "elsewhere")
+    before = await keys_of(one_bus)
+
+    async def looked(*_args):
+        return None
+
+    monkeypatch.setattr(many_into_one, "_check_free", looked)
+    assert told(await ask(["a", "b"])) == (409, "merging")
+    assert await keys_of(one_bus) == before

@@ -6,8 +6,11 @@
 redis.call('HDEL', KEYS[1], '')
 local tomb = redis.call('GET', KEYS[2])
 if tomb then return {'tomb', tomb} end
-local h = redis.call('HMGET', KEYS[1], 'merging', 'merging_by', 'held')
+local h = redis.call('HMGET', KEYS[1], 'merging', 'merging_by', 'held', 'merge_until')
 if h[3] and h[3] ~= ARGV[1] then return {'held', h[3]} end
 if h[1] then return {'held', string.match(h[2] or '', '^(%S+) ') or ''} end
-redis.call('HSET', KEYS[1], 'held', ARGV[1], 'merge_until', ARGV[2])
+-- A repeat holds it no shorter.
+local till = ARGV[2]
+if h[3] and h[4] and tonumber(h[4]) > tonumber(till) then till = h[4] end
+redis.call('HSET', KEYS[1], 'held', ARGV[1], 'merge_until', till)
 return {'ok'}

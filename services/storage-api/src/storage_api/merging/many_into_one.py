@@ -1,7 +1,7 @@
 """`POST /v1/users/{uid}/conversations:merge`: begins a merge.
 
-Owns what is checked before anything is changed, and that the same request while one runs is the same operation: its id follows from what is
-asked for. The rest is the operation's.
+Owns what is checked before anything is changed, that the same request while one runs is the same operation (its id follows from what is
+asked for), and that nothing of it can be deleted from the answer on. The rest is the operation's.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from audiobus import Conversation
-from audiobus.errors import TooManyOperationsError
-from audiobus.merging import begin_again
+from audiobus.errors import ConversationDeletedError, HeldError, MergedError, TooManyOperationsError
+from audiobus.merging import begin_again, hold, thaw
 from audiobus.operations import Operation, begin, find
 from audiobus.tombstone import target_of
 from audiostore.errors import StoreError
@@ -35,6 +35,8 @@ MOST_UNDONE: Final = 8
 LOOKS_AT_ONCE: Final = 8
 """Sources that are looked at at the same time."""
 RETRY_AFTER_S: Final = 10
+ASKED_MS: Final = 60_000
+"""So long nobody deletes what a merge that was asked for needs, though no process has begun to carry it out."""
 
 
 async def merge_conversations(request: Request) -> Response:
@@ -55,7 +57,13 @@ async def merge_conversations(request: Request) -> Response:
         known = await find(services.bus, operation_id)
         if known is None or not _answers(known, asked):
             await _check(services, operation_id, named, target, goes=asked.delete_sources)
-            await _begin(services, known, operation_id, uid, asked)
+            # Before anybody is told that it is under way: a deletion that comes after the answer must not win.
+            await _hold(services, operation_id, uid, asked)
+            try:
+                await _begin(services, known, operation_id, uid, asked)
+            except ProblemError:
+                await _let_go(services, operation_id, uid, asked)
+                raise
             services.operation_begun.set()
             audit(
                 request,
@@ -67,6 +75,10 @@ async def merge_conversations(request: Request) -> Response:
                 operation_id=operation_id,
             )
             known = await find(services.bus, operation_id)
+            if known is not None and known.done:
+                await _let_go(
+                    services, operation_id, uid, asked
+                )  # another request's, while this one was checked
     if known is None:
         detail = "the merge could not be written down; try again"
         raise ProblemError(503, "live_unavailable", detail, headers={"Retry-After": "2"})
@@ -99,6 +111,45 @@ async def _begin(
         raise ProblemError(429, "too_many_operations", detail, headers=headers) from error
 
 
+async def _hold(services: Services, operation_id: str, uid: str, asked: merge.Request) -> None:
+    """Keeps others from deleting what is to be merged. In the one order in which merges take: of those that want each other's, one comes through.
+
+    ProblemError 404, 409 as with `_check`, from which it may have changed: nothing is held then.
+    """
+    bus, target = services.bus, Conversation(uid, asked.target)
+    until_ms = await bus.clock.ms(target) + ASKED_MS
+    for one in _taken(uid, asked):
+        try:
+            await hold(bus, one, operation_id, until_ms=until_ms)
+        except HeldError as error:
+            if error.operation_id == operation_id:
+                continue  # the same request came twice
+            other = await find(bus, error.operation_id)
+            if other is not None and not other.done:
+                await _let_go(services, operation_id, uid, asked)
+                raise _merging(one) from error
+            # Its end was lost, or its begin: whoever carries this one out sees to that.
+        except (MergedError, ConversationDeletedError) as error:
+            went = isinstance(error, MergedError) and error.target == target.tag and one != target
+            if not (went and asked.delete_sources):
+                await _let_go(services, operation_id, uid, asked)
+                raise (_gone_target() if one == target else _unknown(one)) from error
+
+
+async def _let_go(services: Services, operation_id: str, uid: str, asked: merge.Request) -> None:
+    """Lets go of what was held for a merge, where nobody carries it out."""
+    known = await find(services.bus, operation_id)
+    if known is None or known.done:
+        for one in _taken(uid, asked):
+            await thaw(services.bus, one, operation_id)
+
+
+def _taken(uid: str, asked: merge.Request) -> list[Conversation]:
+    """All that the merge takes hold of, in its order; nothing where there is nothing to do."""
+    names = sorted({*asked.sources, asked.target}) if asked.sources else []
+    return [Conversation(uid, cid) for cid in names]
+
+
 async def _check(
     services: Services, operation_id: str, named: list[Conversation], target: Conversation, *, goes: bool
 ) -> None:
@@ -116,7 +167,7 @@ async def _check(
     except ExceptionGroup as group:
         raise group.exceptions[0] from group
     if await services.bus.tombstone(target):
-        raise ProblemError(404, "not_found", "the target was deleted, or went into another conversation")
+        raise _gone_target()
     await _check_free(services, operation_id, target)
 
 
@@ -151,8 +202,15 @@ async def _check_free(services: Services, operation_id: str, one: Conversation) 
         if holder and holder.decode() != operation_id:
             other = await find(bus, holder.decode())
             if other is not None and not other.done:
-                detail = f"{one.cid} is part of another merge; try again when that is done"
-                raise ProblemError(409, "merging", detail)
+                raise _merging(one)
+
+
+def _merging(one: Conversation) -> ProblemError:
+    return ProblemError(409, "merging", f"{one.cid} is part of another merge; try again when that is done")
+
+
+def _gone_target() -> ProblemError:
+    return ProblemError(404, "not_found", "the target was deleted, or went into another conversation")
 
 
 def _unknown(source: Conversation) -> ProblemError:
