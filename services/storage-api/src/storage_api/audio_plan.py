@@ -7,7 +7,7 @@ for its headers. What is promised here, length above all, the answer keeps or br
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import compress
+from itertools import accumulate, compress
 from typing import Final
 
 from audiostore.errors import StoreError
@@ -23,9 +23,10 @@ from storage_api.stored_object import StoredObject
 from storage_api.timeline import Timeline
 from storage_api.unheard import Placed
 
-AHEAD_BYTES: Final = 2 * 1024 * 1024
-"""Audio that is fetched before the first byte, and kept until it is played: about ten minutes of speech, or one of older audio."""
+AHEAD_BYTES: Final = 3 * 1024 * 1024
+"""Audio that is fetched before the first byte, and kept until it is played: about a quarter of an hour of speech, or two minutes of older audio."""
 AHEAD_AT_ONCE: Final = 16
+"""Passages that are fetched together; the first ones in any case, more where so much is not too much."""
 MAX_FILLED_SAMPLES: Final = 24 * 3600 * 48_000
 """The longest answer with gaps filled: a day."""
 
@@ -174,9 +175,10 @@ async def look_ahead(audio: AudioPlan, loader: Loader, checked: CheckedObjects |
     version = loader.keys_version if checked is not None else 0
     for at in range(0, len(audio.parts), AHEAD_AT_ONCE):
         group = audio.parts[at : at + AHEAD_AT_ONCE]
+        room = _room(group, loader, left) if at else [left > 0] * len(group)
         tried = [
-            left > 0 or (checked is not None and not checked.hold(loader.recording, part.passage, version))
-            for part in group
+            fits or (checked is not None and not checked.hold(loader.recording, part.passage, version))
+            for part, fits in zip(group, room, strict=True)
         ]
         fetched = iter(await _fetched(loader, list(compress(group, tried))))
         for part, is_tried in zip(group, tried, strict=True):
@@ -186,11 +188,17 @@ async def look_ahead(audio: AudioPlan, loader: Loader, checked: CheckedObjects |
                 continue
             if is_tried and checked is not None:
                 checked.add(loader.recording, part.passage, version)
-            left -= sum(sound.bytes_in_memory for sound in sounds)
             parts.append(replace(part, sounds=sounds if is_tried and left > 0 else None))
+            left -= sum(sound.bytes_in_memory for sound in sounds)
     return _placed(
         replace(audio, parts=tuple(parts), missing=audio.missing + missing, lost=audio.lost + missing)
     )
+
+
+def _room(group: Sequence[Planned], loader: Loader, left: int) -> list[bool]:
+    """For each of them whether it would be kept, as far as its size is known: else it would be fetched twice."""
+    before = accumulate((loader.bytes_of(part.passage) for part in group[:-1]), initial=0)
+    return [size < left for size in before]
 
 
 async def _fetched(loader: Loader, group: Sequence[Planned]) -> list[tuple[Loaded, ...] | None]:
