@@ -1,5 +1,6 @@
 """The list of conversations, and one of them."""
 
+import msgspec
 import pytest
 
 from audiobus import Conversation
@@ -81,6 +82,51 @@ async def test_beyond_the_exact_ones_names_must_do(api, tape, conversation, pcm_
     monkeypatch.setattr("storage_api.conversations.EXACT_OBJECTS", 0)
     named = (await listed(api))["conversations"][0]
     assert {**named, "live": None} == {**exact, "live": None}
+
+
+@pytest.fixture
+async def three(tape_for, encode, pcm_tone):
+    """Three conversations of two seconds with a gap of ten between them in one object; the newest has three objects more."""
+    for number in range(3):
+        tape = tape_for(Conversation("user-1", f"c{number}"))
+        start_ms = T0 + number * 60_000
+        await tape.open()
+        first = encode(pcm_tone(1), run_start_ms=start_ms)
+        end = first[-1][1]
+        second = [
+            (msgspec.structs.replace(chunk, first_offset=chunk.first_offset + end), at + end)
+            for chunk, at in encode(pcm_tone(1), run_start_ms=start_ms + 11_000)
+        ]
+        await tape.append([*first, *second])
+        await tape.drain(0, len(tape.chunks))
+        if number == 2:
+            later = tape_for(tape.conversation)
+            await later.record(pcm_tone(3), start_ms=start_ms + 20_000)
+            for at in range(3):
+                await later.drain(at, at + 1)
+            await later.drain(3, len(later.chunks))
+
+
+async def seconds_of(api) -> dict[str, float]:
+    return {row["conversation_id"]: row["recorded_seconds"] for row in (await listed(api))["conversations"]}
+
+
+@pytest.mark.usefixtures("three")
+async def test_one_that_is_too_large_to_be_looked_at_leaves_the_others_exact(api, conversation, monkeypatch):
+    monkeypatch.setattr("storage_api.conversations.EXACT_OBJECTS", 2)
+    assert await seconds_of(api) == {"c2": 15.0, "c1": 2.0, "c0": 2.0}
+    # Those are known now, and take nothing any more; of the others two are opened.
+    monkeypatch.setattr("storage_api.conversations.EXACT_OBJECTS", 0)
+    assert await seconds_of(api) == {"c2": 15.0, "c1": 2.0, "c0": 2.0}
+    await api.get(Conversation("user-1", "c2"))
+    assert await seconds_of(api) == {"c2": 5.0, "c1": 2.0, "c0": 2.0}
+
+
+@pytest.mark.usefixtures("three")
+async def test_so_many_objects_a_page_are_laid_out_known_or_not(api, monkeypatch):
+    assert await seconds_of(api) == {"c2": 5.0, "c1": 2.0, "c0": 2.0}
+    monkeypatch.setattr("storage_api.conversations.KNOWN_OBJECTS", 1)
+    assert await seconds_of(api) == {"c2": 15.0, "c1": 2.0, "c0": 12.0}
 
 
 async def test_a_deleted_conversation_is_not_listed(api, tape, conversation, pcm_tone, one_bus, monkeypatch):

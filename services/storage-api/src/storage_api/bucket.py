@@ -101,12 +101,12 @@ class Bucket:
         async for _ in self._store.list_folders(ROOT):
             return
 
-    async def names(self, uid: str) -> AsyncIterator[tuple[AudioName, ObjectInfo]]:
-        """Every object of the user whose name says that it is audio, in name order. StoreError."""
+    async def names(self, uid: str) -> AsyncIterator[tuple[AudioName, ObjectInfo, bool]]:
+        """Every object of the user whose name says that it is audio, in name order, and whether it was looked at before. StoreError."""
         async for info in self._listed(user_prefix(uid)):
             name = parse_audio_name(info.name)
             if name is not None:
-                yield name, info
+                yield name, info, (self._usual if info.beside is None else self._first).verdicts.knows(info)
 
     async def has_any(self, uid: str, conversation_id: str) -> bool:
         """Whether there is an object of the conversation. StoreError."""

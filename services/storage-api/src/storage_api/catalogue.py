@@ -42,6 +42,8 @@ class Entry:
     start_ms: int
     end_ms: int
     objects: int = 0
+    unknown: int = 0
+    """Those of them that were not looked at yet."""
     bytes: int = 0
     named_ms: int = 0
     """Sum of the objects' lengths by their names and sizes, gaps inside them included."""
@@ -85,10 +87,11 @@ async def read_catalogue(bus: Bus, bucket: Bucket, uid: str) -> Catalogue:
     except BusUnavailableError:
         catalogue.live_known = False
     try:
-        async for name, info in bucket.names(uid):
+        async for name, info, known in bucket.names(uid):
             named_ms = told_ms(name, info.size)
             entry = catalogue.add(name.conversation_id, name.start_ms, name.start_ms + named_ms)
             entry.objects += 1
+            entry.unknown += not known
             entry.bytes += info.size
             entry.sealed |= name.sealed
             entry.named_ms += named_ms

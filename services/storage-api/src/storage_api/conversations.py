@@ -22,7 +22,9 @@ from storage_api.summary import summary
 from storage_api.wall_clock import now_ms
 
 EXACT_OBJECTS: Final = 2000
-"""So many objects a page are looked at for exact seconds; beyond that names must do."""
+"""So many objects a page are opened for exact seconds, beside those that were looked at before. Of a conversation with more names must do."""
+KNOWN_OBJECTS: Final = 50_000
+"""So many objects a page are laid out, opened or known."""
 LOOKS_AT_ONCE: Final = 8
 
 
@@ -54,12 +56,12 @@ async def list_conversations(request: Request) -> Response:
     protection = (await services.protection(uid) if asked else None) or "standard"
     rows: list[wire.Conversation] = []
     last: Entry | None = None
-    left = EXACT_OBJECTS
+    room = _Room()
     remaining = catalogue.after(place)
     while remaining and len(rows) < size:
         group = remaining[: min(LOOKS_AT_ONCE, size - len(rows))]
         remaining = remaining[len(group) :]
-        exact = [(left := left - entry.objects) >= 0 or entry.buffered for entry in group]
+        exact = [room.takes(entry) for entry in group]
         found = await asyncio.gather(
             *(
                 _look(services, uid, entry, protection, asked=asked)
@@ -75,6 +77,22 @@ async def list_conversations(request: Request) -> Response:
         following = write_page_token(request.scope["path"], bound, Place(last.start_ms, last.conversation_id))
     headers = {} if catalogue.live_known else {LIVE_HEADER: "unavailable"}
     return wire.json_response(wire.Conversations(conversations=rows, next_page_token=following), headers)
+
+
+class _Room:
+    """What a page may look at yet."""
+
+    def __init__(self) -> None:
+        self._unknown = EXACT_OBJECTS
+        self._objects = KNOWN_OBJECTS
+
+    def takes(self, entry: Entry) -> bool:
+        """Whether the conversation is looked at; one that is not takes nothing from those that follow. What waits of one no name tells."""
+        if not entry.buffered and (entry.unknown > self._unknown or entry.objects > self._objects):
+            return False
+        self._unknown = max(0, self._unknown - entry.unknown)
+        self._objects = max(0, self._objects - entry.objects)
+        return True
 
 
 def live_headers(recording: Recording) -> dict[str, str]:

@@ -66,6 +66,8 @@ TABLE: Final = (
         scope="audio:read",
         places="lists",
         summary="The user's conversations, newest first",
+        description="A page opens 2,000 objects at the most that nobody asked for lately, and lays out 50,000. A conversation that has more than are "
+        "left is told by the names of its objects, the others of the page exactly: see `recorded_seconds`.",
         parameters=(PAGE_SIZE, PAGE_TOKEN, Parameter("live", bool, "Only those that are live, or are not")),
         answers={200: wire.Conversations},
         headers=audio_face.LIVE,

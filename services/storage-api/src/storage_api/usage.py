@@ -84,7 +84,7 @@ async def _stored(services: Services, uid: str, days: list[int]) -> dict[int, in
     try:
         spans = [
             (name.start_ms, name.start_ms + told_ms(name, info.size))
-            async for name, info in services.bucket.names(uid)
+            async for name, info, _ in services.bucket.names(uid)
         ]
     except StoreError as error:
         raise store_unavailable(error) from error

@@ -61,6 +61,13 @@ class Verdicts:
             self._known.move_to_end(key)
         return verdict
 
+    def knows(self, info: ObjectInfo) -> bool:
+        """Whether `recall` has an answer. That it was asked makes none of them younger."""
+        key = _key(info)
+        if (refusal := self._refused.get(key)) is not None:
+            return not self._in_doubt(refusal)
+        return key in self._known
+
     def in_doubt(self, info: ObjectInfo) -> bool:
         """Whether the object could not be read, and may be readable now: then its head alone is not believed."""
         refusal = self._refused.get(_key(info))

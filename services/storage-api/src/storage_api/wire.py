@@ -36,9 +36,10 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     end: Moment
     """The moment after the last one."""
     recorded_seconds: float
-    """Audio that can be played, stored or waiting; without gaps."""
+    """Audio that can be played, stored or waiting; without gaps. In a list, of a conversation with more objects than a page opens (2,000 that nobody
+    asked for lately, and 50,000 in all), what the names of its objects say: gaps inside of them count too, and what two of them hold counts twice."""
     stored_seconds: float
-    """What of it is in the bucket."""
+    """What of it is in the bucket, as exact as `recorded_seconds`."""
     bytes: int
     """Size of its objects."""
     chunks: int

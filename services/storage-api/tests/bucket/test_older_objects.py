@@ -44,7 +44,7 @@ async def test_a_store_that_is_away_is_no_damage(bucket, counting, store):
 
 async def test_an_older_object_that_is_gone_is_no_row(bucket, store, counting):
     await store.put(FOLDER + "1.000.opus", b"x", content_type="x/y", metadata={})
-    listed = [(name, info) async for name, info in bucket.names("user-1")]
+    listed = [(name, info) async for name, info, _ in bucket.names("user-1")]
     await store.delete(FOLDER + "1.000.opus")
     assert await bucket.with_facts(listed) == Judged([], frozenset(info.name for _, info in listed))
 
