@@ -245,7 +245,7 @@ async def test_the_console_shows_the_conversations_of_a_token_whose_subject_is_n
     tape.conversation = type(conversation)(uid_from_claim(identity), conversation.cid)
     await tape.record(pcm_tone(1))
     async with chromium(binary, tmp_path / "chromium") as page:
-        await page.open(f"{api.http.base_url}/console/", {})
+        await page.open(f"{api.http.base_url}/console", {})
         shown = await page.run(SHOW.replace("TOKEN", json.dumps(api.token(identity))))
         assert shown == [uid_from_claim(identity), "", conversation.cid]
         for subject in ("anna", "a@example.com", "sha256-" + "0" * 32, "x" * 129, "é"):
