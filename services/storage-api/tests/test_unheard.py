@@ -235,6 +235,8 @@ async def test_a_conversation_of_nothing_but_letters_is_there(
     assert (said["recorded_seconds"], said["chunks"], said["live"]) == (0, count, False)
     path = f"/v1/users/{conversation.uid}/conversations"
     assert (await api.http.get(path, headers=HEADERS)).json()["conversations"] == [said]
+    assert await one_bus.forget(conversation, 2 * T0)  # a day later
+    assert (await api.http.get(path, headers=HEADERS)).json()["conversations"] == [said]
     rows = await rows_of(api, conversation)
     assert [row["unreadable"] for row in rows] == ["dead_letter"] * count
     assert (rows[0]["start"], rows[-1]["end"]) == (said["start"], said["end"])

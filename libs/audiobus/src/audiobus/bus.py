@@ -272,7 +272,7 @@ class Bus:
         await self.command("ZREM", self.keys.live(conversation.uid), conversation.cid)
 
     async def live(self, uid: str) -> list[Conversation]:
-        """The user's conversations that have a buffer, the one opened last first."""
+        """The user's conversations that have a buffer, or had dead letters when they lost it, the one opened last first."""
         members = await self.command("ZREVRANGE", self.keys.live(uid), 0, -1)
         return [Conversation(uid, member.decode()) for member in members]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from audiobus.bus import QUIET_MS, Bus
 from audiobus.conversation import Conversation
+from audiobus.dead_letters import having
 from audiobus.hints import Hints
 from audiobus.state import ConversationState
 from audiobus.turn import part
@@ -81,7 +82,9 @@ class Departure:
         """Nobody has to look at it any more."""
         if not await self.hints.leave(conversation, at_ms):
             return True
-        await self.bus.note_not_live(conversation)
+        # With dead letters it stays on its user's list, for no bucket may know of it.
+        if not await having(self.bus, [conversation]):
+            await self.bus.note_not_live(conversation)
         if (await self.bus.marks(conversation)).deleted:
             # Deleted, and swept by another, since the state was read: it stays on `due` until no put can be under way.
             await self.deleted(conversation)
