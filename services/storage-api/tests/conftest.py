@@ -37,14 +37,16 @@ from servicekit.metrics import Metrics
 from servicekit.service_tokens import ServiceTokens
 from storage_api import wire
 from storage_api.access import Access
+from storage_api.answer_headers import answer_headers
 from storage_api.app import build_app
 from storage_api.bucket import Bucket
 from storage_api.downloads import Downloads
 from storage_api.keys import Keys
 from storage_api.metrics import StorageMetrics
 from storage_api.older_stream import Encoding
+from storage_api.openapi import DESCRIBED
 from storage_api.routes import TABLE
-from storage_api.row import Media
+from storage_api.row import Media, Row
 from storage_api.services import Services
 from storage_api.workers import Workers
 
@@ -226,14 +228,20 @@ class Api:
         return array("h", answer.content)
 
 
+OF_HTTP = {"content-type", "date", "server", "connection", "transfer-encoding"}
+"""What carries an answer, and is not described."""
+
+
 async def held_to_the_table(answer: httpx.Response) -> None:
-    """What a route answers is what its row says: status, code, media type and shape. In every test here."""
+    """What a route answers is what its row says: status, headers, code, media type and shape. In every test here."""
     path = answer.request.url.raw_path.partition(b"?")[0].decode()
     named = (row for row in TABLE if row.method == answer.request.method)
     row = next((row for row in named if re.fullmatch(re.sub(r"\{\w+\}", "[^/:]+", row.path), path)), None)
     if row is None:
         return
     assert answer.status_code in row.statuses, f"{row.operation_id} answers {answer.status_code}"
+    if row.path.startswith(DESCRIBED):
+        held_to_the_headers(answer, row)
     if row.method == "HEAD":
         return
     kind = row.answers.get(answer.status_code)
@@ -247,6 +255,15 @@ async def held_to_the_table(answer: httpx.Response) -> None:
     elif kind is not None:
         assert media_type == "application/json"
         msgspec.json.decode(await answer.aread(), type=kind)
+
+
+def held_to_the_headers(answer: httpx.Response, row: Row) -> None:
+    """None that is not described, and all that each answer of its status has."""
+    told = answer_headers(row, answer.status_code)
+    unsaid = answer.headers.keys() - OF_HTTP - {name.lower() for name in told}
+    assert not unsaid, f"{row.operation_id} answers {answer.status_code} with {unsaid}"
+    lacking = {name for name, header in told.items() if header.always and name not in answer.headers}
+    assert not lacking, f"{row.operation_id} answers {answer.status_code} without {lacking}"
 
 
 @asynccontextmanager

@@ -14,7 +14,7 @@ from storage_api.flush import flush
 from storage_api.openapi import ID_PATTERN, describe
 from storage_api.problem_codes import PROBLEM_CODES
 from storage_api.routes import TABLE
-from storage_api.row import Parameter, Row
+from storage_api.row import Header, Parameter, Row
 
 
 class Body(msgspec.Struct):
@@ -36,7 +36,7 @@ ROW = Row(
     parameters=(Parameter("when", str, "A time", required=True),),
     body=Body,
     answers={200: wire.Flushed, 204: None},
-    headers={"Tapedeck-Thing": "Its name"},
+    headers={200: {"Tapedeck-Thing": Header("Its name", always=False)}, 404: {"Tapedeck-Not": Header("Why")}},
     codes=("busy",),
 )
 
@@ -76,7 +76,22 @@ def test_an_operation_says_what_its_row_says():
     assert body["properties"]["word"] == {"enum": ["a", "b"], "description": "One of two."}
     assert set(operation["responses"]) == {str(status) for status in ROW.statuses}
     assert "content" not in operation["responses"]["204"]
-    assert operation["responses"]["200"]["headers"]["Tapedeck-Thing"]["description"] == "Its name"
+    headers = {status: answer["headers"] for status, answer in operation["responses"].items()}
+    assert headers["200"]["Tapedeck-Thing"] == {
+        "description": "Its name",
+        "required": False,
+        "schema": {"type": "string"},
+    }
+    everywhere = {"X-Request-Id"}
+    problem = everywhere | {"Cache-Control", "Content-Length"}
+    assert {status: set(told) for status, told in headers.items()} == {
+        "200": problem | {"Tapedeck-Thing"},
+        "204": everywhere,
+        **dict.fromkeys(("400", "403", "408", "413", "500"), problem),
+        "401": problem | {"WWW-Authenticate"},
+        "404": problem | {"Tapedeck-Not"},
+        "503": problem | {"Retry-After"},
+    }
     refused = operation["responses"]["503"]["content"]["application/problem+json"]["schema"]
     assert refused["properties"]["code"]["enum"] == ["busy", "unavailable"]
 
@@ -84,6 +99,12 @@ def test_an_operation_says_what_its_row_says():
 def test_answers_to_head_have_no_body(described):
     head = described["paths"]["/v1/users/{uid}/conversations/{cid}/audio"]["head"]
     assert not any("content" in answer for answer in head["responses"].values())
+
+
+def test_a_part_is_for_get_alone(described):
+    audio = described["paths"]["/v1/users/{uid}/conversations/{cid}/audio"]
+    assert {"206", "416"} <= audio["get"]["responses"].keys()
+    assert not {"206", "416"} & audio["head"]["responses"].keys()
 
 
 def test_fields_say_what_their_docstrings_say(described):

@@ -1,12 +1,13 @@
 """What the rows of `…/audio` tell: its parameters, the headers of its answers, and what it may refuse."""
 
+from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta
 
 from storage_api.audio_format import MEDIA_TYPES, Format
 from storage_api.query_parameters import END, START, TIMESTAMPS
-from storage_api.row import Media, Parameter
+from storage_api.row import Header, Media, Parameter
 from storage_api.services import LIVE_HEADER, MISSING_HEADER
 
 READING: Final = ("live_unavailable", "store_unavailable")
@@ -49,15 +50,46 @@ HEADERS: Final = {
     "Accept-Ranges": "`bytes` where `Range` works, else `none`",
     "Tapedeck-Sample-Rate": "Of `wav` and `pcm`, in Hz",
     "Tapedeck-Channels": "Of `wav` and `pcm`",
+    "Cache-Control": "`private, no-cache`; `private, no-store` where some of it is sealed, or the user's audio is to be",
+    "Vary": "`Accept, Authorization`",
+    "X-Content-Type-Options": "`nosniff`",
+    "Content-Length": "Bytes of the body that GET has; not where the length is known only once it is made",
+    "Content-Range": "`bytes 0-1023/4096`: the first byte, the last one, and how many the whole has; `bytes */4096` of 416",
 }
-LIVE: Final = {LIVE_HEADER: HEADERS[LIVE_HEADER]}
-CODES: Final = (
+
+
+def _headers(*names: str, maybe: tuple[str, ...] = ()) -> dict[str, Header]:
+    """Each answer has `names`, and some have `maybe`."""
+    return {name: Header(HEADERS[name], always=name in names) for name in (*names, *maybe)}
+
+
+LIVE: Final = _headers(maybe=(LIVE_HEADER,))
+NO_AUDIO: Final = _headers(maybe=(MISSING_HEADER,))
+_KNOWN: Final = {
+    **_headers("ETag", "Cache-Control", "Vary", "X-Content-Type-Options", MISSING_HEADER),
+    **LIVE,
+}
+_OF_FORM: Final = ("Tapedeck-Sample-Rate", "Tapedeck-Channels")
+HEAD_HEADERS: Final[Mapping[int, Mapping[str, Header]]] = {
+    200: {
+        **_KNOWN,
+        **_headers("Content-Disposition", "Accept-Ranges", maybe=("Content-Length", *_OF_FORM)),
+    },
+    304: _KNOWN,
+    404: NO_AUDIO,
+}
+GET_HEADERS: Final[Mapping[int, Mapping[str, Header]]] = {
+    **HEAD_HEADERS,
+    206: {**HEAD_HEADERS[200], **_headers("Content-Range", "Content-Length")},
+    416: _headers("Content-Range"),
+}
+HEAD_CODES: Final = (
     *READING,
     "busy",
     "incomplete",
     "no_audio",
     "not_acceptable",
     "precondition_failed",
-    "range_not_satisfiable",
     "too_long",
 )
+GET_CODES: Final = (*HEAD_CODES, "range_not_satisfiable")

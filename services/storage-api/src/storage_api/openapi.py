@@ -13,6 +13,7 @@ import msgspec
 from msgspec.inspect import StructType, Type, multi_type_info
 
 from servicekit.problem import MEDIA_TYPE
+from storage_api.answer_headers import answer_headers
 from storage_api.field_docs import field_docs
 from storage_api.ids import ID_PATTERN
 from storage_api.problem_codes import PROBLEM_CODES
@@ -118,11 +119,14 @@ def _answer(row: Row, status: int, schemas: Mapping[Any, Json]) -> Json:
         described["content"] = {media_type: {} for media_type in kind.types}
     elif kind is not None:
         described["content"] = {"application/json": {"schema": schemas[kind]}}
-    if row.headers:
-        described["headers"] = {
-            name: {"description": said, "schema": {"type": "string"}} for name, said in row.headers.items()
-        }
-    return described
+    return described | {"headers": _headers(row, status)}
+
+
+def _headers(row: Row, status: int) -> Json:
+    return {
+        name: {"description": header.description, "required": header.always, "schema": {"type": "string"}}
+        for name, header in answer_headers(row, status).items()
+    }
 
 
 _PHRASES: Final = {
@@ -139,9 +143,7 @@ def _refusal(row: Row, status: int, codes: list[str], schemas: Mapping[Any, Json
     if row.method != "HEAD":
         schema = {**schemas[Problem], "properties": {"code": {"enum": codes}}}
         described["content"] = {MEDIA_TYPE: {"schema": schema}}
-    if status in (429, 503):
-        described["headers"] = {"Retry-After": {"description": "Seconds", "schema": {"type": "string"}}}
-    return described
+    return described | {"headers": _headers(row, status)}
 
 
 def _status(code: str) -> int:

@@ -42,7 +42,7 @@ from storage_api.query_parameters import (
     TO_DAY,
 )
 from storage_api.recordings import list_recordings
-from storage_api.row import Media, Parameter, Row
+from storage_api.row import Header, Media, Parameter, Row
 from storage_api.services import MISSING_HEADER
 from storage_api.usage import usage
 from storage_api.user_settings import get_settings, put_settings
@@ -70,7 +70,7 @@ TABLE: Final = (
         "left is told by the names of its objects, the others of the page exactly: see `recorded_seconds`.",
         parameters=(PAGE_SIZE, PAGE_TOKEN, Parameter("live", bool, "Only those that are live, or are not")),
         answers={200: wire.Conversations},
-        headers=audio_face.LIVE,
+        headers={200: audio_face.LIVE},
         codes=("bad_page_token", *_READING),
     ),
     Row(
@@ -82,7 +82,7 @@ TABLE: Final = (
         places="lists",
         summary="One conversation",
         answers={200: wire.Conversation},
-        headers=audio_face.LIVE,
+        headers={200: audio_face.LIVE},
         codes=_READING,
     ),
     Row(
@@ -108,7 +108,7 @@ TABLE: Final = (
         summary="Every chunk in order of time, stored or waiting, and the gaps",
         parameters=(START, END, PAGE_SIZE, PAGE_TOKEN),
         answers={200: wire.Chunks},
-        headers=audio_face.LIVE,
+        headers={200: audio_face.LIVE},
         codes=("bad_page_token", *_READING),
     ),
     Row(
@@ -136,7 +136,7 @@ TABLE: Final = (
         summary="The stretches that belong together",
         parameters=(MAX_GAP_S,),
         answers={200: wire.RecordedStretches},
-        headers=audio_face.LIVE,
+        headers={200: audio_face.LIVE},
         codes=_READING,
     ),
     Row(
@@ -148,8 +148,8 @@ TABLE: Final = (
         summary="The audio as one file, with what waits to be stored in it",
         parameters=(*audio_face.PARAMETERS, audio_face.RANGE, audio_face.IF_RANGE, *audio_face.CONDITIONS),
         answers={200: audio_face.MEDIA, 206: audio_face.MEDIA, 304: None},
-        headers=audio_face.HEADERS,
-        codes=audio_face.CODES,
+        headers=audio_face.GET_HEADERS,
+        codes=audio_face.GET_CODES,
     ),
     Row(
         method="HEAD",
@@ -160,8 +160,8 @@ TABLE: Final = (
         summary="The headers of the audio",
         parameters=(*audio_face.PARAMETERS, *audio_face.CONDITIONS),
         answers={200: None, 304: None},
-        headers=audio_face.HEADERS,
-        codes=audio_face.CODES,
+        headers=audio_face.HEAD_HEADERS,
+        codes=audio_face.HEAD_CODES,
     ),
     Row(
         method="DELETE",
@@ -196,9 +196,14 @@ TABLE: Final = (
         ),
         answers={200: wire_waveforms.Waveform},
         headers={
-            wire_waveforms.START_HEADER: "When the first pixel begins; rounded down to the millisecond",
-            MISSING_HEADER: audio_face.HEADERS[MISSING_HEADER],
-            **audio_face.LIVE,
+            200: {
+                wire_waveforms.START_HEADER: Header(
+                    "When the first pixel begins; rounded down to the millisecond"
+                ),
+                MISSING_HEADER: Header(audio_face.HEADERS[MISSING_HEADER]),
+                **audio_face.LIVE,
+            },
+            404: audio_face.NO_AUDIO,
         },
         codes=(*_READING, "busy", "no_audio", "too_long"),
     ),
@@ -226,7 +231,7 @@ TABLE: Final = (
         "is kept as it is, and counted in `kept_objects`; so is one that cannot be read. Asked again while it is under way, and nothing was recorded "
         "since, the answer is the same operation; with new audio it is another one, of which one at a time may wait.",
         answers={202: wire_operations.Operation},
-        headers={"Location": "Where the operation is told of"},
+        headers={202: {"Location": Header("Where the operation is told of")}},
         codes=("bad_parameter", "live_unavailable", "too_many_operations"),
     ),
     Row(
@@ -241,7 +246,7 @@ TABLE: Final = (
         "took the sources away, is answered with the same operation.",
         body=wire_merging.MergeConversations,
         answers={202: wire_operations.Operation},
-        headers={"Location": "Where the operation is told of"},
+        headers={202: {"Location": Header("Where the operation is told of")}},
         codes=("bad_id", "bad_json", "dead_letters", "merging", "too_many_operations", *_READING),
     ),
     Row(

@@ -44,6 +44,15 @@ class Media:
     types: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A header of an answer."""
+
+    description: str
+    always: bool = True
+    """Whether each answer of its status has it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One method of one path."""
@@ -67,8 +76,8 @@ class Row:
     """Type of the JSON that it takes."""
     answers: Mapping[int, Any]
     """By status: the type of the JSON, Media, or None for an answer without a body."""
-    headers: Mapping[str, str] = field(default_factory=dict)
-    """Headers of `answers` that clients may want, and what they say."""
+    headers: Mapping[int, Mapping[str, Header]] = field(default_factory=dict)
+    """By status, refusals among them: headers that are this route's own. Those that many have alike stand in `answer_headers`."""
     places: Places | None = None
     """What so many of are answered at a time; whoever is let in takes one. None where that is not bounded, or the handler sees to it."""
     codes: tuple[str, ...] = ()

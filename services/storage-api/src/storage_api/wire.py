@@ -25,6 +25,10 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """For whoever runs the service: it is in the logs, too."""
     parameter: str = ""
     """Of `bad_parameter`: which one."""
+    missing: int | msgspec.UnsetType = msgspec.UNSET
+    """Of `incomplete`: how many chunks could not be read."""
+    live: bool | msgspec.UnsetType = msgspec.UNSET
+    """Of `incomplete`: whether what waits to be stored could be read."""
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,12 +17,12 @@ from audiobus import Conversation
 EXAMPLES = 20
 """Made up for each operation, beside those that cover its parameters one by one."""
 
-# What no description can say: page tokens are opaque, an end may lie before its start, pcm alone has a rate to choose.
+# What no description can say: page tokens and tags are opaque, an end may lie before its start, pcm alone has a rate to choose.
 CHECKS = """
 [checks.positive_data_acceptance]
 expected-statuses = [{statuses}]
 """
-STATUSES = '"2xx", "304", "400", "404", "409", "416", "422"'
+STATUSES = '"2xx", "304", "400", "404", "409", "412", "416", "422"'
 
 PLACES = {
     "DELETE /v1/users/{uid}/conversations/{cid}": ("user-3", "conv-1"),
