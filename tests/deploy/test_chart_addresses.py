@@ -194,6 +194,7 @@ def test_helm_says_where(option, place):
             "redis.tls is for an address that begins with rediss",
         ),
         ("embedded-redis", "redis.tls.existingSecret.name=ca", "this Redis is asked without TLS"),
+        ("redis-cluster-tls", "store.env.SSL_CERT_FILE=/x", "both say whom to trust"),
         ("embedded-redis", "settings.redisWaitReplicas=1", "the embedded Redis has no replica"),
     ],
 )

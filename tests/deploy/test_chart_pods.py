@@ -35,7 +35,7 @@ NOT_OF_THE_CHART = {
     "TAPEDECK_ENCRYPTION_KEYS",  # the file is read again when it changes
     "TAPEDECK_PUSHER_NAME",  # host and process id are a pod's own
 }
-OF_LIBRARIES = ("AWS_", "AZURE_", "GOOGLE_", "STORAGE_", "TZ")
+OF_LIBRARIES = ("AWS_", "AZURE_", "GOOGLE_", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "STORAGE_", "TZ")
 
 
 @pytest.mark.parametrize("name", CI_VALUES)

@@ -42,6 +42,7 @@ def _secrets() -> dict[str, dict[str, str]]:
     return {
         "tapedeck-redis": {"url": "redis://redis.data:6379"},
         "redis-ca": {"ca.crt": "a certificate"},
+        "company-ca": {"ca.crt": "certificates"},
         "tapedeck-jwt": {"public.pem": public, "shared": "x" * 32},
         "tapedeck-service-tokens": {"tokens.json": tokens},
         "tapedeck-keys": {"keys": ring},

@@ -18,6 +18,9 @@
 {{- if and $v.redis.tls.existingSecret.name (not $v.redis.existingSecret.name) (not (hasPrefix "rediss" (include "tapedeck.redisUrl" .))) -}}
 {{- fail "redis.tls is for an address that begins with rediss: this Redis is asked without TLS" -}}
 {{- end -}}
+{{- if and $v.caBundle.existingSecret.name (hasKey $v.store.env "SSL_CERT_FILE") -}}
+{{- fail "caBundle and store.env.SSL_CERT_FILE both say whom to trust: keep caBundle" -}}
+{{- end -}}
 {{- if and $v.redis.embedded.enabled (gt (int $v.settings.redisWaitReplicas) 0) -}}
 {{- fail "settings.redisWaitReplicas: the embedded Redis has no replica, and nothing would ever be confirmed" -}}
 {{- end -}}

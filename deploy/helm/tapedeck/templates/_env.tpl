@@ -125,6 +125,13 @@
 - name: OTEL_EXPORTER_OTLP_ENDPOINT
   value: {{ . | quote }}
 {{- end }}
+{{- if $v.caBundle.existingSecret.name }}
+{{- /* OpenSSL, httpx and obstore read the one; requests, with which Google's library and the exporter of spans speak, the other. */}}
+{{- range list "SSL_CERT_FILE" "REQUESTS_CA_BUNDLE" }}
+- name: {{ . }}
+  value: /etc/tapedeck/ca/ca.crt
+{{- end }}
+{{- end }}
 {{- with $own.extraEnv }}
 {{ toYaml . }}
 {{- end }}

@@ -31,6 +31,11 @@ capabilities:
 {{- if $v.redis.tls.existingSecret.name -}}
 {{- $files = append $files (dict "name" "redis-ca" "path" "/etc/tapedeck/redis" "secret" $v.redis.tls.existingSecret.name "key" $v.redis.tls.existingSecret.key "as" "ca.crt") -}}
 {{- end -}}
+{{- with $v.caBundle.existingSecret -}}
+{{- if .name -}}
+{{- $files = append $files (dict "name" "ca" "path" "/etc/tapedeck/ca" "secret" .name "key" .key "as" "ca.crt") -}}
+{{- end -}}
+{{- end -}}
 {{- if has .component (list "listen" "storageApi") -}}
 {{- $jwt := $v.auth.jwt -}}
 {{- if $jwt.publicKey.value -}}
