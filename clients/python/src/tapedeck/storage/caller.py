@@ -61,9 +61,9 @@ class Caller:
             self._shown.append(token)
         return f"Bearer {token}"
 
-    def carry_out(self, call: Call[T]) -> Plan[T]:
-        """The call's answer, tried again where that is safe. Raises StorageError."""
-        tries, lost = Tries(self.retries, self.dice), False
+    def carry_out(self, call: Call[T], retries: Retries | None = None) -> Plan[T]:
+        """The call's answer, tried again where that is safe, as `retries` or the client's own say. Raises StorageError."""
+        tries, lost = Tries(retries or self.retries, self.dice), False
         while True:
             try:
                 opened = yield from self.open(call.request, call.again, tries)

@@ -1,12 +1,13 @@
 """Waiting for an operation to be done. Plans only."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tapedeck.errors import OperationFailedError, OperationPendingError, StorageAwayError, UnavailableError
 from tapedeck.storage.caller import Caller
 from tapedeck.storage.calls import call, segment
 from tapedeck.storage.plan import Pause, Plan, clock_s
+from tapedeck.storage.retries import Retries
 from tapedeck.storage_types import Operation
 
 FIRST_PAUSE_S = 0.2
@@ -32,7 +33,7 @@ class Waiting:
         look = call(Operation, "GET", f"/v1/operations/{segment(self.id)}")
         while True:
             try:
-                seen = yield from caller.carry_out(look)
+                seen = yield from caller.carry_out(look, (yield from self._patience(caller.retries, began_s)))
             except (StorageAwayError, UnavailableError):
                 if self.deadline_s is None:
                     raise
@@ -51,6 +52,13 @@ class Waiting:
                     )
                 pause_s = min(pause_s, left_s)
             yield Pause(pause_s)
+
+    def _patience(self, usual: Retries, began_s: float) -> Plan[Retries]:
+        """That of one look: a server that says it is away is not waited for beyond the deadline."""
+        if self.deadline_s is None:
+            return usual
+        left_s = began_s + self.deadline_s - (yield from clock_s())
+        return replace(usual, refused_for_s=min(usual.refused_for_s, max(0.0, left_s)))
 
 
 def _succeeded(operation: Operation) -> Operation:
