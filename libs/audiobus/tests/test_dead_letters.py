@@ -328,3 +328,12 @@ async def test_letters_are_dealt_with_when_memory_is_full(server, request, recor
             assert await exact(bus, conversation) == balance(400, 100, 200, 100, 0)
         finally:
             await bus.command("CONFIG", "SET", "maxmemory", "0")
+
+
+@pytest.mark.usefixtures("letters")
+async def test_which_of_many_conversations_have_some(bus, conversation, monkeypatch):
+    monkeypatch.setattr(dead, "TOGETHER", 3)
+    others = [Conversation("user-1", f"other-{number}") for number in range(7)]
+    assert await dead.having(bus, [*others[:5], conversation, *others[5:]]) == {conversation}
+    assert await dead.having(bus, others) == set()
+    assert await dead.having(bus, []) == set()
