@@ -82,7 +82,7 @@ async def test_a_failed_look_at_a_good_one_is_no_look_at_the_damaged_one_beside_
 async def test_one_that_is_gone_from_the_first_since_it_was_listed_is_read_in_the_second(both, first, batch):
     name, data = batch
     await put(first, name, data[:100])
-    [(audio_name, info)] = [listed async for listed in both.names("user-1")]
+    [(audio_name, info, _)] = [listed async for listed in both.names("user-1")]
     await first.delete(name)
     judged = await both.with_facts([(audio_name, info)])
     [stored] = judged.objects
