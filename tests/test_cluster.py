@@ -10,13 +10,13 @@ from tapedeck_testing.account import assert_stored_once, flush, objects, packets
 from tapedeck_testing.protocol_client import ProtocolClient
 from tapedeck_testing.recordings import opus_packets
 from tapedeck_testing.redis_binary import any_server
-from tapedeck_testing.redis_process import make_cluster
+from tapedeck_testing.redis_process import KEEPS_ALL, make_cluster
 
 
 @pytest.fixture
 def cluster(tmp_path):
     """Three masters that share the slots."""
-    nodes = make_cluster(any_server(), tmp_path / "cluster")
+    nodes = make_cluster(any_server(), tmp_path / "cluster", KEEPS_ALL)
     yield nodes
     for node in nodes:
         node.stop()

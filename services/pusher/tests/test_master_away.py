@@ -28,7 +28,7 @@ from servicekit.health import Health
 from servicekit.metrics import Metrics
 from servicekit.stop import Stop
 from tapedeck_testing.redis_binary import any_server
-from tapedeck_testing.redis_process import RedisProcess, make_cluster
+from tapedeck_testing.redis_process import KEEPS_ALL, RedisProcess, make_cluster
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ async def score(bus, conversation) -> float | None:
 @pytest.fixture
 async def broken(tmp_path):
     """A cluster of which any master may be away, and the others serve what is theirs."""
-    nodes = make_cluster(any_server(), tmp_path)
+    nodes = make_cluster(any_server(), tmp_path, KEEPS_ALL)
     try:
         async with Bus(f"redis+cluster://127.0.0.1:{nodes[0].port}") as bus:
             await bus.client.execute_command(

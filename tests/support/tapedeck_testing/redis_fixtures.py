@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from audiobus import Bus
 from tapedeck_testing.redis_binary import any_server, bundled, newest_on_path
-from tapedeck_testing.redis_process import RedisProcess, make_cluster
+from tapedeck_testing.redis_process import KEEPS_ALL, RedisProcess, make_cluster
 
 
 def missing(what: str) -> None:
@@ -83,9 +83,8 @@ def redis_cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
 
 @pytest.fixture
 def redis_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
-    """A Redis of the test's own, to be killed and started again: with all that it confirmed, however slow the disk is."""
-    options = ("--appendfsync", "always")
-    server = RedisProcess(any_server(), tmp_path_factory.mktemp("redis-own"), options=options).start()
+    """A Redis of the test's own, to be killed and started again with all that it confirmed."""
+    server = RedisProcess(any_server(), tmp_path_factory.mktemp("redis-own"), options=KEEPS_ALL).start()
     yield server
     server.stop()
 

@@ -3,6 +3,7 @@
 import subprocess
 import time
 from pathlib import Path
+from typing import Final
 
 import redis
 from redis.backoff import NoBackoff
@@ -11,6 +12,8 @@ from redis.retry import Retry
 from tapedeck_testing.free_ports import free_port
 
 START_DEADLINE_S = 60.0
+KEEPS_ALL: Final = ("--appendfsync", "no")
+"""Options of a server that has all it confirmed after a SIGKILL, however slow the disk is: it is in the kernel's hands at once."""
 
 
 class RedisProcess:
@@ -68,7 +71,7 @@ class RedisProcess:
             return
 
     def kill(self) -> None:
-        """SIGKILL: what it confirmed is in the AOF, or in the kernel's hands."""
+        """SIGKILL. Without `KEEPS_ALL` the last two seconds that it confirmed may be gone: while a slow disk syncs, `everysec` writes nothing."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
@@ -79,9 +82,11 @@ class RedisProcess:
         self.kill()
 
 
-def make_cluster(binary: str, directory: Path) -> list[RedisProcess]:
-    """Three masters that share the slots."""
-    nodes = [RedisProcess(binary, directory / f"node{n}", cluster=True).start() for n in range(3)]
+def make_cluster(binary: str, directory: Path, options: tuple[str, ...] = ()) -> list[RedisProcess]:
+    """Three masters that share the slots. `KEEPS_ALL` for those that are killed and must come back with everything."""
+    nodes = [
+        RedisProcess(binary, directory / f"node{n}", cluster=True, options=options).start() for n in range(3)
+    ]
     try:
         join_cluster(nodes)
     except BaseException:
