@@ -1,6 +1,7 @@
 """`…/audio` over real HTTP, a real Redis and a real store."""
 
 import io
+import itertools
 import wave
 from array import array
 
@@ -157,6 +158,23 @@ async def test_both_sides_of_a_cut_put_together_are_the_whole(api, tape, convers
         assert len(after) == 32_000 - first
         # No packet is left out where a decoder begins so near to the run's start.
         assert after == whole[first:]
+
+
+@pytest.mark.parametrize("kind", ["pcm", "wav"])
+async def test_a_window_of_a_batch_has_the_very_samples_of_the_whole(api, tape, conversation, speech, kind):
+    """However late in the batch it begins: the decoder has come through all of it."""
+    await tape.record(speech[: 9 * 32_000])
+    await tape.drain(0, 4)
+    await tape.drain(4, len(tape.chunks))
+    rate = 24_000 if kind == "wav" else 16_000
+    query = {"format": kind, "sample_rate": rate, "channels": 2}
+    skip = 44 if kind == "wav" else 0
+    whole = (await api.get(conversation, "/audio", **query)).content[skip:]
+    cuts = [0.0, 0.7, 2.5, 3.999, 4.0, 4.2, 7.3125, 9.0]
+    for first, last in itertools.pairwise(cuts):
+        window = {"start": f"{T0 / 1000 + first:.4f}", "end": f"{T0 / 1000 + last:.4f}"}
+        played = (await api.get(conversation, "/audio", **query, **window)).content[skip:]
+        assert played == whole[round(first * rate) * 4 : round(last * rate) * 4], (first, last)
 
 
 async def test_a_window_outside_of_the_recording_is_no_audio_and_one_in_a_gap_is_silence(

@@ -76,7 +76,7 @@ async def _looked(
         raise ProblemError(412, "precondition_failed", "the audio is no longer that of `If-Match`")
     if is_known(listed(request.headers.getlist("if-none-match")), tag):
         return AudioBody(None, 304, common)
-    loader = Loader(services.recordings, recording, workers, packed=True)
+    loader = Loader(services.recordings, recording, workers, packed=True, whole_preroll=query.decoded)
     if query.format == "ogg":
         body = await ogg_body(request, tag, recording, plan, encoding, loader, workers)
     else:

@@ -27,7 +27,9 @@ async def planned(services: Services, recording: Recording, query: AudioQuery) -
     while True:
         plans += 1
         drafted = await asyncio.to_thread(_drafted, recording, query)
-        loader = Loader(services.recordings, recording, services.workers, packed=True)
+        loader = Loader(
+            services.recordings, recording, services.workers, packed=True, whole_preroll=query.decoded
+        )
         audio_plan = await look_ahead(drafted, loader, services.checked if query.strict else None)
         if audio_plan.missing == drafted.missing or plans == MAX_PLANS:
             break

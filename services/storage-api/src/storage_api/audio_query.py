@@ -25,6 +25,11 @@ class AudioQuery:
     channels: int | None
     strict: bool
 
+    @property
+    def decoded(self) -> bool:
+        """Whether PCM is answered: a decoder runs over the packets, for which those before a cut count."""
+        return self.format != "ogg"
+
     @classmethod
     def of(cls, request: Request) -> "AudioQuery":
         """ProblemError 400, 406."""

@@ -45,9 +45,16 @@ class Loader:
         return self._recordings.bucket.keys.version
 
     def __init__(
-        self, recordings: Recordings, recording: Recording, workers: Workers, *, packed: bool = False
+        self,
+        recordings: Recordings,
+        recording: Recording,
+        workers: Workers,
+        *,
+        packed: bool = False,
+        whole_preroll: bool = False,
     ) -> None:
-        """`packed`: sounds may come with their packets not parted."""
+        """`packed`: sounds may come with their packets not parted. `whole_preroll`: what is cut out of an object decodes to the very samples of the whole."""
+        self._whole_preroll = whole_preroll
         self._packed = packed
         self._recordings = recordings
         self._recording = recording
@@ -80,8 +87,12 @@ class Loader:
             return [*await self._workers.run(tail.sounds, passage, spans)]
         stored = self._recording.by_key[source.key]
         packed = self._packed and all(play.whole for play in passage.plays)
-        how, quick_bytes = (packed_sounds, QUICK_BYTES) if packed else (sounds_of, 0)
-        sounds = await self._recordings.bucket.opened(stored, partial(how, passage), quick_bytes)
+        how = (
+            partial(packed_sounds, passage)
+            if packed
+            else partial(sounds_of, passage, whole_preroll=self._whole_preroll)
+        )
+        sounds = await self._recordings.bucket.opened(stored, how, QUICK_BYTES if packed else 0)
         if sounds is None:
             detail = "its packets are not those its facts tell of"
             raise self._recordings.bucket.refuse(stored, "not_a_batch", detail)
@@ -121,16 +132,18 @@ class Loader:
     async def _look_again(self, passage: Passage, looks: int) -> list[Loaded]:
         recording = await self._recordings.look(self._recording.conversation)
         now = recording.timeline.window(passage.plays[0].start_48k, passage.plays[-1].end_48k)
-        loader = Loader(self._recordings, recording, self._workers)
+        loader = Loader(self._recordings, recording, self._workers, whole_preroll=self._whole_preroll)
         sounds: list[Loaded] = []
         for part in passages(now.plays):
             sounds += await loader.load_wherever(part, looks)
         return sounds
 
 
-def sounds_of(passage: Passage, name: AudioName, data: bytes, ring: KeyRing) -> list[Sound] | None:
+def sounds_of(
+    passage: Passage, name: AudioName, data: bytes, ring: KeyRing, *, whole_preroll: bool = False
+) -> list[Sound] | None:
     """The sounds of a passage out of its whole object, else as `stored_sounds`. UnreadableError."""
-    return stored_sounds(reading.open_batch(name, data, ring), passage)
+    return stored_sounds(reading.open_batch(name, data, ring), passage, whole_preroll=whole_preroll)
 
 
 def packed_sounds(passage: Passage, name: AudioName, data: bytes, ring: KeyRing) -> list[Sound] | None:
@@ -143,7 +156,7 @@ def packed_sounds(passage: Passage, name: AudioName, data: bytes, ring: KeyRing)
     return [Sound(batch.span, batch.preroll, batch.packets)]
 
 
-def stored_sounds(batch: Batch, passage: Passage) -> list[Sound] | None:
+def stored_sounds(batch: Batch, passage: Passage, *, whole_preroll: bool = False) -> list[Sound] | None:
     """The sounds of a passage out of its batch; None where the batch is not the one that its facts told of."""
     sounds = []
     for play in passage.plays:
@@ -155,5 +168,5 @@ def stored_sounds(batch: Batch, passage: Passage) -> list[Sound] | None:
         for before, after in zip(batch.spans[: source.index], batch.spans[1:], strict=False):
             goes_on = (before.epoch, before.end_offset) == (after.epoch, after.first_offset)
             preroll = preroll_after(preroll, before) if goes_on and not after.starts else ()
-        sounds.append(narrow(span, preroll, play.start_48k, play.end_48k))
+        sounds.append(narrow(span, preroll, play.start_48k, play.end_48k, whole_preroll=whole_preroll))
     return sounds

@@ -139,8 +139,10 @@ def _after(play: Play, other: Play | None) -> Play | None:
     )
 
 
-def narrow(span: Span, preroll: Sequence[bytes], start_48k: int, end_48k: int) -> Sound:
-    """The packets of `span` that hold this stretch of it, and the 320 ms before them.
+def narrow(
+    span: Span, preroll: Sequence[bytes], start_48k: int, end_48k: int, *, whole_preroll: bool = False
+) -> Sound:
+    """The packets of `span` that hold this stretch of it, and the 320 ms before them; or all before them, so that it decodes to what the span would.
 
     `preroll` are the packets before the span. The stretch must lie in the span. BadPacketError: packets that are none.
     """
@@ -162,7 +164,9 @@ def narrow(span: Span, preroll: Sequence[bytes], start_48k: int, end_48k: int) -
         starts=span.starts and first == 0,
         packets=span.packets[first:last],
     )
-    return Sound(cut, last_packets(before) if first or not span.starts else ())
+    if span.starts and not first:
+        return Sound(cut, ())
+    return Sound(cut, before if whole_preroll else last_packets(before))
 
 
 def last_packets(packets: Sequence[bytes], samples: int = PREROLL_SAMPLES) -> tuple[bytes, ...]:
