@@ -1,10 +1,8 @@
 """What operators do to a running system, with `tapedeck up` and real processes."""
 
 import asyncio
-import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -35,22 +33,9 @@ async def tapedeck(stack: Stack, *arguments: str) -> tuple[int, dict]:
     return process.returncode or 0, json.loads(out)
 
 
-@contextlib.contextmanager
-def paused(stack: Stack, service: str):
-    """Its processes stand still."""
-    pids = stack.pids(service)
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
-
-
 async def test_a_buffer_is_exported_as_the_very_files_that_the_bucket_gets(stack, tmp_path):
     url, token = stack.facts["listen"], stack.user_token("export-user")
-    with paused(stack, "pusher"):
+    with stack.frozen("pusher"):
         client = ProtocolClient(url, token, "talk", opus_packets(75, seed=3), codec="opus")
         await client.run()
         code, found = await tapedeck(stack, "buffers", "list")
@@ -142,7 +127,8 @@ async def test_poison_is_buried_tried_again_and_dropped_and_the_books_close(stac
     assert (balance.difference, balance.dead, balance.waiting) == (0, 48_000, 0)
     assert (await bus.stored(conversation, opened.epoch)).dead_offset == 2000
     async with stack.http() as http:
-        assert await packets_back(http, *conversation) == sent[:100] + list(chunk(2, 0).packets) + sent[100:]
+        back = await packets_back(http, *conversation, missing=1)
+        assert back == sent[:100] + list(chunk(2, 0).packets) + sent[100:]
     code, found = await tapedeck(stack, "where", conversation.tag)
     assert [one["state"] for one in found["stretches"]] == ["stored", "stored", "stored", "dead", "stored"]
     code, found = await tapedeck(stack, "doctor")
@@ -155,3 +141,5 @@ async def test_poison_is_buried_tried_again_and_dropped_and_the_books_close(stac
     assert (await bus.stored(conversation, opened.epoch)).dead_offset is None
     code, found = await tapedeck(stack, "doctor")
     assert (code, found["unbalanced"]) == (0, []), found
+    async with stack.http() as http:
+        assert await packets_back(http, *conversation) == back

@@ -18,7 +18,7 @@ from tapedeck_testing.trial import SECOND
 async def test_redis_away(trial):
     recording = asyncio.create_task(trial.client("frozen", 6, pace_s=0.1).run())
     await asyncio.sleep(1)
-    with trial.frozen("redis"):
+    with trial.stack.frozen("redis"):
         refused = asyncio.create_task(trial.client("refused").run())
         asking = asyncio.create_task(trial.flush_on("frozen"))
         await trial.fires(
@@ -65,7 +65,7 @@ async def test_bucket_away(trial):
 async def test_lists_are_slow(trial):
     await trial.client("listed").run()
     for _ in range(3):
-        with trial.frozen("redis"):
+        with trial.stack.frozen("redis"):
             asked = asyncio.create_task(trial.get("/listed/chunks"))
             await asyncio.sleep(2)
         await asked
@@ -104,7 +104,7 @@ async def test_books_that_were_changed_by_hand(trial):
 async def test_redis_forgets_what_it_confirmed(trial):
     """More than the last 8 s, which a process holds and writes again."""
     client = trial.client("forgotten", 40, pace_s=0.02)
-    with trial.frozen("pusher"):
+    with trial.stack.frozen("pusher"):
         recording = asyncio.create_task(client.run())
         async with asyncio.timeout(30):
             while client.acked < 20 * len(SECOND):

@@ -24,7 +24,7 @@ async def test_tokens_that_no_key_signed(trial):
 
 @pytest.mark.long
 async def test_a_process_stands_still(trial):
-    with trial.frozen("listen"):
+    with trial.stack.frozen("listen"):
         await asyncio.sleep(2)
     await trial.fires("TapedeckEventLoopLag")
 
@@ -44,7 +44,7 @@ async def test_a_process_is_started_again_and_again(trial):
 
 @pytest.mark.long
 async def test_a_component_is_gone(trial):
-    with trial.frozen("pusher"):
+    with trial.stack.frozen("pusher"):
         await trial.fires("TapedeckComponentGone")
     await trial.calm("TapedeckComponentGone")
 

@@ -15,12 +15,12 @@ async def flush(http: httpx.AsyncClient, uid: str, cid: str) -> None:
     assert answer.status_code == 200, answer.text
 
 
-async def packets_back(http: httpx.AsyncClient, uid: str, cid: str) -> list[bytes]:
-    """The Opus packets of the conversation, gaps left out."""
+async def packets_back(http: httpx.AsyncClient, uid: str, cid: str, *, missing: int = 0) -> list[bytes]:
+    """The Opus packets of the conversation, gaps left out. `missing`: of so much the answer says that it cannot be read."""
     url = f"/v1/users/{uid}/conversations/{cid}/audio"
     answer = await http.get(url, params={"format": "ogg", "fill_gaps": "false"})
     assert answer.status_code == 200, answer.text
-    assert answer.headers.get("tapedeck-missing", "0") == "0"
+    assert answer.headers.get("tapedeck-missing", "0") == str(missing)
     # While Redis is away the stored part is served, and said to be no more than that.
     assert "tapedeck-live" not in answer.headers
     return read_ogg_opus(answer.content).packets

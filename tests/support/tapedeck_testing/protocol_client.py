@@ -43,7 +43,6 @@ class ProtocolClient:
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.url = url
-        self.token = token
         self.conversation_id = conversation_id
         self.messages = messages
         self.tag_bytes = channels - 1

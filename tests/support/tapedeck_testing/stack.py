@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,18 @@ class Stack:
                 os.kill(pid, signal.SIGKILL)
                 hit = True
         return hit
+
+    @contextlib.contextmanager
+    def frozen(self, service: str) -> Iterator[None]:
+        """Its processes stand still (SIGSTOP) while inside."""
+        pids = self.pids(service)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
 
     def user_token(self, uid: str, *, lifetime_s: int = 3600) -> str:
         """A token with which the user `uid` records and reads."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -67,18 +66,6 @@ class Trial:
         await asyncio.to_thread(
             self.prometheus.await_nothing, lambda: sorted(set(names) & self.prometheus.firing()), WITHIN_S
         )
-
-    @contextmanager
-    def frozen(self, service: str) -> Iterator[None]:
-        """Its processes stand still meanwhile."""
-        pids = self.stack.pids(service)
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            for pid in pids:
-                os.kill(pid, signal.SIGCONT)
 
     @contextmanager
     def redis_full(self) -> Iterator[None]:
