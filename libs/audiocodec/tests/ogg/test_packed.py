@@ -12,6 +12,7 @@ from audiocodec.ogg import (
     read_ogg_opus,
     read_ogg_packed,
 )
+from audiocodec.ogg.page import PIECE_BYTES
 
 HEAD, TAGS = OpusHead(1, 312, 16_000), OpusTags("tapedeck")
 TOC_20_MS, TOC_10_MS, TOC_120_MS = 0x48, 0x40, 0x03
@@ -87,6 +88,30 @@ def test_the_writer_makes_the_same_pages(before, lengths, breaks, kind):
             data += how(writer)
         return data + writer.packets(first, [960] * len(first)) + writer.finish(120)
 
-    assert written(lambda writer: writer.packed(packed)) == written(
+    assert written(lambda writer: b"".join(writer.packed(packed))) == written(
         lambda writer: writer.packets(packets, [samples] * len(packets))
     )
+
+
+@pytest.mark.parametrize("size", [1, 254])
+@pytest.mark.parametrize("before", [0, 1, 50])
+def test_it_makes_them_in_pieces_of_whole_pages(before, size):
+    packets = [packet(size)] * 2_000
+    packed = PackedPackets(bytes([size]) * len(packets), b"".join(packets), 960)
+    made = []
+    for how in (OggOpusWriter.packed, lambda writer, _: [writer.packets(packets, [960] * len(packets))]):
+        writer = OggOpusWriter(HEAD, TAGS, 7)
+        writer.start()
+        writer.packets([packet(9)] * before, [960] * before)
+        writer.break_page()
+        made.append(how(writer, packed))
+    pieces, [whole] = made
+    assert b"".join(pieces) == whole
+    assert all(piece[:4] == b"OggS" and 0 < len(piece) <= PIECE_BYTES for piece in pieces)
+    assert len(pieces) == (8 if size == 254 else 1)
+
+
+def test_what_fills_no_page_makes_none():
+    writer = OggOpusWriter(HEAD, TAGS, 7)
+    writer.start()
+    assert writer.packed(PackedPackets(bytes([9]), packet(9), 960)) == []

@@ -78,7 +78,7 @@ class AudioStream:
                 for sound in (await loading)[skipped:]:
                     pages = rendering.sound(sound, audio.start_48k)
                     if isinstance(sound, Sound) and sound.packed is not None:
-                        # So little work that handing it to a thread costs as much; others have their turn between two minutes of it.
+                        # So little work that handing it to a thread costs as much; others have their turn between two pieces of it.
                         for block in pages:
                             yield block
                             await asyncio.sleep(0)

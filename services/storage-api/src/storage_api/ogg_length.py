@@ -248,7 +248,7 @@ class Count:
         self.granule += sum(durations)
         return b""
 
-    def packed(self, packets: PackedPackets) -> bytes:
+    def packed(self, packets: PackedPackets) -> Sequence[bytes]:
         """Packets of one duration. Only their last page may be gone on with."""
         first, samples = 0, packets.samples
         if not self._group:
@@ -258,7 +258,7 @@ class Count:
             self._add(Paged(pages, pages * HEADER_BYTES + first + sum(whole)))
         self._group += ((size, samples) for size in packets.sizes[first:])
         self.granule += len(packets) * samples
-        return b""
+        return ()
 
     def break_page(self) -> None:
         """The next packet begins a page."""

@@ -75,7 +75,7 @@ class Writer(Protocol):
         """See OggOpusWriter."""
         ...
 
-    def packed(self, packets: PackedPackets) -> bytes:
+    def packed(self, packets: PackedPackets) -> Sequence[bytes]:
         """See OggOpusWriter."""
         ...
 
@@ -172,7 +172,7 @@ class OggRendering:
     def _played(self, sound: Sound) -> Iterator[bytes]:
         """The packets of a sound."""
         if sound.packed is not None:
-            yield self._open().packed(sound.packed)
+            yield from self._open().packed(sound.packed)
             self._clock += len(sound.packed) * sound.packed.samples
         elif sound.span.packets:
             yield self._copied(sound.span.packets)
@@ -264,7 +264,7 @@ class OggRendering:
         packets, samples_20_ms = silent_packets(samples, self._channels), 960
         if count := samples // samples_20_ms:
             sizes = bytes((len(packets[0]),)) * count
-            yield self._open().packed(PackedPackets(sizes, packets[0] * count, samples_20_ms))
+            yield from self._open().packed(PackedPackets(sizes, packets[0] * count, samples_20_ms))
             self._clock += count * samples_20_ms
         if packets[count:]:
             yield self._copied(packets[count:])

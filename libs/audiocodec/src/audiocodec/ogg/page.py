@@ -30,6 +30,9 @@ HEADER_BYTES = HEADER.size
 """Of a page, before its lacing."""
 CRC_AT = 22
 """Where the checksum lies in it: four bytes, zero while it is counted."""
+PIECE_BYTES = 64 * 1024
+"""Many pages are joined to pieces of up to so many bytes. A minute in one would be memory that the C library asks the system for each time, page by
+page: with that, an hour took 10 ms, in these 6."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +70,24 @@ def laced_page(flags: int, granule: int, serial: int, sequence: int, lacing: byt
 
 
 def equal_pages(
-    granule: int, serial: int, sequence: int, sizes: bytes, data: bytes, count: int, samples: int
-) -> bytes:
+    before: bytes,
+    granule: int,
+    serial: int,
+    sequence: int,
+    sizes: bytes,
+    data: bytes,
+    count: int,
+    samples: int,
+) -> list[bytes]:
     """Pages of `count` packets each, which last `samples` together: packets of `sizes` bytes, each below 255, whose bytes are those that `data` begins with.
 
-    The first is page `sequence`, after which the stream's packets end at `granule` and `samples`. Packets that do not fill a page are left out.
+    The first is page `sequence`, after which the stream's packets end at `granule` and `samples`. Packets that do not fill a page are left out. They come
+    behind `before`, a page or nothing, in pieces of whole pages, none of them empty.
     """
     crc_of, pack = fastest(), HEADER.pack
-    pages: list[bytes] = []
-    at = 0
+    pieces: list[bytes] = []
+    pages = [before]
+    at, size = 0, len(before)
     for number, first in enumerate(range(0, len(sizes) // count * count, count), sequence):
         lacing = sizes[first : first + count]
         end = at + sum(lacing)
@@ -83,9 +95,15 @@ def equal_pages(
         header = pack(b"OggS", 0, 0, granule, serial, number, 0, count)
         body = data[at:end]
         crc = crc_of(b"".join((header, lacing, body)))
+        page_bytes = HEADER_BYTES + count + end - at
+        if size + page_bytes > PIECE_BYTES:
+            pieces.append(b"".join(pages))
+            pages.clear()
+            size = 0
         pages += (header[:CRC_AT], crc.to_bytes(4, "little"), header[CRC_AT + 4 :], lacing, body)
+        size += page_bytes
         at = end
-    return b"".join(pages)
+    return [*pieces, b"".join(pages)] if size else pieces
 
 
 def read_page(data: bytes, at: int) -> Page:

@@ -98,20 +98,21 @@ class OggOpusWriter:
         self._last_samples = samples
         return b"".join(pages)
 
-    def packed(self, packets: PackedPackets) -> bytes:
-        """Takes packets, at least one, as one by one; gives the pages that are full. Cheap where the first one begins a page."""
+    def packed(self, packets: PackedPackets) -> list[bytes]:
+        """Takes packets, at least one, as one by one; gives the pages that are full, in pieces as of `equal_pages`. Cheap where the first one begins a page."""
         self._expect("open")
         if self._packets and not self._breaks:
-            return self.packets(packets.parted(), [packets.samples] * len(packets))
+            pages = self.packets(packets.parted(), [packets.samples] * len(packets))
+            return [pages] if pages else []
         self._breaks = False
-        pages = []
+        before = b""
         if self._packets:
             self._granule += self._page_samples
-            pages.append(self._page(0, self._granule, self._packets))
+            before = self._page(0, self._granule, self._packets)
         whole, count = packets.last_page, packets.page_packets
         sizes, samples = packets.sizes[:whole], count * packets.samples
-        pages.append(
-            equal_pages(self._granule, self._serial, self._sequence, sizes, packets.data, count, samples)
+        pieces = equal_pages(
+            before, self._granule, self._serial, self._sequence, sizes, packets.data, count, samples
         )
         self._sequence += whole // count
         self._granule += whole * packets.samples
@@ -121,7 +122,7 @@ class OggOpusWriter:
         self._packets = [packets.data[at:end] for at, end in pairwise(places)]
         self._segments = len(self._packets)
         self._page_samples, self._last_samples = self._segments * packets.samples, packets.samples
-        return b"".join(pages)
+        return pieces
 
     def finish(self, trim: int = 0) -> bytes:
         """The last page, whose granule position drops `trim` samples at the end.
