@@ -31,8 +31,7 @@ HEADER_BYTES = HEADER.size
 CRC_AT = 22
 """Where the checksum lies in it: four bytes, zero while it is counted."""
 PIECE_BYTES = 64 * 1024
-"""Many pages are joined to pieces of up to so many bytes. A minute in one would be memory that the C library asks the system for each time, page by
-page: with that, an hour took 10 ms, in these 6."""
+"""Many pages are joined to pieces of up to so many bytes: what is sent at once need not be cut out of a longer block, which is one copy more."""
 
 
 @dataclass(frozen=True, slots=True)
