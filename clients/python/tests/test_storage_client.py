@@ -14,8 +14,6 @@ from tapedeck.errors import (
     ConflictError,
     ForbiddenError,
     NotFoundError,
-    OperationFailedError,
-    OperationPendingError,
     ServerError,
     StorageAwayError,
     StorageError,
@@ -373,32 +371,3 @@ def test_threads_share_a_client(storage_stand_in, client):
     for thread in threads:
         thread.join()
     assert len(found) == 8
-
-
-def test_an_operation_is_waited_for(storage_stand_in, client, monkeypatch):
-    monkeypatch.setattr("tapedeck.storage.waiting.FIRST_PAUSE_S", 0.001)
-    done = OPERATION | {"done": True, "result": {"deleted_objects": 3}, "progress": {"share": 1.0}}
-    away = [(503, {"code": "live_unavailable"})]
-    storage_stand_in.answers = {
-        "/v1/operations/o-1": [(202, OPERATION), *away, (200, OPERATION), (200, done)]
-    }
-    seen = []
-    ended = client.wait("o-1", deadline_s=60, progress=seen.append)
-    assert ended.result == {"deleted_objects": 3}
-    assert [one.done for one in seen] == [False, False, True]
-    storage_stand_in.answers = {"/v1/operations/o-1": away * 2}
-    with pytest.raises(UnavailableError):
-        client.wait(ended)  # without a deadline nobody waits through an outage
-
-
-def test_an_operation_that_failed_or_is_not_done_is_an_error(storage_stand_in, client):
-    failed = OPERATION | {"done": True, "error": {"code": "merging", "detail": "two at once", "new": 1}}
-    storage_stand_in.answers = {"/v1/operations/f": (200, failed), "/v1/operations/o-1": (200, OPERATION)}
-    with pytest.raises(OperationFailedError, match="two at once") as caught:
-        client.wait("f")
-    assert (caught.value.code, caught.value.operation.kind) == ("merging", "merge")
-    with pytest.raises(OperationPendingError, match="was not done within") as pending:
-        client.wait("o-1", deadline_s=0.01)
-    assert pending.value.operation.id == "o-1"
-    with pytest.raises(NotFoundError):
-        client.wait("gone", deadline_s=60)

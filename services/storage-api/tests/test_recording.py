@@ -273,25 +273,6 @@ async def test_where_nothing_at_all_can_be_read_its_time_is_silence(
     assert answer.json()["start"] == "2023-11-14T22:15:00.000Z"
 
 
-async def test_an_entry_that_does_not_parse_and_nothing_else_has_no_time(api, tape, conversation, one_bus):
-    await tape.open()
-    await one_bus.command(
-        "XADD", one_bus.keys.audio(conversation), f"{tape.epoch}-99999999", "c", b"\x91\x63"
-    )
-    answer = await api.get(conversation, "/audio")
-    assert (answer.status_code, answer.headers["tapedeck-missing"]) == (404, "1")
-    assert (await api.get(conversation, "/audio", strict="true")).status_code == 502
-
-
-async def test_an_entry_that_does_not_parse_is_counted(api, tape, conversation, one_bus, pcm_tone):
-    await tape.record(pcm_tone(2))
-    await one_bus.command(
-        "XADD", one_bus.keys.audio(conversation), f"{tape.epoch}-99999999", "c", b"\x91\x63"
-    )
-    answer = await api.get(conversation, "/audio", format="pcm")
-    assert (answer.headers["tapedeck-missing"], len(answer.content)) == ("1", 64_000)
-
-
 async def test_nothing_recorded_is_not_found_anywhere(api, tape, conversation):
     await tape.open()  # somebody connected, and sent nothing
     for rest in ("", "/chunks", "/audio"):

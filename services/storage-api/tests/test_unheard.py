@@ -284,3 +284,22 @@ async def test_without_letters_nobody_asks_for_them(api, tape, conversation, pcm
 
     monkeypatch.setattr("storage_api.live_tail.letters_of", asked)
     assert (await api.get(conversation, "/audio")).status_code == 200
+
+
+async def test_an_entry_that_does_not_parse_and_nothing_else_has_no_time(api, tape, conversation, one_bus):
+    await tape.open()
+    await one_bus.command(
+        "XADD", one_bus.keys.audio(conversation), f"{tape.epoch}-99999999", "c", b"\x91\x63"
+    )
+    answer = await api.get(conversation, "/audio")
+    assert (answer.status_code, answer.headers["tapedeck-missing"]) == (404, "1")
+    assert (await api.get(conversation, "/audio", strict="true")).status_code == 502
+
+
+async def test_an_entry_that_does_not_parse_is_counted(api, tape, conversation, one_bus, pcm_tone):
+    await tape.record(pcm_tone(2))
+    await one_bus.command(
+        "XADD", one_bus.keys.audio(conversation), f"{tape.epoch}-99999999", "c", b"\x91\x63"
+    )
+    answer = await api.get(conversation, "/audio", format="pcm")
+    assert (answer.headers["tapedeck-missing"], len(answer.content)) == ("1", 64_000)
