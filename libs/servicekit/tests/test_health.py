@@ -107,6 +107,15 @@ async def test_one_hiccup_is_none_and_two_in_a_row_are(caplog, eventually):
     ]
 
 
+async def test_an_outage_of_days_does_not_end_the_watch(monkeypatch, eventually):
+    """With it the process would end: its tasks are one group."""
+    nap = asyncio.sleep
+    monkeypatch.setattr("servicekit.health.asyncio.sleep", lambda _: nap(0))
+    health = Health("store")
+    await _watched(health, Probe("ok", "gone"), eventually, tries=3_000)
+    assert health.checks["store"].state == "failed"
+
+
 async def test_what_never_worked_fails_at_once(eventually):
     health = Health("store")
     await _watched(health, Probe("misspelt"), eventually, tries=2, needed="to begin")

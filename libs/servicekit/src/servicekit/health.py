@@ -98,7 +98,8 @@ class Health:
             elif not worked or failures > 1:
                 reported = Check("warning" if worked and needed == "to begin" else "failed", trouble)
                 self._report(name, reported)
-            await asyncio.sleep(min(every_s, 2.0 ** (failures - 1)) if failures else every_s)
+            # One second after the first failure, then more, up to the usual pace.
+            await asyncio.sleep(min(every_s, float(failures * failures)) if failures else every_s)
 
     async def advise(
         self,
