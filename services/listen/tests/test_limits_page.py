@@ -89,7 +89,7 @@ NO_LIMITS = {
         " sample_clock.LATE_FOR_MS sample_clock.LATE_MS sample_clock.MARK_AHEAD_MS transcode_lane.SILENCE_MS"
     ),
     "how many spans of sessions are remembered: one that is forgotten has another": "traced_writer.KEPT",
-    "how long what was heard is told, and read again": "merge_news.FRESH_S merge_news.OVERLAP_MS",
+    "what is read again": "merge_news.OVERLAP_MS",
     "how a clock is read": "arrival.TICK_MS arrivals.STEP_MS",
     "how often something is tried at once": "loss_watch.FAILURES_MOST",
     "when those come back whom a limit stopped": "allowance.MORNING_MS",

@@ -40,7 +40,7 @@ async def test_a_word_is_told_for_a_while(bus, news, monkeypatch):
     assert news.tells_of(SOURCE)
     assert not news.tells_of(OTHER)
     # Read again with what was read before, it is no news.
-    monkeypatch.setattr("listen.merge_news.FRESH_S", 0.0)
+    monkeypatch.setattr("listen.merge_news.FRESH_LOOKS", 0)
     await news.look()
     assert not news.tells_of(SOURCE)
     monkeypatch.undo()
@@ -75,7 +75,7 @@ async def test_what_it_remembers_stays_small(bus, news, monkeypatch):
     for number in range(50):
         await bus.command("XADD", key, f"{number + 1}-0", "c", f"alice/{number}")
     await bus.command("XADD", key, f"{10**9}-0", "c", SOURCE.tag)
-    monkeypatch.setattr("listen.merge_news.FRESH_S", 0.0)
+    monkeypatch.setattr("listen.merge_news.FRESH_LOOKS", 0)
     await news.look()
     assert {*news._told} == {EntryId(10**9, 0)}
 
@@ -87,6 +87,31 @@ async def test_a_word_survives_a_look_that_fails(bus, news):
     with pytest.raises(BusContractError):
         await news.look()
     assert news.tells_of(SOURCE)
+
+
+async def test_no_word_grows_old_while_redis_is_away(bus, news, monkeypatch):
+    """However long that takes, and however often it was looked for in vain."""
+    monkeypatch.setattr("listen.merge_news.FRESH_LOOKS", 3)
+    loop = asyncio.get_running_loop()
+    before_s = loop.time()
+    await frozen.tell_frozen(bus, SOURCE)
+    key = bus.keys.frozen()
+    await news.look()
+    kept = await bus.command("DUMP", key)
+    await bus.command("SET", key, "no stream")
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "time", lambda: before_s + 600.0)
+        for _ in range(5):
+            with pytest.raises(BusContractError):
+                await news.look()
+    await bus.command("RESTORE", key, 0, kept, "REPLACE")
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "time", lambda: before_s + 900.0)
+        await news.look()
+    assert news.tells_of(SOURCE)
+    for _ in range(2):
+        await news.look()
+    assert not news.tells_of(SOURCE)
 
 
 async def test_redis_is_not_asked_while_nobody_asks(make_service, redis_process, monkeypatch):

@@ -13,11 +13,13 @@ from audiobus.frozen import PAGE, told_frozen
 
 log = logging.getLogger(__name__)
 
-LOOK_S: Final = 5.0
+LOOK_S: Final = 4.0
+"""With `merge_watch.LOOK_MS`, which comes on top, it leaves a second of the ten within which a silent socket is closed."""
 OVERLAP_MS: Final = 60_000
 """What is read again before the newest word: another Redis after a failover may have another clock, and numbers its words by that."""
-FRESH_S: Final = 60.0
-"""So long a word that came is told: every socket asks several times by then."""
+FRESH_LOOKS: Final = 15
+"""For so many looks that went well a word that came is told: every socket asks several times by then. While Redis is away no word grows old,
+for what a socket asks comes to nothing."""
 
 
 class MergeNews:
@@ -28,8 +30,10 @@ class MergeNews:
         self._asked = False
         """Somebody asked since the last look."""
         self._newest = EntryId(0, 0)
-        self._told: dict[EntryId, tuple[str, float]] = {}
-        """Words that are read again and those that are fresh: whose, and when each came first, by the loop's clock."""
+        self._looks = 0
+        """That went well."""
+        self._told: dict[EntryId, tuple[str, int]] = {}
+        """Words that are read again and those that are fresh: whose, and with which look each came first."""
         self._fresh: frozenset[str] = frozenset()
         """Tags of conversations."""
 
@@ -63,18 +67,18 @@ class MergeNews:
         since = EntryId(max(0, self._newest.epoch - OVERLAP_MS), 0)
         while True:
             words = await told_frozen(self._bus, since)
-            now_s = asyncio.get_running_loop().time()
             for word in words:
-                self._told.setdefault(word.id, (word.tag, now_s))
+                self._told.setdefault(word.id, (word.tag, self._looks + 1))
                 self._newest = max(self._newest, word.id)
             if len(words) < PAGE:
                 break
             since = words[-1].id.next()
         self._asked = False
+        self._looks += 1
         read_again_ms = self._newest.epoch - OVERLAP_MS
         self._told = {
-            word: (tag, at_s)
-            for word, (tag, at_s) in self._told.items()
-            if word.epoch >= read_again_ms or now_s < at_s + FRESH_S
+            word: (tag, look)
+            for word, (tag, look) in self._told.items()
+            if word.epoch >= read_again_ms or self._looks < look + FRESH_LOOKS
         }
-        self._fresh = frozenset(tag for tag, at_s in self._told.values() if now_s < at_s + FRESH_S)
+        self._fresh = frozenset(tag for tag, look in self._told.values() if self._looks < look + FRESH_LOOKS)
