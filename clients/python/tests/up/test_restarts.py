@@ -9,6 +9,11 @@ def test_the_first_deaths_cost_nothing_and_later_ones_a_growing_pause():
     assert 0 < pauses[3] < pauses[-1] == LONGEST_PAUSE_S
 
 
+def test_a_child_may_keep_dying_for_good():
+    restarts = Restarts()
+    assert [restarts.pause_s(0.1) for _ in range(3_000)][-1] == LONGEST_PAUSE_S
+
+
 def test_a_child_that_lived_begins_a_new_count():
     restarts = Restarts()
     for _ in range(9):

@@ -11,6 +11,8 @@ AT_ONCE = 3
 """So many young deaths in a row get no pause."""
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 1.0
+DOUBLINGS_MOST = 10
+"""Long past the longest pause: a child may die for as long as it likes."""
 
 
 @dataclass(slots=True)
@@ -24,4 +26,5 @@ class Restarts:
         self.young_deaths = self.young_deaths + 1 if lived_s < YOUNG_S else 1
         if self.young_deaths <= AT_ONCE:
             return 0.0
-        return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (self.young_deaths - AT_ONCE - 1))
+        doublings = min(self.young_deaths - AT_ONCE - 1, DOUBLINGS_MOST)
+        return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0**doublings)
