@@ -236,6 +236,17 @@ async def test_what_is_held_and_never_recorded_into_is_known_for_a_while(recorde
     assert await bus.command("PTTL", bus.keys.conv(conversation)) == -1
 
 
+async def test_of_what_is_only_held_nothing_stays_for_ever(recorder, bus, conversation):
+    """Its holder may die before anybody knows of the merge, and the target never come to be."""
+    key = bus.keys.conv(conversation)
+    for _ in range(2):
+        await merging.hold(bus, conversation, OP, until_ms=LATER)
+        assert await bus.command("PTTL", key) > 0
+    await recorder.open()
+    await merging.hold(bus, conversation, OP, until_ms=LATER)
+    assert await bus.command("PTTL", key) == -1
+
+
 async def test_books_that_went_there_before_go_on_with_them(bus):
     """From one into the next: what was recorded into the first counts in the last."""
     first, last = Conversation("user-1", "first"), Conversation("user-1", "last")
