@@ -9,6 +9,7 @@ import pytest
 from audiobus import Conversation
 from audiobus.deletions import set_tombstone
 from audiobus.merging import freeze
+from servicekit.problem import ProblemError
 from storage_api.merging.many_into_one import MOST_UNDONE
 from storage_api.wire_merging import MAX_SOURCES
 
@@ -295,3 +296,32 @@ async def test_one_that_meets_another_after_it_was_checked_lets_go(ask, recorded
     monkeypatch.setattr(many_into_one, "_check_free", looked)
     assert told(await ask(["a", "b"])) == (409, "merging")
     assert await keys_of(one_bus) == before
+
+
+async def test_what_the_same_request_wrote_down_while_another_lets_go_stays_held(
+    api, ask, recorded, one_bus, monkeypatch
+):
+    """Two processes are asked for the same; the first, which may begin no more, has found no operation when the second writes it down."""
+    from storage_api.merging import many_into_one  # noqa: PLC0415 - for this test alone
+
+    await recorded("a", T0)
+    await recorded("all", T0 + 60_000)
+    thaw, answers = many_into_one.thaw, []
+
+    async def refused(*_args):
+        raise ProblemError(429, "too_many_operations", "too many", headers={"Retry-After": "10"})
+
+    async def late(bus, one, operation_id):
+        if not answers:
+            patch.undo()
+            answers.append(await ask(["a"]))
+        return await thaw(bus, one, operation_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(many_into_one, "_begin", refused)
+        patch.setattr(many_into_one, "thaw", late)
+        assert told(await ask(["a"])) == (429, "too_many_operations")
+    assert [answer.status_code for answer in answers] == [202]
+    headers = {"Authorization": "Bearer all-token"}
+    for one in (A, ALL):
+        assert told(await api.http.delete(api.path(one), headers=headers)) == (409, "merging"), one

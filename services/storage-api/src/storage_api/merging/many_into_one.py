@@ -5,6 +5,7 @@ asked for), and that nothing of it can be deleted from the answer on. The rest i
 """
 
 import asyncio
+import contextlib
 import hashlib
 from typing import Final
 
@@ -138,10 +139,23 @@ async def _hold(services: Services, operation_id: str, uid: str, asked: merge.Re
 
 async def _let_go(services: Services, operation_id: str, uid: str, asked: merge.Request) -> None:
     """Lets go of what was held for a merge, where nobody carries it out."""
-    known = await find(services.bus, operation_id)
-    if known is None or known.done:
+    if await _stands(services, operation_id):
+        return
+    for one in _taken(uid, asked):
+        await thaw(services.bus, one, operation_id)
+    # The operation lies on another server than what is held, so both cannot be looked at in one step: the same request may have been written
+    # down by another process meanwhile, and what it held was let go with this.
+    if await _stands(services, operation_id):
+        until_ms = await services.bus.clock.ms(Conversation(uid, asked.target)) + ASKED_MS
         for one in _taken(uid, asked):
-            await thaw(services.bus, one, operation_id)
+            # Who carries it out has frozen it, or brought it to its end, or will find out what became of it.
+            with contextlib.suppress(HeldError, MergedError, ConversationDeletedError):
+                await hold(services.bus, one, operation_id, until_ms=until_ms)
+
+
+async def _stands(services: Services, operation_id: str) -> bool:
+    known = await find(services.bus, operation_id)
+    return known is not None and not known.done
 
 
 def _taken(uid: str, asked: merge.Request) -> list[Conversation]:
