@@ -14,7 +14,7 @@ from audiostore.names import BatchName
 from storage_api import loading
 from storage_api.audio_plan import AudioPlan
 from storage_api.errors import UnreadableError
-from storage_api.loading import packed_sounds, sounds_of, stored_sounds
+from storage_api.loading import packed_sounds, quick_sounds, sounds_of, stored_sounds
 from storage_api.ogg_length import OggLength, Rehearsal
 from storage_api.ogg_rendering import OggRendering
 from storage_api.passage import Passage
@@ -128,19 +128,49 @@ def test_a_copied_batch_that_is_not_what_was_told_is_none_and_one_at_another_tim
         packed_sounds(passage_of(one, 0), moved, data, ring)
 
 
-async def test_what_is_large_is_not_opened_between_two_messages_of_everybody_else(
-    api, tape, conversation, pcm_tone, monkeypatch
+@pytest.mark.parametrize("toc", [b"\x49\x00\x00", b"\x4b\x02\x00\x00"], ids=["code 1", "code 3"])
+def test_what_must_be_parted_is_not_opened_quickly(toc):
+    packets = (b"\x48first",) * 20 + (toc,)
+    batch = Batch("c", "opus", 16_000, 1, (), (replace(span(0, 22, 0, starts=True), packets=packets),))
+    batch = replace(batch, spans=(replace(batch.spans[0], end_offset=len(packets)),))
+    passage, given = passage_of(batch, 0), stored(batch)
+    assert quick_sounds(passage, *given) is None
+    assert packed_sounds(passage, *given) == sounds_of(passage, *given) != None  # noqa: E711
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_what_is_opened_quickly_is_the_same(sealed):
+    one, two, _ = three_batches()
+    given = stored(one, sealed=sealed)
+    sounds = quick_sounds(passage_of(one, 0), *given)
+    assert sounds == packed_sounds(passage_of(one, 0), *given)
+    assert sounds[0].packed is not None
+    assert quick_sounds(passage_of(two, 0), *given) is None
+    name, data, ring = given
+    with pytest.raises(UnreadableError):
+        quick_sounds(passage_of(one, 0), replace(name, start_ms=T0 + 7), data, ring)
+
+
+@pytest.mark.parametrize("limit", [None, "QUICK_BYTES", "QUICK_PACKETS"])
+async def test_what_takes_long_is_not_opened_between_two_messages_of_everybody_else(
+    api, tape, conversation, pcm_tone, monkeypatch, limit
 ):
     await tape.record(pcm_tone(2))
     await tape.drain(0, len(tape.chunks))
-    threads = []
+    here = []
 
-    def noted(passage, *opened):
-        threads.append(threading.current_thread() is threading.main_thread())
-        return packed_sounds(passage, *opened)
+    def noted(how):
+        def run(*given):
+            sounds = how(*given)
+            if sounds is not None:
+                here.append(threading.current_thread() is threading.main_thread())
+            return sounds
 
-    monkeypatch.setattr(loading, "packed_sounds", noted)
-    for most in (loading.QUICK_BYTES, 1000):
-        monkeypatch.setattr(loading, "QUICK_BYTES", most)
-        assert (await api.get(conversation, "/audio")).status_code == 200
-    assert threads == [True, False]
+        return run
+
+    for how in (quick_sounds, packed_sounds):
+        monkeypatch.setattr(loading, how.__name__, noted(how))
+    if limit:
+        monkeypatch.setattr(loading, limit, 30)
+    assert (await api.get(conversation, "/audio")).status_code == 200
+    assert here == [limit is None]

@@ -12,6 +12,7 @@ from audiocodec.ogg import (
     read_ogg_opus,
     read_ogg_packed,
 )
+from audiocodec.ogg.packed import PAGE_PACKETS
 from audiocodec.ogg.page import PIECE_BYTES
 
 HEAD, TAGS = OpusHead(1, 312, 16_000), OpusTags("tapedeck")
@@ -51,6 +52,15 @@ def test_packets_of_two_durations():
     packed = read_ogg_packed(file_of(packets, [960] * 70 + [480] * 30))
     assert packed.part(60, 80) is None
     assert packed.part(70, 100) == PackedPackets(bytes([8] * 30), packets[-1] * 30, 480)
+
+
+def test_more_than_is_wanted():
+    data = file_of([packet(9)] * 100, [960] * 100)  # on two pages, with two segments in the headers
+    assert read_ogg_packed(data, 102) is not None
+    assert read_ogg_packed(data, 101) is None
+    few = file_of([packet(9)] * 52, [960] * 52)  # on two pages as well
+    assert read_ogg_packed(few, 4 * PAGE_PACKETS) is not None
+    assert read_ogg_packed(few, 4 * PAGE_PACKETS - 1) is None
 
 
 @pytest.mark.parametrize("odd", [packet(255), packet(300), bytes((TOC_120_MS, 6)) + bytes(6)])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from audiocodec.errors import CodecError
-from audiocodec.ogg import read_ogg_headers, read_ogg_packed
+from audiocodec.ogg import MAX_FILE_BYTES, read_ogg_headers, read_ogg_packed
 from audiocodec.packet import packet_durations
 from audiocodec.silence import STEP_SAMPLES, silent_packets
 from audiostore.errors import BatchFormatError
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from audiocodec.span import Span
 
 REMEMBERED_HEADERS = 2048
-"""Header pages whose facts are kept in memory: those of a day of batches, some 4 MB."""
+"""Header pages whose facts are kept in memory: those of a day of batches, some 4 MB, and 16 at the most."""
+MAX_HEADERS_BYTES = 4096
+"""Of what has larger ones they would take more than what they save; ours of one run take some hundred bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +42,20 @@ class PackedBatch:
 
 @functools.lru_cache(maxsize=REMEMBERED_HEADERS)
 def facts_in_headers(pages: bytes) -> BatchFacts:
-    """What the header pages of a batch say. Remembered: they are looked at when it is listed, and again each time it is read.
+    """What the header pages of a batch say. Remembered: they are looked at each time it is read.
 
     BatchFormatError; CodecError: they are no header pages.
     """
     return batch_facts(read_ogg_headers(pages))
 
 
-def read_packed_batch(data: bytes) -> PackedBatch | None:
-    """The batch in this file, which holds exactly what `read_batch` would give; None where it has to be asked."""
-    ogg = read_ogg_packed(data)
-    if ogg is None:
+def read_packed_batch(data: bytes, most_packets: int = MAX_FILE_BYTES) -> PackedBatch | None:
+    """The batch in this file, which holds exactly what `read_batch` would give; None where it has to be asked.
+
+    `most_packets`: as with `read_ogg_packed`, which takes nearly all of the time.
+    """
+    ogg = read_ogg_packed(data, most_packets)
+    if ogg is None or len(ogg.headers) > MAX_HEADERS_BYTES:
         return None
     try:
         facts = facts_in_headers(ogg.headers)

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from audiocodec.ogg import read_ogg_packed
+from audiostore import packed_batch
 from audiostore.batch import batch_file, read_batch, write_batch
 from audiostore.facts import batch_facts
-from audiostore.packed_batch import read_packed_batch
+from audiostore.packed_batch import facts_in_headers, read_packed_batch
 from tapedeck_testing.broken_batches import twins
 
 SAMPLES = sorted((Path(__file__).parent / "samples").glob("*.batch.bin"))
@@ -35,6 +37,18 @@ def test_the_usual_ones_are_read_so(make_batch, kind):
     assert packed is not None
     same(packed, batch)
     assert [packed.packets.paged] == list(batch_facts(file.metadata).pages)
+
+
+def test_large_headers_are_not_remembered(make_batch, monkeypatch):
+    data = batch_file(make_batch("whole")).data
+    monkeypatch.setattr(packed_batch, "MAX_HEADERS_BYTES", len(read_ogg_packed(data).headers))
+    facts_in_headers.cache_clear()
+    assert read_packed_batch(data) is not None
+    assert facts_in_headers.cache_info().currsize == 1
+    monkeypatch.setattr(packed_batch, "MAX_HEADERS_BYTES", packed_batch.MAX_HEADERS_BYTES - 1)
+    facts_in_headers.cache_clear()
+    assert read_packed_batch(data) is None
+    assert facts_in_headers.cache_info().currsize == 0
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from audiostore.batch import Batch, BatchFacts
 from audiostore.errors import ChecksumError, NotFoundError, StoreError, TooLargeError
@@ -31,6 +31,8 @@ from storage_api.verdicts import Verdicts
 from storage_api.workers import Workers
 
 T = TypeVar("T")
+How: TypeAlias = Callable[[AudioName, bytes, KeyRing], T]
+"""What is made of an object's name and its bytes, with the keys."""
 
 LOOKS_AT_ONCE: Final = 16
 """Objects that are looked at, or older ones that are read, at the same time, over all requests."""
@@ -188,15 +190,13 @@ class Bucket:
         """
         return await self.opened(stored, reading.open_batch)
 
-    async def opened(
-        self, stored: StoredObject, how: Callable[[AudioName, bytes, KeyRing], T], quick_bytes: int = 0
-    ) -> T:
-        """What `how` makes of a whole object of ours: of its name, its bytes and the keys; in a thread, where they are more than `quick_bytes`.
+    async def opened(self, stored: StoredObject, how: How[T], quick: How[T | None] | None = None) -> T:
+        """What `how` makes of a whole object of ours, in a thread; or `quick`, on the event loop, where that makes something.
 
         Errors as with `batch`, and those of `how`.
         """
         try:
-            return await self._open(stored, how, quick_bytes)
+            return await self._open(stored, how, quick)
         except UnreadableError as error:
             if stored.second or stored.info.beside is None:
                 raise self._refused(stored, error) from error
@@ -205,7 +205,7 @@ class Bucket:
             # Its head looked well.
             if await self._beside_it(stored) is None:
                 raise self._refused(stored, error) from error
-            return await self.opened(replace(stored, second=True), how, quick_bytes)
+            return await self.opened(replace(stored, second=True), how, quick)
 
     async def _beside_it(self, stored: StoredObject) -> Batch | None:
         """The same batch out of what lies beside the object; None where that cannot be read, or holds another. SourceGoneError; StoreError."""
@@ -216,13 +216,11 @@ class Bucket:
         facts = stored.verdict.facts
         return batch if isinstance(facts, BatchFacts) and reading.holds(batch, facts) else None
 
-    async def _open(
-        self, stored: StoredObject, how: Callable[[AudioName, bytes, KeyRing], T], quick_bytes: int
-    ) -> T:
+    async def _open(self, stored: StoredObject, how: How[T], quick: How[T | None] | None) -> T:
         shelf, info = self._where(stored)
-        data = await self._whole(shelf.store, info)
-        run = self._workers.run_here if len(data) <= quick_bytes else self._workers.run
-        return await run(how, stored.name, data, self._keys.ring)
+        given = stored.name, await self._whole(shelf.store, info), self._keys.ring
+        made = await self._workers.run_here(quick, *given) if quick else None
+        return await self._workers.run(how, *given) if made is None else made
 
     async def older(self, stored: StoredObject) -> bytes:
         """All PCM of an older object, s16le mono at 16 kHz. Errors as with `batch`; nothing beside it is asked."""

@@ -14,6 +14,7 @@ from audiocodec.span import preroll_after
 from audiostore.batch import Batch
 from audiostore.key_ring import KeyRing
 from audiostore.legacy import AudioName
+from audiostore.packed_batch import PackedBatch
 from storage_api import reading
 from storage_api.errors import BrokenAnswerError, SourceGoneError
 from storage_api.older_sound import OlderSound, cut_out, join, stretches
@@ -25,7 +26,9 @@ from storage_api.workers import Workers
 MAX_LOOKS: Final = 3
 """How often a stretch is looked for again before the answer breaks."""
 QUICK_BYTES: Final = 256 * 1024
-"""Objects up to this size are opened in a third of a millisecond, where their packets need not be parted: a minute of speech."""
+"""Objects up to this size may be opened on the event loop, where their packets need not be parted: a minute of speech, a third of a millisecond."""
+QUICK_PACKETS: Final = 8192
+"""And if they hold no more packets, as `audiocodec.ogg.packed` counts them."""
 
 
 Loaded: TypeAlias = Sound | OlderSound
@@ -87,15 +90,16 @@ class Loader:
             return [*await self._workers.run(tail.sounds, passage, spans)]
         stored = self._recording.by_key[source.key]
         packed = self._packed and all(play.whole for play in passage.plays)
-        how = (
-            partial(packed_sounds, passage)
-            if packed
-            else partial(sounds_of, passage, whole_preroll=self._whole_preroll)
-        )
-        sounds = await self._recordings.bucket.opened(stored, how, QUICK_BYTES if packed else 0)
+        bucket = self._recordings.bucket
+        if packed:
+            how, quick = partial(packed_sounds, passage), partial(quick_sounds, passage)
+            sounds = await bucket.opened(stored, how, quick)
+        else:
+            parted = partial(sounds_of, passage, whole_preroll=self._whole_preroll)
+            sounds = await bucket.opened(stored, parted)
         if sounds is None:
             detail = "its packets are not those its facts tell of"
-            raise self._recordings.bucket.refuse(stored, "not_a_batch", detail)
+            raise bucket.refuse(stored, "not_a_batch", detail)
         return [*sounds]
 
     async def load_wherever(self, passage: Passage, looks: int = MAX_LOOKS) -> list[Loaded]:
@@ -149,8 +153,18 @@ def sounds_of(
 def packed_sounds(passage: Passage, name: AudioName, data: bytes, ring: KeyRing) -> list[Sound] | None:
     """The same, their packets not parted where that can be. All that the object holds is played, and wholly. UnreadableError."""
     batch = reading.open_packed(name, data, ring)
-    if isinstance(batch, Batch):
-        return stored_sounds(batch, passage)
+    return stored_sounds(batch, passage) if isinstance(batch, Batch) else _unparted(batch, passage)
+
+
+def quick_sounds(passage: Passage, name: AudioName, data: bytes, ring: KeyRing) -> list[Sound] | None:
+    """The same where it takes a millisecond at the most; None where `packed_sounds` has to be asked. UnreadableError."""
+    if len(data) > QUICK_BYTES:
+        return None
+    batch = reading.open_quickly(name, data, ring, QUICK_PACKETS)
+    return None if batch is None else _unparted(batch, passage)
+
+
+def _unparted(batch: PackedBatch, passage: Passage) -> list[Sound] | None:
     if [play.piece.span for play in passage.plays] != [batch.span]:
         return None
     return [Sound(batch.span, batch.preroll, batch.packets)]

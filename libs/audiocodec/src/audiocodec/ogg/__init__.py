@@ -3,10 +3,11 @@
 from audiocodec.ogg.headers import OpusHead, OpusTags
 from audiocodec.ogg.packed import OggPacked, PackedPackets, read_ogg_packed
 from audiocodec.ogg.paging import Paged, paged
-from audiocodec.ogg.reader import OggOpus, read_ogg_headers, read_ogg_opus
+from audiocodec.ogg.reader import MAX_FILE_BYTES, OggOpus, read_ogg_headers, read_ogg_opus
 from audiocodec.ogg.writer import OggOpusWriter
 
 __all__ = [
+    "MAX_FILE_BYTES",
     "OggOpus",
     "OggOpusWriter",
     "OggPacked",

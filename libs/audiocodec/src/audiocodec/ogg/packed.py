@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+PAGE_PACKETS = 16
+"""A page takes about as long to read as so many packets."""
 HEADER_PAGES = 2
 """OpusHead's, and OpusTags', which may have more: a stream where it has is for `reader`."""
 _NO_CRC = bytes(4)
@@ -97,29 +99,34 @@ class OggPacked:
         return tuple(self.data[at:end] for at, end in pairwise(accumulate(self.sizes[:count], initial=0)))
 
 
-def read_ogg_packed(data: bytes) -> OggPacked | None:
-    """What `read_ogg_opus` gives, unparted; None where its audio pages would make it raise, or where packets have more than a frame, or than a segment."""
+def read_ogg_packed(data: bytes, most_packets: int = MAX_FILE_BYTES) -> OggPacked | None:
+    """What `read_ogg_opus` gives, unparted; None where its audio pages would make it raise, or where packets have more than a frame, or than a segment.
+
+    None also where it has more than `most_packets`, of which each page counts for PAGE_PACKETS: bytes tell little of how long it takes.
+    """
     if len(data) > MAX_FILE_BYTES:
         return None
     try:
-        return _read(data)
+        return _read(data, most_packets)
     except struct.error:  # a page's header is cut short
         return None
 
 
-def _read(data: bytes) -> OggPacked | None:
+def _read(data: bytes, most_packets: int) -> OggPacked | None:
     lacings, bodies, granules = [], [], []
     checked: list[bytes] = []
     unpack, size = HEADER.unpack_from, len(data)
     serial = unpack(data)[_SERIAL]
-    at = number = flags = audio_at = 0
+    at = number = flags = audio_at = packets = 0
     # A minute has 60 pages, and little else is done with them: so this is one loop.
     while not flags & LAST:
         magic, version, flags, granule, page_serial, page_number, crc, segments = unpack(data, at)
         body_at = at + HEADER_BYTES + segments
         lacing = data[at + HEADER_BYTES : body_at]
         end = body_at + sum(lacing)
-        if (magic, version, page_serial, page_number) != (b"OggS", 0, serial, number) or end > size:
+        packets += segments
+        much = max(packets, PAGE_PACKETS * (number + 1)) > most_packets
+        if (magic, version, page_serial, page_number) != (b"OggS", 0, serial, number) or end > size or much:
             return None
         body = data[body_at:end]
         checked += (
