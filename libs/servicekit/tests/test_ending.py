@@ -1,6 +1,8 @@
 import asyncio
 
-from servicekit.ending import end
+import pytest
+
+from servicekit.ending import end, see_out
 
 
 async def test_a_task_that_loses_a_cancellation_is_cancelled_again():
@@ -27,3 +29,19 @@ async def test_what_has_ended_is_left_alone():
     await done
     await end([done])
     await end([])
+
+
+async def test_what_is_seen_out_ends_before_whoever_waits_however_often_that_is_cancelled():
+    may_end = asyncio.Event()
+    task = asyncio.create_task(may_end.wait())
+    waits = asyncio.create_task(see_out(task))
+    for _ in range(3):
+        await asyncio.sleep(0)
+        waits.cancel()
+    await asyncio.sleep(0)
+    assert not waits.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waits
+    assert task.result()
+    await see_out(task)

@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from servicekit.ending import CANCEL_AGAIN_S, see_out
 from storage_api.shared_work import SharedWork
 
 
@@ -80,3 +81,25 @@ async def test_it_ends_with_the_last_one_and_begins_anew():
     work.may_end.set()
     assert await shared.of("a", work) == 2
     assert not shared._under_way
+
+
+async def test_whoever_leaves_last_waits_until_it_has_ended_however_often_that_one_is_cancelled():
+    shared, work, begun = SharedWork(), Work(), asyncio.Event()
+
+    async def untorn() -> int:
+        putting = asyncio.create_task(work())
+        begun.set()
+        await see_out(putting)
+        return putting.result()
+
+    (asking,) = await asked(shared, untorn, 1)
+    await begun.wait()
+    for _ in range(3):
+        asking.cancel()
+        await asyncio.sleep(0)
+    assert await asyncio.wait([asking], timeout=2 * CANCEL_AGAIN_S) == (set(), {asking})
+    work.may_end.set()
+    await asyncio.wait([asking])
+    assert asking.cancelled()
+    assert (work.begun, work.broken_off) == (1, 0)
+    assert asyncio.all_tasks() == {asyncio.current_task()}

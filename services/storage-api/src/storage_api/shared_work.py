@@ -1,6 +1,7 @@
 """Work that several ask for at the same time, done once for all of them.
 
-Owns what is under way, and for how many. Remembers nothing that is done. Nobody's leaving ends it for the others; with the last one it ends.
+Owns what is under way, and for how many. Remembers nothing that is done. Nobody's leaving ends it for the others; with the last one it ends,
+and that one waits for its end: what must not be torn is done by then.
 """
 
 import asyncio
@@ -8,7 +9,7 @@ from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from servicekit.ending import end
+from servicekit.ending import end, see_out
 
 T = TypeVar("T")
 
@@ -38,6 +39,6 @@ class SharedWork(Generic[T]):
             if not shared.waiting:
                 if self._under_way.get(key) is shared:
                     del self._under_way[key]
-                await end([shared.task])
+                await see_out(asyncio.create_task(end([shared.task]), name="end of shared work"))
                 if not shared.task.cancelled():
                     shared.task.exception()  # of one that was broken off nobody asks what it ended with

@@ -7,7 +7,7 @@ next. Nothing is put where Redis cannot tell of deletions. A failure here costs 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -32,6 +32,7 @@ from audiostore.waveform_names import (
     waveform_name,
     waveform_names,
 )
+from servicekit.ending import see_out
 from storage_api.errors import UnreadableError, log_text
 from storage_api.stored_object import StoredObject
 from storage_api.waveforms.kept_peaks import KeptPeaks
@@ -105,7 +106,7 @@ class Keeper:
         return None
 
     async def keep(self, stored: StoredObject, kept: KeptPeaks) -> None:
-        """Keeps these peaks of the object, in place of any others. Not torn where its request is cancelled."""
+        """Keeps these peaks of the object, in place of any others. Not torn where its request is cancelled, however often: bucket calls have deadlines."""
         if not self._puts or not self._keepable(stored):
             return
         sealed = stored.name.sealed or not self._clear
@@ -114,7 +115,9 @@ class Keeper:
             data = sealing.seal(data, self._ring, self._conversation.uid) if sealed else data
         except KeyRingError:
             return  # a plain object of a user who is enhanced by now, and there is no key: made each time
-        await _whole(self._put(stored, waveform_name(stored.info.name, sealed=sealed), data))
+        putting = asyncio.create_task(self._put(stored, waveform_name(stored.info.name, sealed=sealed), data))
+        await see_out(putting)
+        putting.result()
 
     async def _put(self, stored: StoredObject, name: str, data: bytes) -> None:
         with self._made_light_of("a waveform cannot be kept"):
@@ -168,13 +171,3 @@ class Keeper:
         except StoreError as error:
             self._puts = False  # it may be away, or take nothing: one line for a request is enough
             log.warning(what, extra={"reason": log_text(error)})
-
-
-async def _whole(work: Awaitable[None]) -> None:
-    """Awaits the work to its end, also where this task is cancelled meanwhile. Bucket calls have deadlines."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await asyncio.wait([task])
-        raise
