@@ -5,7 +5,7 @@ import pytest
 
 from audiostore.errors import NotFoundError, TransientStoreError
 from audiostore.gathered_reads import MOST, THREAD_S, GatheredReads, sharing
-from audiostore.threads import Threads
+from audiostore.threads import Call, Threads
 
 
 class Counted(Threads):
@@ -51,15 +51,17 @@ async def test_those_of_one_turn_share_threads_once_they_are_known_to_be_quick(t
 
 
 async def test_a_slow_disk_has_all_threads_again(threads):
-    release = threading.Event()
+    begun, release = threading.Event(), threading.Event()
 
     def slowly(*_):
+        begun.set()
         release.wait(10)
         return b""
 
     reads = GatheredReads(slowly, threads)
     reads._read_s = 0.0
     first = asyncio.create_task(reads.get("a", 0, 1))
+    await asyncio.to_thread(begun.wait, 10)
     await asyncio.sleep(2 * THREAD_S)
     release.set()
     await first
@@ -90,22 +92,62 @@ async def test_whoever_leaves_takes_nothing_from_the_others(threads):
     assert leaving.cancelled()
 
 
-async def test_all_that_share_a_thread_are_given_up_with_it():
-    threads, release = Counted("t", 2, 0.05), threading.Event()
+async def test_one_that_hangs_takes_none_with_it_that_shares_its_thread():
+    threads, release, read = Counted("t", 2, 0.2), threading.Event(), []
 
     def hangs(name, *_):
-        if name == "a":
+        read.append(name)
+        if name == "hangs":
             release.wait(10)
-        return b""
+        return name.encode()
 
     reads = GatheredReads(hangs, threads)
     reads._read_s = 0.0
-    for read in [asyncio.create_task(reads.get(name, 0, 1)) for name in "ab"]:
-        with pytest.raises(TransientStoreError, match=r"get a and 1 others: not done after 0\.05 s"):
-            await read
-    assert await reads.get("b", 0, 1) == b""
+    before, hung, *after = [asyncio.create_task(reads.get(name, 0, 1)) for name in ("a", "hangs", "b", "c")]
+    with pytest.raises(TransientStoreError, match=r"get a and 3 others: not done after 0\.2 s"):
+        await hung
+    assert await asyncio.gather(before, *after) == [b"a", b"b", b"c"]
+    assert threads.runs == 3
     release.set()
     await threads.close()
+    assert sorted(read) == ["a", "b", "c", "hangs"]
+
+
+async def test_what_its_thread_left_because_its_time_was_up_is_read_again(threads, monkeypatch):
+    """As after a pause of the process, where the thread may be the first to see the time."""
+    reads = GatheredReads(shown, threads)
+    reads._read_s = 0.0
+    given_up = iter([False, True])
+    monkeypatch.setattr(Call, "given_up", property(lambda _call: next(given_up, False)))
+    assert await asyncio.gather(*(reads.get(name, 0, 1) for name in "abc")) == [b"a:0-1", b"b:0-1", b"c:0-1"]
+    assert threads.runs == 3
+
+
+async def test_where_no_thread_is_free_all_are_given_up():
+    threads, release = Counted("t", 1, 0.2), threading.Event()
+    reads = GatheredReads(shown, threads)
+    reads._read_s = 0.0
+    hangs = asyncio.create_task(threads.run("hang", release.wait, 10))
+    await asyncio.sleep(0)
+    for read in [asyncio.create_task(reads.get(name, 0, 1)) for name in "ab"]:
+        with pytest.raises(TransientStoreError):
+            await read
+    assert threads.runs == 2
+    release.set()
+    with pytest.raises(TransientStoreError):
+        await hangs
+    await threads.close()
+
+
+async def test_whoever_asks_while_it_is_closed_has_an_answer_and_so_has_who_asks_later(threads):
+    reads = GatheredReads(shown, threads)
+    reading = asyncio.create_task(reads.get("a", 0, 1))
+    await asyncio.sleep(0)
+    await reads.close()
+    await threads.close()
+    assert await reading == b"a:0-1"
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        await reads.get("a", 0, 1)
 
 
 async def test_closing_waits_for_what_runs(threads):

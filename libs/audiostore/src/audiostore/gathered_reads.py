@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from audiostore.errors import StoreError
+from audiostore.errors import TransientStoreError
+from audiostore.threads import under_way
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +33,17 @@ def sharing(read_s: float) -> int:
     return max(1, min(MOST, int(THREAD_S / max(read_s, 1e-9))))
 
 
+@dataclass(slots=True)
+class _Together:
+    """Reads of one thread. That writes, and who waits for it looks on."""
+
+    wanted: list[Wanted]
+    begun: int = 0
+    """How many of them."""
+    outcomes: list[bytes | Exception] = field(default_factory=list)
+    """Of those that are done."""
+
+
 class GatheredReads:
     """Reads by `read`, which is given name, start and end, and blocks."""
 
@@ -43,7 +56,7 @@ class GatheredReads:
         self._running: set[asyncio.Task[None]] = set()
 
     async def get(self, name: str, start: int, end: int) -> bytes:
-        """What `read` returns or raises. TransientStoreError where those that share its thread are not done in time."""
+        """What `read` returns or raises. TransientStoreError where it is not done in time."""
         loop = asyncio.get_running_loop()
         found: asyncio.Future[bytes] = loop.create_future()
         if not self._waiting:
@@ -52,8 +65,10 @@ class GatheredReads:
         return await found
 
     async def close(self) -> None:
-        """Waits for what runs."""
-        await asyncio.gather(*self._running)
+        """Waits for what runs, and for what is asked for already."""
+        while self._waiting or self._running:
+            await asyncio.sleep(0)
+            await asyncio.gather(*self._running)
 
     def _begin(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -64,27 +79,39 @@ class GatheredReads:
             task.add_done_callback(self._running.discard)
 
     async def _run(self, wanted: list[Wanted]) -> None:
-        """Never raises: whoever asked hears of it."""
+        """Never raises: whoever asked hears of it. Where one hangs, those after it are read again, each in a thread of its own."""
         others = f" and {len(wanted) - 1} others" if len(wanted) > 1 else ""
+        together = _Together(wanted)
+        doing = f"get {wanted[0][0]}{others}"
         try:
-            outcomes, took_s = await self._threads.run(f"get {wanted[0][0]}{others}", self._in_thread, wanted)
-        except StoreError as error:
-            outcomes, took_s = [error] * len(wanted), THREAD_S
-        self._read_s = took_s / len(wanted)
-        for (_name, _start, _end, found), outcome in zip(wanted, outcomes, strict=True):
+            self._read_s = await self._threads.run(doing, self._in_thread, together) / len(wanted)
+        except Exception as error:  # noqa: BLE001 - it goes to all that wait: the store may be closed
+            self._read_s = THREAD_S
+            done = [*together.outcomes]
+            hangs, after = wanted[len(done) : together.begun], wanted[together.begun :]
+            if not together.begun or not isinstance(error, TransientStoreError):
+                hangs, after = [*hangs, *after], []
+            outcomes = [*done, *[error] * len(hangs)]
+        else:
+            outcomes, after = together.outcomes, wanted[together.begun :]
+        for (_name, _start, _end, found), outcome in zip(wanted, outcomes, strict=False):
             if found.done():  # nobody waits for it any more
                 continue
             if isinstance(outcome, bytes):
                 found.set_result(outcome)
             else:
                 found.set_exception(outcome)
+        await asyncio.gather(*(self._run([one]) for one in after))
 
-    def _in_thread(self, wanted: list[Wanted]) -> tuple[list[bytes | Exception], float]:
-        began_at = time.perf_counter()
-        outcomes: list[bytes | Exception] = []
-        for name, start, end, _found in wanted:
+    def _in_thread(self, together: _Together) -> float:
+        """How long they took."""
+        began_at, call = time.perf_counter(), under_way()
+        for name, start, end, _found in together.wanted:
+            if call is not None and call.given_up:
+                break
+            together.begun += 1
             try:
-                outcomes.append(self._read(name, start, end))
+                together.outcomes.append(self._read(name, start, end))
             except Exception as error:  # noqa: BLE001 - it goes to whoever asked for this one
-                outcomes.append(error)
-        return outcomes, time.perf_counter() - began_at
+                together.outcomes.append(error)
+        return time.perf_counter() - began_at
