@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -225,6 +226,9 @@ class StorageStandIn:
     """By path, with or without its query: (status, body, headers), or a list of them that are given one after another.
 
     A status below 0 cuts the line after so many bytes of a longer body; None hangs until `released`."""
+    when_asked: dict[str, Callable[[], object]] = field(
+        default_factory=dict
+    )  # by path, called before the answer
     after_break: object = None  # called after a break: what changes then
     released: threading.Event = field(default_factory=threading.Event)
 
@@ -233,6 +237,7 @@ class StorageStandIn:
         self.requests.append((f"{handler.command} {handler.path}", dict(handler.headers)))
         self.bodies.append(handler.rfile.read(int(handler.headers.get("Content-Length", "0"))))
         missing = {"title": "Not found", "detail": "no such thing", "code": "not_found", "request_id": "r-1"}
+        self.when_asked.get(path, bool)()
         key = handler.path if handler.path in self.answers else path
         found = self.answers.get(key)
         if isinstance(found, list):

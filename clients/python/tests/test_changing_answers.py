@@ -1,8 +1,11 @@
 """`tapedeck rm`, `cut` and `merge` where the service fails, is away for a while, or its answer is lost: a stand-in plays that."""
 
 import json
+import os
+import signal
 
 import pytest
+import typer
 
 BASE = "/v1/users/anna/conversations"
 DONE = {"deleted_objects": 2, "deleted_seconds": 90.5}
@@ -37,7 +40,7 @@ def test_up_to_now_is_not_asked_for_twice(tapedeck, storage_stand_in):
     assert tapedeck("cut", "a", "--start", "5", "--yes")[0] == 1
     storage_stand_in.answers[path] = [(-5, DONE), (200, DONE)]
     assert tapedeck("cut", "a", "--start", "5", "--end", "9", "--yes")[:2] == (0, "90.5 s deleted\n")
-    assert len(storage_stand_in.requests) == 3
+    assert len([one for one, _ in storage_stand_in.requests if one.startswith("DELETE")]) == 3
 
 
 def test_rm_stops_where_the_service_fails_and_tells_what_it_did(tapedeck, storage_stand_in):
@@ -58,17 +61,84 @@ def test_rm_stops_where_the_service_fails_and_tells_what_it_did(tapedeck, storag
     assert not [one for one, _ in storage_stand_in.requests if one.endswith(("/d", "/e"))]
 
 
+def test_rm_that_is_broken_off_tells_what_it_did_and_what_it_does_not_know(tapedeck, storage_stand_in):
+    for more, read in ((), str.split), (("--json",), json.loads):
+        storage_stand_in.answers |= {f"{BASE}/a": (200, DONE), f"{BASE}/b": [(None, None)]}
+        storage_stand_in.when_asked[f"{BASE}/b"] = lambda: os.kill(os.getpid(), signal.SIGINT)
+        code, out, err = tapedeck("rm", "a", "b", "c", "d", "--yes", *more)
+        assert code == 130
+        told = read(out)
+        if more:
+            assert told["deleted_objects"] == 2
+            assert [(one["conversation_id"], one.get("code")) for one in told["conversations"]] == [
+                ("a", None),
+                ("b", "not_known"),
+            ]
+        else:
+            assert told[3:] == ["a", "2", "90.5"]
+        assert "b: broken off: it is not known whether it is deleted" in err
+        assert "not asked for: c, d" in err
+
+
+CONVERSATION = {
+    "conversation_id": "a",
+    "start": "2026-11-21T10:00:00.000Z",
+    "end": "2026-11-21T10:05:00.000Z",
+}
+
+
+def test_cut_takes_no_seconds_into_the_conversation_for_a_time(tapedeck, storage_stand_in):
+    """`--start 10` is 1970: it would be all of it."""
+    storage_stand_in.answers = {f"{BASE}/a": (200, CONVERSATION), f"{BASE}/a/audio": (200, DONE)}
+    for words in (["--start", "10"], ["--start", "2026-11-21T09:59:59Z", "--end", "2026-11-21T10:01:00Z"]):
+        code, out, err = tapedeck("cut", "a", *words, "--yes")
+        assert (code, out) == (2, "")
+        assert "before the conversation begins (2026-11-21T10:00:00.000Z)" in err
+        assert "leave --start out" in err
+    assert not [one for one, _ in storage_stand_in.requests if one.startswith("DELETE")]
+    for words in (
+        ["--start", "2026-11-21T10:00:00Z"],
+        ["--end", "2026-11-21T10:01:00Z"],
+        ["--start", "5", "--end", "9"],  # as what was cut from its beginning before: nothing lies there
+    ):
+        assert tapedeck("cut", "a", *words, "--yes")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (["--start", "1795255320"], "2026-11-21T10:02:00.000Z to its end (3 min 00 s of it)"),
+        (["--end", "2026-11-21T11:01:00+01:00"], "its beginning to 2026-11-21T10:01:00.000Z (60.0 s of it)"),
+        (
+            ["--start", "1795255499", "--end", "1795300000"],
+            "2026-11-21T10:04:59.000Z to 2026-11-21T22:26:40.000Z (1.000 s of it)",
+        ),
+    ],
+)
+def test_cut_asks_with_times_and_how_much_goes(tapedeck, storage_stand_in, monkeypatch, words, asked):
+    storage_stand_in.answers = {f"{BASE}/a": (200, CONVERSATION)}
+    questions = []
+
+    def confirm(question, *, yes):
+        questions.append(question)
+        raise typer.Abort
+
+    monkeypatch.setattr("tapedeck.commands.cut.confirm", confirm)
+    assert tapedeck("cut", "a", *words)[0] == 1
+    assert questions == [f"Cut {asked} out of a of anna for good?"]
+
+
 @pytest.mark.parametrize(
     ("code", "next_step"), [("dead_letters", "tapedeck dead list"), ("merging", "ask again"), ("odd", "")]
 )
 def test_a_merge_that_fails_says_why_and_what_to_do(tapedeck, storage_stand_in, code, next_step):
     failed = OPERATION | {"done": True, "error": {"code": code, "detail": f"told: {code}"}}
     storage_stand_in.answers = {f"{BASE}:merge": (202, OPERATION), LOOK: (200, failed)}
-    found, out, err = tapedeck("merge", "a", "--into", "b")
+    found, out, err = tapedeck("merge", "a", "--into", "b", "--yes")
     assert (found, out) == (1, "")
     assert f"told: {code}" in err
     assert next_step in err
-    found, out, _ = tapedeck("merge", "a", "--into", "b", "--json")
+    found, out, _ = tapedeck("merge", "a", "--into", "b", "--yes", "--json")
     assert (found, json.loads(out)["error"]["code"]) == (1, code)
 
 
@@ -77,7 +147,7 @@ def test_a_merge_waits_while_the_service_is_away(tapedeck, storage_stand_in):
     looks = [problem(503, "unavailable"), problem(503, "unavailable"), (200, OPERATION), (200, done)]
     storage_stand_in.answers = {f"{BASE}:merge": (202, OPERATION), LOOK: looks}
     said = "2 conversations with 3 objects merged into b\n"
-    assert tapedeck("merge", "a", "c", "--into", "b") == (0, said, "")
+    assert tapedeck("merge", "a", "c", "--into", "b", "--yes") == (0, said, "")
     asked = json.loads(storage_stand_in.bodies[0])
     assert asked == {"sources": ["a", "c"], "target": "b", "delete_sources": True}
 
@@ -85,7 +155,7 @@ def test_a_merge_waits_while_the_service_is_away(tapedeck, storage_stand_in):
 def test_what_is_not_done_in_time_says_what_its_last_try_failed_of(tapedeck, storage_stand_in):
     stuck = OPERATION | {"error": {"code": "store_unavailable", "detail": "the bucket is away"}}
     storage_stand_in.answers = {f"{BASE}:merge": (202, OPERATION), LOOK: (200, stuck)}
-    code, out, err = tapedeck("merge", "a", "--into", "b", "--timeout", "0.01")
+    code, out, err = tapedeck("merge", "a", "--into", "b", "--yes", "--timeout", "0.01")
     assert (code, out) == (1, "")
     assert "its last try failed: the bucket is away; the same command again waits for its end" in err
 

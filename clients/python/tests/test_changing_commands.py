@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import pty
-import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
@@ -104,32 +103,41 @@ def test_rm_takes_chunks_by_their_times(tapedeck, answered, record, client):
 
 def test_nothing_is_deleted_that_nobody_has_confirmed(tapedeck, stack, record, client):
     record("rm-3", "a", "b")
-    for words in (["rm", "a"], ["cut", "a", "--start", "0"], ["rm", "--all-of-user"]):
+    for words in (
+        ["rm", "a"],
+        ["cut", "a", "--end", "9"],
+        ["rm", "--all-of-user"],
+        ["merge", "a", "--into", "b"],
+    ):
         code, out, err = tapedeck(*words, "--user", "rm-3")
         assert (code, out) == (2, "")
         assert "--yes" in err
+        assert ("--keep-sources" in err) == (words[0] == "merge")
 
-    def on_a_terminal(answer):
-        ours, theirs = pty.openpty()
-        words = [sys.executable, "-m", "tapedeck", "rm", "a", "--user", "rm-3"]
-        environ = {**os.environ, "TAPEDECK_READY_FILE": str(stack.ready_file)}
-        with subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, env=environ) as process:
-            os.close(theirs)
-            said = b""
-            while b"[y/N]" not in said:
-                said += os.read(ours, 1000)
-            os.write(ours, answer)
-            try:
-                while part := os.read(ours, 1000):
-                    said += part
-            except OSError:  # its end is closed: it has ended
-                pass
-        os.close(ours)
-        return process.returncode, said.decode()
+    def on_a_terminal(answer, *words):
+        words = [sys.executable, "-m", "tapedeck", *(words or ["rm", "a"]), "--user", "rm-3"]
+        process, terminal = pty.fork()
+        if process == 0:
+            os.execve(words[0], words, {**os.environ, "TAPEDECK_READY_FILE": str(stack.ready_file)})
+        said = b""
+        while b"[y/N]" not in said:
+            said += os.read(terminal, 1000)
+        os.write(terminal, answer)
+        try:
+            while part := os.read(terminal, 1000):
+                said += part
+        except OSError:  # its end is closed: it has ended
+            pass
+        os.close(terminal)
+        return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), said.decode()
 
     code, said = on_a_terminal(b"n\n")
     assert code == 1
     assert "Delete a of rm-3 for good?" in said
+    assert on_a_terminal(b"\x03")[0] == 130
+    code, said = on_a_terminal(b"n\n", "merge", "a", "b", "--into", "b")
+    assert code == 1
+    assert "Merge into b of rm-3, and delete a once all is copied?" in said
     assert names(client, "rm-3") == ["a", "b"]
     assert on_a_terminal(b"y\n")[0] == 0
     assert names(client, "rm-3") == ["b"]
@@ -153,6 +161,12 @@ def test_rm_takes_everything_of_a_user_by_an_operation(tapedeck, answered, recor
     assert f"GET /v1/operations/{asked['id']}" in err
 
 
+def test_a_users_own_token_says_whose_everything_is_meant(tapedeck, stack):
+    code, _, err = tapedeck("rm", "--all-of-user", "--token", stack.user_token("rm-5"))
+    assert code == 2
+    assert "nobody has confirmed that" in err
+
+
 def test_cut_leaves_a_gap(tapedeck, answered, record, client):
     record("cut-1", "a")
     start = client.conversation("cut-1", "a").start
@@ -167,13 +181,13 @@ def test_cut_leaves_a_gap(tapedeck, answered, record, client):
     assert answered(*open_end)["deleted_seconds"] == pytest.approx(0.5, abs=0.03)
     assert tapedeck("cut", "none", "--user", "cut-1", "--yes", "--end", last)[0] == 4
     code, _, err = tapedeck("cut", "a", "--user", "cut-1", "--yes", "--end", "noon")
-    assert code == 1
-    assert "end" in err
+    assert code == 2
+    assert "'noon' is no time" in err
 
 
 def test_merge_makes_one_of_several(tapedeck, answered, record, client):
     record("merge-1", "a", "b", "c")
-    words = ("merge", "a", "b", "--into", "all", "--user", "merge-1")
+    words = ("merge", "a", "b", "--into", "all", "--user", "merge-1", "--yes")
     done = answered(*words)
     assert (done["kind"], done["done"], done["error"]) == ("merge_conversations", True, None)
     assert done["result"] == {"sources": 2, "objects": 2}
@@ -185,8 +199,9 @@ def test_merge_makes_one_of_several(tapedeck, answered, record, client):
     assert (code, out, err) == (0, "1 conversation with 1 object merged into all\n", "")
     assert names(client, "merge-1") == ["all", "c"]
     assert client.conversation("merge-1", "all").recorded_seconds == pytest.approx(3 * SECONDS, abs=0.1)
-    assert answered("merge", "c", "all", "--into", "all", "--user", "merge-1")["done"]
-    code, _, err = tapedeck("merge", "none", "--into", "all", "--user", "merge-1")
+    assert answered("merge", "c", "all", "--into", "all", "--user", "merge-1", "--yes")["done"]
+    assert answered("merge", "all", "--into", "all", "--user", "merge-1")["done"]  # nothing goes
+    code, _, err = tapedeck("merge", "none", "--into", "all", "--user", "merge-1", "--yes")
     assert code == 4
     assert "`tapedeck ls`" in err
 
@@ -257,6 +272,8 @@ def test_settings_are_shown_and_changed_under_the_names_of_the_api(tapedeck, ans
         (["rm", "a", "--all-of-user"], "takes no conversations"),
         (["rm", "--all-of-user", "--timestamps", "1"], "takes no conversations"),
         (["rm", "--all-of-user", "--user", ""], "--user is empty"),
+        (["rm", "--all-of-user"], "name the user with --user"),
+        (["rm", "--all-of-user", "--token", "opaque"], "name the user with --user"),
         (["rm", "a", "b", "--timestamps", "1"], "the one conversation"),
         (["rm", "a", "--timestamps", " ,"], "--timestamps needs times"),
         (["rm", "a", "--no-wait"], "belong to --all-of-user"),

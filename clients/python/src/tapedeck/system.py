@@ -45,10 +45,15 @@ class System:
 
         Raises TokenError for a user token that names none.
         """
+        return self.told_uid or DEFAULT_USER
+
+    @property
+    def told_uid(self) -> str | None:
+        """The same; None where neither an option nor the token tells of a user. Raises as `uid` does."""
         if self.user:
             return tokens.named_uid(self.user)
         given = self._given_token()
-        return (tokens.subject(given, self._uid_claim) if given else None) or DEFAULT_USER
+        return tokens.subject(given, self._uid_claim) if given else None
 
     def user_token(self, *, lifetime_s: int = tokens.DEFAULT_LIFETIME_S) -> str:
         """A token to record with: the given one, else one minted for the user. Raises SystemNotFoundError, TokenError."""

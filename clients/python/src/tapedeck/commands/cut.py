@@ -1,5 +1,6 @@
 """`tapedeck cut`."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -7,8 +8,11 @@ import typer
 from tapedeck.commands.confirming import YesOption, confirm
 from tapedeck.commands.operating import busy
 from tapedeck.commands.rm import print_deleted
-from tapedeck.commands.terminal import JsonOption, TokenOption, UrlOption, UserOption
-from tapedeck.errors import UsageError
+from tapedeck.commands.terminal import JsonOption, TokenOption, UrlOption, UserOption, rfc3339
+from tapedeck.commands.times import typed_time
+from tapedeck.errors import NotFoundError, UsageError
+from tapedeck.operators.spans import length
+from tapedeck.storage_types import Conversation
 from tapedeck.system import System
 
 
@@ -33,10 +37,38 @@ def cut(
         )
     if start is None and end is None:
         raise UsageError("--start or --end is needed", hint=f"`tapedeck rm {wanted}` deletes all of it")
+    first = typed_time(start) if start is not None else None
+    last = typed_time(end) if end is not None else None
     system = System(url, token, user)
     with storage_client(system) as client:
-        stretch = f"{start or 'its beginning'} to {end or 'its end'}"
+        try:
+            known = client.conversation(system.uid, wanted)
+        except NotFoundError:
+            known = None  # all of it may be gone by an earlier try: what there is to say says the service
+        if known is not None:
+            _check_start(known, first, last)
+        stretch = _stretch(known, first, last)
         confirm(f"Cut {stretch} out of {wanted} of {system.uid} for good?", yes=yes)
         with busy(f"cutting {wanted}"):
             deleted = client.delete_stretch(system.uid, wanted, start=start, end=end)
     print_deleted(deleted, json=json)
+
+
+def _check_start(known: Conversation, start: datetime | None, end: datetime | None) -> None:
+    """Raises UsageError for a start before the conversation: seconds into it may be meant, and 10 would be all of it, from 1970 on."""
+    if start is None or start >= known.start or (end is not None and end <= known.start):
+        return  # a stretch that lies before it as a whole takes nothing, as one that was cut by an earlier try
+    raise UsageError(
+        f"--start is {rfc3339(start)}, before the conversation begins ({rfc3339(known.start)})",
+        hint="leave --start out to cut from its beginning; it is a time (RFC 3339 or unix seconds), not seconds into the conversation",
+    )
+
+
+def _stretch(known: Conversation | None, start: datetime | None, end: datetime | None) -> str:
+    """The stretch for people, with how much of the conversation's time it takes, where that is known."""
+    told = f"{rfc3339(start) if start else 'its beginning'} to {rfc3339(end) if end else 'its end'}"
+    if known is None:
+        return told
+    first = max(start or known.start, known.start)
+    last = min(end or known.end, known.end)
+    return f"{told} ({length(max(0.0, (last - first).total_seconds()))} of it)"

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from tapedeck.commands.confirming import YesOption, confirm
 from tapedeck.commands.operating import Numbers, TimeoutOption, WaitOption, follow
 from tapedeck.commands.terminal import JsonOption, TokenOption, UrlOption, UserOption
 from tapedeck.operators.spans import several
@@ -25,6 +26,7 @@ def merge(  # noqa: PLR0913 - options of a command
             "--delete-sources/--keep-sources", help="They go when every copy was compared, or stay and go on."
         ),
     ] = True,
+    yes: YesOption = False,
     wait: WaitOption = True,
     timeout: TimeoutOption = 0,
     user: UserOption = None,
@@ -43,6 +45,12 @@ def merge(  # noqa: PLR0913 - options of a command
 
     system = System(url, token, user)
     with storage_client(system) as client:
+        gone = [one for one in wanted if one != target] if delete_sources else []
+        if gone:
+            question = (
+                f"Merge into {target} of {system.uid}, and delete {', '.join(gone)} once all is copied?"
+            )
+            confirm(question, yes=yes, hint="add --yes, or --keep-sources")
         operation = client.merge(system.uid, wanted, target, delete_sources=delete_sources)
         later = "the same command again waits for its end"
         follow(client, operation, told, wait=wait, timeout_s=timeout, later=later, json=json)

@@ -69,6 +69,11 @@ def rm(  # noqa: PLR0913 - options of a command
     wanted = conversation_names(conversations or [])
     _check(wanted, timestamps, all_of_user=all_of_user, wait=wait, timeout_s=timeout)
     system = System(url, token, user)
+    if all_of_user and system.told_uid is None:
+        raise UsageError(
+            "--all-of-user deletes everything of somebody, and nobody is named",
+            hint="name the user with --user; only the token of a user says it by itself",
+        )
     with storage_client(system) as client:
         if all_of_user:
             confirm(f"Delete everything that {system.uid} recorded up to now, for good?", yes=yes)
@@ -133,30 +138,42 @@ def _everything(client: "StorageClient", uid: str, *, wait: bool, timeout_s: flo
 
 
 def _conversations(client: "StorageClient", uid: str, wanted: list[str], *, json: bool) -> None:
-    """One after another: what is not there, or is held by a merge, keeps none of the others."""
+    """One after another: what is not there, or is held by a merge, keeps none of the others. What was deleted is told however it ends."""
     outcomes: list[_Outcome] = []
     codes: list[int] = []
-    with busy("") as show:
-        for number, conversation_id in enumerate(wanted, start=1):
-            show(f"deleting {conversation_id} ({number} of {len(wanted)})")
-            try:
-                deleted = client.delete_conversation(uid, conversation_id)
-            except StorageError as error:
-                outcomes.append(
-                    _Outcome(
-                        conversation_id,
-                        code=error.code or type(error).__name__,
-                        detail=error.detail or str(error),
-                    )
-                )
-                error.args = (f"{conversation_id}: {error}",)
-                codes.append(report(error))
-                if isinstance(error, (NotFoundError, ConflictError)):
-                    continue
-                if rest := wanted[number:]:
-                    ERR.print(f"not asked for: {', '.join(rest)}", markup=False, highlight=False)
-                break
-            outcomes.append(_Outcome(conversation_id, deleted.deleted_objects, deleted.deleted_seconds))
+    left = list(wanted)
+    try:
+        with busy("") as show:
+            while left:
+                show(f"deleting {left[0]} ({len(wanted) - len(left) + 1} of {len(wanted)})")
+                try:
+                    deleted = client.delete_conversation(uid, left[0])
+                except StorageError as error:
+                    conversation_id = left.pop(0)
+                    code, detail = error.code or type(error).__name__, error.detail or str(error)
+                    outcomes.append(_Outcome(conversation_id, code=code, detail=detail))
+                    error.args = (f"{conversation_id}: {error}",)
+                    codes.append(report(error))
+                    if not isinstance(error, (NotFoundError, ConflictError)):
+                        break
+                else:
+                    outcomes.append(_Outcome(left.pop(0), deleted.deleted_objects, deleted.deleted_seconds))
+    except BaseException:  # Ctrl-C above all
+        if left:
+            under_way, *left = left
+            detail = "broken off: it is not known whether it is deleted"
+            outcomes.append(_Outcome(under_way, code="not_known", detail=detail))
+            ERR.print(f"{under_way}: {detail}", markup=False, highlight=False)
+        raise
+    finally:
+        if left:
+            ERR.print(f"not asked for: {', '.join(left)}", markup=False, highlight=False)
+        _print_outcomes(uid, outcomes, json=json)
+    if codes:
+        raise typer.Exit(codes[0] if len(set(codes)) == 1 else FAILED)
+
+
+def _print_outcomes(uid: str, outcomes: list[_Outcome], *, json: bool) -> None:
     if json:
         objects = sum(one.deleted_objects or 0 for one in outcomes)
         seconds = sum(one.deleted_seconds or 0 for one in outcomes)
@@ -174,5 +191,3 @@ def _conversations(client: "StorageClient", uid: str, wanted: list[str], *, json
         if one.code is None
     ]:
         print_table(["deleted", "objects", "seconds"], rows, empty="")
-    if codes:
-        raise typer.Exit(codes[0] if len(set(codes)) == 1 else FAILED)

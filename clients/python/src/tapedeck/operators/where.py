@@ -2,14 +2,14 @@
 
 import asyncio
 import os
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from tapedeck.commands.terminal import ERR, FAILED, JsonOption, print_json, print_result, print_table
-from tapedeck.errors import NoSuchThingError, UsageError
+from tapedeck.commands.times import typed_time
+from tapedeck.errors import NoSuchThingError
 from tapedeck.operators import reach
 from tapedeck.operators.reach import ConversationArgument, FallbackOption, RedisOption, StoreOption
 from tapedeck.operators.spans import length, moment
@@ -33,7 +33,7 @@ def where(
     first = reach.usable(reach.store_address(store))
     second = reach.fallback_address(fallback_store, first)
     buckets = {"first": first, **({"second": reach.usable(second)} if second else {})}
-    at_ms = _unix_ms(at) if at is not None else None
+    at_ms = int(typed_time(at).timestamp() * 1000) if at is not None else None
     found = asyncio.run(_look(redis_url, buckets, conversation))
     if not found.known and not found.problems:
         raise NoSuchThingError(
@@ -97,19 +97,3 @@ def _show(found: "Whereabouts", at_ms: int | None) -> None:
         )
     for problem in found.problems:
         ERR.print(problem, style="red", markup=False, highlight=False)
-
-
-def _unix_ms(text: str) -> int:
-    """Raises UsageError."""
-    try:
-        if text.replace(".", "", 1).isdigit():
-            seconds = float(text)
-        else:
-            when = datetime.fromisoformat(text)
-            seconds = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
-        moment(int(seconds * 1000))  # not after the year 9999
-        return int(seconds * 1000)
-    except (ValueError, OverflowError) as error:
-        raise UsageError(
-            f"{text[:60]!r} is no time", hint="write 2026-11-21T10:00:00Z, or unix seconds"
-        ) from error
