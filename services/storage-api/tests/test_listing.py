@@ -11,7 +11,8 @@ from audiostore.names import timestamp
 from audiostore.opened_later import OpenedLater
 from audiostore.paired_store import PairedStore
 from audiostore.store import lists_from_anywhere
-from storage_api.listing import Stretch, list_objects
+from storage_api.listing import PARTS, Stretch, list_objects
+from storage_api.wall_clock import now_ms
 
 PREFIX = "chunks/user-1/conv-1/"
 T0 = 1_700_000_000_000
@@ -24,14 +25,17 @@ class Bucket(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls = self.rounds = 0
+        self.calls = self.rounds = self.names = self.at_once = self.most_at_once = 0
         self._next: asyncio.Task[None] | None = None
 
     async def _round(self) -> None:
         self.calls += 1
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
         if self._next is None:
             self._next = asyncio.create_task(self._turn())
         await self._next
+        self.at_once -= 1
 
     async def _turn(self) -> None:
         for _ in range(200):
@@ -48,6 +52,7 @@ class Bucket(MemoryStore):
                 told = 0
                 await self._round()
             told += 1
+            self.names += 1
             yield info
 
 
@@ -55,6 +60,10 @@ async def filled(store, starts_ms):
     for start_ms in starts_ms:
         await store.put(f"{PREFIX}{timestamp(start_ms)}.bin", b"ab", content_type="a/b", metadata={})
     return store
+
+
+async def in_parts(store, stretch=None, places=None):
+    return await list_objects(store, PREFIX, stretch, places or asyncio.Semaphore(PARTS))
 
 
 def found(listing) -> list[str]:
@@ -68,23 +77,63 @@ EVERY = {
 
 
 @pytest.mark.parametrize("starts_ms", EVERY.values(), ids=EVERY)
-async def test_ten_thousand_names_take_two_rounds(starts_ms):
+async def test_ten_thousand_names_take_four_rounds(starts_ms):
     store = await filled(Bucket(), starts_ms)
-    listing = await list_objects(store, PREFIX, None)
+    listing = await in_parts(store)
     assert found(listing) == sorted(store._objects)
-    assert (store.calls, store.rounds) == (13, 2)
+    assert (store.calls, store.rounds) == (15, 4)
+
+
+async def test_without_places_they_are_listed_one_after_another():
+    store = await filled(Bucket(), EVERY["a second each"])
+    for stretch, calls in ((None, 10), (Stretch(T0 + 4_000_500, T0, 10_000, 1_000_000), 6)):
+        store.calls = store.rounds = 0
+        assert len(found(await list_objects(store, PREFIX, stretch))) in (10_000, 5_999)
+        assert (store.calls, store.rounds) == (calls, calls)
+
+
+@pytest.mark.parametrize("count", [999, 1_440, 1_900])
+async def test_where_the_first_call_gives_nearly_all_few_are_made(count):
+    store = await filled(Bucket(), range(T0, T0 + count * 60_000, 60_000))
+    assert len(found(await in_parts(store))) == count
+    assert (store.calls, store.rounds) == (3, 2)
+
+
+async def test_nobody_asks_for_names_beyond_now():
+    from_ms = now_ms() // 60_000 * 60_000 - 1_440 * 60_000
+    store = await filled(Bucket(), range(from_ms, from_ms + 1_440 * 60_000, 60_000))
+    assert len(found(await in_parts(store))) == 1_440
+    assert store.calls == 2
+
+
+async def test_all_listings_together_have_so_many_places():
+    store = await filled(Bucket(), EVERY["a second each"])
+    places = asyncio.Semaphore(3)
+    for listing in await asyncio.gather(*(in_parts(store, places=places) for _ in range(4))):
+        assert found(listing) == sorted(store._objects)
+    assert store.most_at_once == 4 + 3  # the first part of each is in nobody's way
+
+
+async def test_dense_names_behind_a_sparse_beginning_are_not_all_listed():
+    sparse = [T0 + number * 60_000 for number in range(100)]
+    dense = range(sparse[-1] + 1_000, sparse[-1] + 20_000_000, 1_000)
+    store = await filled(Bucket(), [*sparse, *dense])
+    listing = await in_parts(store, Stretch(T0, T0, 3_000, 60_000_000))
+    assert found(listing) == sorted(store._objects)[:3_000]
+    assert listing.before_ms == dense[2_900]
+    assert store.names < 7_000
 
 
 async def test_few_names_take_one_call():
     store = await filled(Bucket(), range(T0, T0 + 900_000, 1_000))
-    assert len(found(await list_objects(store, PREFIX, None))) == 900
+    assert len(found(await in_parts(store))) == 900
     assert store.calls == 1
 
 
 async def test_a_page_takes_one_round():
     store = await filled(Bucket(), EVERY["a second each"])
     stretch = Stretch(T0 + 4_000_000 - 120_000, T0 + 4_000_000, 1_002, 1_000_000)
-    listing = await list_objects(store, PREFIX, stretch)
+    listing = await in_parts(store, stretch)
     assert found(listing) == sorted(store._objects)[3_880:5_002]
     assert listing.before_ms == T0 + 5_002_000
     assert (store.calls, store.rounds) == (2, 1)
@@ -93,7 +142,7 @@ async def test_a_page_takes_one_round():
 @pytest.mark.parametrize("pace_us", [0, 1, 10_000_000, 3_600_000_000])
 async def test_a_wrong_pace_finds_the_same(pace_us):
     store = await filled(Bucket(), EVERY["a second each"])
-    listing = await list_objects(store, PREFIX, Stretch(T0 + 4_000_000, T0 + 4_000_000, 1_500, pace_us))
+    listing = await in_parts(store, Stretch(T0 + 4_000_000, T0 + 4_000_000, 1_500, pace_us))
     assert found(listing) == sorted(store._objects)[4_000:5_500]
     assert listing.before_ms == T0 + 5_500_000
     assert store.calls <= 13
@@ -104,7 +153,7 @@ async def test_other_stores_are_listed_once():
         lists_from_anywhere = False
 
     store = await filled(Folder(), EVERY["a second each"])
-    assert found(await list_objects(store, PREFIX, None)) == sorted(store._objects)
+    assert found(await in_parts(store)) == sorted(store._objects)
     assert store.calls == 10  # thousands of one listing
 
 
@@ -123,7 +172,7 @@ async def test_names_that_come_as_they_like_are_all_found(seed, monkeypatch):
         if name not in store._objects:
             await store.put(name, b"ab", content_type="a/b", metadata={})
     every = [info.name async for info in pair.list(PREFIX) if not info.name.endswith("json")]
-    assert found(await list_objects(pair, PREFIX, None)) == every
+    assert found(await in_parts(pair)) == every
 
 
 async def test_a_part_that_fails_fails_all():
@@ -136,7 +185,7 @@ async def test_a_part_that_fails_fails_all():
 
     store = await filled(Failing(), EVERY["a second each"])
     with pytest.raises(TransientStoreError):
-        await list_objects(store, PREFIX, None)
+        await in_parts(store)
 
 
 async def test_who_says_that_it_lists_from_anywhere():

@@ -23,7 +23,7 @@ from audiostore.store import ObjectInfo, Store, check_size
 from storage_api import patience, reading
 from storage_api.errors import SourceGoneError, UnreadableError
 from storage_api.keys import Keys
-from storage_api.listing import Stretch, list_objects
+from storage_api.listing import LISTINGS, PARTS, Stretch, list_objects
 from storage_api.metrics import StorageMetrics
 from storage_api.stored_object import OlderFacts, StoredObject, Verdict
 from storage_api.turns import in_turns, side_by_side
@@ -38,8 +38,6 @@ LOOKS_AT_ONCE: Final = 16
 """Objects that are looked at, or older ones that are read, at the same time, over all requests."""
 LARGE_BYTES: Final = 4 * 1024 * 1024
 """Larger ones are read one after another, so that what is in memory at once stays small: they may have 64 MiB."""
-LISTINGS: Final = 5
-"""So often a conversation is listed at the most, where other objects vanish each time before they were looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +78,7 @@ class Bucket:
         self._clock = clock
         self._small = asyncio.Semaphore(LOOKS_AT_ONCE)
         self._large = asyncio.Semaphore(1)
+        self._parts = asyncio.Semaphore(PARTS)
         first, second = (store.first, store.second) if isinstance(store, PairedStore) else (store, store)
         self._usual = _Shelf(store, Verdicts(metrics, clock))
         self._first = _Shelf(first, Verdicts(metrics, clock))
@@ -118,27 +117,27 @@ class Bucket:
         return False
 
     async def objects(self, uid: str, conversation_id: str) -> list[StoredObject]:
-        """The conversation's objects in name order, with their facts. StoreError."""
-        return (await self.some(uid, conversation_id, None)).objects
+        """The conversation's objects in name order, with their facts; listed one after another. StoreError."""
+        return (await self.some(uid, conversation_id, None, in_parts=False)).objects
 
-    async def some(self, uid: str, conversation_id: str, stretch: Stretch | None) -> Judged:
-        """Of these objects those of a stretch; all where it is None. StoreError.
+    async def some(self, uid: str, cid: str, stretch: Stretch | None, *, in_parts: bool) -> Judged:
+        """Of these objects those of a stretch, all where it is None; a long listing in parts side by side, or one name after another. StoreError.
 
         What vanishes meanwhile was deleted, merged or moved, and what holds its audio now may have been put after its name was passed: so it is
         listed again, until nothing else vanishes.
         """
-        judged, vanished = await self._list(uid, conversation_id, stretch), frozenset[str]()
+        judged, vanished = await self._list(uid, cid, stretch, in_parts=in_parts), frozenset[str]()
         for _ in range(LISTINGS - 1):
             if judged.gone <= vanished:
                 break
             vanished |= judged.gone
-            judged = await self._list(uid, conversation_id, stretch)
+            judged = await self._list(uid, cid, stretch, in_parts=in_parts)
         return judged
 
-    async def _list(self, uid: str, conversation_id: str, stretch: Stretch | None) -> Judged:
-        prefix = conversation_prefix(uid, conversation_id)
+    async def _list(self, uid: str, cid: str, stretch: Stretch | None, *, in_parts: bool) -> Judged:
+        prefix = conversation_prefix(uid, cid)
         with self._counted("list"):
-            listing = await list_objects(self._store, prefix, stretch)
+            listing = await list_objects(self._store, prefix, stretch, self._parts if in_parts else None)
         return replace(await self.with_facts(listing.listed), before_ms=listing.before_ms)
 
     async def with_facts(self, listed: list[tuple[AudioName, ObjectInfo]]) -> Judged:

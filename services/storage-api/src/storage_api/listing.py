@@ -2,8 +2,10 @@
 
 Owns where a listing begins and ends, and which parts of it are asked for side by side: a bucket tells a thousand names a call, and each call takes
 its time. Where the next names lie is guessed by the times of those before; that decides how long it takes, never what is found. Judges nothing.
+One name after another, a listing finds what was put behind an object before that is deleted; parts side by side may find neither.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,9 +14,12 @@ from audiostore.legacy import AudioName, parse_audio_name
 from audiostore.names import MAX_TIME_MS, timestamp
 from audiostore.store import PAGE_OBJECTS, ObjectInfo, Store, lists_from_anywhere
 from storage_api.turns import side_by_side
+from storage_api.wall_clock import now_ms
 
 PARTS: Final = 12
-"""Parts of a listing that are asked for at once, at the most."""
+"""Parts of a listing that are asked for at once, at the most; and of all listings, beside the first part of each."""
+LISTINGS: Final = 5
+"""So often a conversation is listed at the most, where each time something else goes before it was looked at."""
 PART_NAMES: Final = PAGE_OBJECTS - 1
 """Names that one call gives at least, where there are so many: the one after which it begins may be among them."""
 MEANT_NAMES: Final = PART_NAMES * 0.95
@@ -44,10 +49,20 @@ class Listing:
     """All of the stretch that begin before this time are there; None where all are."""
 
 
-async def list_objects(store: Store, prefix: str, stretch: Stretch | None) -> Listing:
-    """The objects of a conversation whose names begin with `prefix`; all of them where no stretch is given. StoreError."""
+async def list_objects(
+    store: Store, prefix: str, stretch: Stretch | None, places: asyncio.Semaphore | None = None
+) -> Listing:
+    """The objects of a conversation whose names begin with `prefix`; all of them where no stretch is given.
+
+    Parts are asked for side by side where there are `places` for them; one name after another where there are none. StoreError.
+    """
     found, counted = Listing(), 0
-    async for info in _all(store, prefix) if stretch is None else _from(store, prefix, stretch):
+    if places is None or not lists_from_anywhere(store):
+        infos = store.list(prefix, f"{prefix}{timestamp(stretch.from_ms)}" if stretch else "")
+    else:
+        side = _SideBySide(store, prefix, stretch, places)
+        infos = side.all() if stretch is None else side.some(stretch)
+    async for info in infos:
         name = parse_audio_name(info.name)
         if name is None:
             continue
@@ -60,41 +75,19 @@ async def list_objects(store: Store, prefix: str, stretch: Stretch | None) -> Li
     return found
 
 
-async def _all(store: Store, prefix: str) -> AsyncIterator[ObjectInfo]:
-    if not lists_from_anywhere(store):
-        async for info in store.list(prefix):
-            yield info
-        return
-    infos, ended = await _parts(store, prefix, [""])
-    while True:
-        for info in infos:
-            yield info
-        if ended:
-            return
-        infos, ended = await _parts(store, prefix, _bounds_after(prefix, infos))
+def _is_counted(info: ObjectInfo, stretch: Stretch) -> bool:
+    name = parse_audio_name(info.name)
+    return name is not None and name.start_ms >= stretch.counted_from_ms
 
 
-async def _from(store: Store, prefix: str, stretch: Stretch) -> AsyncIterator[ObjectInfo]:
-    after = f"{prefix}{timestamp(stretch.from_ms)}"
-    if lists_from_anywhere(store):
-        infos, ended = await _parts(store, prefix, _bounds_of(prefix, stretch))
-        for info in infos:
-            yield info
-        if ended:
-            return
-        after = infos[-1].name
-    async for info in store.list(prefix, after):
-        yield info
-
-
-def _bounds_after(prefix: str, infos: Sequence[ObjectInfo]) -> list[str]:
+def _bounds_after(prefix: str, infos: Sequence[ObjectInfo], parts: int) -> list[str]:
     """Where the parts begin that follow these, of which there are some."""
     page = infos[-PART_NAMES:]
     first, last = parse_audio_name(page[0].name), parse_audio_name(page[-1].name)
     after = infos[-1].name
     if first is None or last is None:
         return [after]
-    return list(_bounds(prefix, after, last.start_ms, (last.start_ms - first.start_ms) / len(page), PARTS))
+    return list(_bounds(prefix, after, last.start_ms, (last.start_ms - first.start_ms) / len(page), parts))
 
 
 def _bounds_of(prefix: str, stretch: Stretch) -> list[str]:
@@ -106,33 +99,81 @@ def _bounds_of(prefix: str, stretch: Stretch) -> list[str]:
 
 
 def _bounds(prefix: str, after: str, from_ms: int, pace_ms: float, parts: int) -> Iterator[str]:
-    """`after`, and names that follow it, each by what a call gives."""
+    """`after`, and names that follow it, each by what a call gives; none beyond now, for nothing begins there."""
     yield after
+    last_ms = min(now_ms(), MAX_TIME_MS)
     for part in range(1, parts):
         at_ms = from_ms + round(part * MEANT_NAMES * pace_ms)
+        if not 0 <= at_ms <= last_ms:
+            return
         bound = f"{prefix}{timestamp(at_ms)}"
-        if bound <= after or not 0 <= at_ms <= MAX_TIME_MS:
+        if bound <= after:
             return
         yield bound
         after = bound
 
 
-async def _parts(store: Store, prefix: str, bounds: Sequence[str]) -> tuple[list[ObjectInfo], bool]:
-    """All names from the first bound up to the last one and as many after that as a call gives; and whether that was the end."""
-    found: list[list[ObjectInfo]] = [[] for _ in bounds]
-    ended = False
+@dataclass(frozen=True, slots=True)
+class _SideBySide:
+    """A listing whose parts are asked for at once: the first at any rate, each of the others when it gets a place."""
 
-    async def between(part: int) -> None:
-        nonlocal ended
-        last = part + 1 == len(bounds)
-        async for info in store.list(prefix, bounds[part]):
-            if not last and info.name > bounds[part + 1]:
-                return
-            found[part].append(info)
-            if last and len(found[part]) == PART_NAMES:
-                return
-        if last:
-            ended = True
+    store: Store
+    prefix: str
+    stretch: Stretch | None
+    places: asyncio.Semaphore
 
-    await side_by_side(range(len(bounds)), between)
-    return [info for part in found for info in part], ended
+    async def all(self) -> AsyncIterator[ObjectInfo]:
+        parts = 1
+        infos, ended = await self._parts([""])
+        while True:
+            for info in infos:
+                yield info
+            if ended:
+                return
+            # Many only where there were many: a call for names that are not there costs as much.
+            parts = min(2 * parts, PARTS)
+            infos, ended = await self._parts(_bounds_after(self.prefix, infos, parts))
+
+    async def some(self, stretch: Stretch) -> AsyncIterator[ObjectInfo]:
+        infos, ended = await self._parts(_bounds_of(self.prefix, stretch))
+        for info in infos:
+            yield info
+        if ended:
+            return
+        async for info in self.store.list(self.prefix, infos[-1].name):
+            yield info
+
+    async def _parts(self, bounds: Sequence[str]) -> tuple[list[ObjectInfo], bool]:
+        """All names from the first bound up to the last one and as many after that as a call gives; and whether that was the end.
+
+        Where a part and those before it have more than the stretch wants, it ends there: nobody asks for what follows.
+        """
+        found: list[list[ObjectInfo]] = [[] for _ in bounds]
+        counted = [0 for _ in bounds]
+        ended = False
+
+        async def between(part: int) -> None:
+            nonlocal ended
+            last = part + 1 == len(bounds)
+            async for info in self.store.list(self.prefix, bounds[part]):
+                if not last and info.name > bounds[part + 1]:
+                    return
+                found[part].append(info)
+                if self.stretch is not None:
+                    counted[part] += _is_counted(info, self.stretch)
+                    if sum(counted[: part + 1]) > self.stretch.count:
+                        return
+                if last and len(found[part]) == PART_NAMES:
+                    return
+            if last:
+                ended = True
+
+        async def placed(part: int) -> None:
+            if part == 0:
+                await between(part)
+            else:
+                async with self.places:
+                    await between(part)
+
+        await side_by_side(range(len(bounds)), placed)
+        return [info for part in found for info in part], ended

@@ -2,12 +2,13 @@
 
 The order is the rule: tombstone first, then the live tail, beside both the names of what is deleted, and then the bucket's listing. A batch that is finished in
 between is then in both, which the timeline plays once; the other way round it would be in neither. What took the place of a deleted object lay there before that was noted.
-At the end the tombstone is looked for once more: whoever merges, or deletes, sets it before the first object goes.
+At the end the tombstone is looked for once more: whoever merges, or deletes, sets it before the first object goes. So are the names of what is deleted: one that came since, and was not
+listed, may have taken the place that its audio had when the listing passed there, and it is listed again.
 """
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
@@ -17,9 +18,9 @@ from audiobus.deletions import noted
 from audiobus.errors import BusError, BusUnavailableError
 from audiostore.errors import StoreError
 from servicekit.problem import ProblemError
-from storage_api.bucket import Bucket
+from storage_api.bucket import Bucket, Judged
 from storage_api.errors import log_text
-from storage_api.listing import Stretch
+from storage_api.listing import LISTINGS, Stretch
 from storage_api.live_tail import LiveChunk, LiveTail, read_live_tail
 from storage_api.stored_object import StoredObject
 from storage_api.timeline import Gap, Live, ObjectKey, Piece, Source, Timeline, timeline
@@ -194,16 +195,20 @@ class Recordings:
         self,
         conversation: Conversation,
         tail: LiveTail | None,
-        deleted: Collection[str],
+        deleted: frozenset[str],
         stretch: Stretch | None = None,
     ) -> Recording:
-        try:
-            judged = await self.bucket.some(*conversation, stretch)
-        except StoreError as error:
-            raise store_unavailable(error) from error
-        # Since then it may have gone into another conversation, or been deleted, and what was listed be a part of it.
-        if tail is not None and await self._went(conversation):
-            raise not_found()
+        judged = await self._judged(conversation, stretch, in_parts=tail is not None)
+        if tail is not None:
+            for look in range(1, LISTINGS):
+                since = await self._since(conversation)
+                # Who has a name had its audio. Else that may lie under names that were passed before they were put.
+                if since <= deleted | {one.info.name for one in judged.objects}:
+                    break
+                deleted = since.union(deleted)
+                judged = await self._judged(conversation, stretch, in_parts=look + 1 < LISTINGS)
+            else:
+                await self._since(conversation)
         # A put that lands late brings one of these back, until a pusher sees it.
         objects = tuple(one for one in judged.objects if one.info.name not in deleted)
         recording = Recording(
@@ -212,6 +217,22 @@ class Recordings:
         for stored in recording.unsettled_damage:
             self.bucket.doubt(stored)
         return recording
+
+    async def _judged(self, conversation: Conversation, stretch: Stretch | None, *, in_parts: bool) -> Judged:
+        try:
+            return await self.bucket.some(*conversation, stretch, in_parts=in_parts)
+        except StoreError as error:
+            raise store_unavailable(error) from error
+
+    async def _since(self, conversation: Conversation) -> frozenset[str]:
+        """Names of objects that were deleted by now; none where Redis went away meanwhile. Asked for beside the tombstone, as it hangs for both.
+
+        ProblemError for a conversation that went into another, or was deleted: what was listed may be a part of it.
+        """
+        went, deleted = await asyncio.gather(self._went(conversation), self._deleted(conversation))
+        if went:
+            raise not_found()
+        return deleted or frozenset()
 
     async def judged_again(self, recording: Recording) -> Recording:
         """The same recording, with what was found out about its objects since; where one is gone, as it is now. ProblemError as with `look`."""
