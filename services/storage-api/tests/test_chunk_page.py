@@ -260,9 +260,9 @@ async def made(seed: int, workers) -> Over:
     return over
 
 
-async def walk(over: Over, window, size: int) -> tuple[list, list]:
+async def walk(over: Over, window, size: int, place=None) -> tuple[list, list]:
     """All pages; each is compared with the same page out of the whole."""
-    chunks, gaps, place = [], [], None
+    chunks, gaps = [], []
     while True:
         wanted = Wanted(window, place, size)
         _, page = await find_page(over, CONVERSATION, wanted)
@@ -362,3 +362,20 @@ async def test_what_cannot_be_told_from_a_part_is_told_from_all(workers):
         assert store.names - names >= 1_500
         assert [chunk.path for chunk in second.chunks] == sorted(store._objects)[100:200]
         assert second.place.watershed_48k is not None
+
+
+async def test_what_comes_into_a_gap_between_two_pages_is_on_the_next(workers):
+    maker = Maker(random.Random(0))
+    maker.session(1_700_000_000_000 * 48)
+    for _ in range(10):
+        await maker.batch(maker.span(48_000 * 60))
+    gap = maker.now
+    maker.session(gap + 48_000 * 600)
+    for _ in range(10):
+        await maker.batch(maker.span(48_000 * 60))
+    over = Over(maker.store, workers)
+    _, first = await find_page(over, CONVERSATION, Wanted((None, None), None, 10))
+    maker.session(gap + 48_000 * 60)
+    await maker.batch(maker.span(48_000 * 60))
+    chunks, _ = await walk(over, (None, None), 10, first.place)
+    assert len({chunk.path for chunk in first.chunks + chunks}) == 21

@@ -61,7 +61,8 @@ async def _from_part(
     place = wanted.after
     if place is None or place.watershed_48k is None:
         return None
-    from_ms = max(FIRST_MS, place.watershed_48k // 48 - LONGEST_MS)
+    # In a gap the watershed is where that ends; what comes into it since begins at the place already.
+    from_ms = max(FIRST_MS, min(place.start_ms, place.watershed_48k // 48) - LONGEST_MS)
     for count in (wanted.size + AHEAD, FURTHER * (wanted.size + AHEAD)):
         part = await services.recordings.part(
             conversation, Stretch(from_ms, place.start_ms, count, place.pace_us)
