@@ -88,9 +88,7 @@ NO_LIMITS = {
         "alignment.INTERLEAVED_MS alignment.JITTER_MS alignment.SILENT_MS load.LAST_PACKET_MS sample_clock.BURST_MS"
         " sample_clock.LATE_FOR_MS sample_clock.LATE_MS sample_clock.MARK_AHEAD_MS transcode_lane.SILENCE_MS"
     ),
-    "how many spans of sessions are remembered, and how long one is: after that a session has another": (
-        "session_spans.STRETCH_S traced_writer.KEPT"
-    ),
+    "how long a span of a session is: after that it has another": "session_spans.STRETCH_S",
     "what is read again": "merge_news.OVERLAP_MS",
     "how a clock is read": "arrival.TICK_MS arrivals.STEP_MS",
     "how often something is tried at once": "loss_watch.FAILURES_MOST",
