@@ -7,7 +7,7 @@ anywhere, it comes to the same end.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -155,13 +155,13 @@ class Cutting:
             await self._put_in_place()
         raise TransientStoreError("delete a part: objects come as fast as they are replaced; try again")
 
-    async def _discard(self, letters: Iterable[EntryId]) -> bool:
+    async def _discard(self, letters: Mapping[EntryId, int]) -> bool:
         """Deletes these dead letters; whether there was one that could be, or is gone by now."""
         found = False
-        for letter in letters:
+        for letter, start_ms in letters.items():
             if letter in self._stuck:
                 continue
-            samples = await waiting.discard_letter(self._services, self._conversation, letter)
+            samples = await waiting.discard_letter(self._services, self._conversation, letter, start_ms)
             if samples is None:
                 self._stuck.add(letter)
                 continue

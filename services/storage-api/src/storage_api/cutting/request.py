@@ -4,9 +4,9 @@ Owns what both routes share. Nothing is changed before the conversation is known
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from starlette.datastructures import QueryParams
@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from audiobus import Conversation, EntryId
-from audiobus.deletions import noted
+from audiobus.deletions import noted, noted_times
 from audiobus.errors import BadEntryError, BusError, ConversationDeletedError, MergingError
 from audiobus.replacing import LEASE_MS, Replacing
 from audiostore.errors import StoreError
@@ -47,12 +47,12 @@ class Chosen:
     """Objects and stretches."""
     live: Sequence[LiveChunk] = ()
     """Chunks that wait."""
-    unheard: Sequence[EntryId] = ()
-    """Entries that do not parse, and dead letters."""
+    unheard: Mapping[EntryId, int] = field(default_factory=dict)
+    """Entries that do not parse, and dead letters, each with the time at which it is listed, unix ms."""
 
 
-Choose: TypeAlias = Callable[[Recording, Collection[str]], Chosen]
-"""Chooses. It is given the names that were deleted with their audio, too."""
+Choose: TypeAlias = Callable[[Recording, Collection[str], Collection[int]], Chosen]
+"""Chooses. It is given the names that were deleted with their audio, too, and the times of what was deleted out of Redis."""
 
 
 async def delete_some(request: Request, action: str, read: Callable[[QueryParams], Choose]) -> Response:
@@ -101,16 +101,16 @@ async def _delete(
         names = await noted(bus, conversation)
         deleted = [name for name, why in names.items() if not (why.given_up or why.withdrawn)]
         # It may have ten thousand rows.
-        chosen = await asyncio.to_thread(choose, recording, deleted)
+        chosen = await asyncio.to_thread(choose, recording, deleted, await noted_times(bus, conversation))
         windows = chosen.wanted.windows
         for chunk in chosen.live:
-            samples = await drop_chunk(services, conversation, chunk.id)
+            samples = await drop_chunk(services, conversation, chunk.id, chunk.span.start_ms)
             if samples is None:
                 # Stored meanwhile: it is cut out of the batch that holds it, and no more than it.
                 windows += ((chunk.span.start_48k, chunk.span.end_48k),)
             cut.samples += samples or 0
-        for entry_id in chosen.unheard:
-            cut.samples += await drop_unheard(services, conversation, entry_id)
+        for entry_id, start_ms in chosen.unheard.items():
+            cut.samples += await drop_unheard(services, conversation, entry_id, start_ms)
         all_of = Wanted(windows, chosen.wanted.keys)
         wanted = all_of.up_to(recording.extent_48k[1]) if not recording.empty else all_of.up_to(0)
         await Cutting(services, replacing, wanted, all_of, cut).run()

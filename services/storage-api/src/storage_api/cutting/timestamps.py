@@ -24,11 +24,12 @@ def _read(query: QueryParams) -> Choose:
     if not timestamps_ms:
         raise bad_parameter("timestamps", "must name at least one chunk by its time")
 
-    def choose(recording: Recording, names: Collection[str]) -> Chosen:
+    def choose(recording: Recording, names: Collection[str], times_ms: Collection[int]) -> Chosen:
         deleted = {name.start_ms for path in names if (name := parse_audio_name(path)) is not None}
+        deleted.update(times_ms)
         rows = _rows(recording, timestamps_ms, deleted)
         live = [row.live for row in rows if row.live is not None]
-        unheard = [row.unheard.id for row in rows if row.unheard is not None]
+        unheard = {row.unheard.id: row.start_ms for row in rows if row.unheard is not None}
         keys = frozenset(row.stored.key for row in rows if row.stored is not None)
         return Chosen(Wanted(keys=keys), live, unheard)
 
