@@ -1,10 +1,14 @@
 """What lies in Redis and cannot be heard: entries that do not parse, and dead letters. It is missed, and never passes for silence."""
 
+import threading
+from dataclasses import replace
+
 import pytest
 
 from audiobus import Entry, EntryId
 from audiobus.census import exact
 from audiocodec.span import Span
+from storage_api import live_tail
 from storage_api.timeline import Live, Piece
 from storage_api.unheard import LAST_48K, Unheard, placed
 
@@ -63,6 +67,48 @@ def test_it_lies_nowhere_else_than_between_what_is_heard():
     assert (one.start_48k - AT, one.end_48k - AT) == (2 * SECOND, 3 * SECOND)
     [one] = placed([Unheard(EntryId(2**64 - 1, 2**64 - 1), 0, 10**15, "damaged")], [], "c")
     assert (one.start_48k, one.end_48k) == (LAST_48K, LAST_48K)
+
+
+def opus(first_s: int, last_s: int, first_offset: int, end_offset: int) -> Span:
+    return replace(span(first_s, last_s), first_offset=first_offset, end_offset=end_offset)
+
+
+def letter_of(first_offset: int, offset: int, samples: int = SECOND) -> Unheard:
+    return Unheard(EntryId(SESSION, offset), first_offset, samples, "dead_letter")
+
+
+# A codec's bytes tell no time: these seconds have 4,000 bytes each, and what is heard beside them has 50, or 400,000.
+LOUD = [letter_of(1_600 + at * 4_000, 5_600 + at * 4_000) for at in range(5)]
+
+
+@pytest.mark.parametrize("beside", [slice(1), slice(1, 2), slice(2)], ids=["before", "after", "both"])
+def test_what_a_codec_made_is_counted_by_its_samples(beside):
+    spans = [opus(0, 32, 0, 1_600), opus(37, 40, 21_600, 1_221_600)][beside]
+    assert places(LOUD, *spans) == [(at * SECOND, (at + 1) * SECOND, True) for at in range(32, 37)]
+
+
+def test_when_one_goes_none_of_the_others_begins_where_it_did():
+    """Or whoever asks for it again, by its time, would take that one along."""
+    for spans in (
+        [opus(0, 32, 0, 1_600)],
+        [opus(0, 32, 0, 1_600), opus(37, 40, 21_600, 1_221_600)],
+        [opus(0, 32, 0, 1_600), opus(33, 36, 21_600, 1_221_600)],  # less room than they need
+        [opus(37, 40, 21_600, 41_600)],
+    ):
+        begins = [start // 48 for start, _, _ in places(LOUD, *spans)]
+        assert begins == sorted(set(begins))
+        for gone in range(5):
+            left = places([*LOUD[:gone], *LOUD[gone + 1 :]], *spans)
+            assert begins[gone] not in [start // 48 for start, _, _ in left], (gone, spans)
+
+
+@pytest.mark.parametrize(("samples", "room_s"), [(0, 0), (0, 1), (1, 0), (1, 1), (SECOND, 0), (SECOND, 1)])
+def test_it_begins_before_what_follows(samples, room_s):
+    """As times are told, in milliseconds: by its own it alone is selected."""
+    after = opus(32 + room_s, 40, 21_600, 41_600)
+    [(start, end, _)] = places([letter_of(17_600, 21_600, samples)], opus(0, 32, 0, 1_600), after)
+    assert (start + AT) // 48 < after.start_48k // 48
+    assert start <= end <= after.start_48k - AT
 
 
 def test_what_can_be_heard_all_the_same_is_not_lost():
@@ -193,6 +239,54 @@ async def test_by_its_time_it_can_be_deleted_and_nothing_beside_it(api, one_bus,
     assert await rows_of(api, conversation) == [one for one in before if one is not row]
     assert (await api.get(conversation, "/audio", strict="true")).status_code == 200
     assert (await exact(one_bus, conversation)).difference == 0
+
+
+@pytest.mark.parametrize(
+    "kind", ["a letter that does not parse", "a letter that parses", "an entry", "a chunk"]
+)
+@pytest.mark.parametrize("number", [0, 3, 5])
+async def test_asked_for_again_it_takes_nothing_along_that_plays_or_holds_its_time(
+    api, tape, tape_for, store, conversation, one_bus, encode, pcm_tone, kind, number
+):
+    """Neither the batches beside it, nor another session that goes over all of it, nor an object that cannot be read."""
+    await tape.record(pcm_tone(6))
+    if kind.startswith("a letter"):
+        await bury(tape, number, damaged="not" in kind)
+    elif kind == "an entry":
+        await damage(tape, number)
+    await tape.put(0, number)
+    await tape.put(number + 1, len(tape.chunks))
+    other = tape_for(conversation)
+    await other.open(T0 + 1)
+    await other.append(encode(pcm_tone(8), run_start_ms=T0 - 500))
+    await other.put(0, len(other.chunks))
+    bad = "chunks/user-1/conv-1/1699999999.900-1700000008.000.batch.bin"
+    await store.put(bad, b"x" * 999, content_type="x/y", metadata={})
+    before = await rows_of(api, conversation)
+    [row] = [row for row in before if row["path"] is None]
+    for seconds in (row["duration_ms"] / 1000, 0, 0):
+        answer = await api.http.delete(
+            api.path(conversation, "/chunks"), params={"timestamps": row["timestamp"]}, headers=HEADERS
+        )
+        assert (answer.status_code, answer.json()["deleted_objects"]) == (200, 0), answer.text
+        assert answer.json()["deleted_seconds"] == pytest.approx(seconds, abs=0.01)
+        assert await rows_of(api, conversation) == [one for one in before if one is not row]
+    assert (await exact(one_bus, conversation)).difference == 0
+
+
+async def test_letters_are_parsed_in_threads_all_of_them(api, tape, conversation, pcm_tone, monkeypatch):
+    seen, real = [], live_tail.decode_chunk
+
+    def watched(data: bytes):
+        seen.append(threading.current_thread() is not threading.main_thread())
+        return real(data)
+
+    await tape.record(pcm_tone(6))
+    await bury(tape, 0, 1, 2, 3, 4, damaged=False)
+    monkeypatch.setattr(live_tail, "PAGE_ENTRIES", 2)
+    monkeypatch.setattr(live_tail, "decode_chunk", watched)
+    assert len([row for row in await rows_of(api, conversation) if row["unreadable"]]) == 5
+    assert seen == [True] * len(tape.chunks)
 
 
 async def test_a_letter_that_was_stored_after_all_is_not_missing(api, tape, conversation, pcm_tone):

@@ -154,7 +154,21 @@ async def read_live_tail(bus: Bus, conversation: Conversation) -> LiveTail:
 
 async def letters_of(bus: Bus, conversation: Conversation) -> list[Unheard]:
     """The dead letters that hold audio, or may. BusUnavailableError."""
-    letters = [_letter(conversation.cid, found) async for found in look(bus, conversation)]
+    letters: list[Unheard] = []
+    page: list[Found] = []
+    async for found in look(bus, conversation):
+        page.append(found)
+        if len(page) == PAGE_ENTRIES:
+            letters += await asyncio.to_thread(_letters, conversation.cid, page)
+            page = []
+    if page:
+        letters += await asyncio.to_thread(_letters, conversation.cid, page)
+    return letters
+
+
+def _letters(conversation_id: str, page: Iterable[Found]) -> list[Unheard]:
+    """Takes milliseconds: each packet is looked at."""
+    letters = (_letter(conversation_id, found) for found in page)
     return [one for one in letters if one is not None]
 
 

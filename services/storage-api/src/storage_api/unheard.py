@@ -1,7 +1,7 @@
 """What Redis holds of a conversation and nobody can hear: entries that do not parse, and dead letters. Pure.
 
 Owns when each of them was recorded, as far as anything tells: its own chunk, where that can be read; else what is known of its session before it and
-after it, for an entry's id says up to which byte of the session it goes.
+after it: an entry's id says up to which byte of the session it goes, and the books how long each of them lasts.
 """
 
 from bisect import bisect_left
@@ -116,29 +116,61 @@ def _in_session(unheard: Sequence[Unheard], spans: Sequence[Span]) -> Iterator[P
         for one in lost
         if one.span is not None
     )
+    holes: dict[int, list[Unheard]] = {}
     for one in lost:
         if one.span is None:
-            at = session.at(one.id.offset)
-            yield _between(one, session.before(at), session.after(at))
+            holes.setdefault(session.at(one.id.offset), []).append(one)
+    for at, some in holes.items():
+        yield from _in_hole(some, session.before(at), session.after(at))
 
 
-def _between(one: Unheard, before: Span | None, after: Span | None) -> Placed:
-    """Where it ends by its bytes, counted on from the span before it, or back from the one after it: what lies beside it and cannot be heard either does not count."""
+def _in_hole(some: Sequence[Unheard], before: Span | None, after: Span | None) -> Iterator[Placed]:
+    """Those between two spans, in order: counted on from the one before them, or back from the one after them, by what the books count for each.
+
+    What is missing between them, and what counts nothing, lasts as its bytes do in the span beside them, so that when one of them goes the others stay
+    about where they are. All of it together has no more room than there is, and each begins before what follows.
+    """
+    parts = list(_parts(some, before, after))
     earliest = before.end_48k if before else None
     latest = after.start_48k if after else None
-    if before is not None:
-        end = before.end_48k + _lasting(one.id.offset - before.end_offset, before)
-    elif after is not None:
-        end = after.start_48k - _lasting(after.first_offset - one.id.offset, after)
-    else:
-        session = one.samples * one.id.offset // max(1, one.id.offset - one.first_offset)
-        end = one.id.epoch * 48 + max(one.samples, session)
-    start = end - min(one.samples, MAX_NAMED_MS * 48)
     low = 0 if earliest is None else earliest
     high = max(low, LAST_48K if latest is None else latest)
-    return Placed(one, min(max(start, low), high), min(max(end, low), high), earliest, latest)
+    whole = sum(lasts for _, lasts in parts)
+    room = whole if earliest is None or latest is None else min(whole, high - low)
+    if before is None and latest is not None:
+        first = latest - whole
+    else:
+        first = some[0].id.epoch * 48 if earliest is None else earliest
+    # Times are told in milliseconds, rounded down.
+    begins_by = high if latest is None else max(0, latest // 48 * 48 - 1)
+    passed = 0
+    for one, lasts in parts:
+        start, end = (first + at * room // max(1, whole) for at in (passed, passed + lasts))
+        passed += lasts
+        if one is not None:
+            start = min(max(start, low), high, begins_by)
+            yield Placed(one, start, max(start, min(max(end, low), high)), earliest, latest)
 
 
-def _lasting(count: int, like: Span) -> int:
-    """Samples at 48 kHz that so many bytes last, if they are as those of a span."""
-    return count * like.samples // max(1, like.end_offset - like.first_offset)
+def _parts(
+    some: Sequence[Unheard], before: Span | None, after: Span | None
+) -> Iterator[tuple[Unheard | None, int]]:
+    """How long each lasts, at 48 kHz, and what is missing (None) before, between and after them."""
+    beside = before or after
+    if beside is not None:
+        samples, size = beside.samples, beside.end_offset - beside.first_offset
+    else:
+        samples, size = (
+            sum(one.samples for one in some),
+            sum(one.id.offset - one.first_offset for one in some),
+        )
+    at = before.end_offset if before is not None else 0
+    for one in some:
+        # Of what counts nothing only its end is known: its bytes are as those that are missing.
+        begins = min(one.first_offset, one.id.offset) if one.samples else one.id.offset
+        if at < begins:
+            yield None, (begins - at) * samples // max(1, size)
+        yield one, min(one.samples, MAX_NAMED_MS * 48)
+        at = max(at, one.id.offset)
+    if after is not None and at < after.first_offset:
+        yield None, (after.first_offset - at) * samples // max(1, size)
