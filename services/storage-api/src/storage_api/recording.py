@@ -202,10 +202,11 @@ class Recordings:
         if tail is not None:
             for look in range(1, LISTINGS):
                 since = await self._since(conversation)
-                # Who has a name had its audio. Else that may lie under names that were passed before they were put.
-                if since <= deleted | {one.info.name for one in judged.objects}:
+                new = since - deleted
+                # Who found an object has its audio. What is left of another may lie under names that were passed before they were put.
+                if not new or new <= {one.info.name for one in judged.objects}:
                     break
-                deleted = since.union(deleted)
+                deleted |= new
                 judged = await self._judged(conversation, stretch, in_parts=look + 1 < LISTINGS)
             else:
                 await self._since(conversation)
