@@ -9,7 +9,7 @@ import pytest
 from audiobus import Conversation
 from audiostore.legacy import parse_audio_name
 from audiostore.store import ObjectInfo
-from storage_api.bucket import LOOKS_AT_ONCE
+from storage_api.fetching import LOOKS_AT_ONCE
 from storage_api.turns import RUNNERS, TURN, in_turns, side_by_side
 
 MANY = 10 * TURN

@@ -7,21 +7,21 @@ cannot be read, the one of its name in the second takes its place until that is 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import count
-from typing import Final, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from audiostore.batch import Batch, BatchFacts
-from audiostore.errors import ChecksumError, NotFoundError, StoreError, TooLargeError
+from audiostore.errors import NotFoundError, StoreError, TooLargeError
 from audiostore.key_ring import KeyRing
 from audiostore.legacy import AudioName, parse_audio_name, samples_by_size
 from audiostore.names import ROOT, conversation_prefix, user_prefix
 from audiostore.paired_store import PairedStore
 from audiostore.store import ObjectInfo, Store, check_size
-from storage_api import patience, reading
+from storage_api import reading
 from storage_api.errors import SourceGoneError, UnreadableError
+from storage_api.fetching import Fetching
 from storage_api.keys import Keys
 from storage_api.listing import LISTINGS, PARTS, Stretch, list_objects
 from storage_api.metrics import StorageMetrics
@@ -33,11 +33,6 @@ from storage_api.workers import Workers
 T = TypeVar("T")
 How: TypeAlias = Callable[[AudioName, bytes, KeyRing], T]
 """What is made of an object's name and its bytes, with the keys."""
-
-LOOKS_AT_ONCE: Final = 16
-"""Objects that are looked at, or older ones that are read, at the same time, over all requests."""
-LARGE_BYTES: Final = 4 * 1024 * 1024
-"""Larger ones are read one after another, so that what is in memory at once stays small: they may have 64 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +70,7 @@ class Bucket:
         self._workers = workers
         self._metrics = metrics
         self._keys = keys or Keys()
-        self._clock = clock
-        self._small = asyncio.Semaphore(LOOKS_AT_ONCE)
-        self._large = asyncio.Semaphore(1)
+        self._fetching = Fetching(self._counted, clock)
         self._parts = asyncio.Semaphore(PARTS)
         first, second = (store.first, store.second) if isinstance(store, PairedStore) else (store, store)
         self._usual = _Shelf(store, Verdicts(metrics, clock))
@@ -217,7 +210,8 @@ class Bucket:
 
     async def _open(self, stored: StoredObject, how: How[T], quick: How[T | None] | None) -> T:
         shelf, info = self._where(stored)
-        given = stored.name, await self._whole(shelf.store, info), self._keys.ring
+        async with self._fetching.whole(shelf.store, info, placed=False) as data:
+            given = stored.name, data, self._keys.ring
         made = await self._workers.run_here(quick, *given) if quick else None
         return await self._workers.run(how, *given) if made is None else made
 
@@ -225,8 +219,7 @@ class Bucket:
         """All PCM of an older object, s16le mono at 16 kHz. Errors as with `batch`; nothing beside it is asked."""
         shelf, info = self._where(stored)
         try:
-            async with self._room(info):
-                data = await self._whole(shelf.store, info)
+            async with self._fetching.whole(shelf.store, info) as data:
                 return await self._workers.run(reading.older_pcm, stored.name, data, self._keys.legacy_secret)
         except UnreadableError as error:
             raise self._refused(stored, error) from error
@@ -272,9 +265,8 @@ class Bucket:
                 told = reading.facts_in_metadata(name, info.metadata)
                 if told is not None and not name.sealed:
                     return _sized(info, Verdict(told))
-                async with self._small:
-                    size = reading.head_bytes(name, told)
-                    head = await self._fetch("get_range", store.get_range, info.name, 0, size)
+                size = reading.head_bytes(name, told)
+                head = await self._fetching.beginning(store, info.name, size)
                 judged = (name, head, told, self._keys)
                 if name.sealed:
                     verdict = await self._workers.run(reading.judge_head, *judged)
@@ -291,8 +283,7 @@ class Bucket:
     ) -> tuple[Verdict, str]:
         """Whether the object holds what its head says. SourceGoneError; StoreError."""
         try:
-            async with self._room(info):
-                data = await self._whole(store, info)
+            async with self._fetching.whole(store, info) as data:
                 return await self._workers.run(reading.judge_whole, name, data, verdict, self._keys)
         except UnreadableError as error:
             return Verdict(verdict.facts, error.reason, error.passing), error.detail
@@ -308,38 +299,10 @@ class Bucket:
             detail = "sealed in an older format, and there is no TAPEDECK_LEGACY_SECRET"
             return Verdict(facts, "no_key"), detail
         try:
-            async with self._room(info):
-                data = await self._whole(store, info)
+            async with self._fetching.whole(store, info) as data:
                 return await self._workers.run(reading.judge_older, name, data, self._keys.legacy_secret)
         except UnreadableError as error:
             return Verdict(facts, error.reason, error.passing), error.detail
-
-    def _room(self, info: ObjectInfo) -> asyncio.Semaphore:
-        return self._large if info.size > LARGE_BYTES else self._small
-
-    async def _whole(self, store: Store, info: ObjectInfo) -> bytes:
-        """All bytes of the object. SourceGoneError; UnreadableError, also where no try gave what was stored: the rest can be heard; StoreError."""
-        try:
-            return await self._fetch("get", store.get, info.name)
-        except TooLargeError as error:
-            raise UnreadableError(info.name, "too_large", str(error)) from error
-        except ChecksumError as error:
-            raise UnreadableError(info.name, "damaged", str(error), passing=True) from error
-
-    async def _fetch(self, operation: str, call: Callable[..., Awaitable[T]], name: str, *args: int) -> T:
-        began_at = self._clock()
-        for attempt in count(1):
-            try:
-                with self._counted(operation):
-                    return await call(name, *args)
-            except NotFoundError as error:
-                raise SourceGoneError(f"{name} is gone") from error
-            except StoreError as error:
-                pause_s = patience.pause_s(error, attempt, self._clock() - began_at)
-                if pause_s is None:
-                    raise
-                await asyncio.sleep(pause_s)
-        raise AssertionError("unreachable")
 
     async def _listed(self, prefix: str) -> AsyncIterator[ObjectInfo]:
         with self._counted("list"):

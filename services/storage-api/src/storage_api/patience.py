@@ -29,11 +29,16 @@ def begin_answer() -> None:
     _begun.set(True)
 
 
+def has_begun() -> bool:
+    """Whether what runs is for such an answer."""
+    return _begun.get()
+
+
 def pause_s(error: StoreError, attempt: int, for_s: float) -> float | None:
     """How long to wait after so many tries of a read, the last of which failed so after `for_s` seconds in all; None where no other follows."""
     if not error.retryable:
         return None
-    if _begun.get() and not isinstance(error, ChecksumError):
+    if has_begun() and not isinstance(error, ChecksumError):
         again = for_s < BEGUN_FOR_S
     else:
         again = attempt < READ_TRIES and (for_s < READ_AGAIN_S or isinstance(error, ChecksumError))

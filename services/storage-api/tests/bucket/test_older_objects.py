@@ -64,7 +64,7 @@ async def test_too_large_for_one_piece_is_said_and_its_length_stays_known(
 async def test_large_older_objects_are_read_one_after_another(
     store, metrics, workers, monkeypatch, new_counting
 ):
-    monkeypatch.setattr("storage_api.bucket.LARGE_BYTES", 10)
+    monkeypatch.setattr("storage_api.fetching.LARGE_BYTES", 10)
     at_once = most = 0
 
     class Slow(new_counting):
