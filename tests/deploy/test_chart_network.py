@@ -111,16 +111,25 @@ def test_narrowed_clients_still_include_the_test():
     policy = one_of("everything", "NetworkPolicy", "recorder-listen")
     (rule,) = [rule for rule in policy["spec"]["ingress"] if rule["ports"][0]["port"] == "http"]
     assert [peer for peer in rule["from"] if "podSelector" in peer]
-    assert len(rule["from"]) == 2
+    assert len([peer for peer in rule["from"] if "ipBlock" not in peer]) == 2
 
 
-def test_health_checks_of_googles_load_balancers_reach_the_admin_port():
-    policy = one_of("gke", "NetworkPolicy", "tapedeck-listen")
-    (rule,) = [rule for rule in policy["spec"]["ingress"] if rule["ports"][0]["port"] == "admin"]
-    assert {peer["ipBlock"]["cidr"] for peer in rule["from"] if "ipBlock" in peer} == {
-        *("35.191.0.0/16", "130.211.0.0/22"),
-        *("2600:2d00:1:b029::/64", "2600:2d00:1:1::/64"),
-    }
+def test_googles_load_balancers_reach_both_ports():
+    """And requests the other one, which come from the same addresses, where not everybody may."""
+    clients = [{"podSelector": {"matchLabels": {"app": "player"}}}]
+    documents = rendered("gke", f"--set-json=networkPolicy.clients={json.dumps(clients)}")
+    (policy,) = [
+        one
+        for one in documents
+        if one["kind"] == "NetworkPolicy" and one["metadata"]["name"] == "tapedeck-listen"
+    ]
+    rules = {rule["ports"][0]["port"]: rule["from"] for rule in policy["spec"]["ingress"]}
+    for port in ("admin", "http"):
+        assert {peer["ipBlock"]["cidr"] for peer in rules[port] if "ipBlock" in peer} == {
+            *("35.191.0.0/16", "130.211.0.0/22"),
+            *("2600:2d00:1:b029::/64", "2600:2d00:1:1::/64"),
+        }, port
+    assert clients[0] in rules["http"]
 
 
 def test_a_component_without_hosts_gets_no_route():

@@ -193,6 +193,16 @@ def test_nothing_is_scaled_to_zero(how):
         ),
         (
             "minimal",
+            "caBundle.existingSecret.name=ca,listen.extraEnv[0].name=SSL_CERT_FILE,listen.extraEnv[0].value=x",
+            "listen.extraEnv: SSL_CERT_FILE is given by another value already",
+        ),
+        (
+            "minimal",
+            "store.env.AWS_REGION=x,pusher.extraEnv[0].name=AWS_REGION,pusher.extraEnv[0].value=x",
+            "pusher.extraEnv: AWS_REGION is given by another value already",
+        ),
+        (
+            "minimal",
             "pusher.autoscaling.keda.minReplicas=50",
             "pusher.autoscaling.keda: minReplicas is above maxReplicas",
         ),
@@ -207,6 +217,22 @@ def test_what_is_missing_or_said_twice_is_told(name, option, text):
     said = template(name, "--set", option)
     assert said.returncode != 0
     assert text in said.stderr
+
+
+def test_the_library_of_the_codec_may_be_named():
+    """A variable of the process that is no setting."""
+    said = template(
+        "minimal", "--set=listen.extraEnv[0].name=TAPEDECK_LIBOPUS,listen.extraEnv[0].value=/opt/libopus.so"
+    )
+    assert said.returncode == 0, said.stderr
+
+
+def test_no_page_upgrades_with_the_old_charts_defaults():
+    """The schema is closed, and new values are required in it: they would be missing."""
+    for page in (CHART / "UPGRADING.md", CHART / "templates" / "NOTES.txt"):
+        commands = [line for line in page.read_text().splitlines() if line.strip().startswith("helm upgrade")]
+        assert commands
+        assert all("--reset-then-reuse-values" in line for line in commands), page
 
 
 @pytest.mark.parametrize("release", ["1tapedeck", "my.tapedeck"])

@@ -65,8 +65,15 @@
 {{- end -}}
 {{- $_ := set $accounts $account $component -}}
 {{- end -}}
+{{- $given := keys $v.store.env -}}
+{{- if $v.otlpEndpoint }}{{ $given = append $given "OTEL_EXPORTER_OTLP_ENDPOINT" }}{{ end -}}
+{{- if $v.caBundle.existingSecret.name }}{{ $given = concat $given (list "SSL_CERT_FILE" "REQUESTS_CA_BUNDLE") }}{{ end -}}
+{{- if $v.store.googleKey.existingSecret.name }}{{ $given = append $given "GOOGLE_APPLICATION_CREDENTIALS" }}{{ end -}}
 {{- range (index $v $component).extraEnv -}}
-{{- if hasPrefix "TAPEDECK_" .name -}}
+{{- if has .name $given -}}
+{{- fail (printf "%s.extraEnv: %s is given by another value already" $component .name) -}}
+{{- end -}}
+{{- if and (hasPrefix "TAPEDECK_" .name) (ne .name "TAPEDECK_LIBOPUS") -}}
 {{- fail (printf "%s.extraEnv: %s is a setting: give it under settings or %s.settings, by its name in docs/settings.md" $component .name $component) -}}
 {{- end -}}
 {{- end -}}

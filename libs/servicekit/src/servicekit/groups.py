@@ -118,7 +118,7 @@ class EncryptionSettings(msgspec.Struct, frozen=True, kw_only=True):
         Setting(
             "TAPEDECK_LEGACY_SECRET",
             Secret,
-            "the secret that older sealed objects were made with: reads them",
+            "the secret that older sealed objects were made with: opens them, and seals what is left of one that is cut",
             secret=True,
         ),
     ] = None
