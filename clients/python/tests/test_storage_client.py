@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import httpx
@@ -228,6 +229,21 @@ def test_an_answer_that_is_cut_is_asked_for_again_where_that_is_safe(storage_sta
     assert "earlier try" in caught.value.hint
     last = [request.rpartition("/")[2] for request in asked(storage_stand_in)]
     assert last == ["c", "c", "d", "d", "d", "c:flush", "audio", "gone", "gone"]
+
+
+@pytest.mark.parametrize(
+    ("end", "times"),
+    [("2026-11-01T00:00:00Z", 2), (1.5, 2), ("2999-01-01T00:00:00Z", 1), (4_102_444_800, 1), (None, 1)],
+)
+def test_a_stretch_up_to_what_is_yet_to_come_is_never_deleted_twice_by_itself(
+    storage_stand_in, client, end, times
+):
+    """Up to "now" would be further."""
+    deleted = {"deleted_objects": 1, "deleted_seconds": 1.0}
+    storage_stand_in.answers = {f"{BASE}/c/audio": [(-5, deleted), (200, deleted)]}
+    with suppress(StorageAwayError):
+        client.delete_stretch("u", "c", start=1, end=end)
+    assert len(storage_stand_in.requests) == times
 
 
 def test_a_server_that_hangs_is_an_error(storage_stand_in):

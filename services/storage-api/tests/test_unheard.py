@@ -274,6 +274,23 @@ async def test_asked_for_again_it_takes_nothing_along_that_plays_or_holds_its_ti
     assert (await exact(one_bus, conversation)).difference == 0
 
 
+async def test_asked_for_again_it_does_not_take_the_next_that_does_not_parse(
+    api, tape, conversation, one_bus, pcm_tone
+):
+    """Where that lies is worked out from what is before it: it is listed then where the one lay that is gone."""
+    await tape.record(pcm_tone(6))
+    await damage(tape, 2)
+    await damage(tape, 3)
+    first = next(row for row in await rows_of(api, conversation) if row["unreadable"])
+    for left in (1, 1, 1):
+        answer = await api.http.delete(
+            api.path(conversation, "/chunks"), params={"timestamps": first["timestamp"]}, headers=HEADERS
+        )
+        assert answer.status_code == 200
+        assert len([row for row in await rows_of(api, conversation) if row["unreadable"]]) == left
+    assert (await exact(one_bus, conversation)).difference == 0
+
+
 async def test_letters_are_parsed_in_threads_all_of_them(api, tape, conversation, pcm_tone, monkeypatch):
     seen, real = [], live_tail.decode_chunk
 

@@ -4,7 +4,7 @@ Owns the moves to `deleted` (see `census`): each is one script, safe to repeat, 
 deleted by others; here they are noted and counted. Nothing here retries.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Final
@@ -323,6 +323,14 @@ async def noted_times(bus: Bus, conversation: Conversation) -> frozenset[int]:
         return frozenset(int(time) for time in times)
     except ValueError as error:
         raise BadEntryError(f"times of what was deleted: {error}") from error
+
+
+async def note_times(bus: Bus, conversation: Conversation, times_ms: Collection[int]) -> None:
+    """Notes times by which something was asked for and is deleted: by them nothing is selected for 30 days (`noted_times`). Errors as with `expunge`."""
+    if times_ms:
+        notes: list[Argument] = [_note_of(at_ms) for at_ms in sorted(times_ms)]
+        names = [bus.keys.gone(conversation)]
+        await script("note_times").run(bus.client, names, [KEPT_MS, *notes], wait_replicas=bus.wait_replicas)
 
 
 def _note_of(start_ms: int | None) -> str:

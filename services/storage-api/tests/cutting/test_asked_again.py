@@ -58,6 +58,16 @@ async def test_an_object_that_is_gone_takes_none_along_that_overlapped_it(api, c
     assert (await cutter.chunks(api, 11.0)).json()["deleted_objects"] == 1
 
 
+async def test_a_time_inside_of_what_is_gone_takes_none_along_that_goes_over_it(api, cutter, store, names):
+    """Two recordings at one time, as after a merge: what is heard then goes, and asked for again what lay under it stays."""
+    await put_older(store, "1700000000.000.bin", 30)
+    await put_older(store, "1700000010.000.bin", 30)
+    assert (await cutter.chunks(api, 15.5)).json()["deleted_objects"] == 1
+    for _ in range(2):
+        assert (await cutter.chunks(api, 15.5)).json() == ZERO
+    assert await names(store, "chunks/") == ["chunks/user-1/conv-1/1700000010.000.bin"]
+
+
 async def test_what_comes_after_the_request_stays_where_nothing_was_left(
     api, tape, cutter, conversation, one_bus, encode, pcm_tone, monkeypatch
 ):

@@ -3,7 +3,10 @@
 All raise StorageError, in the kinds that `tapedeck.errors` draws: BadRequestError as well for an empty name or a time that is none, before anything is sent.
 """
 
+import time
 from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from tapedeck.errors import BadRequestError
 from tapedeck.storage.calls import (
@@ -20,6 +23,10 @@ from tapedeck.storage.calls import (
 from tapedeck.storage.waiting import OperationProgress, Waiting
 from tapedeck.storage_types import Deleted, Flushed, Operation
 
+if TYPE_CHECKING:
+    from tapedeck.storage.retries import Again
+
+CLOCKS_APART_S = 60.0  # what is so long past here is past there, too
 FLUSH_ANSWER_S = 45.0  # the server answers within 30 s
 
 
@@ -55,7 +62,7 @@ def delete_stretch(
     """Cut a stretch of time out of the conversation; it remains as a gap. One end may be left out, not both; an empty text is none.
 
     A second time it deletes nothing and says so, without an error. ConflictError `merging`: a merge holds the conversation.
-    Without `end` it is never sent twice by itself: up to "now" would be further.
+    Without an `end` that is surely past it is never sent twice by itself: up to "now" would be further.
     """
     if "" in (start, end):
         raise BadRequestError("an empty time is none: leave it out to cut from the beginning, or to the end")
@@ -63,9 +70,22 @@ def delete_stretch(
     if query["start"] is None and query["end"] is None:
         raise BadRequestError("start or end is needed; delete_conversation deletes all of it")
     path = conversation_path(uid, conversation_id, "/audio")
-    return call(
-        Deleted, "DELETE", path, query, again="unsent" if query["end"] is None else "always", answer_s=120
-    )
+    again: Again = "always" if _surely_past(query["end"]) else "unsent"
+    return call(Deleted, "DELETE", path, query, again=again, answer_s=120)
+
+
+def _surely_past(at: str | None) -> bool:
+    """Whether the server cannot take it for a moment to come, whichever clock is ahead."""
+    if at is None:
+        return False
+    try:
+        seconds = float(at)
+    except ValueError:
+        try:
+            seconds = datetime.fromisoformat(at).timestamp()
+        except ValueError:
+            return False
+    return seconds < time.time() - CLOCKS_APART_S
 
 
 def delete_user_audio(uid: str) -> Call[Operation]:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from audiobus import Conversation, EntryId
-from audiobus.deletions import noted, noted_times
+from audiobus.deletions import note_times, noted, noted_times
 from audiobus.errors import BadEntryError, BusError, ConversationDeletedError, MergingError
 from audiobus.replacing import LEASE_MS, Replacing
 from audiostore.errors import StoreError
@@ -49,6 +49,8 @@ class Chosen:
     """Chunks that wait."""
     unheard: Mapping[EntryId, int] = field(default_factory=dict)
     """Entries that do not parse, and dead letters, each with the time at which it is listed, unix ms."""
+    times_ms: Collection[int] = ()
+    """By which something was chosen that does not begin then, unix ms: asked for again, they must choose nothing beside it."""
 
 
 Choose: TypeAlias = Callable[[Recording, Collection[str], Collection[int]], Chosen]
@@ -114,6 +116,7 @@ async def _delete(
         all_of = Wanted(windows, chosen.wanted.keys)
         wanted = all_of.up_to(recording.extent_48k[1]) if not recording.empty else all_of.up_to(0)
         await Cutting(services, replacing, wanted, all_of, cut).run()
+        await note_times(bus, conversation, chosen.times_ms)
 
 
 async def _check_known(services: Services, recording: Recording) -> None:

@@ -27,24 +27,33 @@ def _read(query: QueryParams) -> Choose:
     def choose(recording: Recording, names: Collection[str], times_ms: Collection[int]) -> Chosen:
         deleted = {name.start_ms for path in names if (name := parse_audio_name(path)) is not None}
         deleted.update(times_ms)
-        rows = _rows(recording, timestamps_ms, deleted)
+        rows, inside_ms = _rows(recording, timestamps_ms, deleted)
         live = [row.live for row in rows if row.live is not None]
         unheard = {row.unheard.id: row.start_ms for row in rows if row.unheard is not None}
         keys = frozenset(row.stored.key for row in rows if row.stored is not None)
-        return Chosen(Wanted(keys=keys), live, unheard)
+        return Chosen(Wanted(keys=keys), live, unheard, inside_ms)
 
     return choose
 
 
-def _rows(recording: Recording, timestamps_ms: tuple[int, ...], deleted: Collection[int]) -> list[ChunkRow]:
-    """For each time what begins then; else what is played then, or holds it and cannot be read.
+def _rows(
+    recording: Recording, timestamps_ms: tuple[int, ...], deleted: Collection[int]
+) -> tuple[list[ChunkRow], list[int]]:
+    """For each time what begins then; else what is played then, or holds it and cannot be read. And the times of the latter.
 
-    `deleted`: times when something began that is deleted. Such a one may be asked for again after an answer that was lost, and must not take what
-    lies beside it along.
+    `deleted`: times when something began that is deleted, and times by which something was. Such a one may be asked for again after an answer that
+    was lost, and must not take what lies beside it along; nor what is listed there since, for where entries lie that do not parse is worked
+    out from those before them.
     """
     starts = {row.start_ms for row in chunk_rows(recording, "standard")}
     within = tuple(at_ms for at_ms in timestamps_ms if at_ms not in starts and at_ms not in deleted)
     # Where a chunk begins is told rounded down: that millisecond may begin with the end of what is before it.
     playing = {recording.timeline.playing(at_ms * 48 + 47) for at_ms in within}
-    beginning = rows_at(recording, tuple(at_ms for at_ms in timestamps_ms if at_ms in starts))
-    return beginning + [row for row in rows_at(recording, within) if row.sources & playing or row.reason]
+    beginning = [
+        row
+        for row in rows_at(recording, tuple(at_ms for at_ms in timestamps_ms if at_ms in starts))
+        if row.unheard is None or row.unheard.span is not None or row.start_ms not in deleted
+    ]
+    held = [row for row in rows_at(recording, within) if row.sources & playing or row.reason]
+    chosen = [at_ms for at_ms in within if any(row.start_ms < at_ms < row.end_ms for row in held)]
+    return beginning + held, chosen
