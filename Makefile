@@ -9,7 +9,7 @@ SYNC = PATH="$$PATH:$(CURDIR)/$(BIN)" uv sync --frozen --inexact --quiet
 
 # Tests that share the machine. All others have it to themselves: the whole system, its faults and kills.
 ALONE := tests
-SIDE_BY_SIDE := libs clients/python $(wildcard services/*) tests/deploy tests/fuzz tests/protocol tests/seams tests/simulation
+SIDE_BY_SIDE := libs clients/python $(wildcard services/*) tests/deploy tests/fuzz tests/seams tests/simulation
 
 FUZZ_SECONDS ?= 20
 FUZZ_TARGETS ?=

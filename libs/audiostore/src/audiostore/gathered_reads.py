@@ -87,9 +87,9 @@ class GatheredReads:
             self._read_s = await self._threads.run(doing, self._in_thread, together) / len(wanted)
         except Exception as error:  # noqa: BLE001 - it goes to all that wait: the store may be closed
             self._read_s = THREAD_S
-            done = [*together.outcomes]
-            hangs, after = wanted[len(done) : together.begun], wanted[together.begun :]
-            if not together.begun or not isinstance(error, TransientStoreError):
+            done, begun = [*together.outcomes], together.begun  # the thread may go on meanwhile
+            hangs, after = wanted[len(done) : begun], wanted[begun:]
+            if not begun or not isinstance(error, TransientStoreError):
                 hangs, after = [*hangs, *after], []
             outcomes = [*done, *[error] * len(hangs)]
         else:

@@ -57,9 +57,11 @@ class Fetching:
     async def _read(
         self, operation: str, read: Callable[[], Awaitable[bytes]], name: str, places: Places | None
     ) -> AsyncIterator[bytes]:
-        began_at = self._clock()
+        began_at: float | None = None
         for attempt in count(1):
             async with places.place(name) if places else nullcontext():
+                # To wait for a place is no trouble of the bucket's.
+                began_at = self._clock() if began_at is None else began_at
                 try:
                     with self._counted(operation):
                         data = await read()

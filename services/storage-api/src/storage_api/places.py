@@ -45,8 +45,8 @@ class Places:
 
     def refused(self, error: StoreError) -> None:
         """Whoever reads in a place of these was told this, and will not be told better soon."""
-        if not error.retryable:
-            return
+        if not error.retryable or getattr(error, "slow", False):
+            return  # it is this object's trouble, or the bucket is slow and not away
         latest = self._clock() - WAITED_S
         for limit in [limit for limit, since in self._waiting.items() if since <= latest]:
             del self._waiting[limit]

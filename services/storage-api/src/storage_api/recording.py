@@ -202,6 +202,9 @@ class Recordings:
         if tail is not None:
             for look in range(1, LISTINGS):
                 since = await self._since(conversation)
+                if since is None:
+                    # Redis went away meanwhile: it is as if it had been from the beginning.
+                    return await self._found(conversation, None, deleted, stretch)
                 new = since - deleted
                 # Who found an object has its audio. What is left of another may lie under names that were passed before they were put.
                 if not new or new <= {one.info.name for one in judged.objects}:
@@ -225,15 +228,15 @@ class Recordings:
         except StoreError as error:
             raise store_unavailable(error) from error
 
-    async def _since(self, conversation: Conversation) -> frozenset[str]:
-        """Names of objects that were deleted by now; none where Redis went away meanwhile. Asked for beside the tombstone, as it hangs for both.
+    async def _since(self, conversation: Conversation) -> frozenset[str] | None:
+        """Names of objects that were deleted by now; None where Redis went away meanwhile. Asked for beside the tombstone, as it hangs for both.
 
         ProblemError for a conversation that went into another, or was deleted: what was listed may be a part of it.
         """
         went, deleted = await asyncio.gather(self._went(conversation), self._deleted(conversation))
         if went:
             raise not_found()
-        return deleted or frozenset()
+        return deleted
 
     async def judged_again(self, recording: Recording) -> Recording:
         """The same recording, with what was found out about its objects since; where one is gone, as it is now. ProblemError as with `look`."""

@@ -76,7 +76,9 @@ async def _folder(
     execute = world.server.model.execute
     tombstone = execute(["GET", world.keys.tomb(where)])
     went = target_of(tombstone) if tombstone else None
-    held_by = execute(["HMGET", world.keys.conv(where), "merging", "held"])
+    merging, holder, until_ms = execute(["HMGET", world.keys.conv(where), "merging", "held", "merge_until"])
+    # Whoever holds it before a merge is written down may die: such a hold ends by itself.
+    holds = holder and int(until_ms) > int(execute(["TIME"])[0]) * 1000
     return Folder(
         spans,
         len(objects),
@@ -84,7 +86,7 @@ async def _folder(
         tombstone is not None and went is None,
         await verdict.books(world, where),
         await booked(make_bus(world.server, 0), where),
-        any(held_by) and not any(map(world.chance.hits.get, LATE)),
+        bool(merging or holds) and not any(map(world.chance.hits.get, LATE)),
         where.tag in world.operator.dropped
         or bool(world.part_deleter.parts)
         or where.uid in world.forgetting,

@@ -212,7 +212,7 @@ MUTANTS: Final = (
     Mutant(
         "a cut that stands is not overwritten",
         (4, 5),
-        {"process: stopped": 0.1, "bucket: lands late": 0.8, "bucket: 5xx": 0.2},
+        {"process: stopped": 0.15, "bucket: lands late": 0.9, "bucket: 5xx": 0.5},
         ("cut", "if h[1] ~= ARGV[2] then return {'standing', h[1]} end", ""),
     ),
     Mutant(
