@@ -1,7 +1,8 @@
 """In which order the sockets of this process have come to a conversation, when they are told in the time of Redis.
 
 How far that clock stands ahead is an estimate, made again each minute, and off by half of what a command takes there and back. Of two
-sockets that came some ms apart, one before and one after a new estimate, the later one would seem the earlier, and be refused.
+sockets that came some ms apart, one before and one after a new estimate, the later one would seem the earlier, and be refused, or seem
+to have come with it, and the earlier one would stay, half-open, until it appends. The later one is told as the later one.
 Pure, and bounded in memory. Must not look at a clock.
 """
 
@@ -31,9 +32,9 @@ class Arrivals:
         if last is not None:
             near = abs(told_ms - last[1]) <= STEP_MS
             if arrived_ms < last[0]:
-                return min(told_ms, last[1]) if near else told_ms
+                return min(told_ms, last[1] - 1) if near else told_ms
             if near:
-                told_ms = max(told_ms, last[1])
+                told_ms = max(told_ms, last[1] + (arrived_ms > last[0]))
         self._last[conversation] = (arrived_ms, told_ms)
         self._last.move_to_end(conversation)
         if len(self._last) > CONVERSATIONS_LIMIT:
