@@ -35,30 +35,30 @@ async def spoil(bus, conversation, *fields):
 async def test_a_damaged_letter_leaves_the_books_closed(letters, bus, conversation):
     first, second = letters
     await spoil(bus, conversation, first)
-    assert await discard_field(bus, conversation, str(first)) == 4_800
-    assert await discard_field(bus, conversation, str(first)) is None  # a lost reply
+    assert await discard_field(bus, conversation, str(first), 9) == 4_800
+    assert await discard_field(bus, conversation, str(first), 9) is None  # a lost reply
     balance = await exact(bus, conversation)
     assert (balance.difference, balance.dead, balance.deleted) == (0, 4_800, 4_800)
     assert (await bus.stored(conversation, first.epoch)).dead_offset == 300
     with pytest.raises(BusContractError, match="can be read"):
-        await discard_field(bus, conversation, str(second))
+        await discard_field(bus, conversation, str(second), 9)
 
 
 async def test_of_several_the_last_one_takes_what_was_counted(letters, bus, conversation):
     first, second = letters
     await spoil(bus, conversation, first, second, "rubbish")
-    assert await discard_field(bus, conversation, str(second)) == 0
+    assert await discard_field(bus, conversation, str(second), 9) == 0
     # Where `stored` stops is not moved by guesses.
     assert (await bus.stored(conversation, first.epoch)).dead_offset == 100
-    assert await discard_field(bus, conversation, "rubbish") == 0
-    assert await discard_field(bus, conversation, str(first)) == 9_600
+    assert await discard_field(bus, conversation, "rubbish", 9) == 0
+    assert await discard_field(bus, conversation, str(first), 9) == 9_600
     assert (await bus.stored(conversation, first.epoch)).dead_offset is None
     assert (await exact(bus, conversation)).difference == 0
 
 
 async def test_what_somebody_put_there_was_never_counted(letters, bus, conversation):
     await spoil(bus, conversation, EntryId(9, 9))
-    assert await discard_field(bus, conversation, "9-9") == 0
+    assert await discard_field(bus, conversation, "9-9", 9) == 0
     assert (await exact(bus, conversation)).difference == 0
     assert (await bus.stored(conversation, letters[0].epoch)).dead_offset == 100
 
@@ -79,7 +79,7 @@ async def test_a_name_that_is_no_text_is_seen_and_can_be_dropped(letters, bus, c
     assert found == [*map(str, letters), *sorted(["\\xff\\xfe", "\\\\xff\\\\xfe"], key=found.index)]
     with pytest.raises(BadEntryError):
         await exact(bus, conversation)
-    assert await discard_field(bus, conversation, "\\xff\\xfe") == 0
+    assert await discard_field(bus, conversation, "\\xff\\xfe", 9) == 0
     assert await bus.command("HGET", key, "\\xff\\xfe") == b"y"
-    assert await discard_field(bus, conversation, "\\\\xff\\\\xfe") == 0
+    assert await discard_field(bus, conversation, "\\\\xff\\\\xfe", 9) == 0
     assert (await exact(bus, conversation)).difference == 0

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from audiobus import Hints, dead_letters, decode_cut
+from audiobus import Hints, decode_cut
 from audiostore.errors import TransientStoreError
 from pusher.cutter import Limits
 from tapedeck_testing.draining.gated import Gated
@@ -212,34 +212,6 @@ async def test_8_a_conversation_leaves_only_without_a_buffer(
     await worker.drain(device.conversation)
     assert not await bus.buffered(device.conversation)
     assert await bus.command("ZSCORE", bus.keys.due(0), device.conversation.tag) is None
-    assert await bus.live(device.conversation.uid) == []
-
-
-async def test_8_with_dead_letters_it_stays_on_its_users_list(bus, device, memory_store, new_worker, clock):
-    """Where every entry is one, nothing else knows of it. When they are stored after all it leaves."""
-    await device.open()
-    await device.say(1)
-    await bus.note_live(device.conversation, clock())
-    letters = [entry for entry in await bus.read(device.conversation, count=9) if entry.chunk is not None]
-    for entry in letters:
-        assert await bus.bury(
-            device.conversation,
-            entry,
-            reason="test",
-            first_offset=0,
-            samples=entry.counted_samples,
-            now_ms=clock(),
-        )
-    worker = new_worker(memory_store)
-    clock.pass_s(25 * 3600)
-    await worker.drain(device.conversation)
-    assert not await bus.buffered(device.conversation)
-    assert await bus.live(device.conversation.uid) == [device.conversation]
-    for entry in letters:
-        assert await dead_letters.mark(bus, device.conversation, entry.id, clock())
-    await worker.drain(device.conversation)
-    clock.pass_s(25 * 3600)
-    await worker.drain(device.conversation)
     assert await bus.live(device.conversation.uid) == []
 
 

@@ -4,11 +4,12 @@ Owns how they are called, and their deletion. It reads none of them, and moves i
 """
 
 import re
+from contextlib import nullcontext
 from typing import Final
 
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
-from audiobus.deletions import KEPT_MS
+from audiobus.deletions import KEPT_MS, looked_at
 from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError, BusContractError
 from audiobus.letter import Letter, read_letter
@@ -33,10 +34,10 @@ def _unescaped(found: re.Match[bytes]) -> bytes:
     return escaped if escaped == b"\\" else bytes.fromhex(escaped[1:].decode())
 
 
-async def discard_field(bus: Bus, conversation: Conversation, field: str | bytes) -> int | None:
+async def discard_field(bus: Bus, conversation: Conversation, field: str | bytes, now_ms: int) -> int | None:
     """Deletes a field that is no letter; how many samples that made deleted, None where there is no such field.
 
-    `field`: its name, or, as text, as `shown` has it.
+    `field`: its name, or, as text, as `shown` has it. `now_ms`: unix ms.
 
     Where several of them cannot be read nobody knows what was counted for which: the last one takes it all.
 
@@ -65,14 +66,20 @@ async def discard_field(bus: Bus, conversation: Conversation, field: str | bytes
         args: list[Argument] = [name, value, len(letters) + len(unread), counted or b"", samples]
         args += ["" if epoch is None else str(epoch), first, KEPT_MS]
         names = [keys.conv(conversation), keys.dead(conversation), keys.audio(conversation)]
-        match await script("discard_field").run(bus.client, names, args, wait_replicas=bus.wait_replicas):
+        last = len(letters) + len(unread) == 1
+        # After the last of them nothing may be left of the conversation: then it leaves its user's list, if somebody looks.
+        async with looked_at(bus, conversation, now_ms) if last else nullcontext():
+            answer = await script("discard_field").run(
+                bus.client, names, args, wait_replicas=bus.wait_replicas
+            )
+        match answer:
             case [b"ok"]:
                 return samples
             case [b"gone"]:
                 return None
             case [b"again"]:
                 continue
-            case answer:
+            case _:
                 raise BusContractError(f"discard_field answered {answer!r}")
 
 

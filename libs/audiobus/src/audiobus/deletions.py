@@ -211,8 +211,10 @@ async def discard(
         args: list[Argument] = [str(entry_id), letter.samples, str(entry_id.epoch)]
         args += [raw or b"", "0" if name is None else "1", name or "", now_ms, KEPT_MS, _note_of(start_ms)]
         args += first_offsets(letters)
+        # After the last letter nothing may be left of it: then it leaves its user's list, if somebody looks.
+        seen_to = bool(name) or not letters
         # What is told to be deleted must not come back with a failover.
-        async with looked_at(bus, conversation, now_ms) if name else nullcontext():
+        async with looked_at(bus, conversation, now_ms) if seen_to else nullcontext():
             answer = await script("discard").run(bus.client, names, args, wait_replicas=bus.wait_replicas)
         match answer:
             case [b"ok"]:

@@ -80,7 +80,9 @@ class SecondTry:
     """Asked between two objects: whether to leave the rest to others."""
 
     async def run(self, conversation: Conversation) -> None:
-        """Stores what is marked, as far as that goes now. When it returns, the conversation is on `due` if something is left.
+        """Stores what is marked, as far as that goes now. When it returns, the conversation is on `due`.
+
+        For what is left; or for the look after the last letter, for it may have stayed on its user's list for its letters alone.
 
         Raises:
             BusUnavailableError: Redis went away; nothing was lost by that.
@@ -91,7 +93,8 @@ class SecondTry:
                 seen = await dead.asked_for(self.bus, conversation)
                 raw = await standing(self.bus, conversation)
                 if seen is None and raw is None:
-                    return
+                    again_ms = 0
+                    break
                 if self.stopping():
                     again_ms = 0
                     break
@@ -102,7 +105,8 @@ class SecondTry:
                 else:
                     going_on = await self._next(conversation, seen or b"")
                 if not going_on:
-                    return
+                    again_ms = 0
+                    break
             else:
                 again_ms = 0
         except _TROUBLE as error:

@@ -284,11 +284,12 @@ async def _drop(redis_url: str | None, conversation: str, letters: "list[DeadLet
     async with reach.redis(redis_url) as bus:
         # Those that cannot be read first: beside one it cannot be told where `stored` goes on after the others.
         for letter in sorted(letters, key=lambda each: each.is_letter):
+            now_ms = time.time_ns() // 1_000_000
             try:
                 if letter.is_letter:
-                    samples = await discard(bus, one, EntryId.parse(letter.id), time.time_ns() // 1_000_000)
+                    samples = await discard(bus, one, EntryId.parse(letter.id), now_ms)
                 else:
-                    samples = await discard_field(bus, one, letter.id)
+                    samples = await discard_field(bus, one, letter.id, now_ms)
             except BadEntryError as error:
                 raise OperatorError(
                     f"{letter.id} is not deleted: beside it lies what cannot be read ({error})",
