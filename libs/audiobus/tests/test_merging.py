@@ -247,6 +247,20 @@ async def test_of_what_is_only_held_nothing_stays_for_ever(recorder, bus, conver
     assert await bus.command("PTTL", key) == -1
 
 
+@pytest.mark.parametrize("kind", ["audio", "dead"])
+async def test_the_books_of_what_waits_are_held_without_a_limit(bus, conversation, kind):
+    """Nothing but the audio is known of it: pushers write its books beside the hold, and nothing lifts a limit from them."""
+    if kind == "audio":
+        await bus.command("XADD", bus.keys.audio(conversation), "5-9", "c", "x")
+    else:
+        await bus.command("HSET", bus.keys.dead(conversation), "5-9", "x")
+    for _ in range(2):
+        await merging.hold(bus, conversation, OP, until_ms=LATER)
+        assert await bus.command("PTTL", bus.keys.conv(conversation)) == -1
+    await merging.thaw(bus, conversation, OP)
+    assert await bus.command("EXISTS", bus.keys.conv(conversation)) == 0
+
+
 async def test_books_that_went_there_before_go_on_with_them(bus):
     """From one into the next: what was recorded into the first counts in the last."""
     first, last = Conversation("user-1", "first"), Conversation("user-1", "last")

@@ -92,6 +92,7 @@ async def freeze(
 async def hold(bus: Bus, conversation: Conversation, operation_id: str, *, until_ms: int) -> None:
     """Keeps others from deleting a conversation that goes on: a target, or a source that stays. Errors as with `freeze`."""
     keys = [bus.keys.conv(conversation), bus.keys.tomb(conversation)]
+    keys += [bus.keys.audio(conversation), bus.keys.dead(conversation)]
     args: list[Argument] = [operation_id, until_ms, ENDS_KEPT_MS]
     answer = await script("hold").run(bus.client, keys, args, wait_replicas=bus.wait_replicas)
     if answer != [b"ok"]:
