@@ -1,11 +1,15 @@
 import asyncio
+import os
 import threading
 
 import pytest
 
+from audiostore import gathered_reads
 from audiostore.errors import NotFoundError, TransientStoreError
 from audiostore.gathered_reads import MOST, THREAD_S, GatheredReads, sharing
 from audiostore.threads import Call, Threads
+
+THREADS_DEADLINE_S = 10
 
 
 class Counted(Threads):
@@ -28,7 +32,7 @@ def shown(name, start, end):
 
 @pytest.fixture
 async def threads():
-    running = Counted("t", 4, 5)
+    running = Counted("t", 4, THREADS_DEADLINE_S)
     yield running
     await running.close()
 
@@ -113,14 +117,64 @@ async def test_one_that_hangs_takes_none_with_it_that_shares_its_thread():
     assert sorted(read) == ["a", "b", "c", "hangs"]
 
 
-async def test_what_its_thread_left_because_its_time_was_up_is_read_again(threads, monkeypatch):
+@pytest.fixture
+def parted_soon(monkeypatch):
+    monkeypatch.setattr(gathered_reads, "PARTED_S", 0.02)
+
+
+@pytest.fixture
+def folder_with_pipe(tmp_path):
+    """Files a and b, and a pipe of which a read hangs until somebody writes."""
+    for name in "ab":
+        (tmp_path / name).write_text(name)
+    os.mkfifo(tmp_path / "pipe")
+    yield tmp_path
+    with (tmp_path / "pipe").open("r+b", buffering=0):  # whoever still reads ends
+        pass
+
+
+async def test_nobody_waits_for_one_that_hangs_but_who_wants_it(threads, folder_with_pipe, parted_soon):
+    reads = GatheredReads(lambda name, *_: (folder_with_pipe / name).read_bytes(), threads)
+    reads._read_s = 0.0
+    before, hung, after = [asyncio.create_task(reads.get(name, 0, 1)) for name in ("a", "pipe", "b")]
+    async with asyncio.timeout(THREADS_DEADLINE_S / 2):
+        assert await asyncio.gather(before, after) == [b"a", b"b"]
+    assert not hung.done()
+    assert threads.runs == 2
+    reads._read_s = 0.0
+    assert await asyncio.gather(*(reads.get(name, 0, 1) for name in "abab")) == [b"a", b"b"] * 2
+    await asyncio.to_thread((folder_with_pipe / "pipe").write_text, "at last")
+    assert await hung == b"at last"
+
+
+async def test_of_what_hangs_no_second_thread_is_lost(threads, folder_with_pipe, parted_soon, monkeypatch):
+    monkeypatch.setattr(gathered_reads, "HANGS_S", 0.0)
+    pipe = folder_with_pipe / "pipe"
+    reads = GatheredReads(lambda name, *_: (folder_with_pipe / name).read_bytes(), threads)
+    hung = asyncio.create_task(reads.get("pipe", 0, 1))
+    while not reads._slow:
+        await asyncio.sleep(0.01)
+    with pytest.raises(TransientStoreError, match="get pipe: another read of it hangs") as refused:
+        await reads.get("pipe", 0, 1)
+    assert refused.value.slow
+    assert threads.runs == 1
+    assert await reads.get("a", 0, 1) == b"a"
+    await asyncio.to_thread(pipe.write_text, "at last")
+    assert await hung == b"at last"
+    pipe.unlink()
+    pipe.write_text("a file")
+    assert await reads.get("pipe", 0, 1) == b"a file"
+
+
+@pytest.mark.parametrize(("left", "runs"), [([False, True], 3), ([True], 4)])
+async def test_what_its_thread_left_because_its_time_was_up_is_read_again(left, runs, threads, monkeypatch):
     """As after a pause of the process, where the thread may be the first to see the time."""
     reads = GatheredReads(shown, threads)
     reads._read_s = 0.0
-    given_up = iter([False, True])
+    given_up = iter(left)
     monkeypatch.setattr(Call, "given_up", property(lambda _call: next(given_up, False)))
     assert await asyncio.gather(*(reads.get(name, 0, 1) for name in "abc")) == [b"a:0-1", b"b:0-1", b"c:0-1"]
-    assert threads.runs == 3
+    assert threads.runs == runs
 
 
 async def test_where_no_thread_is_free_all_are_given_up():

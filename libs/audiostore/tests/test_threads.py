@@ -36,10 +36,11 @@ async def test_nobody_waits_longer_than_the_deadline_and_what_waits_never_runs()
     release, ran = threading.Event(), threading.Event()
     first = asyncio.ensure_future(threads.run("put a", release.wait, 10))
     second = asyncio.ensure_future(threads.run("put b", ran.set))
-    with pytest.raises(TransientStoreError, match=r"put a: not done after 0\.05 s"):
+    with pytest.raises(TransientStoreError, match=r"put a: not done after 0\.05 s") as hangs:
         await first
-    with pytest.raises(TransientStoreError):
+    with pytest.raises(TransientStoreError) as waits:
         await second
+    assert (hangs.value.slow, waits.value.slow) == (True, False)
     release.set()
     await threads.close()
     assert not ran.is_set()

@@ -30,6 +30,8 @@ class Call:
     """One call in a thread: how it is broken off, and what is to be closed at its end. `ends_at`: its deadline, by `time.monotonic`."""
 
     def __init__(self, ends_at: float) -> None:
+        self.begun = False
+        """Whether a thread has it."""
         self._ends_at = ends_at
         self._lock = threading.Lock()
         self._given_up = False
@@ -74,7 +76,7 @@ def under_way() -> Call | None:
 
 
 class Threads:
-    """`size` threads; a call that has waited and worked for `deadline_s` seconds is given up with TransientStoreError."""
+    """`size` threads; a call that has waited and worked for `deadline_s` seconds is given up with TransientStoreError, `slow` where it had a thread."""
 
     def __init__(self, name: str, size: int, deadline_s: float) -> None:
         self._pool = ThreadPoolExecutor(size, thread_name_prefix=name)
@@ -98,7 +100,8 @@ class Threads:
                 raise
             this.give_up()
             raise TransientStoreError(
-                f"{doing}: not done after {self._deadline_s:g} s; the store is slow or away"
+                f"{doing}: not done after {self._deadline_s:g} s; the store is slow or away",
+                slow=this.begun,
             ) from error
 
     async def close(self) -> None:
@@ -109,6 +112,7 @@ class Threads:
 
 def _in_thread(this: Call, call: Callable[[], _R]) -> _R:
     _of_thread.call = this
+    this.begun = True
     try:
         return call()
     finally:
