@@ -3,7 +3,17 @@
 import msgspec
 import pytest
 
-from audiobus import Bus, Conversation, ConversationGone, Cut, CutStands, EntryId, deletions, failures
+from audiobus import (
+    Bus,
+    Conversation,
+    ConversationGone,
+    Cut,
+    CutStands,
+    EntryId,
+    deletions,
+    existing,
+    failures,
+)
 from audiobus import dead_letters as dead
 from audiobus.answers import NameGone
 from audiobus.census import Balance, exact
@@ -332,7 +342,7 @@ async def test_letters_are_dealt_with_when_memory_is_full(server, request, recor
 
 @pytest.mark.usefixtures("letters")
 async def test_which_of_many_conversations_have_some(bus, conversation, monkeypatch):
-    monkeypatch.setattr(dead, "TOGETHER", 3)
+    monkeypatch.setattr(existing, "TOGETHER", 3)
     others = [Conversation("user-1", f"other-{number}") for number in range(7)]
     assert await dead.having(bus, [*others[:5], conversation, *others[5:]]) == {conversation}
     assert await dead.having(bus, others) == set()

@@ -109,7 +109,12 @@ async def test_no_more_of_a_kind_are_undone_for_a_user_than_may_be(bus):
     assert await operations.take(bus, "op-1", "a", 60_000)
     assert await operations.write(bus, "op-1", "a", "done", KEPT_MS, {})
     assert await operations.undone(bus, "delete", "user-1") == ["op-2"]
+    assert list(await operations.begun(bus, "delete", "user-1")) == ["op-1", "op-2"]
     assert await begin(6)
+    when = await operations.begun(bus, "delete", "user-1")
+    assert list(when) == ["op-2", "op-6"]
+    assert when["op-2"] < when["op-6"]
+    assert await operations.begun(bus, "delete", "user-3") == {}
     assert await operations.undone(bus, "delete", "user-1") == ["op-2", "op-6"]
     assert await bus.command("ZCARD", bus.keys.operations_of("delete", "user-1")) == 2
     assert 0 < await bus.command("PTTL", bus.keys.operations_of("delete", "user-1")) <= KEPT_MS

@@ -5,7 +5,7 @@ import pytest
 from audiobus import Conversation
 from audiobus.deletions import set_tombstone
 from audiobus.errors import MergingError
-from audiobus.tombstone import Tombstone, entomb
+from audiobus.tombstone import Tombstone, entomb, under_tombstones
 
 CONVERSATION = Conversation("user-1", "conv-1")
 
@@ -33,3 +33,11 @@ async def test_what_a_merge_holds_is_left(bus):
 async def test_what_was_merged_says_so(bus):
     await set_tombstone(bus, CONVERSATION, 1_700_000_000_000, merged_into=Conversation("user-1", "conv-2"))
     assert await entomb(bus, CONVERSATION, 2) == Tombstone(False, True, 0)
+
+
+async def test_which_of_many_are_gone(bus):
+    others = [Conversation("user-1", f"other-{number}") for number in range(3)]
+    await set_tombstone(bus, CONVERSATION, 1_700_000_000_000, merged_into=others[0])
+    await entomb(bus, others[1], 2)
+    assert await under_tombstones(bus, [*others, CONVERSATION]) == {others[1], CONVERSATION}
+    assert await under_tombstones(bus, []) == set()

@@ -20,11 +20,10 @@ from audiobus.dead_fields import shown
 from audiobus.deletions import KEPT_MS, looked_at
 from audiobus.entry_id import EntryId
 from audiobus.errors import BadEntryError, BusContractError, NotKnownError
+from audiobus.existing import existing
 from audiobus.hints import Hints
 from audiobus.letter import Letter, read_letter
 from audiobus.letters_cut import PAGE, LettersCut, first_offsets, letters_of
-from audiobus.pipeline import execute
-from audiobus.routed import Routed
 from audiobus.script import Argument, script
 
 RETRY_MS: Final = "retry_ms"
@@ -35,9 +34,6 @@ LAST_TRY: Final = "last_try"
 """In a letter: what is in the way of the try that is marked, or what the last one failed of."""
 REASON: Final = "retry"
 """Of the hint."""
-TOGETHER: Final = 200
-"""Commands in one go."""
-
 Order = tuple[int, int, int, bytes]
 """A place among the fields of `td:dead`."""
 
@@ -106,17 +102,8 @@ async def having(bus: Bus, some: Sequence[Conversation]) -> set[Conversation]:
     Raises:
         BusUnavailableError: Redis does not answer.
     """
-    found: set[Conversation] = set()
-    for start in range(0, len(some), TOGETHER):
-        page = some[start : start + TOGETHER]
-        keys = [bus.keys.dead(one) for one in page]
-        with translated("EXISTS"):
-            answers = await execute(bus.client, [Routed(key, ("EXISTS", key)) for key in keys])
-            for answer in answers:
-                if isinstance(answer, Exception):
-                    raise answer
-        found |= {one for one, there in zip(page, answers, strict=True) if there}
-    return found
+    there = await existing(bus, [bus.keys.dead(one) for one in some])
+    return {one for one in some if bus.keys.dead(one) in there}
 
 
 async def look(

@@ -104,6 +104,16 @@ async def undone(bus: Bus, kind: str, uid: str) -> list[str]:
     return [one.decode() for one in await script("op_undone").run(bus.client, keys, [])]
 
 
+async def begun(bus: Bus, kind: str, uid: str) -> dict[str, int]:
+    """When the operations of this kind were begun for this user, unix ms, by id: all that are undone, and those that were done since the last one was.
+
+    Raises:
+        BusUnavailableError: Redis does not answer.
+    """
+    rows = await bus.command("ZRANGE", bus.keys.operations_of(kind, uid), 0, -1, "WITHSCORES")
+    return {one.decode(): int(at_ms) for one, at_ms in zip(rows[::2], rows[1::2], strict=True)}
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """How many operations there are."""

@@ -1,11 +1,13 @@
 """A conversation's tombstone as somebody sets it who was asked to delete that: not while a merge holds it, and told what it was set over."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from audiobus.bus import Bus
 from audiobus.conversation import Conversation
 from audiobus.deletions import KEPT_MS
 from audiobus.errors import BusContractError, MergingError
+from audiobus.existing import existing
 from audiobus.script import script
 
 
@@ -31,6 +33,12 @@ async def merged_into(bus: Bus, conversation: Conversation) -> str | None:
     """Tag of the conversation into which this one went; None where it did not. BusUnavailableError: not known."""
     tombstone = await bus.command("GET", bus.keys.tomb(conversation))
     return None if tombstone is None else target_of(tombstone)
+
+
+async def under_tombstones(bus: Bus, some: Collection[Conversation]) -> set[Conversation]:
+    """Those of these conversations that are deleted, or went into others. BusUnavailableError."""
+    there = await existing(bus, [bus.keys.tomb(one) for one in some])
+    return {one for one in some if bus.keys.tomb(one) in there}
 
 
 async def entomb(bus: Bus, conversation: Conversation, now_ms: int) -> Tombstone:

@@ -79,11 +79,12 @@ class Catalogue:
         return [entry for entry in ordered if entry.key > (-place.start_ms, place.conversation_id)]
 
 
-async def read_catalogue(bus: Bus, bucket: Bucket, uid: str) -> Catalogue:
-    """The catalogue as it is now. ProblemError 503 `store_unavailable`."""
-    catalogue = Catalogue()
+async def read_catalogue(bus: Bus, bucket: Bucket, uid: str, *, asked: bool = True) -> Catalogue:
+    """The catalogue as it is now; `asked`: whether Redis is. ProblemError 503 `store_unavailable`."""
+    catalogue = Catalogue(live_known=asked)
     try:
-        await _add_live(catalogue, bus, uid)
+        if asked:
+            await _add_live(catalogue, bus, uid)
     except BusUnavailableError:
         catalogue.live_known = False
     try:

@@ -2,17 +2,20 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from audiobus import Conversation
+from audiobus import Bus, Conversation
 from audiobus.errors import BusUnavailableError
 from servicekit.problem import ProblemError
 from storage_api import wire
 from storage_api.access import conversation_of
-from storage_api.catalogue import Entry, Place, read_catalogue
+from storage_api.catalogue import Catalogue, Entry, Place, read_catalogue
+from storage_api.listing import LISTINGS
+from storage_api.merging.went import Merges, merges_of, went_since
 from storage_api.moments import rfc3339_ms
 from storage_api.page_tokens import read_page_token, write_page_token
 from storage_api.parameters import Parameters, path_id
@@ -48,7 +51,56 @@ async def list_conversations(request: Request) -> Response:
     size, only_live, token = parameters.page_size(), parameters.flag("live"), parameters.text("page_token")
     bound = {"live": str(only_live)}
     place = read_page_token(request.scope["path"], bound, token, Place) if token else None
-    catalogue = await read_catalogue(services.bus, services.bucket, uid)
+    catalogue, page = await _listed(services, uid, size, place, only_live=only_live)
+    following = None
+    if page.last is not None:
+        following = write_page_token(request.scope["path"], bound, page.last)
+    headers = {} if catalogue.live_known else {LIVE_HEADER: "unavailable"}
+    return wire.json_response(wire.Conversations(conversations=page.rows, next_page_token=following), headers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Of a list."""
+
+    rows: list[wire.Conversation]
+    last: Place | None
+    """Where the next one goes on; None where this is the last."""
+
+
+async def _listed(
+    services: Services, uid: str, size: int, place: Place | None, *, only_live: bool | None
+) -> tuple[Catalogue, _Page]:
+    """The page after this place, and what it was taken from: again where a conversation went into another one meanwhile, of which it may have neither."""
+    left = LISTINGS
+    while True:
+        left -= 1
+        before: Merges | None = None
+        with suppress(BusUnavailableError):  # nobody can tell; nor is Redis asked for more
+            before = await merges_of(services.bus, uid)
+        catalogue = await read_catalogue(services.bus, services.bucket, uid, asked=before is not None)
+        page = await _page(services, uid, catalogue, size, place, only_live=only_live)
+        if not (left and before and catalogue.live_known and await _went(services.bus, uid, before)):
+            return catalogue, page
+
+
+async def _went(bus: Bus, uid: str, before: Merges) -> bool:
+    try:
+        return await went_since(bus, uid, before)
+    except BusUnavailableError:
+        return False  # as far as anybody knows
+
+
+async def _page(
+    services: Services,
+    uid: str,
+    catalogue: Catalogue,
+    size: int,
+    place: Place | None,
+    *,
+    only_live: bool | None,
+) -> _Page:
+    """ProblemError 503 `live_unavailable`."""
     if not catalogue.live_known and not catalogue.entries:
         raise live_unavailable()
     # A Redis that hangs is waited for once, not for every row.
@@ -72,11 +124,7 @@ async def list_conversations(request: Request) -> Response:
         )
         rows += [row for row in found if row is not None and only_live in (None, row.live)]
         last = group[-1]
-    following = None
-    if remaining and last is not None:
-        following = write_page_token(request.scope["path"], bound, Place(last.start_ms, last.conversation_id))
-    headers = {} if catalogue.live_known else {LIVE_HEADER: "unavailable"}
-    return wire.json_response(wire.Conversations(conversations=rows, next_page_token=following), headers)
+    return _Page(rows, Place(last.start_ms, last.conversation_id) if remaining and last is not None else None)
 
 
 class _Room:
