@@ -1,10 +1,12 @@
 """What storage-api counts (operations.md). No user, conversation or object is in a label."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from prometheus_client import Counter
 
+from audiostore.errors import NotFoundError, StoreError
 from servicekit.metrics import OTHER, PREFIX, Metrics
 from storage_api.errors import REASONS
 from storage_api.row import METHODS, Row
@@ -83,6 +85,21 @@ class StorageMetrics:
         self.stalled = metrics.counter(
             "stalled_clients_total", "Answers that broke off because their client took nothing for a minute"
         )
+
+    @contextmanager
+    def bucket_request(self, operation: str) -> Iterator[None]:
+        """Counts what is asked of the bucket inside of it, and what came of that: one of BUCKET_OPERATIONS."""
+        code = "ok"
+        try:
+            yield
+        except NotFoundError:
+            code = "not_found"
+            raise
+        except StoreError as error:
+            code = "transient" if error.retryable else "failed"
+            raise
+        finally:
+            self.bucket_requests[operation, code].inc()
 
     def deleted(self, samples: int) -> None:
         """So much was deleted by this process, at 48 kHz."""

@@ -15,6 +15,9 @@ from audiostore.names import CONTENT_TYPE
 from audiostore.paired_store import PairedStore
 from audiostore.waveform_names import waveform_name, waveform_names
 from storage_api.keys import Keys
+from storage_api.pcm_rendering import PcmForm
+from storage_api.waveforms.keeping import Keeper
+from storage_api.waveforms.kept_peaks import KeptPeaks
 
 T0 = 1_700_000_000_000
 KEY = base64.b64encode(bytes(range(32))).decode()
@@ -27,7 +30,7 @@ class Watched:
     def __init__(self, store) -> None:
         self._store = store
         self.asked: list[str] = []
-        self.before_put = self.after_put = self.before_head = None
+        self.before_put = self.after_put = self.before_head = self.before_delete = None
         self.gate = self.listings = None
 
     def __getattr__(self, name):
@@ -49,6 +52,12 @@ class Watched:
         if self.before_head:
             await self.before_head(name)
         return await self._store.head(name)
+
+    async def delete(self, name):
+        self.asked.append("delete")
+        if self.before_delete:
+            await self.before_delete(name)
+        await self._store.delete(name)
 
     async def put(self, name, data, **given):
         self.asked.append("put")
@@ -80,8 +89,15 @@ async def test_it_is_made_once_for_each_object_and_read_from_then_on(
         assert await kept() == [waveform_name(name, sealed=False) for name in stored]
         assert sorted(watched.asked) == ["get chunks", "get chunks", "put", "put"]
         watched.asked.clear()
+        counts = api.services.metrics.bucket_requests
+        before = {labels: counts[labels]._value.get() for labels in (("get", "ok"), ("list", "ok"))}
         assert (await draw(api, conversation)).json == first.json
         assert watched.asked == ["get waveforms", "get waveforms"]
+        # Of names the audio's, and what is kept.
+        assert {labels: counts[labels]._value.get() - count for labels, count in before.items()} == {
+            ("get", "ok"): 2,
+            ("list", "ok"): 2,
+        }
         watched.asked.clear()
         await draw(api, conversation, samples_per_pixel=256, end=T0 / 1000 + 5)
         assert watched.asked == ["get waveforms"]
@@ -195,6 +211,31 @@ async def test_what_is_kept_is_listed_beside_the_audio(
         async with asyncio.timeout(20):
             await draw(api, conversation)
         assert watched.asked == ["get waveforms", "get waveforms"]
+
+
+async def test_a_request_that_is_cancelled_at_every_step_leaves_none_of_what_was_deleted_meanwhile(
+    api, watched, store, stored, conversation, one_bus, kept
+):
+    """The audio goes, and what is kept of it, just before the put lands: only who put it can know."""
+    recording = await api.services.recordings.find(conversation)
+    given = (api.services.bucket.keys.ring, one_bus, conversation, api.services.metrics)
+    keeper = Keeper(watched, *given, clear=True, puts=True)
+
+    async def delete_the_audio(_name):
+        await store.delete(stored[0])
+
+    async def cancelled(_name):
+        keeping.cancel()
+        await asyncio.sleep(0)
+
+    watched.before_put = delete_the_audio
+    watched.after_put = watched.before_head = watched.before_delete = cancelled
+    peaks = KeptPeaks(PcmForm(16_000, 1), 0, b"\0\0", bytes(32))
+    keeping = asyncio.create_task(keeper.keep(recording.objects[0], peaks))
+    with pytest.raises(asyncio.CancelledError):
+        await keeping
+    assert watched.asked == ["put", "delete"]  # nothing of it goes on
+    assert await kept() == []
 
 
 async def test_two_processes_that_make_the_same_agree(

@@ -84,7 +84,7 @@ async def draw(
         if not drawing.refused or plans == MAX_PLANS:
             break
         recording = await services.recordings.judged_again(recording)
-        names = await kept_names(services.bucket.store, conversation)
+        names = await kept_names(services.bucket.store, conversation, services.metrics)
     silent_until = min(pixels.end_48k, recording.extent_48k[1])
     await services.workers.run(drawing.add_silence, planned.start_48k, silent_until)
     numbers = await services.workers.run(drawing.row.numbers)
@@ -97,7 +97,7 @@ async def _found(services: Services, conversation: Conversation) -> tuple[Record
     try:
         async with asyncio.TaskGroup() as tasks:
             finding = tasks.create_task(services.recordings.find(conversation))
-            listing = tasks.create_task(kept_names(services.bucket.store, conversation))
+            listing = tasks.create_task(kept_names(services.bucket.store, conversation, services.metrics))
     except ExceptionGroup as group:
         raise group.exceptions[0] from group
     return finding.result(), listing.result()
@@ -108,7 +108,13 @@ async def _keeper(services: Services, recording: Recording, names: list[str] | N
     clear = await services.protection_of(recording) == "standard"
     puts = recording.tail is not None
     keeper = Keeper(
-        bucket.store, bucket.keys.ring, services.bus, recording.conversation, clear=clear, puts=puts
+        bucket.store,
+        bucket.keys.ring,
+        services.bus,
+        recording.conversation,
+        services.metrics,
+        clear=clear,
+        puts=puts,
     )
     await keeper.sort(names, recording.objects)
     return keeper

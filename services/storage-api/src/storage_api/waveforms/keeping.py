@@ -34,6 +34,7 @@ from audiostore.waveform_names import (
 )
 from servicekit.ending import see_out
 from storage_api.errors import UnreadableError, log_text
+from storage_api.metrics import StorageMetrics
 from storage_api.stored_object import StoredObject
 from storage_api.waveforms.kept_peaks import KeptPeaks
 
@@ -43,10 +44,11 @@ MAX_ORPHANS: Final = 100
 log = logging.getLogger(__name__)
 
 
-async def kept_names(store: Store, conversation: Conversation) -> list[str] | None:
+async def kept_names(store: Store, conversation: Conversation, metrics: StorageMetrics) -> list[str] | None:
     """Names of the waveforms that are kept of the conversation; None where they cannot be listed, which is logged."""
     try:
-        return [info.name async for info in store.list(conversation_waveforms(*conversation))]
+        with metrics.bucket_request("list"):
+            return [info.name async for info in store.list(conversation_waveforms(*conversation))]
     except StoreError as error:
         log.warning("kept waveforms cannot be listed", extra={"reason": log_text(error)})
         return None
@@ -56,13 +58,22 @@ class Keeper:
     """Keeps waveforms of one conversation, for one request."""
 
     def __init__(
-        self, store: Store, ring: KeyRing, bus: Bus, conversation: Conversation, *, clear: bool, puts: bool
+        self,
+        store: Store,
+        ring: KeyRing,
+        bus: Bus,
+        conversation: Conversation,
+        metrics: StorageMetrics,
+        *,
+        clear: bool,
+        puts: bool,
     ) -> None:
         """`clear`: those of plain objects may be kept in the clear. `puts`: any may be kept."""
         self._store = store
         self._ring = ring
         self._bus = bus
         self._conversation = conversation
+        self._metrics = metrics
         self._clear = clear
         self._puts = puts
         self._listed: set[str] = set()
@@ -98,9 +109,11 @@ class Keeper:
         for name in self._names(stored):
             with self._made_light_of("a kept waveform cannot be read"):
                 try:
-                    kept = self._opened(name, await self._store.get(name))
+                    with self._metrics.bucket_request("get"):
+                        data = await self._store.get(name)
                 except NotFoundError:
                     continue
+                kept = self._opened(name, data)
                 if kept.fingerprint == fingerprint:
                     return kept
         return None
