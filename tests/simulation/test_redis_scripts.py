@@ -27,7 +27,7 @@ def played(seed):
     names = {word: run.name for run in project_scripts() for word in (run.source, run.digest)}
     for run in project_scripts():
         model.execute(["SCRIPT", "LOAD", run.source])
-    for command in ScriptCalls(seed, lambda command: ask(model, command)).draw(300):
+    for command in ScriptCalls(seed, lambda command: ask(model, command)).draw(350):
         if command[0] in ("EVAL", "EVALSHA"):
             yield model, names[command[1]], command
         elif command[0] not in ("CONFIG", "SCRIPT"):

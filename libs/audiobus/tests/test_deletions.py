@@ -13,7 +13,6 @@ from audiobus.deletions import (
     expunge,
     gone,
     names_gone,
-    noted_times,
     set_tombstone,
     set_user_tombstone,
     sweep,
@@ -197,23 +196,6 @@ async def test_discarding_a_letter_that_holds_nothing(recorded, bus, conversatio
     assert await discard(bus, conversation, entry.id, 0) is None
 
 
-async def test_the_time_of_what_is_deleted_is_noted_with_it_and_is_no_name(recorded, bus, conversation):
-    letter = EntryId(recorded.epoch, 300)
-    [entry] = await bus.read(conversation, count=1)
-    what = {"cut": None, "name": "", "preroll": False, "now_ms": 5, "start_ms": 7_001}
-    assert await discard(bus, conversation, letter, 5, start_ms=7_000) == 4_800
-    assert await expunge(bus, conversation, {entry.id: 4_800}, **what) == 4_800
-    # What is not there is not deleted, so that its time is not either.
-    assert await discard(bus, conversation, letter, 5, start_ms=8_000) is None
-    assert await expunge(bus, conversation, {entry.id: 4_800}, **{**what, "start_ms": 8_001}) == 0
-    assert await discard(bus, conversation, EntryId(recorded.epoch, 500), 5) == 4_800
-    assert await noted_times(bus, conversation) == {7_000, 7_001}
-    assert await gone(bus, conversation) == {}
-    assert 0 < await bus.command("PTTL", bus.keys.gone(conversation)) <= KEPT_MS
-    # A build that takes them for names finds that they were seen to.
-    assert set(await bus.command("HVALS", bus.keys.gone(conversation))) == {b"0"}
-
-
 async def test_expunging_what_came_first_settles_it(recorded, bus, conversation, now_ms):
     cut = await write_cut(bus, conversation, 400)
     entries = counted(await bus.read(conversation, count=2))
@@ -301,10 +283,10 @@ async def test_names_that_were_seen_to_stay_noted(recorded, bus, conversation, n
     await unstore(bus, conversation, {NAME: 0}, now_ms)
     await unstore(bus, conversation, {other: 0}, now_ms + 1)
     assert (await bus.state(conversation)).gone
-    assert await names_gone(bus, conversation, {NAME: now_ms, other: now_ms}) == 1
+    assert await names_gone(bus, conversation, {NAME: now_ms, other: now_ms}, now_ms) == 1
     assert await gone(bus, conversation) == {NAME: 0, other: now_ms + 1}
     assert (await bus.state(conversation)).gone
-    assert await names_gone(bus, conversation, {other: now_ms + 1}) == 0
+    assert await names_gone(bus, conversation, {other: now_ms + 1}, now_ms) == 0
     assert not (await bus.state(conversation)).gone
 
 

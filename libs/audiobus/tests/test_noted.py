@@ -1,7 +1,7 @@
 """Names that must not be in the bucket: what is noted of them, and that somebody looks."""
 
 from audiobus import dead_letters, deletions
-from audiobus.deletions import Noted, drop_cut, names_gone, noted, unstore, withdraw
+from audiobus.deletions import KEPT_MS, Noted, drop_cut, names_gone, noted, unstore, withdraw
 from audiobus.script import script
 
 NAME = "chunks/user-1/conv-1/1.000-2.000.batch.bin"
@@ -44,7 +44,7 @@ async def test_names_are_deleted_or_only_given_up(bus, conversation, now_ms):
 
     await give_up(now_ms)
     assert await noted(bus, conversation) == {NAME: Noted(now_ms, given_up=True)}
-    assert await names_gone(bus, conversation, {NAME: now_ms}) == 0
+    assert await names_gone(bus, conversation, {NAME: now_ms}, now_ms) == 0
     assert await noted(bus, conversation) == {NAME: Noted(0, given_up=True)}
     assert not (await bus.state(conversation)).gone
     await bus.command("HSET", bus.keys.conv(conversation), "out", 5_000)
@@ -60,7 +60,7 @@ async def test_names_are_withdrawn_and_nothing_was_deleted(bus, conversation, no
     assert await noted(bus, conversation) == {NAME: Noted(now_ms, given_up=False, withdrawn=True)}
     state = await bus.state(conversation)
     assert (state.gone, state.deleted_samples, state.stored_samples) == (True, 0, 5_000)
-    assert await names_gone(bus, conversation, {NAME: now_ms}) == 0
+    assert await names_gone(bus, conversation, {NAME: now_ms}, now_ms) == 0
     assert await noted(bus, conversation) == {NAME: Noted(0, given_up=False, withdrawn=True)}
     assert not (await bus.state(conversation)).gone
 
@@ -81,3 +81,52 @@ async def test_what_older_versions_noted_counts_as_deleted(bus, conversation, no
     }
     # And they read the times of this one.
     assert int(b"+1732147200000") == 1_732_147_200_000
+
+
+async def see_to(bus, conversation, name, now_ms) -> None:
+    assert await unstore(bus, conversation, {name: 0}, now_ms) == 0
+    await names_gone(bus, conversation, {name: now_ms}, now_ms)
+
+
+async def test_each_name_is_noted_for_a_month_of_its_own(bus, conversation, now_ms):
+    """Though the key's own time limit begins anew with each that comes."""
+    day = KEPT_MS // 30
+    for number in range(40):
+        await see_to(bus, conversation, f"{NAME}{number}", now_ms + number * day)
+    kept = {f"{NAME}{number}" for number in range(10, 40)}
+    assert set(await noted(bus, conversation)) == kept
+    assert set(await bus.command("ZRANGE", bus.keys.gone_since(conversation), 0, -1)) == {
+        name.encode() for name in kept
+    }
+    left_ms = await bus.command("PTTL", bus.keys.gone_since(conversation))
+    assert 0 < left_ms <= await bus.command("PTTL", bus.keys.gone(conversation))
+
+
+async def test_a_name_that_is_noted_again_stays_from_then_on(bus, conversation, now_ms):
+    await see_to(bus, conversation, NAME, now_ms)
+    later_ms = now_ms + KEPT_MS - 1
+    await bus.command("HSET", bus.keys.conv(conversation), "cut", b"cut")
+    assert await drop_cut(bus, conversation, b"cut", NAME, later_ms)
+    # Old, and to be seen to.
+    await names_gone(bus, conversation, {}, now_ms + KEPT_MS)
+    assert await noted(bus, conversation) == {NAME: Noted(later_ms, given_up=False)}
+    await names_gone(bus, conversation, {NAME: later_ms}, now_ms + KEPT_MS)
+    await names_gone(bus, conversation, {}, now_ms + 2 * KEPT_MS - 1)
+    assert await noted(bus, conversation) == {NAME: Noted(0, given_up=False)}
+    await names_gone(bus, conversation, {}, now_ms + 2 * KEPT_MS)
+    assert await noted(bus, conversation) == {}
+    assert await bus.command("EXISTS", bus.keys.gone_since(conversation)) == 0
+
+
+async def test_what_older_builds_noted_stays_for_a_month_from_when_it_is_seen(bus, conversation, now_ms):
+    """They kept no time of it: as long as nothing else is seen to, the key's own limit holds."""
+    old = {"deleted": "0", "given up": "+0", "withdrawn": "00", "time/5": "0"}
+    await bus.command("HSET", bus.keys.gone(conversation), *(word for pair in old.items() for word in pair))
+    await see_to(bus, conversation, NAME, now_ms)
+    await names_gone(bus, conversation, {}, now_ms + KEPT_MS - 1)
+    assert await bus.command("HLEN", bus.keys.gone(conversation)) == 5
+    # An older build beside this one, which notes on and keeps no times.
+    await bus.command("HSET", bus.keys.gone(conversation), "later", "0")
+    await names_gone(bus, conversation, {}, now_ms + KEPT_MS - 1)
+    await names_gone(bus, conversation, {}, now_ms + KEPT_MS)
+    assert await noted(bus, conversation) == {"later": Noted(0, given_up=False)}

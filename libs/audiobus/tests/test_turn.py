@@ -140,7 +140,7 @@ async def test_it_stays_where_a_name_was_noted_that_must_not_stay(recorded, bus,
 async def test_names_that_were_seen_to_meanwhile_keep_nobody(recorded, bus, conversation):
     await unstore(bus, conversation, {"chunks/a": 1}, 1)
     taken = await take(bus, conversation, ME, TTL_MS, entries=10)
-    assert await names_gone(bus, conversation, {"chunks/a": 1}) == 0
+    assert await names_gone(bus, conversation, {"chunks/a": 1}, 2) == 0
     assert await part(bus, conversation, ME, taken.state()) is None
 
 

@@ -4,7 +4,7 @@ Owns the moves to `deleted` (see `census`): each is one script, safe to repeat, 
 deleted by others; here they are noted and counted. Nothing here retries.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Final
@@ -18,13 +18,13 @@ from audiobus.errors import BadEntryError, BusContractError
 from audiobus.hints import Hints
 from audiobus.letters_cut import LettersCut, decode_letters_cut, first_offsets, letters_of, name_in, standing
 from audiobus.pipeline import execute
-from audiobus.routed import Routed
+from audiobus.routed import Answer, Routed
 from audiobus.script import Argument, script
 
 KEPT_MS: Final = 30 * 24 * 3_600_000
 """Tombstones, and the names of deleted objects, stand so long."""
-_TIME: Final = "time/"
-"""Begins the note of a time. No object's name does; a build that knows of no such notes takes it for a name that was seen to, and does nothing."""
+TIME: Final = b"time/"
+"""Begins what builds before `audiobus.meant` noted of a time by which something was deleted. No object's name does."""
 LOOK_MS: Final = 60_000
 """So long after a note was begun somebody looks at the conversation, should whoever began it be killed. No note takes so long."""
 
@@ -135,7 +135,6 @@ async def expunge(
     name: str,
     preroll: bool,
     now_ms: int,
-    start_ms: int | None = None,
 ) -> int | None:
     """Drops entries of the buffer that their user has deleted. How many samples; None where another cut stands by now.
 
@@ -146,10 +145,9 @@ async def expunge(
         name: of that cut's object. It may be in the bucket, or get there: it is noted among the `gone` ones.
         preroll: drop what was kept for the next batch, too.
         now_ms: unix ms.
-        start_ms: of a single entry, the time by which it was asked for, unix ms: it is noted if the entry goes (`noted_times`).
     """
     keys = [bus.keys.conv(conversation), bus.keys.audio(conversation), bus.keys.gone(conversation)]
-    args: list[Argument] = [cut or b"", name, now_ms, KEPT_MS, "1" if preroll else "0", _note_of(start_ms)]
+    args: list[Argument] = [cut or b"", name, now_ms, KEPT_MS, "1" if preroll else "0"]
     for entry_id, samples in entries.items():
         args += [str(entry_id), samples]
     # Objects are deleted on the strength of the name that is noted.
@@ -182,7 +180,6 @@ async def discard(
     now_ms: int,
     *,
     own_name: Callable[[LettersCut], Awaitable[str]] | None = None,
-    start_ms: int | None = None,
 ) -> int | None:
     """Deletes a dead letter with its audio; how many samples, None where there is none of that id.
 
@@ -195,7 +192,6 @@ async def discard(
         entry_id: of the letter.
         now_ms: unix ms.
         own_name: says of a cut that is given up with it whether its object, if any, has its name: empty where another's has it, which must stay.
-        start_ms: the time by which it was asked for, unix ms: it is noted with the deletion (`noted_times`).
 
     Raises:
         BadEntryError: a letter of that session is none of ours: it cannot be told where `stored` goes on.
@@ -209,7 +205,7 @@ async def discard(
         raw = await standing(bus, conversation)
         name = await _given_up_with(entry_id, raw, own_name) if raw else None
         args: list[Argument] = [str(entry_id), letter.samples, str(entry_id.epoch)]
-        args += [raw or b"", "0" if name is None else "1", name or "", now_ms, KEPT_MS, _note_of(start_ms)]
+        args += [raw or b"", "0" if name is None else "1", name or "", now_ms, KEPT_MS]
         args += first_offsets(letters)
         # After the last letter nothing may be left of it: then it leaves its user's list, if somebody looks.
         seen_to = bool(name) or not letters
@@ -309,39 +305,6 @@ async def noted(bus: Bus, conversation: Conversation, *, confirmed: bool = False
         NotReplicatedError: too few replicas confirmed them; it may be a former master.
         BusUnavailableError: Redis does not answer.
     """
-    rows = await _notes(bus, conversation, confirmed=confirmed)
-    try:
-        notes = ((name.decode(), value) for name, value in rows)
-        return {name: Noted.read(value) for name, value in notes if not name.startswith(_TIME)}
-    except ValueError as error:
-        raise BadEntryError(f"deleted objects: {error}") from error
-
-
-async def noted_times(bus: Bus, conversation: Conversation) -> frozenset[int]:
-    """When something began that was deleted out of Redis by its time, in the last 30 days, unix ms. Errors as with `noted`."""
-    rows = await _notes(bus, conversation)
-    times = (name.removeprefix(_TIME.encode()) for name, _ in rows if name.startswith(_TIME.encode()))
-    try:
-        return frozenset(int(time) for time in times)
-    except ValueError as error:
-        raise BadEntryError(f"times of what was deleted: {error}") from error
-
-
-async def note_times(bus: Bus, conversation: Conversation, times_ms: Collection[int]) -> None:
-    """Notes times by which something was asked for and is deleted: by them nothing is selected for 30 days (`noted_times`). Errors as with `expunge`."""
-    if times_ms:
-        notes: list[Argument] = [_note_of(at_ms) for at_ms in sorted(times_ms)]
-        names = [bus.keys.gone(conversation)]
-        await script("note_times").run(bus.client, names, [KEPT_MS, *notes], wait_replicas=bus.wait_replicas)
-
-
-def _note_of(start_ms: int | None) -> str:
-    return "" if start_ms is None else f"{_TIME}{start_ms}"
-
-
-async def _notes(
-    bus: Bus, conversation: Conversation, *, confirmed: bool = False
-) -> list[tuple[bytes, bytes]]:
     key = bus.keys.gone(conversation)
     with translated("HGETALL"):
         # WAIT speaks of everything that the server had written when it answered, so a read before it is enough.
@@ -349,13 +312,30 @@ async def _notes(
         [rows] = await execute(bus.client, [Routed(key, ("HGETALL", key))], wait_replicas=wait_replicas)
         if isinstance(rows, Exception):
             raise rows
+    return names_in(rows)
+
+
+def names_in(rows: Answer) -> dict[str, Noted]:
+    """What `HGETALL` answered of it. BadEntryError: a time that is none."""
+    try:
+        notes = [(name.decode(), value) for name, value in pairs(rows) if not name.startswith(TIME)]
+        return {name: Noted.read(value) for name, value in notes}
+    except ValueError as error:
+        raise BadEntryError(f"deleted objects: {error}") from error
+
+
+def pairs(rows: Answer) -> list[tuple[bytes, bytes]]:
+    """Fields and values, as `HGETALL` answers them on any connection."""
     return list(rows.items() if isinstance(rows, dict) else zip(rows[::2], rows[1::2], strict=True))
 
 
-async def names_gone(bus: Bus, conversation: Conversation, names: Mapping[str, int]) -> int:
-    """These names, with the times of `gone`, are in no bucket, and no put of them can be under way. How many others are left."""
-    keys = [bus.keys.conv(conversation), bus.keys.gone(conversation)]
-    args: list[Argument] = []
+async def names_gone(bus: Bus, conversation: Conversation, names: Mapping[str, int], now_ms: int) -> int:
+    """These names, with the times of `gone`, are in no bucket, and no put of them can be under way. How many others are left.
+
+    They stay noted for 30 days from now; those that were seen to so long ago are noted no more.
+    """
+    keys = [bus.keys.conv(conversation), bus.keys.gone(conversation), bus.keys.gone_since(conversation)]
+    args: list[Argument] = [now_ms, KEPT_MS]
     for name, at_ms in names.items():
         args += [name, at_ms]
     return int(await script("names_gone").run(bus.client, keys, args))

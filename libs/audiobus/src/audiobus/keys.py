@@ -88,6 +88,14 @@ class Keys:
         """Hash: name of an object that was deleted, or must not stay, to unix ms. Whoever puts it looks here afterwards; 30 days."""
         return f"{self.prefix}gone:{{{conversation.tag}}}"
 
+    def gone_since(self, conversation: Conversation) -> str:
+        """Sorted set: of those names the ones that were seen to, by when that was, unix ms: each is noted for 30 days from then."""
+        return f"{self.prefix}gone_since:{{{conversation.tag}}}"
+
+    def meant(self, conversation: Conversation) -> str:
+        """Hash: time by which something was to be deleted, unix ms, to what it meant; see `audiobus.meant`."""
+        return f"{self.prefix}meant:{{{conversation.tag}}}"
+
     def replacing(self, conversation: Conversation) -> str:
         """Hash: name of an object that is being put in the place of another, to what tells it from others; see `audiobus.replacing`."""
         return f"{self.prefix}replacing:{{{conversation.tag}}}"

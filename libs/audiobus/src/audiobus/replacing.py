@@ -53,7 +53,7 @@ class Replacing:
         Raises:
             BusUnavailableError: Redis does not answer.
         """
-        return bool(await script("lease").run(self.bus.client, [self._lease], [self.holder, LEASE_MS]))
+        return bool(await script("lease").run(self.bus.client, [self.lease], [self.holder, LEASE_MS]))
 
     async def keep(self) -> bool:
         """Goes on having it; False where it ran out, whoever has had it since.
@@ -61,11 +61,11 @@ class Replacing:
         Raises:
             BusUnavailableError: Redis does not answer.
         """
-        return bool(await script("keep").run(self.bus.client, [self._lease], [self.holder, LEASE_MS]))
+        return bool(await script("keep").run(self.bus.client, [self.lease], [self.holder, LEASE_MS]))
 
     async def release(self) -> None:
         """Gives it back. BusUnavailableError: it runs out by itself."""
-        await script("release").run(self.bus.client, [self._lease], [self.holder])
+        await script("release").run(self.bus.client, [self.lease], [self.holder])
 
     async def refuse_merge(self) -> None:
         """Looks whether a merge holds the conversation, and ends one that is overdue; what is announced and replaced later looks again, in the same step.
@@ -111,7 +111,7 @@ class Replacing:
             BusUnavailableError: not known whether it is written down.
         """
         keys = self.bus.keys
-        run = [keys.conv(self.conversation), self._replacing, keys.tomb(self.conversation), self._lease]
+        run = [keys.conv(self.conversation), self._replacing, keys.tomb(self.conversation), self.lease]
         return await self._run("replacing", run, [self.holder, KEPT_MS, name, mark]) is not None
 
     async def replace(self, new: Sequence[str], old: Mapping[str, int], now_ms: int) -> int | None:
@@ -130,7 +130,7 @@ class Replacing:
         for name, samples in old.items():
             args += [name, samples]
         async with looked_at(self.bus, conversation, now_ms):
-            answer = await self._run("replaced", [*run, self._lease], args)
+            answer = await self._run("replaced", [*run, self.lease], args)
         return None if answer is None else int(answer[0])
 
     async def _run(self, name: str, keys: list[str], args: list[Argument]) -> list[Any] | None:
@@ -156,5 +156,6 @@ class Replacing:
         return self.bus.keys.replacing(self.conversation)
 
     @property
-    def _lease(self) -> str:
+    def lease(self) -> str:
+        """The key of the right to replace."""
         return self.bus.keys.replacing_lease(self.conversation)

@@ -131,7 +131,7 @@ class Sweeper:
                     extra={"error": type(error).__name__},
                 )
         if clean:
-            await names_gone(self.bus, conversation, over)
+            await names_gone(self.bus, conversation, over, now_ms)
             for store in stores:
                 for name in over:
                     self._swept.forget(store, name)

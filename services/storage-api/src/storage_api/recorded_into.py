@@ -1,7 +1,6 @@
 """Whether anybody ever recorded into a conversation, as far as Redis knows: that a session was opened tells nothing."""
 
 from audiobus import Bus, Conversation, ConversationState
-from audiobus.deletions import noted, noted_times
 
 
 async def recorded_into(bus: Bus, conversation: Conversation, state: ConversationState) -> bool:
@@ -9,6 +8,8 @@ async def recorded_into(bus: Bus, conversation: Conversation, state: Conversatio
 
     BusUnavailableError.
     """
-    if state.received_samples or await noted(bus, conversation) or await noted_times(bus, conversation):
+    if state.received_samples:
         return True
-    return bool(await bus.command("EXISTS", bus.keys.dead(conversation)))
+    keys = bus.keys
+    told = keys.gone(conversation), keys.meant(conversation), keys.dead(conversation)
+    return bool(await bus.command("EXISTS", *told))

@@ -22,7 +22,7 @@ async def test_objects_rows_and_what_waits_are_looked_through_in_threads(
 
     for name in ("_by_name", "_found", "_order"):
         watch(Cutting, name)
-    watch(timestamps, "_rows")
+    watch(timestamps, "choose")
     watch(waiting, "_last_of")
     await tape.record(pcm_tone(4))
     await tape.drain(0, 2)

@@ -1,7 +1,7 @@
 -- Deletes a dead letter with its audio, in one step. `stored` in acks goes on to the next dead byte of its session.
 -- KEYS conv, dead, audio, gone
 -- ARGV entry id, samples, epoch, the letters' cut that stands, as read, or '', '1' if that is given up with it, the name of its object or '',
---      now_ms, kept_ms, what is noted of its time or '', then entry id and first offset of each other letter of that epoch, as read
+--      now_ms, kept_ms, then entry id and first offset of each other letter of that epoch, as read
 -- Answers {'ok'} | {'gone'} | {'again'}: there are others than those, or another cut
 local conv, dead = KEYS[1], KEYS[2]
 -- Deleting must go on when memory is full, for it frees some: after a write that needs none, Redis lets those pass that do.
@@ -9,7 +9,7 @@ redis.call('HDEL', conv, '')
 if redis.call('HEXISTS', dead, ARGV[1]) == 0 then return {'gone'} end
 if (redis.call('HGET', conv, 'again_cut') or '') ~= ARGV[4] then return {'again'} end
 local known = {}
-for i = 10, #ARGV, 2 do known[ARGV[i]] = tonumber(ARGV[i + 1]) end
+for i = 9, #ARGV, 2 do known[ARGV[i]] = tonumber(ARGV[i + 1]) end
 local first
 for _, id in ipairs(redis.call('HKEYS', dead)) do
   if id ~= ARGV[1] and string.match(id, '^(%d+)-') == ARGV[3] then
@@ -18,11 +18,6 @@ for _, id in ipairs(redis.call('HKEYS', dead)) do
   end
 end
 redis.call('HDEL', dead, ARGV[1])
-if ARGV[9] ~= '' then
-  -- Asked for again by its time, nothing is selected. There is nothing to be seen to.
-  redis.call('HSET', KEYS[4], ARGV[9], '0')
-  redis.call('PEXPIRE', KEYS[4], ARGV[8])
-end
 if redis.call('EXISTS', conv) == 0 then return {'ok'} end
 -- From zero, for `-0` is no number to Redis.
 redis.call('HINCRBY', conv, 'dead', string.format('%.0f', 0 - ARGV[2]))

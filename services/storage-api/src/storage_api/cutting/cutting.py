@@ -24,6 +24,7 @@ from audiostore.errors import StoreError, TransientStoreError
 from servicekit.problem import ProblemError
 from storage_api.cutting import waiting
 from storage_api.cutting.heard import Before
+from storage_api.cutting.meaning import letters_meant
 from storage_api.cutting.new_object import NewObject, of_batch, of_older
 from storage_api.cutting.place import LostError, Old, Place
 from storage_api.cutting.rest import cut_from, older_rest, rest_of
@@ -35,6 +36,7 @@ from storage_api.older_sound import STEP_48K
 from storage_api.services import Services
 from storage_api.stored_object import OlderFacts, StoredObject
 from storage_api.turns import in_turns
+from storage_api.wall_clock import now_ms
 
 UNKNOWN_SAMPLES: Final = 60 * 48_000
 """What an object is believed to last of which nothing tells how long it is."""
@@ -77,6 +79,7 @@ class Cutting:
         self._conversation = replacing.conversation
         self._wanted = wanted
         self._all_of = all_of
+        self._of_unreadable = all_of.of_unreadable
         self._place = Place(services.bucket.store, replacing)
         self._before = Before()
         self._removed = Stretches()
@@ -155,13 +158,13 @@ class Cutting:
             await self._put_in_place()
         raise TransientStoreError("delete a part: objects come as fast as they are replaced; try again")
 
-    async def _discard(self, letters: Mapping[EntryId, int]) -> bool:
-        """Deletes these dead letters; whether there was one that could be, or is gone by now."""
+    async def _discard(self, letters: Mapping[EntryId, Span]) -> bool:
+        """Deletes these dead letters; whether there was one that could be, or is gone by now. By its time each means itself, and nothing else, from then on."""
         found = False
-        for letter, start_ms in letters.items():
-            if letter in self._stuck:
-                continue
-            samples = await waiting.discard_letter(self._services, self._conversation, letter, start_ms)
+        some = {one: span for one, span in letters.items() if one not in self._stuck}
+        await self._place.note(letters_meant(some, now_ms()))
+        for letter in some:
+            samples = await waiting.discard_letter(self._services, self._conversation, letter)
             if samples is None:
                 self._stuck.add(letter)
                 continue
@@ -318,9 +321,8 @@ class Cutting:
         if stored.key in self._wanted.keys:
             return True
         if stored.reason is not None:
-            return self._has_twin(stored) or self._all_of.covers(stored.start_48k, _told_end(stored))
-        spans = [piece.span for piece in stored.pieces]
-        return all(self._wanted.covers(span.start_48k, span.end_48k) for span in spans)
+            return self._has_twin(stored) or self._of_unreadable.covers(stored.start_48k, _told_end(stored))
+        return all(self._wanted.covers_span(piece.span) for piece in stored.pieces)
 
     def _has_twin(self, stored: StoredObject) -> bool:
         """Whether the same audio can be read beside it. Not of what may be damaged by the line alone: that may hold more."""
@@ -334,9 +336,8 @@ class Cutting:
 
     def _is_touched(self, stored: StoredObject) -> bool:
         if stored.reason is not None:
-            return self._all_of.touches(stored.start_48k, _told_end(stored))
-        spans = [piece.span for piece in stored.pieces]
-        return any(self._wanted.touches(span.start_48k, span.end_48k) for span in spans)
+            return self._of_unreadable.touches(stored.start_48k, _told_end(stored))
+        return any(self._wanted.touches_span(piece.span) for piece in stored.pieces)
 
     def _hears(self, stored: StoredObject) -> bool:
         facts = stored.verdict.facts

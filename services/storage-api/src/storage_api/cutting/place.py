@@ -11,6 +11,7 @@ from typing import Final
 
 from audiobus.deletions import Noted, noted
 from audiobus.errors import NamedByCutError
+from audiobus.meant import Meant, note
 from audiobus.replacing import Replacing
 from audiostore.errors import AlreadyExistsError, NotFoundError
 from audiostore.names import conversation_prefix
@@ -81,6 +82,11 @@ class Place:
         # Objects are deleted on the strength of it: a former master must not say so.
         self.noted = await noted(self.replacing.bus, self.replacing.conversation, confirmed=True)
         self.forbidden = frozenset(self.noted)
+
+    async def note(self, meant: Mapping[int, Meant]) -> None:
+        """Notes what these times mean, of which nothing is noted, before that goes. LostError; BusError."""
+        if not await note(self.replacing, meant, keep=True):
+            raise LostError
 
     async def put(self, new: NewObject) -> str:
         """Puts an object, under the first of its names that is free. LostError; StoreError; BusError."""

@@ -6,7 +6,7 @@ Owns what both routes share. Nothing is changed before the conversation is known
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from starlette.datastructures import QueryParams
@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from audiobus import Conversation, EntryId
-from audiobus.deletions import note_times, noted, noted_times
 from audiobus.errors import BadEntryError, BusError, ConversationDeletedError, MergingError
+from audiobus.meant import Meant, Notes, note, notes
 from audiobus.replacing import LEASE_MS, Replacing
 from audiostore.errors import StoreError
 from servicekit.ending import end
@@ -32,6 +32,7 @@ from storage_api.recorded_into import recorded_into
 from storage_api.recording import Recording, live_unavailable, not_found, store_unavailable
 from storage_api.redis_needed import redis_needed
 from storage_api.services import Services
+from storage_api.wall_clock import now_ms
 from storage_api.wire_operations import Deleted
 
 PATIENCE_S: Final = 20.0
@@ -47,14 +48,14 @@ class Chosen:
     """Objects and stretches."""
     live: Sequence[LiveChunk] = ()
     """Chunks that wait."""
-    unheard: Mapping[EntryId, int] = field(default_factory=dict)
-    """Entries that do not parse, and dead letters, each with the time at which it is listed, unix ms."""
-    times_ms: Collection[int] = ()
-    """By which something was chosen that does not begin then, unix ms: asked for again, they must choose nothing beside it."""
+    unheard: Collection[EntryId] = ()
+    """Entries that do not parse, and dead letters."""
+    meant: Mapping[int, Meant] = field(default_factory=dict)
+    """By time, unix ms, what was chosen by it: asked for again, it means the same."""
 
 
-Choose: TypeAlias = Callable[[Recording, Collection[str], Collection[int]], Chosen]
-"""Chooses. It is given the names that were deleted with their audio, too, and the times of what was deleted out of Redis."""
+Choose: TypeAlias = Callable[[Recording, Notes, int], Chosen]
+"""Chooses. It is given what is noted of earlier deletions, too, and the time, unix ms."""
 
 
 async def delete_some(request: Request, action: str, read: Callable[[QueryParams], Choose]) -> Response:
@@ -100,23 +101,25 @@ async def _delete(
         recording = await services.recordings.look(conversation)
         await _check_known(services, recording)
         await replacing.refuse_merge()
-        names = await noted(bus, conversation)
-        deleted = [name for name, why in names.items() if not (why.given_up or why.withdrawn)]
+        known, at_ms = await notes(bus, conversation), now_ms()
         # It may have ten thousand rows.
-        chosen = await asyncio.to_thread(choose, recording, deleted, await noted_times(bus, conversation))
-        windows = chosen.wanted.windows
+        chosen = await asyncio.to_thread(choose, recording, known, at_ms)
+        leaving = await asyncio.to_thread(known.leaving, at_ms, len(chosen.meant))
+        # Before anything goes: whoever asks again means the same, wherever this one ends.
+        if not await note(replacing, chosen.meant, leaving):
+            raise LostError
+        all_of = chosen.wanted
         for chunk in chosen.live:
-            samples = await drop_chunk(services, conversation, chunk.id, chunk.span.start_ms)
+            samples = await drop_chunk(services, conversation, chunk.id)
             if samples is None:
                 # Stored meanwhile: it is cut out of the batch that holds it, and no more than it.
-                windows += ((chunk.span.start_48k, chunk.span.end_48k),)
+                all_of.audio.add_span(chunk.span)
+                all_of = replace(all_of, unread=(*all_of.unread, (chunk.span.start_48k, chunk.span.end_48k)))
             cut.samples += samples or 0
-        for entry_id, start_ms in chosen.unheard.items():
-            cut.samples += await drop_unheard(services, conversation, entry_id, start_ms)
-        all_of = Wanted(windows, chosen.wanted.keys)
+        for entry_id in chosen.unheard:
+            cut.samples += await drop_unheard(services, conversation, entry_id)
         wanted = all_of.up_to(recording.extent_48k[1]) if not recording.empty else all_of.up_to(0)
         await Cutting(services, replacing, wanted, all_of, cut).run()
-        await note_times(bus, conversation, chosen.times_ms)
 
 
 async def _check_known(services: Services, recording: Recording) -> None:

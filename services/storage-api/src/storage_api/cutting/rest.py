@@ -84,9 +84,10 @@ def older_rest(start_ms: int, pcm: bytes, wanted: Wanted) -> list[OlderPiece]:
 
 def _pieces(span: Span, wanted: Wanted) -> Iterator[Span]:
     """What stays of a span, in order."""
-    if not wanted.touches(span.start_48k, span.end_48k):
+    if not wanted.touches_span(span):
         yield span
         return
+    wanted = wanted.of(span)
     each = packet_durations(span.packets)
     ends = list(accumulate(each, initial=span.start_48k - span.lead))
     stays = _staying(span, ends, wanted)

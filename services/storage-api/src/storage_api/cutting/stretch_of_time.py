@@ -17,4 +17,4 @@ async def delete_stretch(request: Request) -> Response:
 def _read(query: QueryParams) -> Choose:
     start, end = Parameters.and_no_others(query, ("start", "end")).window()
     wanted = Wanted(((start or 0, FOREVER if end is None else end),))
-    return lambda _recording, _names, _times_ms: Chosen(wanted)
+    return lambda _recording, _notes, _now_ms: Chosen(wanted)

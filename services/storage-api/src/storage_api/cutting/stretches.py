@@ -1,7 +1,8 @@
 """Sets of recorded samples, told by the run that they belong to, so that each counts once however many objects hold it. Pure."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Sequence
+from operator import itemgetter
 
 from audiocodec.span import Span
 
@@ -63,6 +64,14 @@ class Stretches:
                 at = max(at, high)
             left.add(run, at, end)
         return left
+
+    def within(self, span: Span) -> list[tuple[int, int]]:
+        """Start and end of each stretch of the span's run that reaches into it, in order; the first may begin before it, the last end behind it."""
+        known = self._of.get(run_of(span), ())
+        first = bisect_right(known, span.first_sample, key=itemgetter(1))
+        # What lasts no time is where it begins.
+        last = bisect_left(known, span.first_sample + max(1, span.samples), key=itemgetter(0))
+        return list(known[first:last])
 
     def last_end(self, run: Run, start: int, end: int) -> int | None:
         """Where the last of it ends that lies between `start` and `end`; None where nothing does."""

@@ -1,13 +1,20 @@
-"""`DELETE …/{cid}/chunks?timestamps=a,b`: the chunks or batches that start at these times, or hold them, each as a whole."""
+"""`DELETE …/{cid}/chunks?timestamps=a,b`: the chunks or batches that start at these times, or hold them, each as a whole.
 
-from collections.abc import Collection
+Owns what a time means: asked for again, after an answer that was lost or a request that failed, it means what it meant, wherever that lies by then; once
+that is gone, only what begins right then.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
+from audiobus.meant import Notes, decode_meant
 from audiostore.legacy import parse_audio_name
-from storage_api.chunks import ChunkRow, chunk_rows, rows_at
+from storage_api.chunks import ChunkRow, chunk_rows
+from storage_api.cutting.meaning import There, meant_by
 from storage_api.cutting.request import Choose, Chosen, delete_some
 from storage_api.cutting.wanted import Wanted
 from storage_api.parameters import Parameters, bad_parameter
@@ -23,37 +30,69 @@ def _read(query: QueryParams) -> Choose:
     timestamps_ms = Parameters.and_no_others(query, ("timestamps",)).timestamps()
     if not timestamps_ms:
         raise bad_parameter("timestamps", "must name at least one chunk by its time")
-
-    def choose(recording: Recording, names: Collection[str], times_ms: Collection[int]) -> Chosen:
-        deleted = {name.start_ms for path in names if (name := parse_audio_name(path)) is not None}
-        deleted.update(times_ms)
-        rows, inside_ms = _rows(recording, timestamps_ms, deleted)
-        live = [row.live for row in rows if row.live is not None]
-        unheard = {row.unheard.id: row.start_ms for row in rows if row.unheard is not None}
-        keys = frozenset(row.stored.key for row in rows if row.stored is not None)
-        return Chosen(Wanted(keys=keys), live, unheard, inside_ms)
-
-    return choose
+    return lambda recording, notes, now_ms: choose(recording, timestamps_ms, notes, now_ms)
 
 
-def _rows(
-    recording: Recording, timestamps_ms: tuple[int, ...], deleted: Collection[int]
-) -> tuple[list[ChunkRow], list[int]]:
-    """For each time what begins then; else what is played then, or holds it and cannot be read. And the times of the latter.
+def choose(recording: Recording, timestamps_ms: Iterable[int], notes: Notes, now_ms: int) -> Chosen:
+    """What these times mean now. BadEntryError: what one of them meant cannot be understood."""
+    rows = chunk_rows(recording, "standard")
+    listed, there = _Listed(recording, rows), There(rows)
+    known = {
+        at_ms: decode_meant(notes.meant[at_ms])
+        for at_ms in dict.fromkeys(timestamps_ms)
+        if at_ms in notes.meant
+    }
+    meant = {at_ms: meant_by((), now_ms, one) for at_ms, one in known.items() if there.holds(one)}
+    some, audio = there.of(meant.values())
+    # Something began then that is deleted, or was deleted by that time: asked for again, it takes nothing along that lies beside it.
+    deleted = {*known, *notes.times_ms, *_starts(notes)}
+    for at_ms in dict.fromkeys(timestamps_ms):
+        if at_ms in meant:
+            continue
+        found = listed.beginning(at_ms)
+        if at_ms in deleted:
+            # Where entries lie that do not parse is worked out from those before them: this one may be there only since that went.
+            found = [row for row in found if row.unheard is None or row.unheard.span is not None]
+        elif not found:
+            found = listed.held(at_ms)
+        if found:
+            meant[at_ms] = meant_by(found, now_ms, known.get(at_ms))
+            some += found
+    return Chosen(
+        Wanted(keys=frozenset(row.stored.key for row in some if row.stored is not None), audio=audio),
+        tuple({row.live.id: row.live for row in some if row.live is not None}.values()),
+        tuple({row.unheard.id for row in some if row.unheard is not None}),
+        meant,
+    )
 
-    `deleted`: times when something began that is deleted, and times by which something was. Such a one may be asked for again after an answer that
-    was lost, and must not take what lies beside it along; nor what is listed there since, for where entries lie that do not parse is worked
-    out from those before them.
-    """
-    starts = {row.start_ms for row in chunk_rows(recording, "standard")}
-    within = tuple(at_ms for at_ms in timestamps_ms if at_ms not in starts and at_ms not in deleted)
-    # Where a chunk begins is told rounded down: that millisecond may begin with the end of what is before it.
-    playing = {recording.timeline.playing(at_ms * 48 + 47) for at_ms in within}
-    beginning = [
-        row
-        for row in rows_at(recording, tuple(at_ms for at_ms in timestamps_ms if at_ms in starts))
-        if row.unheard is None or row.unheard.span is not None or row.start_ms not in deleted
-    ]
-    held = [row for row in rows_at(recording, within) if row.sources & playing or row.reason]
-    chosen = [at_ms for at_ms in within if any(row.start_ms < at_ms < row.end_ms for row in held)]
-    return beginning + held, chosen
+
+def _starts(notes: Notes) -> set[int]:
+    """When the objects began that were deleted with their audio, unix ms."""
+    gone = (path for path, why in notes.names.items() if not (why.given_up or why.withdrawn))
+    return {name.start_ms for path in gone if (name := parse_audio_name(path)) is not None}
+
+
+class _Listed:
+    """What is listed, by time."""
+
+    def __init__(self, recording: Recording, rows: list[ChunkRow]) -> None:
+        self._timeline = recording.timeline
+        self._rows = rows
+        self._starts = [row.start_ms for row in rows]  # in this order they are listed
+        self._longest_ms = max((row.end_ms - row.start_ms for row in rows), default=0)
+
+    def beginning(self, at_ms: int) -> list[ChunkRow]:
+        """What begins in that millisecond."""
+        return self._rows[bisect_left(self._starts, at_ms) : bisect_right(self._starts, at_ms)]
+
+    def held(self, at_ms: int) -> list[ChunkRow]:
+        """What is played then, or holds it and cannot be read; of a time at which nothing begins."""
+        near = self._rows[
+            bisect_right(self._starts, at_ms - self._longest_ms) : bisect_left(self._starts, at_ms)
+        ]
+        holding = [row for row in near if at_ms < row.end_ms]
+        first = self._timeline.playing(at_ms * 48)
+        # Where a chunk begins is told rounded down: that millisecond may begin with the end of what is before it.
+        last = self._timeline.playing(at_ms * 48 + 47)
+        there = [row for row in holding if first in row.sources] or holding
+        return [row for row in there if last in row.sources or row.reason]

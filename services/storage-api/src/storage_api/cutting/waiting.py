@@ -7,6 +7,7 @@ first (so that it can be cut), single chunks are dropped, letters discarded, and
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -61,7 +62,7 @@ def _last_of(chunks: Sequence[LiveChunk], wanted: Wanted, objects: Iterable[Span
         held.setdefault((one.conversation, one.epoch), []).append(one)
     for live in reversed(chunks):
         span = live.span
-        if wanted.touches(span.start_48k, span.end_48k):
+        if wanted.touches_span(span):
             return live.id
         # Put and not finished: it is counted as stored only when it has left the buffer.
         for one in held.get((span.conversation, span.epoch), ()):
@@ -96,13 +97,8 @@ def _any_in(cuts: Sequence[bytes], names: Iterable[str]) -> bool:
     return bool(cuts) and any(speaks_of(cuts, name) for name in names)
 
 
-async def drop_chunk(
-    services: Services, conversation: Conversation, entry_id: EntryId, start_ms: int
-) -> int | None:
-    """Deletes one chunk that waits; how many samples, None where it waits no more. BadEntryError, StoreError, BusUnavailableError.
-
-    `start_ms`: when it begins as it is listed, unix ms. That is noted with it, so that whoever asks again by this time takes nothing else along.
-    """
+async def drop_chunk(services: Services, conversation: Conversation, entry_id: EntryId) -> int | None:
+    """Deletes one chunk that waits; how many samples, None where it waits no more. BadEntryError, StoreError, BusUnavailableError."""
     bus = services.bus
     after = EntryId(entry_id.epoch, entry_id.offset - 1) if entry_id.offset else None
     while True:
@@ -120,44 +116,36 @@ async def drop_chunk(
                 name=name,
                 preroll=False,
                 now_ms=now_ms(),
-                start_ms=start_ms,
             )
         if samples is not None:
             return samples if samples or not entry.counted_samples else None
 
 
-async def drop_unheard(
-    services: Services, conversation: Conversation, entry_id: EntryId, start_ms: int
-) -> int:
+async def drop_unheard(services: Services, conversation: Conversation, entry_id: EntryId) -> int:
     """Deletes an entry that does not parse, or the dead letter that it is; how many samples. Else as with both."""
-    waited = await drop_chunk(services, conversation, entry_id, start_ms)
+    waited = await drop_chunk(services, conversation, entry_id)
     if waited is not None:
         return waited
-    return await discard_letter(services, conversation, entry_id, start_ms) or 0
+    return await discard_letter(services, conversation, entry_id) or 0
 
 
-async def letters_of(bus: Bus, conversation: Conversation, wanted: Wanted) -> dict[EntryId, int]:
-    """The dead letters that hold some of it, each with when it begins, unix ms. Of one that cannot be read nobody knows the time: it stays. BusUnavailableError."""
+async def letters_of(bus: Bus, conversation: Conversation, wanted: Wanted) -> dict[EntryId, Span]:
+    """The dead letters that hold some of it, each with what is in it. Of one that cannot be read nobody knows the time: it stays. BusUnavailableError."""
     letters = [one.letter async for one in look(bus, conversation) if one.letter is not None]
     spans = ((letter.entry.id, _span_of(conversation, letter)) for letter in letters)
     return {
-        entry_id: span.start_ms
+        entry_id: replace(span, packets=())
         for entry_id, span in spans
-        if span is not None and wanted.touches(span.start_48k, span.end_48k)
+        if span is not None and wanted.touches_span(span)
     }
 
 
-async def discard_letter(
-    services: Services, conversation: Conversation, entry_id: EntryId, start_ms: int
-) -> int | None:
-    """Deletes a dead letter as a whole; how many samples, 0 where it is there no more; None: it stays. `start_ms`: as with `drop_chunk`.
-
-    StoreError, BusUnavailableError.
-    """
+async def discard_letter(services: Services, conversation: Conversation, entry_id: EntryId) -> int | None:
+    """Deletes a dead letter as a whole; how many samples, 0 where it is there no more; None: it stays. StoreError, BusUnavailableError."""
     own = partial(own_name, services.bucket, conversation)
     try:
         bus = services.bus
-        return await discard(bus, conversation, entry_id, now_ms(), own_name=own, start_ms=start_ms) or 0
+        return await discard(bus, conversation, entry_id, now_ms(), own_name=own) or 0
     except BadEntryError as error:
         # Another letter of its session is none of ours: somebody put it there by hand. The rest goes on.
         log.warning("a dead letter that was deleted cannot be dropped", extra={"error": str(error)})

@@ -1,0 +1,150 @@
+"""What a time meant by which something of a conversation was to be deleted.
+
+Owns the notes: each is written before anything goes, so that whoever asks again by that time, after a lost answer or a crash, means the same audio and no
+other, wherever that lies by then. Each leaves 30 days after it was written last.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from audiobus.bus import Bus
+from audiobus.connection import translated
+from audiobus.conversation import Conversation
+from audiobus.deletions import KEPT_MS, TIME, Noted, names_in, pairs
+from audiobus.errors import BadEntryError
+from audiobus.pipeline import execute
+from audiobus.replacing import Replacing
+from audiobus.routed import Routed
+from audiobus.script import Argument, script
+
+VERSION: Final = 1
+MOST: Final = 10_000
+"""Times of one conversation that are noted; of more the oldest leave."""
+
+
+class Audio(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, order=True):
+    """Samples of a run, at 48 kHz, counted from the run's first."""
+
+    conversation: str
+    """Into which it was recorded."""
+    epoch: int
+    run_start_ms: int
+    """Unix ms."""
+    first_sample: int
+    end_sample: int
+
+
+class Meant(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What a time meant."""
+
+    version: int
+    at_ms: int
+    """When it was noted last, unix ms."""
+    names: tuple[str, ...]
+    """Objects, each as a whole."""
+    entries: tuple[str, ...]
+    """Ids of entries of the buffer, or of dead letters."""
+    audio: tuple[Audio, ...]
+    """What is in them, as far as it is told: it may come to lie under other names."""
+
+    def encode(self) -> bytes:
+        """As it stands in Redis."""
+        return _ENCODER.encode(self)
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(Meant)
+
+
+def decode_meant(data: bytes) -> Meant:
+    """A note.
+
+    Raises:
+        BadEntryError: none, or of a version that this build does not know.
+    """
+    try:
+        meant = _DECODER.decode(data)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise BadEntryError(f"what a time of a deletion meant: {error}") from error
+    if meant.version != VERSION:
+        raise BadEntryError(
+            f"what a time of a deletion meant: version {meant.version} is unknown to this build"
+        )
+    return meant
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """What is noted of the deletions of a conversation."""
+
+    names: Mapping[str, Noted] = field(default_factory=dict)
+    """`deletions.noted`."""
+    times_ms: Collection[int] = ()
+    """By which something was deleted, unix ms, and what is not known: older builds noted no more."""
+    meant: Mapping[int, bytes] = field(default_factory=dict)
+    """By time, unix ms, the notes of what it meant, each to be decoded."""
+
+    def leaving(self, now_ms: int, more: int) -> list[int]:
+        """Times of which the notes are to be taken away where so many are written: those that are old, and the oldest where there are too many."""
+        ages = sorted((_at_ms(note), at_ms) for at_ms, note in self.meant.items())
+        over = max(0, len(ages) + more - MOST)
+        return [
+            at_ms
+            for number, (noted_ms, at_ms) in enumerate(ages)
+            if number < over or noted_ms <= now_ms - KEPT_MS
+        ]
+
+
+def _at_ms(note: bytes) -> int:
+    try:
+        return decode_meant(note).at_ms
+    except BadEntryError:
+        return 0  # nobody can read it
+
+
+async def notes(bus: Bus, conversation: Conversation) -> Notes:
+    """All of it, in one go.
+
+    Raises:
+        BadEntryError: something there is no note.
+        BusUnavailableError: Redis does not answer.
+    """
+    keys = [bus.keys.gone(conversation), bus.keys.meant(conversation)]
+    with translated("HGETALL"):
+        gone, meant = await execute(bus.client, [Routed(key, ("HGETALL", key)) for key in keys])
+        for rows in (gone, meant):
+            if isinstance(rows, Exception):
+                raise rows
+    times = [name.removeprefix(TIME) for name, _ in pairs(gone) if name.startswith(TIME)]
+    try:
+        return Notes(names_in(gone), frozenset(map(int, times)), {int(at): note for at, note in pairs(meant)})
+    except ValueError as error:
+        raise BadEntryError(f"times of what was deleted: {error}") from error
+
+
+async def note(
+    replacing: Replacing, meant: Mapping[int, Meant], leaving: Collection[int] = (), *, keep: bool = False
+) -> bool:
+    """Notes what times meant, before any of it goes; False where somebody else may replace objects by now: nothing is noted then.
+
+    Args:
+        replacing: whoever is about to delete.
+        meant: by time, unix ms.
+        leaving: times that are noted no more (`Notes.leaving`).
+        keep: what is noted of a time already stays.
+
+    Raises:
+        NotReplicatedError: it is noted, and a failover could lose that: delete nothing.
+        BusUnavailableError: not known whether it is noted.
+    """
+    if not meant:
+        return True
+    bus = replacing.bus
+    args: list[Argument] = [replacing.holder, KEPT_MS, "1" if keep else "0", len(leaving), *leaving]
+    for at_ms, what in meant.items():
+        args += [at_ms, what.encode()]
+    keys = [bus.keys.meant(replacing.conversation), replacing.lease]
+    return bool(await script("note_meant").run(bus.client, keys, args, wait_replicas=bus.wait_replicas))

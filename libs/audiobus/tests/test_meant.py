@@ -1,0 +1,74 @@
+"""What times of deletions meant: noted before anything goes, by whoever has the turn, each for 30 days of its own."""
+
+import pytest
+
+from audiobus.deletions import KEPT_MS, unstore
+from audiobus.errors import BadEntryError
+from audiobus.meant import MOST, VERSION, Audio, Meant, Notes, decode_meant, note, notes
+from audiobus.replacing import Replacing
+
+NAME = "chunks/user-1/conv-1/1.000-2.000.batch.bin"
+RUN = Audio("conv-1", 5, 1_700_000_000_000, 0, 48_000)
+
+
+def meant(at_ms: int, *names: str) -> Meant:
+    return Meant(VERSION, at_ms, names, ("5-9",), (RUN,))
+
+
+@pytest.fixture
+async def replacing(bus, conversation) -> Replacing:
+    holder = Replacing(bus, conversation)
+    assert await holder.hold()
+    return holder
+
+
+async def test_notes_of_both_kinds_are_read_in_one_go(replacing, bus, conversation, now_ms):
+    assert await notes(bus, conversation) == Notes({}, frozenset(), {})
+    await unstore(bus, conversation, {NAME: 0}, now_ms)
+    # As builds before this noted it.
+    await bus.command("HSET", bus.keys.gone(conversation), "time/7000", "0")
+    assert await note(replacing, {8_000: meant(3, NAME)})
+    found = await notes(bus, conversation)
+    assert (list(found.names), found.times_ms) == ([NAME], {7_000})
+    assert {at_ms: decode_meant(one) for at_ms, one in found.meant.items()} == {8_000: meant(3, NAME)}
+    assert 0 < await bus.command("PTTL", bus.keys.meant(conversation)) <= KEPT_MS
+
+
+async def test_only_whoever_has_the_turn_notes(replacing, bus, conversation):
+    other = Replacing(bus, conversation)
+    assert not await note(other, {8_000: meant(3)})
+    assert (await notes(bus, conversation)).meant == {}
+    await replacing.release()
+    assert not await note(replacing, {8_000: meant(3)})
+    assert await note(replacing, {})  # nothing is asked for
+
+
+async def test_what_is_noted_is_replaced_kept_or_taken_away(replacing, bus, conversation):
+    assert await note(replacing, {1: meant(1, "a"), 2: meant(1, "b")})
+    assert await note(replacing, {1: meant(2, "c"), 3: meant(2)}, keep=True)
+    assert await note(replacing, {2: meant(3, "d")}, leaving=[3])
+    found = (await notes(bus, conversation)).meant
+    assert {at_ms: decode_meant(one).names for at_ms, one in found.items()} == {1: ("a",), 2: ("d",)}
+
+
+async def test_each_leaves_when_it_is_old_and_the_oldest_where_there_are_too_many():
+    now_ms = 10 * KEPT_MS
+    young, old, strange = meant(now_ms - KEPT_MS + 1), meant(now_ms - KEPT_MS), b"\x93"
+    some = Notes(meant={1: young.encode(), 2: old.encode(), 3: strange})
+    assert some.leaving(now_ms, 1) == [3, 2]
+    many = Notes(meant={number: meant(now_ms - number).encode() for number in range(1, MOST + 1)})
+    assert many.leaving(now_ms, 0) == []
+    assert many.leaving(now_ms, 2) == [MOST, MOST - 1]
+
+
+@pytest.mark.parametrize("data", [b"", b"\xc1", b"\x91\x01", Meant(VERSION + 1, 1, (), (), ()).encode()])
+def test_what_is_no_note(data):
+    with pytest.raises(BadEntryError):
+        decode_meant(data)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("meant", "soon"), ("gone", "time/soon"), ("gone", "a name")])
+async def test_fields_that_are_none_are_told(bus, conversation, kind, name):
+    await bus.command("HSET", getattr(bus.keys, kind)(conversation), name, "x")
+    with pytest.raises(BadEntryError):
+        await notes(bus, conversation)

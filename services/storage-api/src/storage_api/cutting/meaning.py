@@ -1,0 +1,95 @@
+"""What a time of a request means: the audio that was chosen by it, told so that it is found again wherever it lies by then. Pure."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
+
+from audiobus import EntryId
+from audiobus.meant import VERSION, Audio, Meant
+from audiocodec.span import Span
+from storage_api.chunks import ChunkRow
+from storage_api.cutting.stretches import Stretches
+from storage_api.cutting.wanted import Wanted
+from storage_api.timeline import Stored
+
+MOST_AUDIO: Final = 24
+"""Stretches that are noted of one time. Of a batch with more the rest is found by its name alone."""
+
+
+def meant_by(rows: Iterable[ChunkRow], at_ms: int, known: Meant | None = None) -> Meant:
+    """What a time means by which these were chosen, and what it meant before. `at_ms`: now, unix ms."""
+    names = set(known.names if known else ())
+    entries = set(known.entries if known else ())
+    audio = audio_in([known] if known else [])
+    for row in rows:
+        if row.stored is not None:
+            names.add(row.name)
+        else:
+            entries.add(row.name)
+        for span in spans_of(row):
+            audio.add_span(span)
+    return _meant(names, entries, audio, at_ms)
+
+
+def letters_meant(letters: Mapping[EntryId, Span], at_ms: int) -> dict[int, Meant]:
+    """By when they begin, unix ms, what these dead letters are."""
+    found: dict[int, tuple[set[str], Stretches]] = {}
+    for entry_id, span in letters.items():
+        entries, audio = found.setdefault(span.start_ms, (set(), Stretches()))
+        entries.add(str(entry_id))
+        audio.add_span(span)
+    return {start_ms: _meant((), entries, audio, at_ms) for start_ms, (entries, audio) in found.items()}
+
+
+def _meant(names: Collection[str], entries: Collection[str], audio: Stretches, at_ms: int) -> Meant:
+    told = sorted(Audio(*run, start, end) for run, start, end in audio)
+    return Meant(VERSION, at_ms, tuple(sorted(names)), tuple(sorted(entries)), tuple(told[:MOST_AUDIO]))
+
+
+def audio_in(meant: Iterable[Meant]) -> Stretches:
+    """All that is noted of them."""
+    audio = Stretches()
+    for one in meant:
+        for piece in one.audio:
+            run = (piece.conversation, piece.epoch, piece.run_start_ms)
+            audio.add(run, piece.first_sample, piece.end_sample)
+    return audio
+
+
+def spans_of(row: ChunkRow) -> list[Span]:
+    """What is in it, as far as it is told which run that belongs to."""
+    if row.stored is not None:
+        return [piece.span for piece in row.stored.pieces if isinstance(piece.source, Stored)]
+    if row.live is not None:
+        return [row.live.span]
+    return [row.unheard.span] if row.unheard is not None and row.unheard.span is not None else []
+
+
+class There:
+    """What is there, to be compared with what was meant."""
+
+    def __init__(self, rows: Iterable[ChunkRow]) -> None:
+        self._rows = list(rows)
+        self._names = {row.name for row in self._rows}
+        self._audio = Stretches()
+        for row in self._rows:
+            for span in spans_of(row):
+                self._audio.add_span(span)
+
+    def holds(self, meant: Meant) -> bool:
+        """Whether any of it is there."""
+        if not self._names.isdisjoint((*meant.names, *meant.entries)):
+            return True
+        runs = audio_in([meant])
+        return any(self._audio.last_end(run, start, end) is not None for run, start, end in runs)
+
+    def of(self, meant: Collection[Meant]) -> tuple[list[ChunkRow], Stretches]:
+        """What of it goes as a whole, and the audio that goes wherever else it lies."""
+        names = {name for one in meant for name in (*one.names, *one.entries)}
+        audio = audio_in(meant)
+        wanted = Wanted(audio=audio)
+        rows = [
+            row
+            for row in self._rows
+            if row.name in names or (row.live is not None and wanted.covers_span(row.live.span))
+        ]
+        return rows, audio
