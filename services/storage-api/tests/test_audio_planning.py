@@ -42,6 +42,57 @@ async def test_a_client_that_goes_away_stops_the_planning(
         await until(lambda: stuck.reading == 0 and api.services.downloads.running == 0)
 
 
+@pytest.mark.parametrize(("ahead_bytes", "at_once"), [(3 << 20, 20), (1, 16)])
+async def test_what_is_looked_at_before_the_first_byte_is_asked_for_at_once(
+    serve, one_bus, store, tape, conversation, pcm_tone, until, tmp_path, monkeypatch, ahead_bytes, at_once
+):
+    monkeypatch.setattr("storage_api.audio_plan.AHEAD_BYTES", ahead_bytes)
+    await tape.record(pcm_tone(20))
+    for number in range(20):
+        await tape.drain(number, number + 1)
+    stuck = Stuck(store)
+    async with serve(one_bus, stuck, tmp_path) as api:
+        asking = asyncio.create_task(api.get(conversation, "/audio"))
+        await until(lambda: stuck.reading >= at_once)
+        await asyncio.sleep(0)
+        assert stuck.reading == at_once
+        asking.cancel()
+        await asyncio.wait([asking])
+
+
+async def test_little_that_is_left_of_it_is_not_worth_another_wait(
+    serve, one_bus, store, tape, conversation, pcm_tone, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("storage_api.audio_plan.AHEAD_AT_ONCE", 1)
+    monkeypatch.setattr("storage_api.audio_plan.AHEAD_MOST", 2)
+    await tape.record(pcm_tone(6))
+    for number in range(6):
+        await tape.drain(number, number + 1)
+    told = Counted(store)
+    async with serve(one_bus, told, tmp_path) as api:
+        path, key = api.path(conversation, "/audio"), {"Authorization": "Bearer all-token"}
+        for worth, gets in ((1, 6), (3 << 20, 2)):
+            monkeypatch.setattr("storage_api.audio_plan.WORTH_BYTES", worth)
+            told.gets = 0
+            answer = await api.http.head(path, params={"format": "wav"}, headers=key)
+            assert (answer.status_code, told.gets) == (200, gets)
+
+
+class Counted:
+    """A store that counts what is opened."""
+
+    def __init__(self, store) -> None:
+        self._store = store
+        self.gets = 0
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    async def get(self, name):
+        self.gets += 1
+        return await self._store.get(name)
+
+
 class Vanishing:
     """A store that lists what it does not have."""
 

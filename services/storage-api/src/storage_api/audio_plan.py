@@ -26,7 +26,11 @@ from storage_api.unheard import Placed
 AHEAD_BYTES: Final = 3 * 1024 * 1024
 """Audio that is fetched before the first byte, and kept until it is played: about a quarter of an hour of speech, or two minutes of older audio."""
 AHEAD_AT_ONCE: Final = 16
-"""Passages that are fetched together; the first ones in any case, more where so much is not too much."""
+"""Passages that are fetched together: the first ones in any case."""
+AHEAD_MOST: Final = 64
+"""So many together, where by their sizes they are not too much: of a bucket that takes its time each further round of calls is a wait."""
+WORTH_BYTES: Final = AHEAD_BYTES // 4
+"""With less than this left of what may be fetched there is no further round."""
 MAX_FILLED_SAMPLES: Final = 24 * 3600 * 48_000
 """The longest answer with gaps filled: a day."""
 
@@ -173,9 +177,13 @@ async def look_ahead(audio: AudioPlan, loader: Loader, checked: CheckedObjects |
     parts: list[Planned] = []
     missing, left = 0, AHEAD_BYTES
     version = loader.keys_version if checked is not None else 0
-    for at in range(0, len(audio.parts), AHEAD_AT_ONCE):
-        group = audio.parts[at : at + AHEAD_AT_ONCE]
-        room = _room(group, loader, left) if at else [left > 0] * len(group)
+    at_once = AHEAD_MOST if checked is None else AHEAD_AT_ONCE
+    for at in range(0, len(audio.parts), at_once):
+        group = audio.parts[at : at + at_once]
+        if not at or left >= WORTH_BYTES:
+            room = _room(group, loader, left, 0 if at else AHEAD_AT_ONCE)
+        else:
+            room = [False] * len(group)
         tried = [
             fits or (checked is not None and not checked.hold(loader.recording, part.passage, version))
             for part, fits in zip(group, room, strict=True)
@@ -195,10 +203,10 @@ async def look_ahead(audio: AudioPlan, loader: Loader, checked: CheckedObjects |
     )
 
 
-def _room(group: Sequence[Planned], loader: Loader, left: int) -> list[bool]:
-    """For each of them whether it would be kept, as far as its size is known: else it would be fetched twice."""
+def _room(group: Sequence[Planned], loader: Loader, left: int, in_any_case: int) -> list[bool]:
+    """For each of them whether it would be kept, as far as its size is known: else it would be fetched twice. The first ones are `in_any_case`."""
     before = accumulate((loader.bytes_of(part.passage) for part in group[:-1]), initial=0)
-    return [size < left for size in before]
+    return [left > 0 and (number < in_any_case or size < left) for number, size in enumerate(before)]
 
 
 async def _fetched(loader: Loader, group: Sequence[Planned]) -> list[tuple[Loaded, ...] | None]:
