@@ -90,7 +90,8 @@ def _of(recording: Recording, source: Source) -> tuple[object, ...]:
     """What tells these bytes from all others."""
     if isinstance(source, Live):
         assert recording.tail is not None  # noqa: S101 - only where there is a tail are there plays in it
-        return ("live", str(recording.tail.chunks[source.index].id))
+        before = recording.tail.right_before(source.index)
+        return ("live", str(recording.tail.chunks[source.index].id), *map(str, before))
     stored = recording.by_key[source.key]
     info = stored.info.beside if stored.second and stored.info.beside else stored.info
     return (info.name, info.size, info.crc32c, source.index)

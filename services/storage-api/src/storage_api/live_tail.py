@@ -61,6 +61,19 @@ class LiveTail:
         """For the timeline; `Live.index` counts `chunks`."""
         return [Piece(live.span, Live(index)) for index, live in enumerate(self.chunks)]
 
+    def right_before(self, index: int) -> list[EntryId]:
+        """The entries before one out of which its first packets are decoded, the nearest first: 320 ms of them."""
+        ids: list[EntryId] = []
+        have = 0
+        while index and have < PREROLL_SAMPLES:
+            span, before = self.chunks[index].span, self.chunks[index - 1]
+            if span.starts or not span.continues(before.span):
+                break
+            ids.append(before.id)
+            have += before.span.samples
+            index -= 1
+        return ids
+
     async def load(self, bus: Bus, conversation: Conversation, passage: Passage) -> dict[int, Span]:
         """The spans of a passage and of the entry before it, by index, with their packets.
 
