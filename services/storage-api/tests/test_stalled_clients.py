@@ -134,3 +134,47 @@ async def test_the_app_is_told(impatient, caplog):
     await sent_by(app, sends, lambda: told.append(False))
     assert told == [False, True]
     assert caplog.messages == [BROKE_OFF]
+
+
+@pytest.mark.parametrize("waits", [0, 1, 3])
+async def test_what_the_server_raises_is_raised_wherever_it_waited(waits):
+    sent = []
+
+    async def app(_scope, _receive, send):
+        with pytest.raises(ConnectionResetError):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def sends(message):
+        for _ in range(waits):
+            await asyncio.sleep(0)
+        if message["type"] == "http.response.start":
+            raise ConnectionResetError
+        sent.append(message["type"])
+
+    await sent_by(app, sends)
+    assert sent == ["http.response.body"]
+
+
+async def test_a_send_is_cancelled_where_it_waits():
+    waiting, told = asyncio.Event(), []
+
+    async def app(_scope, _receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def sends(_message):
+        await asyncio.sleep(0)
+        waiting.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            told.append("cancelled")
+            raise
+
+    sending = asyncio.create_task(sent_by(app, sends))
+    await waiting.wait()
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    assert told == ["cancelled"]

@@ -41,6 +41,8 @@ DECODED_FROM: Final = 6
 """Passages that are fetched before they are decoded, which is slower."""
 FETCHED_AHEAD_BYTES: Final = 4 * 1024 * 1024
 """And no more than bring so much, as far as it is known."""
+TURN_BYTES: Final = 256 * 1024
+"""Of packets that are only copied others have their turn after so much, which takes half a millisecond, and after each sound."""
 BLOCK_BYTES: Final = 64 * 1024
 """Pages are sent in pieces of about this size, or of as many pages:"""
 BLOCK_PAGES: Final = 32
@@ -78,10 +80,15 @@ class AudioStream:
                 for sound in (await loading)[skipped:]:
                     pages = rendering.sound(sound, audio.start_48k)
                     if isinstance(sound, Sound) and sound.packed is not None:
-                        # So little work that handing it to a thread costs as much; others have their turn between two pieces of it.
+                        # So little work that handing it to a thread costs as much.
+                        sent = 0
                         for block in pages:
                             yield block
-                            await asyncio.sleep(0)
+                            sent += len(block)
+                            if sent >= TURN_BYTES:
+                                await asyncio.sleep(0)
+                                sent = 0
+                        await asyncio.sleep(0)
                         continue
                     async for block in self._blocks(pages):
                         yield block
