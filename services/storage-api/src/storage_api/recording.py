@@ -28,6 +28,8 @@ from storage_api.unheard import Placed, placed
 
 UNKNOWN_FORM: Final = (16_000, 1)
 """Hz and channels of silence for a recording of which nothing can be read: what speech mostly is."""
+NOT_UNDERSTOOD: Final = ""
+"""Stands among the names of deleted objects, in the place of all of them, where what is noted of one cannot be understood."""
 
 log = logging.getLogger(__name__)
 
@@ -198,7 +200,8 @@ class Recordings:
         deleted: frozenset[str],
         stretch: Stretch | None = None,
     ) -> Recording:
-        judged = await self._judged(conversation, stretch, in_parts=tail is not None)
+        in_parts = tail is not None and NOT_UNDERSTOOD not in deleted
+        judged = await self._judged(conversation, stretch, in_parts=in_parts)
         if tail is not None:
             for look in range(1, LISTINGS):
                 since = await self._since(conversation)
@@ -210,7 +213,9 @@ class Recordings:
                 if not new or new <= {one.info.name for one in judged.objects}:
                     break
                 deleted |= new
-                judged = await self._judged(conversation, stretch, in_parts=look + 1 < LISTINGS)
+                # One name after another where a next look would tell nothing: then what is cut meanwhile is missed in no part.
+                in_parts = look + 1 < LISTINGS and NOT_UNDERSTOOD not in deleted
+                judged = await self._judged(conversation, stretch, in_parts=in_parts)
             else:
                 await self._since(conversation)
         # A put that lands late brings one of these back, until a pusher sees it.
@@ -281,7 +286,7 @@ class Recordings:
             return False
 
     async def _deleted(self, conversation: Conversation) -> frozenset[str] | None:
-        """Names of objects that were deleted with their audio; None where Redis is away, none where it cannot be understood."""
+        """Names of objects that were deleted with their audio; None where Redis is away, NOT_UNDERSTOOD alone where that is so."""
         try:
             names = await noted(self.bus, conversation)
         except BusUnavailableError as error:
@@ -289,7 +294,7 @@ class Recordings:
             return None
         except BusError as error:
             log.warning("the names of deleted objects cannot be read", extra={"reason": log_text(error)})
-            return frozenset()
+            return frozenset((NOT_UNDERSTOOD,))
         return frozenset(name for name, why in names.items() if not why.given_up)
 
 

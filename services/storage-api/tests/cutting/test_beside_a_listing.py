@@ -94,6 +94,33 @@ async def test_where_redis_is_away_it_is_listed_so_too(serve, one_bus, paged, tm
         assert not paged.border
 
 
+async def test_where_a_note_cannot_be_understood_it_is_listed_so_too(
+    serve, one_bus, paged, tmp_path, conversation
+):
+    async with serve(one_bus, paged, tmp_path) as api:
+        await one_bus.command("HSET", one_bus.keys.gone(conversation), "some name", "some day")
+        assert len((await api.services.recordings.look(conversation)).objects) == LONG + SHORT
+        assert not paged.border
+
+
+async def test_what_is_cut_beside_a_note_that_cannot_be_understood_is_in_the_answer(
+    serve, one_bus, paged, tmp_path, conversation, cutter
+):
+    """The note came meanwhile: the parts that were listed by then may have passed what is left."""
+    async with serve(one_bus, paged, tmp_path) as api:
+        happened = []
+
+        async def cut():
+            border_s = (int(paged.border.split("/")[-1].replace(".", "")) - T0) / 1000
+            happened.append((await cutter.stretch(api, border_s - 0.7, border_s + 0.15)).status_code)
+            await one_bus.command("HSET", one_bus.keys.gone(conversation), "some name", "some day")
+
+        paged.meanwhile = cut
+        recording = await api.services.recordings.look(conversation)
+        assert happened == [200]
+        assert WHOLE_S - 1 < recording.timeline.samples / 48_000 < WHOLE_S
+
+
 async def test_names_that_come_at_each_look_end_in_an_answer(
     serve, one_bus, paged, tmp_path, conversation, monkeypatch
 ):
