@@ -61,6 +61,11 @@ async def test_each_leaves_when_it_is_old_and_the_oldest_where_there_are_too_man
     assert many.leaving(now_ms, 2) == [MOST, MOST - 1]
 
 
+def test_times_that_meant_others():
+    some = Notes(times_ms={1}, meant={2: meant(0).encode(), 3: b"\x93"})
+    assert some.of_others(["5-9", "5-10"]) == {"5-9": {1, 3}, "5-10": {1, 2, 3}}
+
+
 @pytest.mark.parametrize("data", [b"", b"\xc1", b"\x91\x01", Meant(VERSION + 1, 1, (), (), ()).encode()])
 def test_what_is_no_note(data):
     with pytest.raises(BadEntryError):

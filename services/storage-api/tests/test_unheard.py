@@ -188,6 +188,29 @@ async def test_asked_for_again_it_does_not_take_the_next_that_does_not_parse(
     assert (await exact(one_bus, conversation)).difference == 0
 
 
+async def test_where_one_is_gone_the_next_is_listed_at_a_time_of_its_own(
+    api, tape, conversation, one_bus, pcm_tone
+):
+    """Where that lies is worked out from what is before it: where the one lay that is gone, but for a millisecond. By that time it goes itself."""
+    await tape.record(pcm_tone(6))
+    await damage(tape, 2, 3, 4)
+    seen = []
+    for left in (2, 1, 0):
+        row = next(row for row in await rows_of(api, conversation) if row["unreadable"])
+        seen.append(row["timestamp"])
+        # A second time by the same takes no other.
+        for _ in range(2):
+            answer = await api.http.delete(
+                api.path(conversation, "/chunks"), params={"timestamps": seen[-1]}, headers=HEADERS
+            )
+            assert answer.status_code == 200
+        bad = [one for one in await rows_of(api, conversation) if one["unreadable"]]
+        assert len(bad) == left
+    first_ms = round(float(seen[0]) * 1000)
+    assert [round(float(one) * 1000) - first_ms for one in seen] == [0, 1, 2]
+    assert (await exact(one_bus, conversation)).difference == 0
+
+
 async def test_letters_are_parsed_in_threads_all_of_them(api, tape, conversation, pcm_tone, monkeypatch):
     seen, real = [], live_tail.decode_chunk
 

@@ -98,6 +98,23 @@ def test_when_one_goes_none_of_the_others_begins_where_it_did():
             assert begins[gone] not in [start // 48 for start, _, _ in left], (gone, spans)
 
 
+def test_it_is_listed_at_no_time_that_means_another():
+    """A few milliseconds later, where there is room; what says its time itself stays where it is."""
+    at_ms = T0 + 2_000
+    taken = frozenset((at_ms, at_ms + 1, at_ms + 3))
+    [(start, _, _)] = places([replace(lost(2), not_at_ms=taken)], span(0, 2))
+    assert start == 2 * SECOND + 2 * 48
+    # Up to the millisecond before what follows.
+    every = frozenset(range(at_ms, T0 + 3_000))
+    [(start, _, _)] = places([replace(lost(2), not_at_ms=every - {T0 + 2_999})], span(0, 2), span(3, 4))
+    assert start == 3 * SECOND - 48
+    [(start, _, _)] = places([replace(lost(2), not_at_ms=every)], span(0, 2), span(3, 4))
+    assert start == 2 * SECOND
+    told = lost(2, letter=span(2, 3))
+    [(start, _, _)] = places([replace(told, not_at_ms=taken)], span(0, 2))
+    assert start == 2 * SECOND
+
+
 @pytest.mark.parametrize(("samples", "room_s"), [(0, 0), (0, 1), (1, 0), (1, 1), (SECOND, 0), (SECOND, 1)])
 def test_it_begins_before_what_follows(samples, room_s):
     """As times are told, in milliseconds: by its own it alone is selected."""

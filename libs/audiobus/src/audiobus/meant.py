@@ -4,7 +4,8 @@ Owns the notes: each is written before anything goes, so that whoever asks again
 other, wherever that lies by then. Each leaves 30 days after it was written last.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -86,6 +87,16 @@ class Notes:
     """By which something was deleted, unix ms, and what is not known: older builds noted no more."""
     meant: Mapping[int, bytes] = field(default_factory=dict)
     """By time, unix ms, the notes of what it meant, each to be decoded."""
+
+    def of_others(self, entries: Iterable[str]) -> dict[str, frozenset[int]]:
+        """For each entry, by its id, the times that are noted and did not mean it, unix ms."""
+        whose: dict[str, set[int]] = {}
+        for at_ms, note in self.meant.items():
+            with suppress(BadEntryError):  # nobody knows what that meant: nothing of these
+                for entry in decode_meant(note).entries:
+                    whose.setdefault(entry, set()).add(at_ms)
+        every = frozenset((*self.times_ms, *self.meant))
+        return {one: every - whose[one] if one in whose else every for one in entries}
 
     def leaving(self, now_ms: int, more: int) -> list[int]:
         """Times of which the notes are to be taken away where so many are written: those that are old, and the oldest where there are too many."""

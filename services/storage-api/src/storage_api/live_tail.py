@@ -4,6 +4,7 @@ Owns reading it consistently: every entry that was acked before, be it a dead le
 """
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,9 +13,10 @@ from typing import Final
 from audiobus import Bus, Conversation, ConversationState, Entry, EntryId, decode_chunk
 from audiobus.dead_letters import Found, look
 from audiobus.errors import BadEntryError
+from audiobus.meant import notes
 from audiocodec.packet import packet_facts
 from audiocodec.span import PREROLL_SAMPLES, Span, join
-from storage_api.errors import SourceGoneError
+from storage_api.errors import SourceGoneError, log_text
 from storage_api.passage import Passage, Sound, narrow
 from storage_api.timeline import Live, Piece, Play
 from storage_api.unheard import LAST_48K, Unheard
@@ -26,6 +28,8 @@ KEPT_BYTES: Final = 4 * 1024 * 1024
 beyond is read again when it is played."""
 CONSISTENT_TRIES: Final = 3
 """How often the tail is read again because a batch was finished meanwhile. After that only the pre-roll may be missing."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +166,24 @@ async def read_live_tail(bus: Bus, conversation: Conversation) -> LiveTail:
     # Last of all: what was buried meanwhile is in both, and not in neither.
     letters = await letters_of(bus, conversation) if after.dead_samples else []
     known = {live.id for live in chunks} | {one.id for one in letters}
-    return LiveTail(state, chunks, (*letters, *(one for one in damaged if one.id not in known)))
+    unheard = (*letters, *(one for one in damaged if one.id not in known))
+    if any(one.span is None for one in unheard):
+        unheard = await _told_apart(bus, conversation, unheard)
+    return LiveTail(state, chunks, unheard)
+
+
+async def _told_apart(
+    bus: Bus, conversation: Conversation, unheard: tuple[Unheard, ...]
+) -> tuple[Unheard, ...]:
+    """The same, each with the times that mean others. BusUnavailableError."""
+    try:
+        noted = await notes(bus, conversation)
+    except BadEntryError as error:
+        # They are listed where they lie most likely, and perhaps at a time that means another.
+        log.warning("what times of deletions meant cannot be read", extra={"reason": log_text(error)})
+        return unheard
+    others = await asyncio.to_thread(noted.of_others, [str(one.id) for one in unheard if one.span is None])
+    return tuple(replace(one, not_at_ms=others.get(str(one.id), frozenset())) for one in unheard)
 
 
 async def letters_of(bus: Bus, conversation: Conversation) -> list[Unheard]:

@@ -6,7 +6,7 @@ after it: an entry's id says up to which byte of the session it goes, and the bo
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from audiobus import EntryId
@@ -31,6 +31,8 @@ class Unheard:
     why: Literal["damaged", "dead_letter"]
     span: Span | None = None
     """Its audio, without packets, where it can be read all the same: a letter's."""
+    not_at_ms: frozenset[int] = field(default=frozenset(), compare=False)
+    """Times by which others were deleted, unix ms: where its own time is worked out, it is listed at none of them, or nobody could mean it by that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +150,18 @@ def _in_hole(some: Sequence[Unheard], before: Span | None, after: Span | None) -
         start, end = (first + at * room // max(1, whole) for at in (passed, passed + lasts))
         passed += lasts
         if one is not None:
-            start = min(max(start, low), high, begins_by)
+            start = _apart(min(max(start, low), high, begins_by), min(high, begins_by), one.not_at_ms)
             yield Placed(one, start, max(start, min(max(end, low), high)), earliest, latest)
+
+
+def _apart(start: int, latest: int, not_at_ms: frozenset[int]) -> int:
+    """The start, or the next millisecond up to `latest` that is none of these; the start where all of them are."""
+    at_ms = start // 48
+    if at_ms not in not_at_ms:
+        return start
+    while at_ms in not_at_ms:
+        at_ms += 1
+    return at_ms * 48 if at_ms * 48 <= latest else start
 
 
 def _parts(
