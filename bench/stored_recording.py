@@ -1,11 +1,14 @@
 """A recording that lies in the bucket already: objects as the pusher makes them, put there at once.
 
-Owns their names and bytes. Written as plain files, without `fsync`: what they cost to store is no figure here.
+Owns their names, bytes and metadata. Written without `fsync`: what they cost to store is no figure here.
 """
 
 import json
 from pathlib import Path
 
+import google_crc32c
+
+from audiostore import file_metadata
 from audiostore.batch import batch_end_ms, batch_file, batch_start_ms
 from audiostore.names import BatchName
 from bench import speech
@@ -15,7 +18,7 @@ START_MS = 1_700_000_000_000
 
 
 def metadata_of(root: Path) -> Path:
-    """The file beside the store's folder in which metadata lies: `file://` keeps none, and a bucket is given them."""
+    """The file beside the store's folder in which metadata lies, for a bucket that is filled with the same."""
     return root.parent / f"{root.name}.metadata.jsonl"
 
 
@@ -29,5 +32,7 @@ def store(
             file = batch_file(batch)
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(file.data)
+            with path.open("wb", buffering=0) as written:
+                written.write(file.data)
+                file_metadata.write(written.fileno(), google_crc32c.value(file.data), file.metadata)
             told.write(json.dumps({"name": name, "metadata": file.metadata}) + "\n")

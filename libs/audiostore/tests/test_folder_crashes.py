@@ -54,11 +54,11 @@ def disk(monkeypatch, root):
 def test_whoever_hears_that_a_name_is_there_or_taken_can_rely_on_it(*, root, disk, step, error):
     disk.fails_at[step] = error
     with pytest.raises((Killed, TransientStoreError)):
-        Folder(root).create(NAME, b"audio")
+        Folder(root).create(NAME, b"audio", {})
     disk.synced.clear()
     another = Folder(root)
     try:
-        another.create(NAME, b"audio")
+        another.create(NAME, b"audio", {})
     except AlreadyExistsError:
         assert step == len(ABOVE) - 1
     assert set(disk.synced) == set(ABOVE)
@@ -67,16 +67,16 @@ def test_whoever_hears_that_a_name_is_there_or_taken_can_rely_on_it(*, root, dis
 
 def test_a_folder_that_is_known_costs_one_sync(root, disk):
     folder = Folder(root)
-    folder.create(NAME, b"audio")
+    folder.create(NAME, b"audio", {})
     disk.synced.clear()
-    folder.create("chunks/u/c/2.000-3.000.batch.bin", b"audio")
+    folder.create("chunks/u/c/2.000-3.000.batch.bin", b"audio", {})
     assert disk.synced == ["chunks/u/c"]
 
 
 def test_a_folder_that_was_pruned_is_made_durable_again(root, disk):
     folder = Folder(root)
-    folder.create(NAME, b"audio")
+    folder.create(NAME, b"audio", {})
     folder.remove(NAME)
     disk.synced.clear()
-    folder.create(NAME, b"audio")
+    folder.create(NAME, b"audio", {})
     assert set(disk.synced) == set(ABOVE)

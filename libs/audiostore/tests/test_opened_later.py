@@ -11,6 +11,7 @@ from audiostore.errors import NotFoundError, StoreConfigurationError, TransientS
 from audiostore.file_store import FileStore
 from audiostore.opened_later import OpenedLater, open_stores
 from audiostore.paired_store import PairedStore
+from audiostore.store import with_metadata
 
 TYPE = "audio/ogg"
 
@@ -35,6 +36,9 @@ async def everything(store):
     assert await store.get_range("a/b", 1, 3) == b"ud"
     assert (await store.head("a/c")).size == 5
     assert await names(store) == ["a/b", "a/c"]
+    listed = [info async for info in store.list("")]
+    heads = [await store.head(info.name) for info in listed]
+    assert [info.metadata for info in await with_metadata(store, listed)] == [info.metadata for info in heads]
     assert [folder async for folder in store.list_folders("")] == ["a/"]
     await store.delete("a/b")
     with pytest.raises(NotFoundError):

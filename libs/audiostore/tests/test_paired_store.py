@@ -7,9 +7,12 @@ import pytest
 
 from audiostore import open_store, open_stores
 from audiostore.errors import AlreadyExistsError, NotFoundError, TransientStoreError
+from audiostore.file_store import FileStore
 from audiostore.memory_store import MemoryStore
 from audiostore.names import BatchName
 from audiostore.paired_store import PairedStore, content_type_of, copy_over
+from audiostore.store import with_metadata
+from tapedeck_testing.file_systems import has_attributes
 
 TYPE = "audio/ogg; codecs=opus"
 
@@ -54,6 +57,22 @@ class Away:
 async def move_home(first, second, name):
     await copy_over(second, first, name, name)
     await second.delete(name)
+
+
+async def test_either_tells_the_metadata_of_what_it_listed(tmp_path):
+    first, second = FileStore(tmp_path / "first"), FileStore(tmp_path / "second")
+    await put(first, "u/c/1", metadata={"a": "1"})
+    await put(second, "u/c/2", metadata={"a": "2"})
+    await put(first, "u/c/3", metadata={"a": "3"})
+    pair = PairedStore(first, second)
+    listed = [info async for info in pair.list("u/")]
+    heads = [(await pair.head(info.name)).metadata for info in listed]
+    told = await with_metadata(pair, listed)
+    assert [info.name for info in told] == ["u/c/1", "u/c/2", "u/c/3"]
+    assert [info.metadata for info in told] == heads
+    if has_attributes(tmp_path):
+        assert heads == [{"a": "1"}, {"a": "2"}, {"a": "3"}]
+    await pair.close()
 
 
 async def test_what_both_have_is_there_once_and_the_firsts_counts(pair, first, second):

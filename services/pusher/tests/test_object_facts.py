@@ -136,7 +136,7 @@ async def test_metadata_tells_without_the_key_where_it_is_kept(memory_store, bui
 
 async def test_where_only_a_missing_key_could_tell_nobody_guesses(folder, built, sealed_name, keys, new_keys):
     data = sealing.seal(built.data, new_keys("k1").ring(), sealed_name.uid)
-    info = await put(folder, sealed_name, data, built.metadata)
+    info = await put(folder, sealed_name, data, {})
     with pytest.raises(CannotTellError, match=r"'k1'.*put the key back"):
         await object_facts(folder, info, new_keys("k2").ring())
     assert same_runs(await object_facts(folder, info, keys.ring()), built.batch)

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import os
 import re
 import time
 import uuid
@@ -298,6 +299,12 @@ async def serve_api(bus: Bus, store: Store, folder: Path, keys: Keys | None = No
     ):
         yield Api(http, services, folder)
     workers.close()
+
+
+@pytest.fixture
+def files_without_metadata(monkeypatch) -> None:
+    """As on a file system that keeps none: what an object holds only its own bytes tell."""
+    monkeypatch.delattr(os, "setxattr", raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -210,7 +210,7 @@ async def test_it_plays_seeks_and_ends_right(api, player, tape, conversation, en
 
 
 async def test_it_plays_what_has_no_length(
-    api, player, tape, conversation, encode, pcm_tone, monkeypatch, until
+    api, player, tape, conversation, encode, pcm_tone, files_without_metadata, monkeypatch, until
 ):
     """Objects that do not tell lengths, and too many of them to be opened: it plays and seeks in what has come."""
     monkeypatch.setattr("storage_api.audio_plan.AHEAD_BYTES", 0)

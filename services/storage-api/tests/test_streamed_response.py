@@ -78,7 +78,7 @@ async def test_a_failure_in_mid_stream_breaks_the_answer_visibly(
 
 @pytest.mark.parametrize("kind", ["wav", "ogg"])
 async def test_an_answer_that_has_begun_goes_on_once_the_bucket_is_back(
-    slow_api, tape, conversation, pcm_tone, small_steps, monkeypatch, until, kind
+    slow_api, tape, conversation, pcm_tone, small_steps, files_without_metadata, monkeypatch, until, kind
 ):
     api, slow = slow_api
     await recorded_in_batches(tape, pcm_tone(60), 6)
@@ -101,7 +101,7 @@ async def test_an_answer_that_has_begun_goes_on_once_the_bucket_is_back(
 @pytest.mark.parametrize("kind", ["wav", "pcm", "ogg"])
 @pytest.mark.parametrize("moved", [False, True])
 async def test_audio_that_goes_away_or_moves_in_mid_answer_breaks_it(
-    slow_api, tape, conversation, pcm_tone, small_steps, kind, moved
+    slow_api, tape, conversation, pcm_tone, small_steps, files_without_metadata, kind, moved
 ):
     """Silence in its place, or the same audio out of other objects, would be other bytes under one strong tag."""
     api, slow = slow_api

@@ -1,7 +1,7 @@
 """`file://`: the embedded default. Objects are files at exactly `<folder>/<name>`; whoever can read the folder can play them.
 
-Owns a small thread pool around `Folder`; the rules of files stand there. No metadata is kept: what a batch says of itself stands
-in its tags.
+Owns a small thread pool around `Folder`; the rules of files stand there. Metadata is kept where the file system can (`file_metadata`): what a
+batch says of itself stands in its tags, too.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from audiostore.store import (
 from audiostore.threads import Threads
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
 THREADS = 8  # a disk gains little from more; the event loop's own pool stays free
 DEADLINE_S = 60.0
 SHORT_BYTES = (
     64 * 1024
-)  # reads of no more share a thread: a listing tells no metadata, so the first bytes of each object are read
+)  # reads of no more share a thread: where a file has no metadata, the first bytes of each object are read
 
 
 class FileStore:
@@ -43,15 +43,15 @@ class FileStore:
     async def put(
         self, name: str, data: bytes, *, content_type: str, metadata: Mapping[str, str]
     ) -> ObjectInfo:
-        """See Store. Content type and metadata are checked, and then left out."""
+        """See Store. Content type is left out."""
         del content_type  # files have none
         check_name(name)
         check_size(name, len(data))
-        check_metadata(metadata)
-        return await self._threads.run(f"put {name}", self._folder.create, name, data)
+        kept = check_metadata(metadata)
+        return await self._threads.run(f"put {name}", self._folder.create, name, data, kept)
 
     async def get(self, name: str) -> bytes:
-        """See Store. A file carries no checksum of its own: Ogg pages and sealed records do."""
+        """See Store. A file without metadata has no checksum either: Ogg pages and sealed records have."""
         return await self._threads.run(f"get {name}", self._folder.read, check_name(name))
 
     async def get_range(self, name: str, start: int, end: int) -> bytes:
@@ -77,6 +77,15 @@ class FileStore:
                 page = []
         for info in await self._threads.run(f"list {prefix}", self._folder.sizes, page):
             yield info
+
+    async def with_metadata(self, infos: Sequence[ObjectInfo]) -> Sequence[ObjectInfo]:
+        """See `store.with_metadata`."""
+        found: list[ObjectInfo] = []
+        for at in range(0, len(infos), PAGE_OBJECTS):
+            some = infos[at : at + PAGE_OBJECTS]
+            doing = f"look at {some[0].name} and what follows"
+            found += await self._threads.run(doing, self._folder.with_metadata, some)
+        return found
 
     async def list_folders(self, prefix: str) -> AsyncIterator[str]:
         """See Store."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import google_crc32c
 
+from audiostore import file_metadata
 from audiostore.errors import (
     AlreadyExistsError,
     BadNameError,
@@ -24,12 +25,14 @@ from audiostore.errors import (
     StoreConfigurationError,
     TransientStoreError,
 )
-from audiostore.store import MAX_OBJECT_BYTES, ObjectInfo, check_size
+from audiostore.store import MAX_OBJECT_BYTES, ObjectInfo, check_metadata, check_size
 from audiostore.threads import under_way
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from audiostore.file_metadata import FileMetadata
 
 TEMPORARY = ".tmp"
 STALE_SECONDS = 3600  # a temporary file of this age belongs to a process that died: no write takes so long
@@ -58,8 +61,8 @@ class Folder:
         self._durable: set[Path] = set()
         """Folders of which this process knows that they outlive a crash of the machine."""
 
-    def create(self, name: str, data: bytes) -> ObjectInfo:
-        """Write a temporary file, check it, make it durable, and only then give it its name."""
+    def create(self, name: str, data: bytes, metadata: Mapping[str, str]) -> ObjectInfo:
+        """Write a temporary file, check it, make it durable, and only then give it its name. Metadata is kept where the file system has room."""
         crc32c = google_crc32c.value(data)
         temporary = self._temporary / uuid.uuid4().hex
         with _translated("put", name):
@@ -68,6 +71,7 @@ class Folder:
                 descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
                 with os.fdopen(descriptor, "r+b", buffering=0) as file:
                     _write_all(file.fileno(), data)
+                    kept = file_metadata.write(file.fileno(), crc32c, metadata)
                     os.fsync(file.fileno())
                     if _checksum(file.fileno(), len(data)) != crc32c:
                         raise ChecksumError(
@@ -78,31 +82,58 @@ class Folder:
                 # What stays behind is swept at a later start, and cannot be mistaken for an object.
                 with suppress(OSError):
                     temporary.unlink()
-        return ObjectInfo(name, len(data), crc32c, None)
+        return ObjectInfo(name, len(data), crc32c, dict(metadata) if kept else None)
 
     def copy(self, source: str, target: str) -> ObjectInfo:
-        """A second name for the same bytes: files here never change, so they can be shared."""
+        """A second name for the same bytes, with their metadata: files here never change, so they can be shared."""
         info = self.head(source)
         with _translated("copy", f"{source} to {target}"):
             self._link(self._path(source), target)
-        return ObjectInfo(target, info.size, info.crc32c, None)
+        return ObjectInfo(target, info.size, info.crc32c, info.metadata)
 
     def read(self, name: str) -> bytes:
-        """The whole file."""
-        with self._opened("get", name) as (descriptor, size):
-            check_size(name, size)
-            return _read_exactly(descriptor, size, name)
+        """The whole file. Raises ChecksumError where it is known what was put, and this is something else."""
+        with self._opened("get", name) as (descriptor, status):
+            check_size(name, status.st_size)
+            told = file_metadata.read(descriptor, status)
+            data = _read_exactly(descriptor, status.st_size, name)
+        if told is not None and google_crc32c.value(data) != told.crc32c:
+            raise ChecksumError(
+                f"get {name}: the bytes in {self.root} are not the ones that were put there; the disk may have spoilt them"
+            )
+        return data
 
     def read_range(self, name: str, start: int, end: int) -> bytes:
         """Bytes start to end, end excluded; fewer at the end of the file."""
-        with self._opened("get a range of", name) as (descriptor, size):
+        with self._opened("get a range of", name) as (descriptor, status):
+            size = status.st_size
             os.lseek(descriptor, min(start, size), os.SEEK_SET)
             return _read_exactly(descriptor, max(0, min(end, size) - start), name)
 
     def head(self, name: str) -> ObjectInfo:
-        """Size, and the checksum of what lies there now."""
-        with self._opened("look at", name) as (descriptor, size):
-            return ObjectInfo(name, size, _checksum(descriptor, size), None)
+        """Size, the checksum of what lies there now, and metadata."""
+        with self._opened("look at", name) as (descriptor, status):
+            metadata = _given(file_metadata.read(descriptor, status))
+            return ObjectInfo(name, status.st_size, _checksum(descriptor, status.st_size), metadata)
+
+    def with_metadata(self, infos: Sequence[ObjectInfo]) -> list[ObjectInfo]:
+        """The same, in order, with metadata where the file has it, and is as long as was listed. Raises nothing: a file that is gone has none."""
+        root = os.path.join(self.root, "")  # noqa: PTH118 - as in `sizes`
+        found = []
+        for info in infos:
+            told = None
+            with suppress(OSError):
+                path = root + info.name
+                status = os.lstat(path)
+                if stat.S_ISREG(status.st_mode) and status.st_size == info.size:
+                    told = file_metadata.read(path, status)
+            # Quicker than `replace`, which asks for each field by name.
+            found.append(
+                info
+                if told is None
+                else ObjectInfo(info.name, info.size, info.crc32c, told.metadata, info.claimed, info.file)
+            )
+        return found
 
     def remove(self, name: str) -> None:
         """Unlink, durably, and take empty folders away as a bucket would."""
@@ -225,7 +256,7 @@ class Folder:
             self._durable.add(folder)
 
     @contextmanager
-    def _opened(self, doing: str, name: str) -> Iterator[tuple[int, int]]:
+    def _opened(self, doing: str, name: str) -> Iterator[tuple[int, os.stat_result]]:
         with _translated(doing, name):
             try:
                 # A Path for each of a day's objects takes as long as reading their heads.
@@ -239,7 +270,7 @@ class Folder:
                 status = os.fstat(descriptor)
                 if not stat.S_ISREG(status.st_mode):
                     raise NotFoundError(f"{doing} {name} in {self.root}: that is no file")
-                yield descriptor, status.st_size
+                yield descriptor, status
             finally:
                 os.close(descriptor)
 
@@ -273,6 +304,14 @@ def _translated(doing: str, what: str) -> Iterator[None]:
 def _identity(found: os.stat_result) -> tuple[int, int, int] | None:
     """What a file with several names has alone among all; with the time of its bytes, for a number is given to another file when it is free."""
     return (found.st_dev, found.st_ino, found.st_mtime_ns) if found.st_nlink > 1 else None
+
+
+def _given(told: FileMetadata | None) -> dict[str, str] | None:
+    """All metadata that was put; None where there is none, or what no store takes: this was not written here."""
+    try:
+        return None if told is None else check_metadata(told.metadata)
+    except BadNameError:
+        return None
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

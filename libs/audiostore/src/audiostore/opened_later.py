@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 from audiostore.attempts import PATIENCE, Patience
 from audiostore.errors import AudiostoreError, StoreConfigurationError, TransientStoreError
 from audiostore.opening import check_address, open_store
-from audiostore.store import lists_from_anywhere
+from audiostore.store import lists_from_anywhere, with_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from audiostore.store import ObjectInfo, Store
 
@@ -105,6 +105,10 @@ class OpenedLater:
         """See Store."""
         async for info in (await self.open()).list(prefix, after):
             yield info
+
+    async def with_metadata(self, infos: Sequence[ObjectInfo]) -> Sequence[ObjectInfo]:
+        """See `store.with_metadata`."""
+        return await with_metadata(await self.open(), infos)
 
     async def list_folders(self, prefix: str) -> AsyncIterator[str]:
         """See Store."""

@@ -15,10 +15,18 @@ from typing import TYPE_CHECKING, TypeVar
 from audiostore import sealing
 from audiostore.errors import AlreadyExistsError, NotFoundError, StoreError
 from audiostore.names import CONTENT_TYPE, parse_name
-from audiostore.store import PAGE_OBJECTS, ObjectInfo, Store, check_name, check_prefix, lists_from_anywhere
+from audiostore.store import (
+    PAGE_OBJECTS,
+    ObjectInfo,
+    Store,
+    check_name,
+    check_prefix,
+    lists_from_anywhere,
+    with_metadata,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 _R = TypeVar("_R")
 
@@ -78,6 +86,15 @@ class PairedStore:
             if end is None:
                 return
             after = end
+
+    async def with_metadata(self, infos: Sequence[ObjectInfo]) -> Sequence[ObjectInfo]:
+        """See `store.with_metadata`. What the first does not tell the second may: one of the two listed it."""
+        found = list(await with_metadata(self.first, infos))
+        untold = [at for at, info in enumerate(found) if info.metadata is None]
+        told = await with_metadata(self.second, [found[at] for at in untold])
+        for at, info in zip(untold, told, strict=True):
+            found[at] = info
+        return found
 
     async def list_folders(self, prefix: str) -> AsyncIterator[str]:
         """See Store. The second's are held in memory."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from audiostore.errors import BadNameError, TooLargeError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
 MAX_NAME_BYTES = 1024  # what Google Cloud Storage allows
 MAX_SEGMENT_BYTES = 255  # what file systems allow between two slashes
@@ -41,9 +41,9 @@ class ObjectInfo:
 
     `crc32c`: of the whole content; None where a listing would have to open the object to know it (`head` knows it), and where another
     program wrote the object and the backend keeps no CRC32C.
-    `metadata`: all that `put` was given, or None, never a part of it: None where the backend keeps none (file://), where a listing would
-    have to open the object to know it (s3://, az://: `head` knows it), and where it was more than the backend keeps. Who needs it then
-    reads the tags in the object.
+    `metadata`: all that `put` was given, or None, never a part of it: None where the backend keeps none (some file systems), where a listing would
+    have to ask for each object to know it (file://, s3://, az://: `head` knows it; `with_metadata`), and where it was more than the backend keeps.
+    Who needs it then reads the tags in the object.
     `claimed`: the CRC32C is what its writer said, and nothing has compared it with what lies there (az://).
     `file`: in a listing, what tells the file of which this is one of several names (file://): where two names have the same, they are the
     same bytes, and always will be. None elsewhere.
@@ -116,6 +116,18 @@ def lists_from_anywhere(store: Store) -> bool:
     Not so in a folder, and on Azure: there all names are looked at each time. A store says so with an attribute of this name.
     """
     return getattr(store, "lists_from_anywhere", False) is True
+
+
+async def with_metadata(store: Store, infos: Sequence[ObjectInfo]) -> Sequence[ObjectInfo]:
+    """What a listing gave, in its order, with metadata as far as the store tells it for many objects at once, for less than opening each (file://).
+
+    Objects that are gone stay as they are. A store that can has a method of this name. StoreError.
+    """
+    ask = getattr(store, "with_metadata", None)
+    if ask is None or not infos:
+        return infos
+    found: Sequence[ObjectInfo] = await ask(infos)
+    return found
 
 
 def check_name(name: str) -> str:

@@ -18,7 +18,7 @@ from audiostore.key_ring import KeyRing
 from audiostore.legacy import AudioName, parse_audio_name, samples_by_size
 from audiostore.names import ROOT, conversation_prefix, user_prefix
 from audiostore.paired_store import PairedStore
-from audiostore.store import ObjectInfo, Store, check_size
+from audiostore.store import ObjectInfo, Store, check_size, with_metadata
 from storage_api import reading
 from storage_api.errors import SourceGoneError, UnreadableError
 from storage_api.fetching import Fetching
@@ -172,7 +172,7 @@ class Bucket:
             name, info = one
             verdicts[info.name] = await self._look(shelf, name, info)
 
-        await side_by_side(unknown, look)
+        await side_by_side(await _with_metadata(shelf.store, unknown), look)
         return verdicts
 
     async def batch(self, stored: StoredObject) -> Batch:
@@ -322,6 +322,18 @@ class Bucket:
             raise
         finally:
             self._metrics.bucket_requests[operation, code].inc()
+
+
+async def _with_metadata(
+    store: Store, listed: list[tuple[AudioName, ObjectInfo]]
+) -> list[tuple[AudioName, ObjectInfo]]:
+    """The same, with the metadata of batches where the store tells them only when asked. StoreError."""
+    asked = [at for at, (name, info) in enumerate(listed) if name.is_batch and info.metadata is None]
+    told = await with_metadata(store, [listed[at][1] for at in asked])
+    found = listed.copy()
+    for at, info in zip(asked, told, strict=True):
+        found[at] = listed[at][0], info
+    return found
 
 
 def _alike(info: ObjectInfo, beside: ObjectInfo) -> bool:

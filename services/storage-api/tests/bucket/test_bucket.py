@@ -1,14 +1,46 @@
 """The bucket as a reader sees it: what is looked at, how often, and what is remembered."""
 
+import os
+from dataclasses import replace
+
 import pytest
 
 from audiostore import open_store
 from audiostore.errors import StoreError
+from audiostore.file_metadata import ATTRIBUTE
 from audiostore.names import CONTENT_TYPE
 from storage_api.bucket import Bucket
 from storage_api.errors import SourceGoneError, log_text
+from storage_api.reading import holds
+from tapedeck_testing.file_systems import has_attributes
 
 
+async def test_an_object_that_tells_what_it_holds_is_not_opened(
+    bucket, counting, metrics, workers, tape, pcm_tone, tmp_path
+):
+    await tape.record(pcm_tone(4))
+    await tape.put(0, 2)
+    await tape.put(2, 5)
+    if not has_attributes(tmp_path):
+        pytest.skip("no extended attributes here")
+    told = await bucket.objects("user-1", "conv-1")
+    assert counting.asked == []
+    opened = [await bucket.batch(stored) for stored in told]
+    assert [holds(batch, stored.verdict.facts) for batch, stored in zip(opened, told, strict=True)] == [
+        True
+    ] * 2
+    # Who reads the heads finds the same; but for what only metadata tell.
+    for path in tmp_path.rglob("*.batch.bin"):
+        os.removexattr(path, ATTRIBUTE)
+    bucket = Bucket(counting, metrics, workers)
+    read = await bucket.objects("user-1", "conv-1")
+    assert counting.asked[2:] == ["get_range"] * 2
+    only = {"sha256": None, "pages": None}
+    assert [replace(one.verdict.facts, **only) for one in told] == [one.verdict.facts for one in read]
+    assert [replace(one, verdict=read[at].verdict) for at, one in enumerate(told)] == read
+
+
+@pytest.mark.usefixtures("files_without_metadata")
 async def test_an_object_is_looked_at_once(bucket, counting, tape, pcm_tone):
     await tape.record(pcm_tone(4))
     await tape.put(0, 2)
@@ -44,6 +76,7 @@ async def test_metadata_that_is_not_ours_sends_to_the_tags(tape, pcm_tone, metri
     assert stored.verdict.facts.samples == 2 * 48_000
 
 
+@pytest.mark.usefixtures("files_without_metadata")
 async def test_reads_are_tried_again_and_then_given_up(bucket, counting, tape, pcm_tone):
     await tape.record(pcm_tone(1))
     await tape.put(0, 1)
@@ -65,6 +98,7 @@ async def test_what_is_gone_says_so(bucket, tape, pcm_tone):
     assert await bucket.objects("user-1", "conv-1") == []
 
 
+@pytest.mark.usefixtures("files_without_metadata")
 async def test_requests_to_the_bucket_are_counted(bucket, metrics, tape, pcm_tone):
     await tape.record(pcm_tone(1))
     (name,) = await tape.put(0, 1)

@@ -116,6 +116,7 @@ async def test_a_damaged_one_is_missing_and_the_other_is_heard(
             assert reasons == ["not_a_batch", None]
 
 
+@pytest.mark.usefixtures("files_without_metadata")
 async def test_the_same_runs_in_another_file_are_one(store, second, name, metrics, workers, new_counting):
     await store.delete(name)
     batch = read_batch(await second.get(name))
