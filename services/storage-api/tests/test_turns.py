@@ -8,9 +8,20 @@ import pytest
 
 from audiobus import Conversation
 from audiostore.legacy import parse_audio_name
+from audiostore.memory_store import MemoryStore
 from audiostore.store import ObjectInfo
+from audiostore.waveform_names import waveform_name
+from storage_api.bucket import Bucket
+from storage_api.catalogue import read_catalogue
 from storage_api.fetching import LOOKS_AT_ONCE
+from storage_api.listing import list_objects
+from storage_api.pcm_rendering import PcmForm
+from storage_api.recording import Recording
 from storage_api.turns import RUNNERS, TURN, in_turns, side_by_side
+from storage_api.waveforms.drawing import Drawing
+from storage_api.waveforms.keeping import Keeper
+from storage_api.waveforms.kept_peaks import KeptPeaks
+from storage_api.waveforms.pixels import Pixels
 
 MANY = 10 * TURN
 
@@ -87,6 +98,74 @@ async def test_a_long_listing_is_judged_in_turns(api, store, told):
             judged = await api.services.bucket.with_facts(listed)
         assert [one.info for one in judged.objects] == infos
         assert turns[0] >= 2 * MANY // TURN
+
+
+class Prompt(MemoryStore):
+    """Tells many objects without a pause: as when the parts of a listing have all come."""
+
+    async def list(self, prefix, after=""):
+        for number in range(1, MANY + 1):
+            yield ObjectInfo(f"chunks/user-1/c/{number}.000.bin", 32_000, number, None)
+
+
+async def test_names_that_come_at_once_are_taken_in_turns():
+    async with turns_of_others() as turns:
+        listing = await list_objects(Prompt(), "chunks/user-1/c/", None)
+    assert len(listing.listed) == MANY
+    assert turns[0] >= MANY // TURN
+
+
+async def test_so_are_those_of_all_conversations(api):
+    bucket = Bucket(Prompt(), api.services.metrics, api.services.workers)
+    async with turns_of_others() as turns:
+        catalogue = await read_catalogue(api.services.bus, bucket, "user-1", asked=False)
+    assert catalogue.entries["c"].objects == MANY
+    assert turns[0] >= MANY // TURN
+
+
+async def test_kept_waveforms_are_joined_in_turns(api):
+    """And what is kept of what is sorted."""
+    bucket, conversation = (
+        Bucket(Prompt(), api.services.metrics, api.services.workers),
+        Conversation("user-1", "c"),
+    )
+    recording = Recording(conversation, None, tuple(await bucket.objects(*conversation)))
+    pixels = Pixels.of(PcmForm(16_000, 1), 1024, *recording.extent_48k)
+    keeper = Keeper(
+        bucket.store,
+        bucket.keys.ring,
+        api.services.bus,
+        conversation,
+        api.services.metrics,
+        clear=True,
+        puts=False,
+    )
+    names = [waveform_name(stored.info.name, sealed=False) for stored in recording.objects]
+    async with turns_of_others() as turns:
+        await keeper.sort(names, recording.objects)
+    assert turns[0] >= MANY // TURN
+    drawing = Drawing(api.services, recording, pixels, keeper)
+    kept, since, most = KeptPeaks(pixels.form, 0, b"", bytes(32)), 0, 0
+
+    async def other():
+        nonlocal since
+        while True:
+            since = 0
+            await asyncio.sleep(0)
+
+    def counted(*_) -> None:
+        nonlocal since, most
+        since += 1
+        most = max(most, since)
+
+    async def read(*_):
+        return kept
+
+    drawing.row.add, keeper.read = counted, read
+    task = asyncio.create_task(other())
+    assert await drawing._add_kept() == []
+    task.cancel()
+    assert 0 < most <= TURN
 
 
 @pytest.fixture

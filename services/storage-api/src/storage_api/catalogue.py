@@ -20,6 +20,7 @@ from storage_api.bucket import Bucket
 from storage_api.live_tail import absorbed, letters_of, parse_entries
 from storage_api.recording import store_unavailable
 from storage_api.stored_object import MAX_NAMED_MS
+from storage_api.turns import TURN
 from storage_api.unheard import Placed, Unheard, placed
 
 FIRST_ENTRIES: Final = 8
@@ -88,7 +89,12 @@ async def read_catalogue(bus: Bus, bucket: Bucket, uid: str, *, asked: bool = Tr
     except BusUnavailableError:
         catalogue.live_known = False
     try:
+        left = TURN
         async for name, info, known in bucket.names(uid):
+            left -= 1
+            if not left:
+                left = TURN
+                await asyncio.sleep(0)  # a page came at once
             named_ms = told_ms(name, info.size)
             entry = catalogue.add(name.conversation_id, name.start_ms, name.start_ms + named_ms)
             entry.objects += 1

@@ -13,7 +13,7 @@ from typing import Final
 from audiostore.legacy import AudioName, parse_audio_name
 from audiostore.names import MAX_TIME_MS, timestamp
 from audiostore.store import PAGE_OBJECTS, ObjectInfo, Store, lists_from_anywhere
-from storage_api.turns import side_by_side
+from storage_api.turns import TURN, side_by_side
 from storage_api.wall_clock import now_ms
 
 PARTS: Final = 12
@@ -62,7 +62,12 @@ async def list_objects(
     else:
         side = _SideBySide(store, prefix, stretch, places)
         infos = side.all() if stretch is None else side.some(stretch)
+    left = TURN
     async for info in infos:
+        left -= 1
+        if not left:
+            left = TURN
+            await asyncio.sleep(0)  # many may have come at once
         name = parse_audio_name(info.name)
         if name is None:
             continue

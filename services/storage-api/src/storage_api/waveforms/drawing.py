@@ -26,6 +26,7 @@ from storage_api.recording import Recording, store_unavailable
 from storage_api.services import Services
 from storage_api.stored_object import StoredObject
 from storage_api.timeline import Live, ObjectKey, Play
+from storage_api.turns import in_turns, side_by_side
 from storage_api.waveforms.keeping import Keeper, kept_names
 from storage_api.waveforms.kept_peaks import KeptPeaks, fingerprint
 from storage_api.waveforms.making import passage_peaks, peaks_of
@@ -34,8 +35,6 @@ from storage_api.waveforms.pixels import MAX_PIXELS, Pixels
 if TYPE_CHECKING:
     from array import array
 
-READS_AT_ONCE: Final = 64
-"""Kept waveforms of a minute, some 300 bytes each: an hour in one go, for a bucket takes as long for one as for all of them."""
 MAX_PLANS: Final = 3
 """How often it is drawn anew because objects turned out to be unreadable, and others may hold the same. After that they are left out."""
 
@@ -169,23 +168,18 @@ class Drawing:
 
     async def _add_kept(self) -> list[tuple[StoredObject, list[Play]]]:
         """Adds what is kept; the objects of which nothing is, with their plays."""
-        room = asyncio.Semaphore(READS_AT_ONCE)
+        found: dict[ObjectKey, KeptPeaks | None] = {}
 
-        async def read(stored: StoredObject, plays: list[Play]) -> KeptPeaks | None:
-            async with room:
-                return await self._keeper.read(stored, fingerprint(stored, plays, self._form))
+        async def read(one: tuple[StoredObject, list[Play]]) -> None:
+            stored, plays = one
+            found[stored.key] = await self._keeper.read(stored, fingerprint(stored, plays, self._form))
 
         touched = await asyncio.to_thread(self._objects)
-        async with asyncio.TaskGroup() as tasks:
-            reading = {
-                stored.key: tasks.create_task(read(stored, plays))
-                for stored, plays in touched
-                if self._keeper.keeps(stored)
-            }
+        # For as many at a time as an hour has minutes: a bucket takes as long for one as for all of them.
+        await side_by_side([one async for one in in_turns(touched) if self._keeper.keeps(one[0])], read)
         waiting = []
-        for stored, plays in touched:
-            task = reading.get(stored.key)
-            kept = task.result() if task else None
+        async for stored, plays in in_turns(touched):
+            kept = found.get(stored.key)
             if kept is None:
                 waiting.append((stored, plays))
             else:

@@ -36,6 +36,7 @@ from servicekit.ending import see_out
 from storage_api.errors import UnreadableError, log_text
 from storage_api.metrics import StorageMetrics
 from storage_api.stored_object import StoredObject
+from storage_api.turns import in_turns
 from storage_api.waveforms.kept_peaks import KeptPeaks
 
 MAX_ORPHANS: Final = 100
@@ -89,7 +90,7 @@ class Keeper:
             return
         known = {stored.info.name for stored in objects}
         orphans = []
-        for name in names:
+        async for name in in_turns(list(names)):
             audio = audio_name(name)
             if audio in known:
                 self._listed.add(name)
