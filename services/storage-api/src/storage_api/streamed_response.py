@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractContextManager, aclosing, nullcontext
+from typing import Final
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -21,6 +22,9 @@ from storage_api.errors import StalledClientError, StorageApiError, log_text
 from storage_api.patience import begin_answer
 
 log = logging.getLogger(__name__)
+
+TURN_BYTES: Final = 1024 * 1024
+"""After so much others have their turn. Nothing else need be waited for: silence is there at once, a client that has left takes all of it."""
 
 
 class StreamedResponse(Response):
@@ -66,9 +70,14 @@ class StreamedResponse(Response):
             await send(start)
             begin_answer()
             if method != "HEAD":
+                sent = 0
                 async with aclosing(self._make()) as blocks:
                     async for block in blocks:
                         await send({"type": "http.response.body", "body": block, "more_body": True})
+                        sent += len(block)
+                        if sent >= TURN_BYTES:
+                            await asyncio.sleep(0)
+                            sent = 0
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except StalledClientError:
             return  # told already
