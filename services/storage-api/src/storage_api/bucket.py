@@ -7,13 +7,12 @@ cannot be read, the one of its name in the second takes its place until that is 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias, TypeVar
 
 from audiostore.batch import Batch, BatchFacts
-from audiostore.errors import NotFoundError, StoreError, TooLargeError
+from audiostore.errors import TooLargeError
 from audiostore.key_ring import KeyRing
 from audiostore.legacy import AudioName, parse_audio_name, samples_by_size
 from audiostore.names import ROOT, conversation_prefix, user_prefix
@@ -70,7 +69,7 @@ class Bucket:
         self._workers = workers
         self._metrics = metrics
         self._keys = keys or Keys()
-        self._fetching = Fetching(self._counted, clock)
+        self._fetching = Fetching(metrics.bucket_request, clock)
         self._parts = asyncio.Semaphore(PARTS)
         first, second = (store.first, store.second) if isinstance(store, PairedStore) else (store, store)
         self._usual = _Shelf(store, Verdicts(metrics, clock))
@@ -129,7 +128,7 @@ class Bucket:
 
     async def _list(self, uid: str, cid: str, stretch: Stretch | None, *, in_parts: bool) -> Judged:
         prefix = conversation_prefix(uid, cid)
-        with self._counted("list"):
+        with self._metrics.bucket_request("list"):
             listing = await list_objects(self._store, prefix, stretch, self._parts if in_parts else None)
         return replace(await self.with_facts(listing.listed), before_ms=listing.before_ms)
 
@@ -305,23 +304,9 @@ class Bucket:
             return Verdict(facts, error.reason, error.passing), error.detail
 
     async def _listed(self, prefix: str) -> AsyncIterator[ObjectInfo]:
-        with self._counted("list"):
+        with self._metrics.bucket_request("list"):
             async for info in self._store.list(prefix):
                 yield info
-
-    @contextmanager
-    def _counted(self, operation: str) -> Iterator[None]:
-        code = "ok"
-        try:
-            yield
-        except NotFoundError:
-            code = "not_found"
-            raise
-        except StoreError as error:
-            code = "transient" if error.retryable else "failed"
-            raise
-        finally:
-            self._metrics.bucket_requests[operation, code].inc()
 
 
 async def _with_metadata(
