@@ -1,7 +1,10 @@
+import struct
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audiocodec.errors import OggError
 from audiocodec.ogg import (
     OggOpusWriter,
     OpusHead,
@@ -13,10 +16,11 @@ from audiocodec.ogg import (
     read_ogg_packed,
 )
 from audiocodec.ogg.packed import PAGE_PACKETS
-from audiocodec.ogg.page import PIECE_BYTES
+from audiocodec.ogg.page import LAST, PIECE_BYTES, laced_page, write_page
+from audiocodec.packet import packet_durations
 
 HEAD, TAGS = OpusHead(1, 312, 16_000), OpusTags("tapedeck")
-TOC_20_MS, TOC_10_MS, TOC_120_MS = 0x48, 0x40, 0x03
+TOC_20_MS, TOC_10_MS, TOC_40_MS, TOC_120_MS = 0x48, 0x40, 0x50, 0x03
 
 
 def packet(size: int, toc: int = TOC_20_MS) -> bytes:
@@ -125,3 +129,86 @@ def test_what_fills_no_page_makes_none():
     writer = OggOpusWriter(HEAD, TAGS, 7)
     writer.start()
     assert writer.packed(PackedPackets(bytes([9]), packet(9), 960)) == []
+
+
+DURATIONS = {TOC_10_MS: 480, TOC_20_MS: 960, TOC_20_MS | 4: 960, TOC_40_MS: 1920, TOC_20_MS | 1: 1920}
+"""At 48 kHz, of packets that begin so: of one frame, but for the last one, which has two of one size."""
+
+
+def spoilt(page: bytes, what: str, draw) -> bytes:
+    """The page with one thing in it changed, its checksum right but for the last two."""
+    flags, granule, serial, number = struct.unpack_from("<xxxxxBqII", page)
+    lacing, body = page[27 : 27 + page[26]], page[27 + page[26] :]
+    match what:
+        case "flags":
+            flags ^= draw(st.sampled_from([1, 2, 4, 8]))
+        case "granule":
+            granule += draw(st.sampled_from([-960, -1, 1, 960]))
+        case "serial":
+            serial += 1
+        case "number":
+            number += 1
+        case "lacing":
+            lacing += b"\0"
+        case "cut":
+            return page[: draw(st.integers(0, len(page) - 1))]
+        case "checksum":
+            at = draw(st.integers(0, len(page) - 1))
+            return page[:at] + bytes((page[at] ^ 1,)) + page[at + 1 :]
+    return laced_page(flags, granule, serial, number, lacing, body)
+
+
+@st.composite
+def files(draw) -> bytes:
+    """Streams of packets of one kind or of several, on any pages; one of these may be spoilt."""
+    kinds = draw(st.sampled_from([[TOC_20_MS], [TOC_20_MS, TOC_20_MS | 4], [*DURATIONS]]))
+    one = st.tuples(st.sampled_from(kinds), st.sampled_from([3, 9, 253, 255, 511]), st.booleans())
+    pages, group, granule = [OggOpusWriter(OpusHead(1, 0, 16_000), TAGS, 7).start()], [], 0
+    many = draw(st.lists(one, min_size=1, max_size=12))
+    for number, (toc, size, ends) in enumerate(many, 1):
+        group.append(packet(size, toc))
+        granule += DURATIONS[toc]
+        if number == len(many):
+            granule -= draw(st.sampled_from([0, 0, 100, 480, 961]))
+        if ends or number == len(many):
+            flags = LAST if number == len(many) else 0
+            pages.append(write_page(flags, granule, 7, len(pages) + 1, group))
+            group = []
+    if (at := draw(st.integers(1, 2 * len(pages)))) < len(pages):
+        kinds_of = ["flags", "granule", "serial", "number", "lacing", "cut", "checksum"]
+        pages[at] = spoilt(pages[at], draw(st.sampled_from(kinds_of)), draw)
+    return b"".join(pages)
+
+
+@settings(max_examples=400)
+@given(files())
+def test_it_never_gives_anything_else_than_the_reader(data):
+    """Nor does it where it saw the file before."""
+    try:
+        whole = read_ogg_opus(data)
+    except OggError:
+        whole = None
+    for _ in range(2):
+        packed = read_ogg_packed(data)
+        if whole is None:
+            assert packed is None
+        elif packed is None:
+            assert any(len(one) > 254 or one[0] & 3 for one in whole.packets)
+        else:
+            assert packed.first(len(packed.sizes)) == tuple(whole.packets)
+            assert packed.end_granule == whole.end_granule
+            assert packed.tocs == bytes(one[0] for one in whole.packets)
+            durations = set(packet_durations(whole.packets))
+            part = packed.part(0, len(whole.packets))
+            assert (part.samples if part else 0) == (durations.pop() if len(durations) == 1 else 0)
+
+
+def test_what_it_saw_before_is_told_from_what_looks_like_it():
+    """Packets of the same sizes on pages that end at the same time, of one duration and of several."""
+    alike = [packet(9)] * 100
+    mixed = ([packet(9, TOC_10_MS)] * 2 + [packet(9, TOC_40_MS)] + [packet(9)] * 47) * 2
+    for packets in (alike, mixed, alike, mixed):
+        pages = [write_page(0, 48_000, 7, 2, packets[:50]), write_page(LAST, 96_000, 7, 3, packets[50:])]
+        packed = read_ogg_packed(b"".join((OggOpusWriter(HEAD, TAGS, 7).start(), *pages)))
+        assert packed.tocs == bytes(one[0] for one in packets)
+        assert (packed.part(0, 100) is None) == (packets is mixed)

@@ -6,14 +6,15 @@ stream that holds one-frame packets only. What has anything else in it is for `r
 
 from __future__ import annotations
 
-import struct
+import functools
+import hashlib
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from audiocodec.ogg.checksum import checksum
-from audiocodec.ogg.page import CRC_AT, HEADER, HEADER_BYTES, LAST, MAX_SEGMENTS
+from audiocodec.ogg.checksum import are_right
+from audiocodec.ogg.page import HEADER, HEADER_BYTES, LAST, MAX_SEGMENTS
 from audiocodec.ogg.paging import Paged
 from audiocodec.ogg.reader import MAX_FILE_BYTES
 from audiocodec.ogg.writer import PAGE_SAMPLES
@@ -25,12 +26,10 @@ if TYPE_CHECKING:
 
 PAGE_PACKETS = 16
 """A page takes about as long to read as so many packets."""
+REMEMBERED_FILES = 4096
+"""Files whose packets need not be looked at again: those of three days of batches, a megabyte."""
 HEADER_PAGES = 2
 """OpusHead's, and OpusTags', which may have more: a stream where it has is for `reader`."""
-_NO_CRC = bytes(4)
-_FLAGS = (0, LAST)
-_SERIAL = 4
-"""Which of the fields of a page's header is the serial number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ class PackedPackets:
 
     sizes: bytes
     """A byte a packet."""
-    data: bytes
+    data: bytes | memoryview
     """All packets, one after another."""
     samples: int
     """What each lasts, at 48 kHz."""
@@ -66,7 +65,8 @@ class PackedPackets:
 
     def parted(self) -> tuple[bytes, ...]:
         """Each as an object of its own."""
-        return tuple(self.data[at:end] for at, end in pairwise(accumulate(self.sizes, initial=0)))
+        data = bytes(self.data)
+        return tuple(data[at:end] for at, end in pairwise(accumulate(self.sizes, initial=0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class OggPacked:
         at = sum(self.sizes[:first])
         sizes = self.sizes[first:end]
         until = at + sum(sizes) if end < len(self.sizes) else None
-        return PackedPackets(sizes, self.data[at:until], samples)
+        return PackedPackets(sizes, memoryview(self.data)[at:until], samples)
 
     def first(self, count: int) -> tuple[bytes, ...]:
         """The first packets, each as an object of its own."""
@@ -104,64 +104,75 @@ def read_ogg_packed(data: bytes, most_packets: int = MAX_FILE_BYTES) -> OggPacke
 
     None also where it has more than `most_packets`, of which each page counts for PAGE_PACKETS: bytes tell little of how long it takes.
     """
-    if len(data) > MAX_FILE_BYTES:
+    pages = _pages(data, most_packets) if len(data) <= MAX_FILE_BYTES else None
+    if pages is None:
         return None
-    try:
-        return _read(data, most_packets)
-    except struct.error:  # a page's header is cut short
+    starts, lacings, bodies = pages
+    headers = b"".join([data[at : at + HEADER_BYTES] for at in starts])
+    granules = _granules(data, starts, headers)
+    if granules is None:
         return None
-
-
-def _read(data: bytes, most_packets: int) -> OggPacked | None:
-    lacings, bodies, granules = [], [], []
-    checked: list[bytes] = []
-    unpack, size = HEADER.unpack_from, len(data)
-    serial = unpack(data)[_SERIAL]
-    at = number = flags = audio_at = packets = 0
-    # A minute has 60 pages, and little else is done with them: so this is one loop.
-    while not flags & LAST:
-        magic, version, flags, granule, page_serial, page_number, crc, segments = unpack(data, at)
-        body_at = at + HEADER_BYTES + segments
-        lacing = data[at + HEADER_BYTES : body_at]
-        end = body_at + sum(lacing)
-        packets += segments
-        much = max(packets, PAGE_PACKETS * (number + 1)) > most_packets
-        if (magic, version, page_serial, page_number) != (b"OggS", 0, serial, number) or end > size or much:
-            return None
-        body = data[body_at:end]
-        checked += (
-            data[at : at + CRC_AT],
-            _NO_CRC,
-            data[at + CRC_AT + 4 : body_at],
-            body,
-            crc.to_bytes(4, "big"),
-        )
-        number += 1
-        at = end
-        if number > HEADER_PAGES:
-            if flags not in _FLAGS or len(lacing) != segments or not lacing:
-                return None
-            lacings.append(lacing)
-            bodies.append(body)
-            granules.append(granule)
-        else:
-            audio_at = end
-    # A checksum that runs on over what it has given so far comes to zero, and begins anew with the next page: one call says whether all are right.
-    if at != size or not lacings or checksum(b"".join(checked)):
-        return None
-    sizes, body = b"".join(lacings), b"".join(bodies)
+    audio, granules = lacings[HEADER_PAGES:], granules[HEADER_PAGES:]
+    sizes, body = b"".join(audio), b"".join(bodies[HEADER_PAGES:])
     if 0 in sizes or 255 in sizes:
         return None
-    tocs = _first_bytes(sizes, body)
-    if not _agree(granules, _page_samples(tocs, [len(lacing) for lacing in lacings]), tocs[-1]):
+    tocs = _first_bytes(headers, sizes, body)
+    if not _agree(granules, _page_samples(tocs, [len(lacing) for lacing in audio]), tocs[-1]):
         return None
-    return OggPacked(data[:audio_at], sizes, tocs, body, granules[-1])
+    return OggPacked(data[: starts[HEADER_PAGES]], sizes, tocs, body, granules[-1])
 
 
-def _first_bytes(sizes: bytes, data: bytes) -> bytes:
-    """That of each packet."""
+def _pages(data: bytes, most_packets: int) -> tuple[list[int], list[bytes], list[memoryview]] | None:
+    """Where each page begins, its lacing and its body; None where one has no packet, or they are too few or too many, or do not fill the file."""
+    starts, lacings, bodies = list[int](), list[bytes](), list[memoryview]()
+    at, packets, size, view = 0, 0, len(data), memoryview(data)
+    while at < size:
+        lacing_at = at + HEADER_BYTES
+        if lacing_at > size:
+            return None
+        body_at = lacing_at + data[lacing_at - 1]
+        lacing = data[lacing_at:body_at]
+        starts.append(at)
+        at = body_at + sum(lacing)
+        lacings.append(lacing)
+        bodies.append(view[body_at:at])
+        packets += len(lacing)
+        if not lacing or packets > most_packets or PAGE_PACKETS * len(starts) > most_packets:
+            return None
+    return (starts, lacings, bodies) if at == size and len(starts) > HEADER_PAGES else None
+
+
+def _granules(data: bytes, starts: Sequence[int], headers: bytes) -> Sequence[int] | None:
+    """Those of pages that begin with these headers; None where they are not one stream, whole and in order, or a checksum is wrong."""
+    # A minute has 60 pages, and little else is done with them: so each step is one call for all of them.
+    columns = zip(*HEADER.iter_unpack(headers), strict=True)
+    magics, versions, flags, granules, serials, numbers, checksums, _ = columns
+    count = len(starts)
+    one_stream = magics.count(b"OggS") == versions.count(0) == serials.count(serials[0]) == count
+    ends = any(flag & LAST for flag in flags[:HEADER_PAGES]) or any(flags[HEADER_PAGES:-1])
+    if not one_stream or numbers != tuple(range(count)) or ends or flags[-1] != LAST:
+        return None
+    return granules if are_right(data, starts, checksums) else None
+
+
+def _first_bytes(headers: bytes, sizes: bytes, data: bytes) -> bytes:
+    """That of each packet, out of pages whose headers are these, and their checksums right."""
+    # To look at each takes a third of all. So who reads a file again does not, where all were alike: headers with other checksums are another file's.
+    alike = _alike(hashlib.sha256(headers + sizes).digest())
+    if alike:
+        return alike[0] * len(sizes)
     places = accumulate(sizes[:-1], initial=0)
-    return bytes(itemgetter(*places)(data)) if len(sizes) > 1 else data[:1]
+    tocs = bytes(itemgetter(*places)(data)) if len(sizes) > 1 else data[:1]
+    if tocs == tocs[:1] * len(tocs):
+        alike.append(tocs[:1])
+    return tocs
+
+
+@functools.lru_cache(maxsize=REMEMBERED_FILES)
+def _alike(digest: bytes) -> list[bytes]:
+    """What all packets of the file whose headers and sizes have this digest begin with; empty where nobody has looked yet, or they are not alike."""
+    del digest
+    return []
 
 
 def _each_lasts(tocs: bytes) -> int:
@@ -187,4 +198,4 @@ def _agree(granules: Sequence[int], page_samples: Sequence[int], last_toc: int) 
     if not all(page_samples):
         return False
     *totals, total = accumulate(page_samples)
-    return granules[:-1] == totals and total - single_samples(last_toc) <= granules[-1] <= total
+    return list(granules[:-1]) == totals and total - single_samples(last_toc) <= granules[-1] <= total

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from itertools import accumulate, chain, count, islice, pairwise, repeat
 from typing import TYPE_CHECKING
 
 from audiocodec.errors import OggError
-from audiocodec.ogg.checksum import checksum, fastest
+from audiocodec.ogg.checksum import CRC_AT, checksum, put_in
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 MAX_SEGMENTS = 255
 """Segments in a page, each of up to 255 bytes: a page is never longer than 65,307 bytes."""
@@ -28,8 +29,6 @@ HEADER = struct.Struct("<4sBBqIIIB")
 """Of a page, before its lacing: magic, version, flags, granule position, serial, number, checksum, segments."""
 HEADER_BYTES = HEADER.size
 """Of a page, before its lacing."""
-CRC_AT = 22
-"""Where the checksum lies in it: four bytes, zero while it is counted."""
 PIECE_BYTES = 64 * 1024
 """Many pages are joined to pieces of up to so many bytes: what is sent at once need not be cut out of a longer block, which is one copy more."""
 
@@ -74,35 +73,55 @@ def equal_pages(
     serial: int,
     sequence: int,
     sizes: bytes,
-    data: bytes,
-    count: int,
+    data: bytes | memoryview,
+    packets: int,
     samples: int,
 ) -> list[bytes]:
-    """Pages of `count` packets each, which last `samples` together: packets of `sizes` bytes, each below 255, whose bytes are those that `data` begins with.
+    """Pages of so many `packets` each, which last `samples` together: packets of `sizes` bytes, each below 255, whose bytes are those that `data` begins with.
 
     The first is page `sequence`, after which the stream's packets end at `granule` and `samples`. Packets that do not fill a page are left out. They come
     behind `before`, a page or nothing, in pieces of whole pages, none of them empty.
     """
-    crc_of, pack = fastest(), HEADER.pack
+    # A minute has 60 pages, and little else is done with them: so each step is one call for all of them.
+    lacings = [sizes[first : first + packets] for first in range(0, len(sizes) // packets * packets, packets)]
+    ends = list(accumulate(map(sum, lacings), initial=0))
+    page_bytes = [HEADER_BYTES + packets + end - start for start, end in pairwise(ends)]
+    granules, numbers = count(granule + samples, samples), count(sequence)
+    headers = map(
+        HEADER.pack,
+        repeat(b"OggS", len(lacings)),
+        repeat(0),
+        repeat(0),
+        granules,
+        repeat(serial),
+        numbers,
+        repeat(0),
+        repeat(packets),
+    )
+    bodies = map(memoryview(data).__getitem__, map(slice, ends, ends[1:]))
+    parts: Iterator[bytes | memoryview] = chain.from_iterable(zip(headers, lacings, bodies, strict=True))
     pieces: list[bytes] = []
-    pages = [before]
-    at, size = 0, len(before)
-    for number, first in enumerate(range(0, len(sizes) // count * count, count), sequence):
-        lacing = sizes[first : first + count]
-        end = at + sum(lacing)
-        granule += samples
-        header = pack(b"OggS", 0, 0, granule, serial, number, 0, count)
-        body = data[at:end]
-        crc = crc_of(b"".join((header, lacing, body)))
-        page_bytes = HEADER_BYTES + count + end - at
-        if size + page_bytes > PIECE_BYTES:
-            pieces.append(b"".join(pages))
-            pages.clear()
-            size = 0
-        pages += (header[:CRC_AT], crc.to_bytes(4, "little"), header[CRC_AT + 4 :], lacing, body)
-        size += page_bytes
-        at = end
-    return [*pieces, b"".join(pages)] if size else pieces
+    for several in _by_piece(len(before), page_bytes):
+        piece = bytearray().join((before, *islice(parts, 3 * len(several))))
+        starts = list(accumulate(several, initial=len(before)))
+        put_in(piece, starts[:-1], several)
+        pieces.append(bytes(piece))
+        before = b""
+    return pieces
+
+
+def _by_piece(before: int, sizes: Sequence[int]) -> Iterator[list[int]]:
+    """The sizes of the pages of each piece, where `before` bytes come before the first; none of a piece that is nothing else."""
+    piece: list[int] = []
+    piece_bytes = before
+    for size in sizes:
+        if piece_bytes + size > PIECE_BYTES:
+            yield piece
+            piece, piece_bytes = [], 0
+        piece.append(size)
+        piece_bytes += size
+    if piece_bytes:
+        yield piece
 
 
 def read_page(data: bytes, at: int) -> Page:

@@ -119,7 +119,7 @@ class OggOpusWriter:
         # It is kept: it may be the stream's last.
         rest = packets.sizes[whole:]
         places = accumulate(rest, initial=len(packets.data) - sum(rest))
-        self._packets = [packets.data[at:end] for at, end in pairwise(places)]
+        self._packets = [bytes(packets.data[at:end]) for at, end in pairwise(places)]
         self._segments = len(self._packets)
         self._page_samples, self._last_samples = self._segments * packets.samples, packets.samples
         return pieces
