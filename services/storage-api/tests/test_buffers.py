@@ -86,13 +86,14 @@ async def test_pages_hold_each_once(api, talks):
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_page_token")
 
 
-async def test_all_buffers_are_asked_for(api, talks, one_bus):
-    answer = await flush(api, {})
+@pytest.mark.parametrize("content", [{}, None], ids=["empty", "no body"])
+async def test_all_buffers_are_asked_for(api, talks, one_bus, content):
+    answer = await flush(api, content)
     assert (answer.status_code, answer.json()) == (202, {"asked": 3, "unavailable": []})
     for tape in talks:
         state = await one_bus.state(tape.conversation)
         assert (state.flush, state.flush_reason) == (tape.newest, "flush")
-    assert (await flush(api, {})).json()["asked"] == 3
+    assert (await flush(api, content)).json()["asked"] == 3
 
 
 async def test_one_buffer_is_asked_for(api, talks, one_bus):

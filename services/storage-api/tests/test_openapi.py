@@ -96,6 +96,17 @@ def test_an_operation_says_what_its_row_says():
     assert refused["properties"]["code"]["enum"] == ["busy", "unavailable"]
 
 
+def test_a_body_is_required_but_where_its_absence_means_something(described):
+    bodies = {
+        path: method["requestBody"]["required"]
+        for path, methods in described["paths"].items()
+        for method in methods.values()
+        if "requestBody" in method
+    }
+    assert [path for path, required in bodies.items() if not required] == ["/v1/buffers:flush"]
+    assert len(bodies) > 1
+
+
 def test_answers_to_head_have_no_body(described):
     head = described["paths"]["/v1/users/{uid}/conversations/{cid}/audio"]["head"]
     assert not any("content" in answer for answer in head["responses"].values())

@@ -38,10 +38,18 @@ async def read_body(
     return bytes(body)
 
 
-async def read_json(request: Request, shape: type[T], *, max_bytes: int = MAX_BODY_BYTES) -> T:
-    """The body as JSON of a msgspec type; ProblemError as in `read_body`, and 400 `bad_json` that says where it is wrong."""
+async def read_json(
+    request: Request, shape: type[T], *, max_bytes: int = MAX_BODY_BYTES, no_body: T | None = None
+) -> T:
+    """The body as JSON of a msgspec type; `no_body`: what it stands for where there is none.
+
+    ProblemError: as `read_body`, and 400 `bad_json` that says where it is wrong.
+    """
+    body = await read_body(request, max_bytes=max_bytes)
+    if not body and no_body is not None:
+        return no_body
     try:
-        return msgspec.json.decode(await read_body(request, max_bytes=max_bytes), type=shape)
+        return msgspec.json.decode(body, type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProblemError(400, "bad_json", str(error)) from error
 

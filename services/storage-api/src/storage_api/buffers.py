@@ -70,7 +70,7 @@ async def flush_buffers(request: Request) -> Response:
     """Asks for one conversation's buffer, or for all, and answers at once."""
     services = Services.of(request)
     actor = await services.access.allow_operator(request, "ops:admin")
-    body = await read_json(request, wire_operators.FlushBuffers)
+    body = await read_json(request, wire_operators.FlushBuffers, no_body=wire_operators.FlushBuffers())
     one = _named(body)
     masters = Masters(services.bus)
     with redis_needed():

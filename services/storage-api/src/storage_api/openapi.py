@@ -98,7 +98,7 @@ def _operation(row: Row, schemas: Mapping[Any, Json]) -> Json:
         described["security"] = [{"bearer": [scope]} for scope in (row.scope, *row.or_scopes)]
     if row.body is not None:
         content = {"application/json": {"schema": schemas[row.body]}}
-        described["requestBody"] = {"required": True, "content": content}
+        described["requestBody"] = {"required": row.body_required, "content": content}
     return described
 
 

@@ -74,6 +74,8 @@ class Row:
     parameters: tuple[Parameter, ...] = ()
     body: Any = None
     """Type of the JSON that it takes."""
+    body_required: bool = True
+    """Whether a request without a body is refused."""
     answers: Mapping[int, Any]
     """By status: the type of the JSON, Media, or None for an answer without a body."""
     headers: Mapping[int, Mapping[str, Header]] = field(default_factory=dict)
