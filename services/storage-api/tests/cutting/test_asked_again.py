@@ -93,7 +93,7 @@ async def test_what_comes_after_the_request_stays_where_nothing_was_left(
 async def test_a_pre_roll_that_comes_with_a_late_finish_goes_too(
     api, tape, cutter, store, conversation, one_bus, encode, speech, packets, monkeypatch
 ):
-    """What waited is stored while the pre-roll was looked at; nothing of it may be kept for the next batch."""
+    """What waited is stored while the pre-roll was looked at, unseen before that; nothing of it may be kept for the next batch."""
     chunks = encode(speech[: 8 * 32_000])
     await tape.open()
     await tape.append(chunks[:4])
@@ -114,7 +114,13 @@ async def test_a_pre_roll_that_comes_with_a_late_finish_goes_too(
     async def away(*_):
         raise TransientStoreError("away")
 
+    store_what_waits = waiting.store_what_waits
+
+    async def unseen(*args):
+        return await store_what_waits(*args) if calls else False
+
     monkeypatch.setattr(waiting, "drop_preroll", drop)
+    monkeypatch.setattr(waiting, "store_what_waits", unseen)
     with monkeypatch.context() as patch:
         patch.setattr(Place, "delete", away)
         assert (await cutter.chunks(api, 0.0)).status_code == 503

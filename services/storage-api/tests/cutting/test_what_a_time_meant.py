@@ -212,25 +212,48 @@ async def test_what_others_left_of_it_goes_too(
     assert (await cutter.balance()).stored == 0
 
 
-async def test_what_was_brought_under_another_name_goes_too(
-    api, tape, cutter, conversation, store, speech, names, monkeypatch
+async def bring_home(store, name: str) -> str:
+    """As movers do where the name is taken at home."""
+    moved = name.removesuffix(".batch.bin")[:-1] + "9.batch.bin"
+    assert moved != name
+    data, info = await store.get(name), await store.head(name)
+    await store.put(moved, data, content_type="audio/ogg", metadata=dict(info.metadata or {}))
+    return moved
+
+
+@pytest.mark.parametrize("when", ["before it is asked for again", "after the look"])
+async def test_what_is_brought_under_another_name_goes_too(
+    api, tape, cutter, store, speech, names, monkeypatch, when
 ):
     await tape.record(speech[: 4 * 32_000])
     [name] = await tape.drain(0, len(tape.chunks))
+    begin = Place.begin
 
-    async def fails(*_):
-        raise DiesError
+    async def meanwhile(self):
+        await bring_home(store, name)
+        await store.delete(name)
+        if when == "before it is asked for again":
+            raise DiesError
+        return await begin(self)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Place, "begin", fails)
-        assert (await cutter.chunks(api, 1.5)).status_code == 500
-    data, info = await store.get(name), await store.head(name)
-    moved = name.removesuffix(".batch.bin")[:-1] + "9.batch.bin"
-    assert moved != name
-    await store.put(moved, data, content_type="audio/ogg", metadata=dict(info.metadata or {}))
-    await store.delete(name)
-    assert (await cutter.chunks(api, 1.5)).json()["deleted_objects"] == 1
+        patch.setattr(Place, "begin", meanwhile)
+        answer = await cutter.chunks(api, 1.5)
+    if when == "before it is asked for again":
+        assert answer.status_code == 500
+        answer = await cutter.chunks(api, 1.5)
+    assert answer.json()["deleted_objects"] == 1
     assert await names(store) == []
+    assert (await cutter.balance()).stored == 0
+
+
+async def test_what_lies_under_two_names_goes_as_a_whole(api, tape, cutter, store, speech, names):
+    await tape.record(speech[: 4 * 32_000])
+    [name] = await tape.drain(0, len(tape.chunks))
+    await bring_home(store, name)
+    assert (await cutter.chunks(api, 1.5)).json()["deleted_seconds"] > 3.9
+    assert await names(store) == []
+    assert (await cutter.balance()).stored == 0
 
 
 async def test_what_is_recorded_at_that_time_later_is_deleted_by_its_own(

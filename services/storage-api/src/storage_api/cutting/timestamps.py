@@ -14,7 +14,7 @@ from starlette.responses import Response
 from audiobus.meant import Notes, decode_meant
 from audiostore.legacy import parse_audio_name
 from storage_api.chunks import ChunkRow, chunk_rows
-from storage_api.cutting.meaning import There, meant_by
+from storage_api.cutting.meaning import There, meant_by, spans_of
 from storage_api.cutting.request import Choose, Chosen, delete_some
 from storage_api.cutting.wanted import Wanted
 from storage_api.parameters import Parameters, bad_parameter
@@ -58,6 +58,10 @@ def choose(recording: Recording, timestamps_ms: Iterable[int], notes: Notes, now
         if found:
             meant[at_ms] = meant_by(found, now_ms, known.get(at_ms))
             some += found
+            # It may be brought under another name before it goes, and lie under two.
+            for row in found:
+                for span in spans_of(row):
+                    audio.add_span(span)
     return Chosen(
         Wanted(keys=frozenset(row.stored.key for row in some if row.stored is not None), audio=audio),
         tuple({row.live.id: row.live for row in some if row.live is not None}.values()),
