@@ -118,7 +118,9 @@ async def test_names_that_come_at_once_are_taken_in_turns():
 async def test_so_are_those_of_all_conversations(api):
     bucket = Bucket(Prompt(), api.services.metrics, api.services.workers)
     async with turns_of_others() as turns:
-        catalogue = await read_catalogue(api.services.bus, bucket, "user-1", asked=False)
+        catalogue = await read_catalogue(
+            api.services.bus, bucket, "user-1", api.services.recordings.letters, asked=False
+        )
     assert catalogue.entries["c"].objects == MANY
     assert turns[0] >= MANY // TURN
 

@@ -6,7 +6,7 @@ import pytest
 
 from audiobus import Entry, EntryId
 from audiobus.census import exact
-from storage_api import live_tail
+from storage_api import known_letters, live_tail
 
 T0 = 1_700_000_000_000
 HEADERS = {"Authorization": "Bearer all-token"}
@@ -220,8 +220,9 @@ async def test_letters_are_parsed_in_threads_all_of_them(api, tape, conversation
 
     await tape.record(pcm_tone(6))
     await bury(tape, 0, 1, 2, 3, 4, damaged=False)
-    monkeypatch.setattr(live_tail, "PAGE_ENTRIES", 2)
-    monkeypatch.setattr(live_tail, "decode_chunk", watched)
+    monkeypatch.setattr(known_letters, "PAGE_LETTERS", 2)
+    for module in (live_tail, known_letters):
+        monkeypatch.setattr(module, "decode_chunk", watched)
     assert len([row for row in await rows_of(api, conversation) if row["unreadable"]]) == 5
     assert seen == [True] * len(tape.chunks)
 
@@ -313,7 +314,7 @@ async def test_without_letters_nobody_asks_for_them(api, tape, conversation, pcm
     async def asked(*_args):
         raise AssertionError("asked for letters")
 
-    monkeypatch.setattr("storage_api.live_tail.letters_of", asked)
+    monkeypatch.setattr("storage_api.known_letters.names_of", asked)
     assert (await api.get(conversation, "/audio")).status_code == 200
 
 

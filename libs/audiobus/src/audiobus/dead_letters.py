@@ -110,9 +110,23 @@ async def look(
     bus: Bus, conversation: Conversation, after: Order | None = None
 ) -> AsyncGenerator[Found, None]:
     """The dead letters of a conversation, in order, those that are none of ours last; all, or those after a place in that order."""
-    names = sorted(await bus.command("HKEYS", bus.keys.dead(conversation)), key=order)
+    names = sorted(await names_of(bus, conversation), key=order)
     if after is not None:
         names = [name for name in names if order(name) > after]
+    async for _name, found in look_at(bus, conversation, names):
+        yield found
+
+
+async def names_of(bus: Bus, conversation: Conversation) -> list[bytes]:
+    """Names of the fields of `td:dead`, in no order. BusUnavailableError."""
+    names: list[bytes] = await bus.command("HKEYS", bus.keys.dead(conversation))
+    return names
+
+
+async def look_at(
+    bus: Bus, conversation: Conversation, names: Sequence[bytes]
+) -> AsyncGenerator[tuple[bytes, Found], None]:
+    """Those of these fields that there are, in their order. BusUnavailableError."""
     for start in range(0, len(names), PAGE):
         page = names[start : start + PAGE]
         values = await bus.command("HMGET", bus.keys.dead(conversation), *page)
@@ -121,9 +135,9 @@ async def look(
                 continue
             id_ = shown(name)
             try:
-                yield Found(id_, read_letter(id_, data))
+                yield name, Found(id_, read_letter(id_, data))
             except BadEntryError as error:
-                yield Found(id_, None, str(error))
+                yield name, Found(id_, None, str(error))
 
 
 async def mark(bus: Bus, conversation: Conversation, entry_id: EntryId, now_ms: int) -> bool:

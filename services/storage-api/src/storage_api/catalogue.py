@@ -17,7 +17,8 @@ from audiobus.errors import BusUnavailableError
 from audiostore.errors import StoreError
 from audiostore.legacy import SAMPLE_RATE, AudioName, samples_by_size
 from storage_api.bucket import Bucket
-from storage_api.live_tail import absorbed, letters_of, parse_entries
+from storage_api.known_letters import KnownLetters
+from storage_api.live_tail import absorbed, parse_entries
 from storage_api.recording import store_unavailable
 from storage_api.stored_object import MAX_NAMED_MS
 from storage_api.turns import TURN
@@ -80,12 +81,17 @@ class Catalogue:
         return [entry for entry in ordered if entry.key > (-place.start_ms, place.conversation_id)]
 
 
-async def read_catalogue(bus: Bus, bucket: Bucket, uid: str, *, asked: bool = True) -> Catalogue:
-    """The catalogue as it is now; `asked`: whether Redis is. ProblemError 503 `store_unavailable`."""
+async def read_catalogue(
+    bus: Bus, bucket: Bucket, uid: str, letters: KnownLetters, *, asked: bool = True
+) -> Catalogue:
+    """The catalogue as it is now; `letters`: those that need not be read again; `asked`: whether Redis is.
+
+    ProblemError 503 `store_unavailable`.
+    """
     catalogue = Catalogue(live_known=asked)
     try:
         if asked:
-            await _add_live(catalogue, bus, uid)
+            await _add_live(catalogue, bus, uid, letters)
     except BusUnavailableError:
         catalogue.live_known = False
     try:
@@ -118,7 +124,7 @@ def told_ms(name: AudioName, size: int) -> int:
     return (samples_by_size(name, size) or 0) * 1000 // SAMPLE_RATE
 
 
-async def _add_live(catalogue: Catalogue, bus: Bus, uid: str) -> None:
+async def _add_live(catalogue: Catalogue, bus: Bus, uid: str, letters: KnownLetters) -> None:
     """Adds the conversations whose buffer holds audio, or that have dead letters. BusUnavailableError."""
     conversations = await bus.live(uid)
     idle = []
@@ -133,7 +139,7 @@ async def _add_live(catalogue: Catalogue, bus: Bus, uid: str) -> None:
                 catalogue.add(conversation.cid, *first).buffered = True
     # After their buffers: an entry that was buried meanwhile is a letter by now.
     for conversation in await having(bus, idle):
-        lost = placed(await letters_of(bus, conversation), (), conversation.cid)
+        lost = placed(await letters.of(bus, conversation), (), conversation.cid)
         if lost:
             catalogue.add(conversation.cid, *_times(lost))
 

@@ -78,7 +78,9 @@ async def _listed(
         before: Merges | None = None
         with suppress(BusUnavailableError):  # nobody can tell; nor is Redis asked for more
             before = await merges_of(services.bus, uid)
-        catalogue = await read_catalogue(services.bus, services.bucket, uid, asked=before is not None)
+        catalogue = await read_catalogue(
+            services.bus, services.bucket, uid, services.recordings.letters, asked=before is not None
+        )
         page = await _page(services, uid, catalogue, size, place, only_live=only_live)
         if not (left and before and catalogue.live_known and await _went(services.bus, uid, before)):
             return catalogue, page

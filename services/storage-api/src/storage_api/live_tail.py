@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from audiobus import Bus, Conversation, ConversationState, Entry, EntryId, decode_chunk
-from audiobus.dead_letters import Found, look
 from audiobus.errors import BadEntryError
 from audiobus.meant import notes
 from audiocodec.packet import packet_facts
 from audiocodec.span import PREROLL_SAMPLES, Span, join
 from storage_api.errors import SourceGoneError, log_text
+from storage_api.known_letters import KnownLetters
 from storage_api.passage import Passage, Sound, narrow
 from storage_api.timeline import Live, Piece, Play
-from storage_api.unheard import LAST_48K, Unheard
+from storage_api.unheard import Unheard
 
 PAGE_ENTRIES: Final = 256
 """Entries read at once: about 1 MiB, and as many seconds."""
@@ -153,8 +153,10 @@ class LiveTail:
         return kept.packets
 
 
-async def read_live_tail(bus: Bus, conversation: Conversation) -> LiveTail:
-    """The tail as it is now. BusUnavailableError where Redis is away."""
+async def read_live_tail(
+    bus: Bus, conversation: Conversation, known_letters: KnownLetters | None = None
+) -> LiveTail:
+    """The tail as it is now. `known_letters`: those that need not be read again. BusUnavailableError where Redis is away."""
     tries = CONSISTENT_TRIES
     while True:
         state = await bus.state(conversation)
@@ -164,7 +166,8 @@ async def read_live_tail(bus: Bus, conversation: Conversation) -> LiveTail:
         if not tries or after.settled == state.settled:
             break
     # Last of all: what was buried meanwhile is in both, and not in neither.
-    letters = await letters_of(bus, conversation) if after.dead_samples else []
+    known_letters = KnownLetters() if known_letters is None else known_letters
+    letters = await known_letters.of(bus, conversation) if after.dead_samples else []
     known = {live.id for live in chunks} | {one.id for one in letters}
     unheard = (*letters, *(one for one in damaged if one.id not in known))
     if any(one.span is None for one in unheard):
@@ -184,47 +187,6 @@ async def _told_apart(
         return unheard
     others = await asyncio.to_thread(noted.of_others, [str(one.id) for one in unheard if one.span is None])
     return tuple(replace(one, not_at_ms=others.get(str(one.id), frozenset())) for one in unheard)
-
-
-async def letters_of(bus: Bus, conversation: Conversation) -> list[Unheard]:
-    """The dead letters that hold audio, or may. BusUnavailableError."""
-    letters: list[Unheard] = []
-    page: list[Found] = []
-    async for found in look(bus, conversation):
-        page.append(found)
-        if len(page) == PAGE_ENTRIES:
-            letters += await asyncio.to_thread(_letters, conversation.cid, page)
-            page = []
-    if page:
-        letters += await asyncio.to_thread(_letters, conversation.cid, page)
-    return letters
-
-
-def _letters(conversation_id: str, page: Iterable[Found]) -> list[Unheard]:
-    """Takes milliseconds: each packet is looked at."""
-    letters = (_letter(conversation_id, found) for found in page)
-    return [one for one in letters if one is not None]
-
-
-def _letter(conversation_id: str, found: Found) -> Unheard | None:
-    """None where there is no audio in it, or it was never an entry."""
-    letter = found.letter
-    if letter is None:
-        try:
-            return Unheard(EntryId.parse(found.id), 0, 0, "dead_letter")
-        except ValueError:
-            return None
-    entry = letter.entry
-    try:
-        chunk = decode_chunk(entry.chunk or b"")
-        span = replace(chunk.span(conversation_id, entry.id.epoch, entry.id.offset), packets=())
-        readable = chunk.first_offset <= entry.id.offset and 0 <= span.start_48k <= LAST_48K
-    except (BadEntryError, ValueError):
-        return Unheard(entry.id, letter.first_offset, letter.samples, "dead_letter")
-    if not chunk.packets:
-        return None
-    first_offset = letter.first_offset
-    return Unheard(entry.id, first_offset, letter.samples, "dead_letter", span if readable else None)
 
 
 def _index(play: Play) -> int:

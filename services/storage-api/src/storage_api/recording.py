@@ -20,6 +20,7 @@ from audiostore.errors import StoreError
 from servicekit.problem import ProblemError
 from storage_api.bucket import Bucket, Judged
 from storage_api.errors import log_text
+from storage_api.known_letters import KnownLetters
 from storage_api.listing import LISTINGS, Stretch
 from storage_api.live_tail import LiveChunk, LiveTail, read_live_tail
 from storage_api.stored_object import StoredObject
@@ -162,6 +163,8 @@ class Recordings:
     def __init__(self, bus: Bus, bucket: Bucket) -> None:
         self.bus = bus
         self.bucket = bucket
+        self.letters = KnownLetters()
+        """Of any conversation."""
 
     async def find(self, conversation: Conversation) -> Recording:
         """The conversation as it is now.
@@ -273,7 +276,7 @@ class Recordings:
         try:
             if await self.bus.tombstone(conversation):
                 raise not_found()
-            return await read_live_tail(self.bus, conversation)
+            return await read_live_tail(self.bus, conversation, self.letters)
         except BusUnavailableError as error:
             log.warning("the live tail cannot be read", extra={"reason": log_text(error)})
             return None
