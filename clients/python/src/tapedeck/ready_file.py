@@ -50,6 +50,8 @@ class Ready(msgspec.Struct, frozen=True):
     admin: Admin
     fallback_store: str = ""
     """The second bucket; empty where there is none."""
+    encryption_keys_file: str = ""
+    """The ring of keys that was made for the bucket in the data directory; empty where the operator brought one, or another bucket."""
 
 
 def write(path: Path, ready: Ready) -> None:

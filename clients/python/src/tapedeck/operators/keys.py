@@ -1,18 +1,16 @@
 """`tapedeck keys`: what an operator does with the ring of keys that objects are sealed with."""
 
 import asyncio
-import base64
 import os
-import secrets
-import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tapedeck import ready_file
+from tapedeck import ready_file, sealing_key
 from tapedeck.commands.terminal import ERR, FAILED, JsonOption, print_json, print_table
-from tapedeck.errors import BucketError, KeysError
+from tapedeck.errors import BucketError, KeysError, SystemNotFoundError
 from tapedeck.operators import reach
 
 if TYPE_CHECKING:
@@ -56,16 +54,16 @@ def new(
     json: JsonOption = False,
 ) -> None:
     """Print a fresh entry of the ring. Put it first, and it seals from then on."""
-    from audiostore.key_ring import KEY_BYTES, MAX_KEY_ID_BYTES, valid_key_id  # noqa: PLC0415 - see the package
+    from audiostore.key_ring import MAX_KEY_ID_BYTES, valid_key_id  # noqa: PLC0415 - see the package
 
     if key_id is None:
-        key_id = f"k{time.strftime('%Y%m%d', time.gmtime())}-{secrets.token_hex(2)}"
+        key_id = sealing_key.new_id()
     if not valid_key_id(key_id):
         raise KeysError(
             "a key cannot have this id",
             hint=f"use 1 to {MAX_KEY_ID_BYTES} printable ASCII characters, no comma, colon or space",
         )
-    entry = f"{key_id}:{base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()}"
+    entry = sealing_key.new_entry(key_id)
     if json:
         print_json({"id": key_id, "entry": entry})
     else:
@@ -83,7 +81,10 @@ def _store_url(given: str | None) -> str:
 
 
 def at_hand(environ: Mapping[str, str]) -> "tuple[KeyRing, bool]":
-    """The ring that the environment gives, and whether there is a secret for the older formats. Raises KeysError."""
+    """The ring that the environment gives, and whether there is a secret for the older formats. Raises KeysError.
+
+    Where it gives none, the ring is the one that `tapedeck up` made for its own bucket, if the ready file tells of one.
+    """
     from audiostore.errors import KeyRingError  # noqa: PLC0415 - see the package
     from audiostore.key_ring import KeySource  # noqa: PLC0415 - see the package
     from servicekit.errors import SettingsError  # noqa: PLC0415 - not needed for --help
@@ -92,10 +93,19 @@ def at_hand(environ: Mapping[str, str]) -> "tuple[KeyRing, bool]":
 
     try:
         settings = load(EncryptionSettings, environ)
-        ring = KeySource(settings.keys_text, settings.keys_file).ring()
+        keys_file = settings.keys_file if settings.keys_file or settings.keys_text else _keys_file_of_up()
+        ring = KeySource(settings.keys_text, keys_file).ring()
     except (SettingsError, KeyRingError) as error:
         raise KeysError(f"the keys cannot be read: {error}", hint=RING_HINT) from error
     return ring, settings.legacy_secret is not None
+
+
+def _keys_file_of_up() -> Path | None:
+    try:
+        told = ready_file.read(ready_file.chosen_path()).encryption_keys_file
+    except SystemNotFoundError:
+        return None
+    return Path(told) if told else None
 
 
 def _usage(url: str) -> "KeyUsage":

@@ -17,6 +17,7 @@ from typing import IO
 
 import msgspec
 
+from tapedeck import sealing_key
 from tapedeck.errors import AlreadyRunningError
 
 SCOPES = ("audio:read", "audio:write", "users:admin", "ops:admin")
@@ -91,6 +92,12 @@ class DataDir:
         if not path.exists():  # one that is there may have been added to
             _write_private(path, json.dumps([entry], indent=2) + "\n")
         return path, token
+
+    def encryption_keys(self) -> Path:
+        """The file of the ring that seals what lies in the embedded bucket."""
+        path = self._secrets / "encryption-keys"
+        _once(path, lambda: sealing_key.new_entry(sealing_key.new_id()) + "\n")
+        return path
 
     def kept_ports(self) -> dict[str, int]:
         """Ports that were chosen at an earlier start; none where the file is damaged (they are chosen anew)."""

@@ -94,6 +94,8 @@ def make_plan(options: UpOptions, folder: DataDir, lock_fd: int, environ: Mappin
         redis = _redis(folder, redis_port, lock_fd, no_keys, options.redis_mib)
     store = options.store if options.store is not None else folder.store_url
     shared, service_token, jwt_secret = _shared_settings(folder, redis_url, store, environ)
+    keys_file = _own_keys_file(folder, store, environ)
+    sealing = {"TAPEDECK_ENCRYPTION_KEYS_FILE": keys_file} if keys_file else {}
     if options.fallback_store is not None:
         shared["TAPEDECK_FALLBACK_STORE_URL"] = options.fallback_store
     services = []
@@ -113,7 +115,11 @@ def make_plan(options: UpOptions, folder: DataDir, lock_fd: int, environ: Mappin
                     name=name,
                     component=component,
                     command=(sys.executable, "-P", "-m", options.modules[component]),
-                    environ={**(no_keys if component == "listen" else environ), **shared, **settings},
+                    environ={
+                        **(no_keys if component == "listen" else {**environ, **sealing}),
+                        **shared,
+                        **settings,
+                    },
                     log=folder.log_path(name),
                     admin_url=f"http://{admin[name].bind}",
                 )
@@ -137,10 +143,20 @@ def make_plan(options: UpOptions, folder: DataDir, lock_fd: int, environ: Mappin
             )
         ),
         fallback_store=options.fallback_store or environ.get("TAPEDECK_FALLBACK_STORE_URL", ""),
+        encryption_keys_file=keys_file,
     )
     return Plan(
         redis, redis_port, tuple(services), tuple(sums.values()), ready, (listen, storage, *admin.values())
     )
+
+
+def _own_keys_file(folder: DataDir, store: str, environ: Mapping[str, str]) -> str:
+    """The ring made for the bucket in the data directory, with which it goes; "" where the operator brought one, or another bucket.
+
+    What lies elsewhere outlives this directory: a key that nobody knows they have to keep would be lost with it.
+    """
+    brought = environ.get("TAPEDECK_ENCRYPTION_KEYS") or environ.get("TAPEDECK_ENCRYPTION_KEYS_FILE")
+    return "" if brought or store != folder.store_url else str(folder.encryption_keys())
 
 
 def _unlike(kept: Mapping[str, int]) -> dict[str, int]:
