@@ -256,6 +256,47 @@ async def test_what_lies_under_two_names_goes_as_a_whole(api, tape, cutter, stor
     assert (await cutter.balance()).stored == 0
 
 
+async def test_a_batch_that_begins_with_what_was_meant_and_cannot_be_read_goes_by_its_time(
+    api, tape, cutter, conversation, one_bus, store, pcm_tone, names, monkeypatch
+):
+    """Nothing can be cut out of it, and nobody could delete it otherwise."""
+    await tape.record(pcm_tone(4))
+
+    async def fails(*_):
+        raise DiesError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("storage_api.cutting.request.drop_chunk", fails)
+        assert (await cutter.chunks(api, 0.0)).status_code == 500
+    await one_bus.ask(conversation, "end")
+    await drained(one_bus, store, conversation)
+    [name] = await names(store)
+    await store.delete(name)
+    await store.put(name, b"x" * 999, content_type="x/y", metadata={})
+    assert (await cutter.chunks(api, 0.0)).json()["deleted_objects"] == 1
+    assert await names(store) == []
+
+
+async def test_of_a_batch_that_begins_with_what_was_meant_the_rest_goes_by_its_own_time(
+    api, tape, cutter, conversation, one_bus, store, pcm_tone, names, monkeypatch
+):
+    await tape.record(pcm_tone(4))
+
+    async def fails(*_):
+        raise DiesError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("storage_api.cutting.request.drop_chunk", fails)
+        assert (await cutter.chunks(api, 0.0)).status_code == 500
+    await one_bus.ask(conversation, "end")
+    await drained(one_bus, store, conversation)
+    assert 0.9 < (await cutter.chunks(api, 0.0)).json()["deleted_seconds"] < 1.1
+    [row] = await listed(api, conversation)
+    assert row["timestamp"] > "1700000000.900"
+    assert (await cutter.chunks(api, row["timestamp"])).json()["deleted_objects"] == 1
+    assert await names(store) == []
+
+
 async def test_what_is_recorded_at_that_time_later_is_deleted_by_its_own(
     api, tape_for, cutter, store, conversation, encode, speech, one_bus
 ):
