@@ -104,6 +104,31 @@ def test_cut_takes_no_seconds_into_the_conversation_for_a_time(tapedeck, storage
         assert tapedeck("cut", "a", *words, "--yes")[0] == 0
 
 
+def test_cut_takes_the_time_at_which_what_cannot_be_read_is_listed(tapedeck, storage_stand_in):
+    """An entry that does not parse, of a session of which nothing else is there: where it lies is a guess, and counts for no beginning."""
+    guess = {"timestamp": "1795255100.000", "start": "2026-11-21T09:58:20.000Z"}
+    row = {**guess, "end": guess["start"], "duration_ms": 0, "state": "live", "unreadable": "damaged"}
+    storage_stand_in.answers = {
+        f"{BASE}/a": (200, CONVERSATION),
+        f"{BASE}/a/chunks": (200, {"chunks": [row], "gaps": [], "next_page_token": None}),
+        f"{BASE}/a/audio": (200, DONE),
+    }
+    assert tapedeck("cut", "a", "--start", guess["start"], "--yes")[0] == 0
+    code, _, err = tapedeck("cut", "a", "--start", "2026-11-21T09:58:19Z", "--yes")
+    assert code == 2
+    assert "before the conversation begins (2026-11-21T09:58:20.000Z)" in err
+    asked = [one for one, _ in storage_stand_in.requests if one.startswith("DELETE")]
+    assert len(asked) == 1
+
+
+def test_cut_says_where_it_cannot_know_what_waits(tapedeck, storage_stand_in):
+    storage_stand_in.answers = {f"{BASE}/a": (200, CONVERSATION, {"Tapedeck-Live": "unavailable"})}
+    code, _, err = tapedeck("cut", "a", "--start", "2026-11-21T09:59:59Z", "--yes")
+    assert code == 2
+    assert "may begin earlier: try again" in err
+    assert not [one for one, _ in storage_stand_in.requests if one.startswith("DELETE")]
+
+
 @pytest.mark.parametrize(
     ("words", "asked"),
     [

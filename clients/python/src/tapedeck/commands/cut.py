@@ -1,7 +1,8 @@
 """`tapedeck cut`."""
 
+from contextlib import suppress
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +15,9 @@ from tapedeck.errors import NotFoundError, UsageError
 from tapedeck.operators.spans import length
 from tapedeck.storage_types import Conversation
 from tapedeck.system import System
+
+if TYPE_CHECKING:
+    from tapedeck.storage_client import StorageClient
 
 
 def cut(
@@ -45,8 +49,8 @@ def cut(
             known = client.conversation(system.uid, wanted)
         except NotFoundError:
             known = None  # all of it may be gone by an earlier try: what there is to say says the service
-        if known is not None:
-            _check_start(known, first, last)
+        if known is not None and _is_before(known.start, first, last):
+            _check_start(known, first, last, _earliest(client, system.uid, known))
         stretch = _stretch(known, first, last)
         confirm(f"Cut {stretch} out of {wanted} of {system.uid} for good?", yes=yes)
         with busy(f"cutting {wanted}"):
@@ -54,13 +58,29 @@ def cut(
     print_deleted(deleted, json=json)
 
 
-def _check_start(known: Conversation, start: datetime | None, end: datetime | None) -> None:
+def _is_before(begins: datetime, start: datetime | None, end: datetime | None) -> bool:
+    """Whether the stretch begins before the conversation, and has some of it: one that lies before it as a whole takes nothing."""
+    return start is not None and start < begins and (end is None or end > begins)
+
+
+def _earliest(client: "StorageClient", uid: str, known: Conversation) -> datetime:
+    """The earliest time that anything of the conversation is listed at: what cannot be read may lie before its first sample, as far as anybody knows."""
+    with suppress(NotFoundError):
+        for chunk in client.chunks(uid, known.conversation_id, page_size=1):
+            return min(known.start, chunk.start)
+    return known.start
+
+
+def _check_start(known: Conversation, start: datetime | None, end: datetime | None, begins: datetime) -> None:
     """Raises UsageError for a start before the conversation: seconds into it may be meant, and 10 would be all of it, from 1970 on."""
-    if start is None or start >= known.start or (end is not None and end <= known.start):
-        return  # a stretch that lies before it as a whole takes nothing, as one that was cut by an earlier try
+    if start is None or not _is_before(begins, start, end):
+        return
+    if known.live_known:
+        hint = "leave --start out to cut from its beginning; it is a time (RFC 3339 or unix seconds), not seconds into the conversation"
+    else:
+        hint = "what waits to be stored cannot be read at the moment, and may begin earlier: try again"
     raise UsageError(
-        f"--start is {rfc3339(start)}, before the conversation begins ({rfc3339(known.start)})",
-        hint="leave --start out to cut from its beginning; it is a time (RFC 3339 or unix seconds), not seconds into the conversation",
+        f"--start is {rfc3339(start)}, before the conversation begins ({rfc3339(begins)})", hint=hint
     )
 
 
