@@ -268,6 +268,20 @@ async def test_head_says_what_get_would(api, tape, conversation, pcm_tone):
         assert head.headers["cache-control"] == "private, no-cache"
 
 
+@pytest.mark.parametrize("fill_gaps", ["true", "false"])
+async def test_an_answer_says_when_its_first_sample_was_recorded(
+    api, tape, conversation, pcm_tone, fill_gaps
+):
+    """A start before the recording cuts nothing, and the position of what is heard counts from the first sample."""
+    await tape.record(pcm_tone(2))
+    for start, said in ((1_600_000_000, "22:13:20.000Z"), (1_700_000_001, "22:13:21.000Z")):
+        query = {"format": "wav", "fill_gaps": fill_gaps, "start": start}
+        answer = await api.get(conversation, "/audio", **query)
+        assert answer.headers["tapedeck-start"] == f"2023-11-14T{said}"
+        part = await api.get(conversation, "/audio", headers={"Range": "bytes=100-200"}, **query)
+        assert (part.status_code, part.headers["tapedeck-start"]) == (206, f"2023-11-14T{said}")
+
+
 async def test_head_knows_no_ranges(api, tape, conversation, pcm_tone):
     await tape.record(pcm_tone(1))
     path = api.path(conversation, "/audio?format=wav")

@@ -18,7 +18,8 @@ from storage_api.audio_query import AudioQuery
 from storage_api.client_watch import CLIENT_GONE, while_there
 from storage_api.errors import SourceGoneError
 from storage_api.loading import Loader
-from storage_api.services import Services
+from storage_api.moments import rfc3339
+from storage_api.services import START_HEADER, Services
 from storage_api.streamed_response import StreamedResponse
 from storage_api.validators import is_known, listed, still_stands
 
@@ -82,5 +83,8 @@ async def _looked(
     else:
         form = pcm_form(recording, query, plan)
         body = pcm_body(request, tag, plan, form, loader, workers, wav=query.format == "wav")
-    named = {"Content-Disposition": disposition(recording, query, plan)}
+    named = {
+        "Content-Disposition": disposition(recording, query, plan),
+        START_HEADER: rfc3339(plan.start_48k),
+    }
     return AudioBody(body.make, body.status, {**common, **named, **body.headers})

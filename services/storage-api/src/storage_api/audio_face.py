@@ -8,7 +8,7 @@ from msgspec import Meta
 from storage_api.audio_format import MEDIA_TYPES, Format
 from storage_api.query_parameters import END, START, TIMESTAMPS
 from storage_api.row import Header, Media, Parameter
-from storage_api.services import LIVE_HEADER, MISSING_HEADER
+from storage_api.services import LIVE_HEADER, MISSING_HEADER, START_HEADER
 
 READING: Final = ("live_unavailable", "store_unavailable")
 """Codes of whatever reads a conversation."""
@@ -45,6 +45,7 @@ CONDITIONS: Final = (
 HEADERS: Final = {
     "ETag": "Strong: of these very bytes, for `If-None-Match` and `If-Range`",
     "Content-Disposition": "A file name",
+    START_HEADER: "When its first sample was recorded; rounded down to the millisecond",
     MISSING_HEADER: "How many chunks of it could not be read, dead letters among them",
     LIVE_HEADER: "`unavailable` where what waits to be stored could not be read",
     "Accept-Ranges": "`bytes` where `Range` works, else `none`",
@@ -73,7 +74,7 @@ _OF_FORM: Final = ("Tapedeck-Sample-Rate", "Tapedeck-Channels")
 HEAD_HEADERS: Final[Mapping[int, Mapping[str, Header]]] = {
     200: {
         **_KNOWN,
-        **_headers("Content-Disposition", "Accept-Ranges", maybe=("Content-Length", *_OF_FORM)),
+        **_headers("Content-Disposition", START_HEADER, "Accept-Ranges", maybe=("Content-Length", *_OF_FORM)),
     },
     304: _KNOWN,
     404: NO_AUDIO,

@@ -43,7 +43,7 @@ from storage_api.query_parameters import (
 )
 from storage_api.recordings import list_recordings
 from storage_api.row import Header, Media, Parameter, Row
-from storage_api.services import MISSING_HEADER
+from storage_api.services import MISSING_HEADER, START_HEADER
 from storage_api.usage import usage
 from storage_api.user_settings import get_settings, put_settings
 from storage_api.waveforms.pixels import DEFAULT_SAMPLES_PER_PIXEL
@@ -197,9 +197,7 @@ TABLE: Final = (
         answers={200: wire_waveforms.Waveform},
         headers={
             200: {
-                wire_waveforms.START_HEADER: Header(
-                    "When the first pixel begins; rounded down to the millisecond"
-                ),
+                START_HEADER: Header("When the first pixel begins; rounded down to the millisecond"),
                 MISSING_HEADER: Header(audio_face.HEADERS[MISSING_HEADER]),
                 **audio_face.LIVE,
             },

@@ -25,6 +25,7 @@ from storage_api.workers import Workers
 
 LIVE_HEADER: Final = "Tapedeck-Live"
 MISSING_HEADER: Final = "Tapedeck-Missing"
+START_HEADER: Final = "Tapedeck-Start"
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,8 @@
 """What a waveform is over the wire: JSON of BBC's audiowaveform, version 2 (its DataFormat.md)."""
 
-from typing import Final, Literal
+from typing import Literal
 
 import msgspec
-
-START_HEADER: Final = "Tapedeck-Start"
 
 
 class Waveform(msgspec.Struct, frozen=True, kw_only=True):

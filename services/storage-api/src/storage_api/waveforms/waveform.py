@@ -9,12 +9,11 @@ from storage_api.access import conversation_of
 from storage_api.client_watch import CLIENT_GONE, while_there
 from storage_api.moments import rfc3339
 from storage_api.parameters import Parameters
-from storage_api.services import LIVE_HEADER, MISSING_HEADER, Services
+from storage_api.services import LIVE_HEADER, MISSING_HEADER, START_HEADER, Services
 from storage_api.streamed_response import StreamedResponse
 from storage_api.waveforms.drawing import draw
 from storage_api.waveforms.pixels import DEFAULT_SAMPLES_PER_PIXEL
 from storage_api.waveforms.waveform_text import WaveformText
-from storage_api.wire_waveforms import START_HEADER
 
 
 async def waveform(request: Request) -> Response:
