@@ -95,7 +95,7 @@ def plan(selected: Selection, start_48k: int | None, end_48k: int | None, *, fil
     start = first if start_48k is None else max(start_48k, first)
     end = last if end_48k is None else min(end_48k, last)
     if fill_gaps and end - start > MAX_FILLED_SAMPLES:
-        detail = "more than 24 hours with gaps filled: give start and end, or fill_gaps=false"
+        detail = "more than 24 hours from start to end: give both, or, of audio, fill_gaps=false"
         raise ProblemError(422, "too_long", detail)
     window = selected.timeline.window(start, end)
     touched = [bad for bad in selected.unreadable if _touches(bad, start_48k, end_48k)]
