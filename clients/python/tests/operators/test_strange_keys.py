@@ -1,8 +1,16 @@
 """Keys that somebody put where conversations lie: every command names them, and goes on with the others."""
 
-import pytest
+import asyncio
 
-from audiobus import Conversation
+import pytest
+import redis
+
+from audiobus import Bus, Conversation
+from audiobus.masters import Masters
+from tapedeck.operators.beside import any_of_ours
+from tapedeck.operators.doctor_redis import examine_books
+from tapedeck.operators.strange_keys import find_all
+from tapedeck.operators.waiting import buffers
 
 
 @pytest.fixture
@@ -51,6 +59,7 @@ def test_the_doctor_names_all_of_them(command, strange):
     [told] = [one for one in command("doctor", "--json").json["findings"] if one["check"] == "strange keys"]
     assert told["level"] == "wrong"
     assert told["text"].startswith("4 keys are no conversation's")
+    assert "delete none of which you do not know" in told["hint"]
     assert "\x1b" not in command("doctor").out
 
 
@@ -64,3 +73,28 @@ def test_one_whose_numbers_are_none_hides_no_other(command, record, on_redis):
     assert len(found["strange"]) == 1
     flushed = command("buffers", "flush-all", "--timeout", "0.1", "--json")
     assert (flushed.code, flushed.json["not_asked"]) == (1, ["alice/spoilt"])
+
+
+@pytest.mark.parametrize("odd", ["x[1]", "y*?", "{z}", "a}b{"])
+def test_buffers_under_an_odd_prefix_are_seen(redis_url, record, bury, prefix, odd):
+    """Those are no strange keys, and nothing hides them."""
+    bury(record("talk", 10), 3)
+    mine = f"{prefix}{odd}:"
+    with redis.Redis.from_url(redis_url) as client:
+        for key in client.keys(f"{prefix}*"):
+            client.rename(key, key.replace(prefix.encode(), mine.encode(), 1))
+
+    async def look():
+        async with Bus(redis_url, prefix=mine) as bus:
+            masters = Masters(bus)
+            rows = await buffers(masters, 0)
+            strange = await find_all(masters)
+            graves = [one async for page in masters.graves() for one in page]
+            _, count, books, off = await examine_books(masters, lambda _count: None)
+            return rows, strange, graves, count, books, off, await any_of_ours(masters)
+
+    rows, strange, graves, count, books, off, any_there = asyncio.run(look())
+    assert [str(row.conversation) for row in rows] == ["alice/talk"]
+    assert (strange, graves, any_there) == ((), [Conversation("alice", "talk")], True)
+    assert (count, off) == (1, [])
+    assert books.waiting == pytest.approx(9, abs=0.1)

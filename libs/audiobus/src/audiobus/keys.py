@@ -3,14 +3,19 @@
 `{…}` is a Redis Cluster hash tag: everything about one conversation lies in one slot, and so do the two keys of a partition.
 """
 
+import re
 import zlib
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Final
 
 from audiobus.conversation import Conversation
 
 GROUP = "pusher"
 """The consumer group of every `ready` stream."""
+
+_GLOB: Final = re.compile(r"[*?\[\]\\]")
+"""What means more than itself in a pattern of SCAN."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +32,32 @@ class Keys:
 
     def audio_pattern(self) -> str:
         """What SCAN matches to find every buffer."""
-        return f"{self.prefix}audio:{{*}}"
+        return f"{_literal(self.prefix)}audio:{{*}}"
 
     def conv_pattern(self) -> str:
         """What SCAN matches to find everything known of conversations."""
-        return f"{self.prefix}conv:{{*}}"
+        return f"{_literal(self.prefix)}conv:{{*}}"
 
     def dead_pattern(self) -> str:
         """What SCAN matches to find all dead letters."""
-        return f"{self.prefix}dead:{{*}}"
+        return f"{_literal(self.prefix)}dead:{{*}}"
+
+    def users_pattern(self) -> str:
+        """What SCAN matches to find what is set for users."""
+        return f"{_literal(self.prefix)}user:{{*}}"
+
+    def any_pattern(self) -> str:
+        """What SCAN matches to find everything that is about a conversation, a user or a partition."""
+        return f"{_literal(self.prefix)}*:{{*}}"
 
     def user_pattern(self, uid: str) -> str:
         """What SCAN matches to find everything about conversations of a user; more than one key of each."""
-        return f"{self.prefix}*:{{{uid}/*}}"
+        return f"{_literal(self.prefix)}*:{{{_literal(uid)}/*}}"
 
     def conversation_of(self, key: str | bytes) -> Conversation | None:
         """The conversation that a key found by one of these patterns speaks of; None where it speaks of none."""
         text = key.decode(errors="replace") if isinstance(key, bytes) else key
-        start = text.find("{")
+        start = text.find("{", len(self.prefix))
         if not text.startswith(self.prefix) or start < 0 or not text.endswith("}"):
             return None
         try:
@@ -175,6 +188,11 @@ class Keys:
     def due(self, partition: int) -> str:
         """Sorted set: conversation to the unix ms at which it must be looked at, at the latest."""
         return f"{self.prefix}due:{{{partition}}}"
+
+
+def _literal(text: str) -> str:
+    """A pattern of SCAN that only this text matches."""
+    return _GLOB.sub(r"\\\g<0>", text)
 
 
 def _date(day: int) -> str:

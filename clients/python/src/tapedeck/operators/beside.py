@@ -70,7 +70,7 @@ async def any_of_ours(masters: Masters) -> bool:
     Raises:
         BusUnavailableError: none answers.
     """
-    pattern = masters.bus.keys.audio_pattern().replace("audio:", "*:", 1)
+    pattern = masters.bus.keys.any_pattern()
     for server in await masters.there():
         try:
             async for _keys in server.keys(pattern, None):

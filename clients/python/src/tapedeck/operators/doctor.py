@@ -148,7 +148,8 @@ async def _strange(masters: "Masters") -> AsyncIterator[Finding]:
         yield wrong(
             "strange keys",
             f"{several(len(found), 'key is', 'keys are')} no conversation's ({named}{more})",
-            "nobody stores what is in them: look at them with redis-cli, and rename or delete them, or give Tapedeck a prefix of its own",
+            "nobody stores what is in them, and audio may be all the same: look at them with redis-cli, and delete none "
+            "of which you do not know what it is; where something else has keys like these, give Tapedeck a prefix of its own",
         )
 
 

@@ -47,7 +47,7 @@ async def examine_keys(masters: Masters, ring: KeyRing) -> Finding:
     sealed = 0
     for server in await masters.there():
         try:
-            async for keys in server.keys(f"{bus.keys.prefix}user:{{*}}", "hash"):
+            async for keys in server.keys(bus.keys.users_pattern(), "hash"):
                 for key in keys:
                     sealed += await bus.command("HGET", key, "protection") == b"enhanced"
         except BusUnavailableError as error:
