@@ -1,11 +1,13 @@
 """`GET /v1/buffers`, `POST /v1/buffers:flush`, for operators: what waits in Redis by age and size, and having it stored."""
 
+import threading
 import time
 
 import pytest
 
 from audiobus import Bus, Conversation, failures
 from audiobus.deletions import set_tombstone
+from storage_api import buffers
 from storage_api.moments import rfc3339_ms
 
 OPERATOR = {"Authorization": "Bearer ops-token"}
@@ -44,6 +46,16 @@ async def test_nothing_waits(api):
         "unavailable": [],
         "next_page_token": None,
     }
+
+
+async def test_they_are_put_in_order_in_a_thread(api, talks, monkeypatch):
+    """There may be tens of thousands."""
+    seen, real = set(), buffers._place
+    monkeypatch.setattr(buffers, "_place", lambda look: seen.add(threading.get_ident()) or real(look))
+    page = await listed(api, page_size=2)
+    assert [one["conversation_id"] for one in page["buffers"]] == ["a", "b"]
+    assert seen
+    assert threading.get_ident() not in seen
 
 
 async def test_what_waits_by_age_and_size(api, one_bus, tape_for, encode, pcm_tone):

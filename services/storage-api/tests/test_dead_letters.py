@@ -1,10 +1,12 @@
 """`GET /v1/dead-letters`, `POST /v1/dead-letters/{id}:retry`, for operators: what could not be stored, and another try."""
 
+import threading
 import time
 
 import pytest
 
 from audiobus import Bus, Conversation, EntryId, dead_letters
+from storage_api import dead_letters as shown_letters
 from storage_api.ids import letter_id, read_letter_id
 from storage_api.moments import parse_moment
 
@@ -62,6 +64,17 @@ async def test_what_lies_there_with_the_reasons(api, buried):
     assert parse_moment(second["start"]) // 48 == pytest.approx(1_700_000_001_000, abs=7)
     assert (first["retry_asked_at"], first["tries"], first["last_try"]) == (None, 0, "")
     assert first["bytes"] > 100
+
+
+@pytest.mark.usefixtures("buried")
+async def test_what_they_hold_is_read_in_a_thread(api, monkeypatch):
+    """A page has up to a thousand, and each packet is looked at."""
+    seen, real = [], shown_letters.legible
+    monkeypatch.setattr(
+        shown_letters, "legible", lambda *given: seen.append(threading.get_ident()) or real(*given)
+    )
+    assert len((await listed(api))["dead_letters"]) == len(seen) == 5
+    assert threading.get_ident() not in seen
 
 
 async def test_pages_hold_each_once_also_where_letters_go_meanwhile(api, buried, one_bus):

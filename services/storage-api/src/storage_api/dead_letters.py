@@ -3,6 +3,8 @@
 Asking is all that is done here: a pusher tries, and the letter tells what came of it.
 """
 
+import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Final
 
@@ -48,7 +50,7 @@ async def list_dead_letters(request: Request) -> Response:
     masters = Masters(services.bus)
     with redis_needed():
         found = await _after(masters, after, size + 1)
-    rows = [_row(conversation, letter) for conversation, letter in found[:size]]
+    rows = await asyncio.to_thread(_rows, found[:size])
     following = None
     if len(found) > size:
         conversation, letter = found[size - 1]
@@ -108,6 +110,11 @@ async def _after(masters: Masters, place: Place | None, count: int) -> list[tupl
         except BusUnavailableError as error:
             masters.lost(masters.bus.keys.dead(one), error)
     return found
+
+
+def _rows(found: Sequence[tuple[Conversation, Found]]) -> list[wire_operators.DeadLetter]:
+    """For a thread: each packet of each letter is looked at."""
+    return [_row(conversation, letter) for conversation, letter in found]
 
 
 def _row(conversation: Conversation, found: Found) -> wire_operators.DeadLetter:
