@@ -36,12 +36,13 @@ def _read(query: QueryParams) -> Choose:
 def choose(recording: Recording, timestamps_ms: Iterable[int], notes: Notes, now_ms: int) -> Chosen:
     """What these times mean now. BadEntryError: what one of them meant cannot be understood."""
     rows = chunk_rows(recording, "standard")
-    listed, there = _Listed(recording, rows), There(rows)
+    listed = _Listed(recording, rows)
     known = {
         at_ms: decode_meant(notes.meant[at_ms])
         for at_ms in dict.fromkeys(timestamps_ms)
         if at_ms in notes.meant
     }
+    there = There(rows if known else ())
     meant = {at_ms: meant_by((), now_ms, one) for at_ms, one in known.items() if there.holds(one)}
     some, audio = there.of(meant.values())
     # Something began then that is deleted, or was deleted by that time: asked for again, it takes nothing along that lies beside it.
