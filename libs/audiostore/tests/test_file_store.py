@@ -1,8 +1,10 @@
 import asyncio
+import random
+from contextlib import suppress
 
 import pytest
 
-from audiostore.errors import AlreadyExistsError
+from audiostore.errors import AlreadyExistsError, BadNameError, StoreError
 from audiostore.file_store import FileStore
 
 
@@ -58,3 +60,26 @@ async def test_temporary_files_are_not_listed(stores, tmp_path):
     await put(stores[0], "a")
     assert [info.name async for info in stores[0].list("")] == ["a"]
     assert [folder async for folder in stores[0].list_folders("")] == []
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_any_names_are_listed_in_order_from_any_place(stores, monkeypatch, seed):
+    """Names around the slash: what sorts between a folder's name and those of the files in it."""
+    chance = random.Random(seed)
+    monkeypatch.setattr("audiostore.file_store.PAGE_OBJECTS", chance.randint(1, 9))
+    names = set()
+    for _ in range(40):
+        parts = [
+            "".join(chance.choices("ab-.0!", k=chance.randint(1, 3))) for _ in range(chance.randint(1, 3))
+        ]
+        name = "/".join(parts)
+        # Some are no names, some lie below a file.
+        with suppress(StoreError):
+            await put(stores[0], name)
+            names.add(name)
+    for _ in range(100):
+        prefix, after = (chance.choice([*names, ""])[: chance.randint(0, 6)] for _ in range(2))
+        after = chance.choice([after, chance.choice([*names])])
+        with suppress(BadNameError):
+            listed = [info.name async for info in stores[1].list(prefix, after)]
+            assert listed == sorted(name for name in names if name.startswith(prefix) and name > after)

@@ -82,9 +82,9 @@ def test_a_writer_that_is_killed_leaves_only_whole_objects(folder):
     finally:
         writer.kill()
         writer.wait(60)
-    for name, _is_folder in folder.entries("u/c/"):
+    for name in folder.entries("u/c/"):
         assert folder.read(name) == int(Path(name).name).to_bytes(4, "big") * 50_000
-    assert folder.entries("") == [("u/", True)]
+    assert folder.entries("") == ["u/"]
 
 
 def test_what_dead_writers_left_is_swept_when_it_is_old(folder):
@@ -127,8 +127,8 @@ def test_links_that_somebody_laid_lead_nowhere(folder, tmp_path):
     (folder.root / "u/c/2").symlink_to(secret)
     (folder.root / "u/d").symlink_to(tmp_path)
     os.mkfifo(folder.root / "u/c/3")
-    assert folder.entries("u/c/") == [("u/c/1", False)]
-    assert folder.entries("u/") == [("u/c/", True)]
+    assert folder.entries("u/c/") == ["u/c/1"]
+    assert folder.entries("u/") == ["u/c/"]
     for name in ("u/c/2", "u/c/3"):
         with pytest.raises((NotFoundError, TransientStoreError)):
             folder.read(name)
@@ -137,7 +137,7 @@ def test_links_that_somebody_laid_lead_nowhere(folder, tmp_path):
 def test_files_that_no_store_put_are_not_listed(folder):
     (folder.root / os.fsdecode(b"bad\xff")).write_bytes(b"")
     (folder.root / "good").write_bytes(b"")
-    assert folder.entries("") == [("good", False)]
+    assert folder.entries("") == ["good"]
 
 
 def test_empty_folders_are_none(folder):

@@ -6,6 +6,7 @@ batch says of itself stands in its tags, too.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING
 
 from audiostore.folder import Entries, Folder
@@ -68,14 +69,15 @@ class FileStore:
     async def list(self, prefix: str, after: str = "") -> AsyncIterator[ObjectInfo]:
         """See Store."""
         check_prefix(prefix)
+        doing = f"list {prefix}"
         page: list[str] = []
-        async for name in self._walk(prefix, after):
-            page.append(name)
-            if len(page) == PAGE_OBJECTS:
-                for info in await self._threads.run(f"list {prefix}", self._folder.sizes, page):
+        async for names in self._walk(prefix, after):
+            page += names
+            while len(page) >= PAGE_OBJECTS:
+                some, page = page[:PAGE_OBJECTS], page[PAGE_OBJECTS:]
+                for info in await self._threads.run(doing, self._folder.sizes, some):
                     yield info
-                page = []
-        for info in await self._threads.run(f"list {prefix}", self._folder.sizes, page):
+        for info in await self._threads.run(doing, self._folder.sizes, page):
             yield info
 
     async def with_metadata(self, infos: Sequence[ObjectInfo]) -> Sequence[ObjectInfo]:
@@ -90,8 +92,8 @@ class FileStore:
     async def list_folders(self, prefix: str) -> AsyncIterator[str]:
         """See Store."""
         check_prefix(prefix)
-        for name, is_folder in await self._entries(_parent(prefix)):
-            wanted = is_folder and name.startswith(prefix)
+        for name in await self._entries(_parent(prefix)):
+            wanted = name.endswith("/") and name.startswith(prefix)
             if wanted and await self._threads.run(f"list {name}", self._folder.holds_file, name):
                 yield name
 
@@ -110,24 +112,45 @@ class FileStore:
         await self._short.close()
         await self._threads.close()
 
-    async def _walk(self, prefix: str, after: str) -> AsyncIterator[str]:
-        """Names of files in the order of full names: depth first, one folder in memory for each level."""
-        waiting = [(await self._entries(_parent(prefix)))[::-1]]
+    async def _walk(self, prefix: str, after: str) -> AsyncIterator[Sequence[str]]:
+        """Names of files in the order of full names, those between two folders together: depth first, one folder in memory for each level."""
+        waiting = [_Level(await self._entries(_parent(prefix)), prefix, after)]
         while waiting:
-            if not waiting[-1]:
+            files, below = waiting[-1].next()
+            if files:
+                yield files
+            if below is None:
                 waiting.pop()
-                continue
-            name, is_folder = waiting[-1].pop()
-            if not name.startswith(prefix):
-                continue
-            if not is_folder:
-                if name > after:
-                    yield name
-            elif name > after or after.startswith(name):
-                waiting.append((await self._entries(name))[::-1])
+            else:
+                waiting.append(_Level(await self._entries(below), prefix, after))
 
     async def _entries(self, folder: str) -> Entries:
         return await self._threads.run(f"list {folder}", self._folder.entries, folder)
+
+
+class _Level:
+    """A folder that is walked through."""
+
+    def __init__(self, entries: Entries, prefix: str, after: str) -> None:
+        """Of its entries those whose names begin with `prefix`, and of these what sorts after `after` or may hold such a name."""
+        first = bisect_left(entries, prefix)
+        # Nothing before this one sorts after `after`; but the folder that `after` lies in is before it.
+        begin = max(first, bisect_right(entries, after))
+        if begin > first and (before := entries[begin - 1]).endswith("/") and after.startswith(before):
+            begin -= 1
+        self._entries = entries
+        self._at = begin
+        self._end = bisect_left(entries, True, begin, key=lambda name: not name.startswith(prefix))
+
+    def next(self) -> tuple[Entries, str | None]:
+        """The files up to the next folder, and that; None where no more follows."""
+        begin = self._at
+        for at in range(begin, self._end):
+            if self._entries[at].endswith("/"):
+                self._at = at + 1
+                return self._entries[begin:at], self._entries[at]
+        self._at = self._end
+        return self._entries[begin : self._end], None
 
 
 def _parent(prefix: str) -> str:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from audiostore.file_metadata import FileMetadata
 
 TEMPORARY = ".tmp"
+_TEMPORARY_FOLDER = f"{TEMPORARY}/"
 STALE_SECONDS = 3600  # a temporary file of this age belongs to a process that died: no write takes so long
 _READ_BYTES = 1 << 20
 _REMEMBERED = 100_000
@@ -43,9 +44,8 @@ _OPERATOR_ERRNOS = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOTSUP, errno.EMLINK, errno.EXDEV}
 )
 
-Entries: TypeAlias = list[
-    tuple[str, bool]
-]  # (name below the root, is it a folder), in the order of full names
+Entries: TypeAlias = list[str]
+"""Names below the root, those of folders with a slash at their end, in the order of full names."""
 
 
 class Folder:
@@ -122,11 +122,13 @@ class Folder:
         found = []
         for info in infos:
             told = None
-            with suppress(OSError):
-                path = root + info.name
+            path = root + info.name
+            try:
                 status = os.lstat(path)
-                if stat.S_ISREG(status.st_mode) and status.st_size == info.size:
-                    told = file_metadata.read(path, status)
+            except OSError:
+                status = None
+            if status is not None and status.st_size == info.size and stat.S_ISREG(status.st_mode):
+                told = file_metadata.read(path, status)
             # Quicker than `replace`, which asks for each field by name.
             found.append(
                 info
@@ -163,16 +165,21 @@ class Folder:
             try:
                 with os.scandir(self.root / folder) as entries:
                     for entry in entries:
-                        if entry.is_dir(follow_symlinks=False):
-                            found.append((f"{folder}{entry.name}/", True))
-                        elif entry.is_file(follow_symlinks=False):
-                            found.append((f"{folder}{entry.name}", False))
+                        if entry.is_file(follow_symlinks=False):
+                            found.append(folder + entry.name)
+                        elif entry.is_dir(follow_symlinks=False):
+                            found.append(f"{folder}{entry.name}/")
             except (FileNotFoundError, NotADirectoryError):
                 found = []
             if not found:
                 self._require_root("list", folder or "the root")
         # A name that is no printable text was not put by a store.
-        return sorted(entry for entry in found if entry[0] != f"{TEMPORARY}/" and entry[0].isprintable())
+        if not "".join(found).isprintable():
+            found = [name for name in found if name.isprintable()]
+        if not folder and _TEMPORARY_FOLDER in found:
+            found.remove(_TEMPORARY_FOLDER)
+        found.sort()
+        return found
 
     def sizes(self, names: list[str]) -> list[ObjectInfo]:
         """What a listing says of these files; those that are gone meanwhile are left out."""
@@ -180,14 +187,17 @@ class Folder:
         root = os.path.join(self.root, "")  # noqa: PTH118 - a Path for each of 10,000 names takes longer than looking at them
         with _translated("list", names[0] if names else "nothing"):
             for name in names:
-                with suppress(FileNotFoundError, NotADirectoryError):
+                try:
                     found = os.lstat(root + name)
-                    infos.append(ObjectInfo(name, found.st_size, None, None, file=_identity(found)))
+                except (FileNotFoundError, NotADirectoryError):
+                    continue
+                file = _identity(found) if found.st_nlink > 1 else None
+                infos.append(ObjectInfo(name, found.st_size, None, None, file=file))
         return infos
 
     def holds_file(self, folder: str) -> bool:
         """True where there is a file at any depth: a folder that a crash left empty is none to a bucket."""
-        return any(not is_folder or self.holds_file(name) for name, is_folder in self.entries(folder))
+        return any(not name.endswith("/") or self.holds_file(name) for name in self.entries(folder))
 
     def _require_root(self, doing: str, what: str) -> None:
         """Nothing, if the root is there, with the folder that every store has in it.
@@ -301,9 +311,9 @@ def _translated(doing: str, what: str) -> Iterator[None]:
         ) from error
 
 
-def _identity(found: os.stat_result) -> tuple[int, int, int] | None:
-    """What a file with several names has alone among all; with the time of its bytes, for a number is given to another file when it is free."""
-    return (found.st_dev, found.st_ino, found.st_mtime_ns) if found.st_nlink > 1 else None
+def _identity(found: os.stat_result) -> tuple[int, int, int]:
+    """What a file has alone among all; with the time of its bytes, for a number is given to another file when it is free."""
+    return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 def _given(told: FileMetadata | None) -> dict[str, str] | None:
