@@ -17,7 +17,7 @@ from storage_api.fetching import LOOKS_AT_ONCE
 from storage_api.listing import list_objects
 from storage_api.pcm_rendering import PcmForm
 from storage_api.recording import Recording
-from storage_api.turns import RUNNERS, TURN, in_turns, side_by_side
+from storage_api.turns import RUNNERS, TURN, by_turns, in_turns, side_by_side
 from storage_api.waveforms.drawing import Drawing
 from storage_api.waveforms.keeping import Keeper
 from storage_api.waveforms.kept_peaks import KeptPeaks
@@ -46,6 +46,7 @@ async def turns_of_others():
 async def test_all_come_in_order_and_others_in_between(count):
     async with turns_of_others() as turns:
         assert [one async for one in in_turns(range(count))] == list(range(count))
+        assert [one async for some in by_turns(range(count)) for one in some] == list(range(count))
     assert turns[0] >= count // (TURN + 1)
 
 

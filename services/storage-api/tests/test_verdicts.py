@@ -113,13 +113,13 @@ def test_a_refusal_that_is_handed_over_is_a_doubt(metrics):
     there.remember(known, GOOD)
     here.remember(OTHER, GOOD)
     for info in (known, OTHER):
-        here.hand_over(info, there)
+        here.hand_over([info], there)
     assert (there.recall(known), here.recall(OTHER), there.recall(OTHER)) == (GOOD, GOOD, None)
     here.remember(known, Verdict(None, "damaged"))
-    here.hand_over(known, there)
+    here.hand_over([known], there)
     assert there.recall(known) is None
     assert there.in_doubt(known)
     assert not here.in_doubt(known)
     assert there.remember(known, GOOD) == there.recall(known) == GOOD
-    here.hand_over(known, there)
+    here.hand_over([known], there)
     assert there.recall(known) == GOOD

@@ -114,14 +114,7 @@ def batch_facts(source: Mapping[str, str] | tuple[OpusHead, OpusTags]) -> BatchF
     Raises BatchFormatError: fields that are missing, malformed or contradict each other, or another version.
     """
     if isinstance(source, Mapping):
-        facts = _facts(
-            {
-                key.removeprefix("tapedeck-"): value
-                for key, value in source.items()
-                if key.startswith("tapedeck-")
-            },
-            "metadata",
-        )
+        facts = _facts(source, "metadata")
         if (
             int(_field(source, "tapedeck-duration-ms", _ONE_NUMBER, "metadata"))
             != facts.end_ms - facts.start_ms
@@ -132,38 +125,39 @@ def batch_facts(source: Mapping[str, str] | tuple[OpusHead, OpusTags]) -> BatchF
     comments = {name.upper(): value for name, value in tags.comments}
     if len(comments) != len(tags.comments):
         raise BatchFormatError("tags: a comment is there twice")
+    # Called as in metadata.
     fields = {
-        name.removeprefix("TAPEDECK_").lower(): value
+        f"tapedeck-{name.removeprefix('TAPEDECK_').lower()}": value
         for name, value in comments.items()
         if name.startswith("TAPEDECK_")
     }
     fields |= {
-        "sample-rate": str(head.input_sample_rate),
-        "channels": str(head.channels),
-        "pre-skip": str(head.pre_skip),
+        "tapedeck-sample-rate": str(head.input_sample_rate),
+        "tapedeck-channels": str(head.channels),
+        "tapedeck-pre-skip": str(head.pre_skip),
     }
-    for only_metadata in ("sha256", "pages"):
+    for only_metadata in ("tapedeck-sha256", "tapedeck-pages"):
         fields.pop(only_metadata, None)
     facts = _facts(fields, "tags")
-    if fields.get("start") != timestamp(facts.start_ms):
+    if fields.get("tapedeck-start") != timestamp(facts.start_ms):
         raise BatchFormatError("tags: TAPEDECK_START is not where the first run starts")
     return facts
 
 
 def _facts(fields: Mapping[str, str], where: str) -> BatchFacts:
-    if fields.get("version") != VERSION:
+    if fields.get("tapedeck-version") != VERSION:
         raise BatchFormatError(
-            f"{where}: version {fields.get('version', 'missing')!r:.40}; {VERSION} is the one known"
+            f"{where}: version {fields.get('tapedeck-version', 'missing')!r:.40}; {VERSION} is the one known"
         )
-    conversation = _field(fields, "conversation", _CONVERSATION, where)
-    runs = _items(fields, "runs", _RUN, where)
-    positions = _items(fields, "samples", _SAMPLES, where)
-    counts = _items(fields, "packets", _PACKETS, where)
+    conversation = _field(fields, "tapedeck-conversation", _CONVERSATION, where)
+    runs = _items(fields, "tapedeck-runs", _RUN, where)
+    positions = _items(fields, "tapedeck-samples", _SAMPLES, where)
+    counts = _items(fields, "tapedeck-packets", _PACKETS, where)
     if not len(runs) == len(positions) == len(counts):
         raise BatchFormatError(
             f"{where}: {len(runs)} runs, {len(positions)} samples and {len(counts)} packets do not agree"
         )
-    pages = _items(fields, "pages", _PAGES, where) if "pages" in fields else None
+    pages = _items(fields, "tapedeck-pages", _PAGES, where) if "tapedeck-pages" in fields else None
     if pages is not None and len(pages) != len(runs):
         raise BatchFormatError(f"{where}: {len(runs)} runs and {len(pages)} pages do not agree")
     spans: list[Span] = []
@@ -184,22 +178,24 @@ def _facts(fields: Mapping[str, str], where: str) -> BatchFacts:
             bool(starts),
             (),
         )
-        if (span.start_ms, span.end_ms) != (start_ms, start_ms + duration_ms) or end_offset < first_offset:
+        start_48k = run_start_ms * 48 + first_sample
+        ends_ms = (start_48k + samples) // 48
+        if start_48k // 48 != start_ms or ends_ms != start_ms + duration_ms or end_offset < first_offset:
             raise BatchFormatError(f"{where}: run {len(spans)} and its samples contradict each other")
         if spans and fill(spans[-1], span) is None:
             raise BatchFormatError(f"{where}: run {len(spans)} cannot follow the one before it in a file")
         spans.append(span)
     if spans[-1].end_48k - spans[0].start_48k > MAX_FILE_SAMPLES:
         raise BatchFormatError(f"{where}: longer than {MAX_FILE_SAMPLES // 48} ms")
-    sha256 = fields.get("sha256")
+    sha256 = fields.get("tapedeck-sha256")
     if sha256 is not None and not _SHA256.fullmatch(sha256):
         raise BatchFormatError(f"{where}: sha256 is none")
     return BatchFacts(
         conversation_id=conversation,
-        source=_field(fields, "source", _SOURCE, where),
-        sample_rate=int(_field(fields, "sample-rate", _ONE_NUMBER, where)),
-        channels=int(_field(fields, "channels", _CHANNELS, where)),
-        pre_skip=int(_field(fields, "pre-skip", _ONE_NUMBER, where)),
+        source=_field(fields, "tapedeck-source", _SOURCE, where),
+        sample_rate=int(_field(fields, "tapedeck-sample-rate", _ONE_NUMBER, where)),
+        channels=int(_field(fields, "tapedeck-channels", _CHANNELS, where)),
+        pre_skip=int(_field(fields, "tapedeck-pre-skip", _ONE_NUMBER, where)),
         spans=tuple(spans),
         packets=tuple((count[0], count[1]) for count in counts),
         sha256=sha256,
@@ -210,24 +206,32 @@ def _facts(fields: Mapping[str, str], where: str) -> BatchFacts:
 def _field(fields: Mapping[str, str], name: str, form: re.Pattern[str], where: str) -> str:
     value = fields.get(name)
     if value is None:
-        raise BatchFormatError(f"{where}: {name} is missing")
+        raise BatchFormatError(f"{where}: {_told_as(name)} is missing")
     if not form.fullmatch(value):
-        raise BatchFormatError(f"{where}: {name} is malformed: {value[:60]!r}")
+        raise BatchFormatError(f"{where}: {_told_as(name)} is malformed: {value[:60]!r}")
     return value
 
 
 def _items(fields: Mapping[str, str], name: str, form: re.Pattern[str], where: str) -> list[tuple[int, ...]]:
     """One tuple of numbers a run."""
-    texts = fields.get(name, "").split(";", MAX_RUNS)
+    told = fields.get(name, "")
+    if (only := form.fullmatch(told)) is not None:
+        return [tuple(map(int, only.groups()))]
+    texts = told.split(";", MAX_RUNS)
     if len(texts) > MAX_RUNS:
-        raise BatchFormatError(f"{where}: {name} has more than {MAX_RUNS} runs")
+        raise BatchFormatError(f"{where}: {_told_as(name)} has more than {MAX_RUNS} runs")
     items = []
     for text in texts:
         match = form.fullmatch(text)
         if match is None:
-            raise BatchFormatError(f"{where}: {name} is missing or malformed: {text[:60]!r}")
-        items.append(tuple(int(number) for number in match.groups()))
+            raise BatchFormatError(f"{where}: {_told_as(name)} is missing or malformed: {text[:60]!r}")
+        items.append(tuple(map(int, match.groups())))
     return items
+
+
+def _told_as(name: str) -> str:
+    """A field as errors call it, for it has two names."""
+    return name.removeprefix("tapedeck-")
 
 
 def _runs(facts: BatchFacts) -> str:

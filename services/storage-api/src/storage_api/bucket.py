@@ -25,7 +25,7 @@ from storage_api.keys import Keys
 from storage_api.listing import LISTINGS, PARTS, Stretch, list_objects
 from storage_api.metrics import StorageMetrics
 from storage_api.stored_object import OlderFacts, StoredObject, Verdict
-from storage_api.turns import in_turns, side_by_side
+from storage_api.turns import RUNNERS, by_turns, side_by_side
 from storage_api.verdicts import Verdicts
 from storage_api.workers import Workers
 
@@ -135,12 +135,15 @@ class Bucket:
     async def with_facts(self, listed: list[tuple[AudioName, ObjectInfo]]) -> Judged:
         """These objects with their facts. StoreError."""
         alone, paired = [], []
-        async for one in in_turns(listed):
-            if one[1].beside is None:
-                self._first.verdicts.hand_over(one[1], self._usual.verdicts)
-                alone.append(one)
-            else:
-                paired.append(one)
+        async for some in by_turns(listed):
+            for one in some:
+                if one[1].beside is None:
+                    alone.append(one)
+                else:
+                    paired.append(one)
+            self._first.verdicts.hand_over(
+                [info for _, info in some if info.beside is None], self._usual.verdicts
+            )
         verdicts = await self._judged(self._usual, alone)
         verdicts |= await self._judged(self._first, paired)
         doubled = [
@@ -151,8 +154,13 @@ class Bucket:
         ]
         beside = await self._judged(self._beside, doubled)
         found, gone = [], {name for name, verdict in (verdicts | beside).items() if verdict is None}
-        async for name, info in in_turns(listed):
-            found += _of_name(info, name, verdicts[info.name], beside.get(info.name))
+        async for some in by_turns(listed):
+            for name, info in some:
+                verdict = verdicts[info.name]
+                if info.beside is None:
+                    found += [] if verdict is None else [StoredObject(info, name, verdict)]
+                else:
+                    found += _of_name(info, name, verdict, beside.get(info.name))
         return Judged(found, frozenset(gone))
 
     async def _judged(
@@ -161,17 +169,26 @@ class Bucket:
         """By name what each of these objects holds; None where it is gone. StoreError."""
         shelf.verdicts.keys_are(self._keys.version)
         # Taken once: what is looked at now may push others out of the memory.
-        verdicts, unknown = {}, []
-        async for name, info in in_turns(listed):
-            verdict = verdicts[info.name] = shelf.verdicts.recall(info)
-            if verdict is None:
-                unknown.append((name, info))
+        verdicts: dict[str, Verdict | None] = {}
+        unknown = []
+        async for some in by_turns(listed):
+            for one in some:
+                info = one[1]
+                verdict = verdicts[info.name] = shelf.verdicts.recall(info)
+                if verdict is None:
+                    unknown.append(one)
 
         async def look(one: tuple[AudioName, ObjectInfo]) -> None:
             name, info = one
             verdicts[info.name] = await self._look(shelf, name, info)
 
-        await side_by_side(await _with_metadata(shelf.store, unknown), look)
+        opened = []
+        async for some in by_turns(await _with_metadata(shelf.store, unknown), RUNNERS):
+            for one in some:
+                verdict = verdicts[one[1].name] = _told(shelf.verdicts, *one)
+                if verdict is None:
+                    opened.append(one)
+        await side_by_side(opened, look)
         return verdicts
 
     async def batch(self, stored: StoredObject) -> Batch:
@@ -319,6 +336,20 @@ async def _with_metadata(
     for at, info in zip(asked, told, strict=True):
         found[at] = listed[at][0], info
     return found
+
+
+def _told(verdicts: Verdicts, name: AudioName, info: ObjectInfo) -> Verdict | None:
+    """What metadata alone say of an object, remembered; None where it must be looked at."""
+    if not info.metadata or not name.is_batch or name.sealed or verdicts.in_doubt(info):
+        return None
+    try:
+        facts = reading.facts_in_metadata(name, info.metadata)
+    except UnreadableError:
+        return None
+    if facts is None:
+        return None
+    verdict, detail = _sized(info, Verdict(facts))
+    return verdicts.remember(info, verdict, f"{info.name}: {detail}")
 
 
 def _alike(info: ObjectInfo, beside: ObjectInfo) -> bool:

@@ -109,7 +109,7 @@ def _reaches(recording: Recording, shown: list[ChunkRow], end_48k: int | None) -
     known_48k = recording.before_ms * 48
     if end_48k is None or end_48k > known_48k:
         return False
-    starts = [piece.span.start_48k for row in shown if row.stored is not None for piece in row.stored.pieces]
+    starts = [span.start_48k for row in shown if row.stored is not None for span in row.stored.spans[-1:]]
     heard = (play.end_48k for play in reversed(recording.timeline.plays) if play.start_48k < known_48k)
     return max(starts, default=0) < known_48k and next(heard, 0) >= end_48k
 

@@ -65,7 +65,7 @@ class ChunkRow:
             return frozenset(piece.source for piece in self.lies.pieces)
         return frozenset() if isinstance(self.lies, Unheard) else frozenset((self.lies[1],))
 
-    @cached_property
+    @property
     def chunk(self) -> wire.Chunk:
         """As it is shown."""
         if isinstance(self.lies, StoredObject):

@@ -8,6 +8,7 @@ samples at 16 kHz, a third as many, the nearest to what is rounded is then the n
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
 from fractions import Fraction
+from functools import lru_cache
 from math import floor
 from typing import Final
 
@@ -21,6 +22,7 @@ _RFC3339: Final = re.compile(
     re.ASCII,
 )
 _DAY: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)\Z", re.ASCII)
+_DAY_MS: Final = 86_400_000
 _LAST_MS: Final = 253_402_300_800_000
 """The year 10000 begins."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -71,8 +73,11 @@ def rfc3339(at_48k: int) -> str:
 
 def rfc3339_ms(at_ms: int) -> str:
     """The same from unix ms."""
-    moment = _EPOCH + timedelta(milliseconds=at_ms)
-    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    days, ms = divmod(at_ms, _DAY_MS)
+    seconds, ms = divmod(ms, 1000)
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{_date(days)}T{hour:02d}:{minute:02d}:{second:02d}.{ms:03d}Z"
 
 
 def rfc3339_or_none(at_ms: int | None) -> str | None:
@@ -83,6 +88,12 @@ def rfc3339_or_none(at_ms: int | None) -> str | None:
 def unix_seconds(at_ms: int) -> str:
     """`1795224530.250`."""
     return f"{at_ms // 1000}.{at_ms % 1000:03d}"
+
+
+@lru_cache(maxsize=1024)
+def _date(days: int) -> str:
+    """The UTC day, so many after the first of 1970. OverflowError: no calendar has it."""
+    return (_EPOCH + timedelta(days=days)).date().isoformat()
 
 
 def _nearest(seconds: Fraction) -> int:

@@ -3,9 +3,11 @@
 Pure. Owns what follows from these for the timeline: where the object begins and ends, and its pieces.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, TypeAlias
 
+from audiocodec.span import Span
 from audiostore.batch import BatchFacts
 from audiostore.legacy import SAMPLE_RATE, AudioName
 from audiostore.store import ObjectInfo
@@ -102,6 +104,13 @@ class StoredObject:
         if isinstance(facts, OlderFacts):
             start_ms, rank = self.name.start_ms, self.name.rank
             return [older_piece(self.info.name, start_ms, facts.samples, rank, second=self.second)]
-        return [
-            Piece(span, Stored(self.info.name, index, self.second)) for index, span in enumerate(facts.spans)
-        ]
+        name, second = self.info.name, self.second
+        return [Piece(span, Stored(name, index, second)) for index, span in enumerate(facts.spans)]
+
+    @property
+    def spans(self) -> Sequence[Span]:
+        """Those of the pieces, in order of time, which are not made for it."""
+        facts = self.verdict.facts
+        if isinstance(facts, BatchFacts):
+            return facts.spans if self.reason is None else ()
+        return [piece.span for piece in self.pieces]

@@ -14,11 +14,17 @@ RUNNERS: Final = 64
 
 async def in_turns(things: Sequence[T]) -> AsyncIterator[T]:
     """All of them, in order."""
-    for at in range(0, len(things), TURN):
+    async for some in by_turns(things):
+        for thing in some:
+            yield thing
+
+
+async def by_turns(things: Sequence[T], turn: int = TURN) -> AsyncIterator[Sequence[T]]:
+    """Those of one turn after another, in order: for what takes less than to be handed over one by one."""
+    for at in range(0, len(things), turn):
         if at:
             await asyncio.sleep(0)
-        for thing in things[at : at + TURN]:
-            yield thing
+        yield things[at : at + turn]
 
 
 async def side_by_side(things: Collection[T], work: Callable[[T], Awaitable[None]]) -> None:

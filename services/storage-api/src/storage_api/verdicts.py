@@ -8,7 +8,7 @@ and the count of each object that cannot be read, once each time it is found out
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
@@ -73,13 +73,16 @@ class Verdicts:
         refusal = self._refused.get(_key(info))
         return refusal is not None and self._in_doubt(refusal)
 
-    def hand_over(self, info: ObjectInfo, to: "Verdicts") -> None:
-        """Where the object could not be read, `to` is told so, as a doubt, and what it knows of it counts no more; nothing stays here."""
-        key = _key(info)
-        if (refusal := self._refused.pop(key, None)) is not None:
-            to._known.pop(key, None)  # noqa: SLF001 - its own kind
-            to._refused[key] = replace(refusal, doubted=True)  # noqa: SLF001
-            _bound(to._refused)  # noqa: SLF001
+    def hand_over(self, infos: Iterable[ObjectInfo], to: "Verdicts") -> None:
+        """Where such an object could not be read, `to` is told so, as a doubt, and what it knows of it counts no more; nothing stays here."""
+        if not self._refused:
+            return
+        for info in infos:
+            key = _key(info)
+            if (refusal := self._refused.pop(key, None)) is not None:
+                to._known.pop(key, None)  # noqa: SLF001 - its own kind
+                to._refused[key] = replace(refusal, doubted=True)  # noqa: SLF001
+                _bound(to._refused)  # noqa: SLF001
 
     def remember(self, info: ObjectInfo, verdict: Verdict, detail: str = "") -> Verdict:
         """The verdict that stands: this one, or that the object cannot be read, where it was read meanwhile."""

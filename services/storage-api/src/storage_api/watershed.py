@@ -11,7 +11,6 @@ from operator import itemgetter
 from typing import Final
 
 from audiocodec.span import Span
-from audiostore.batch import BatchFacts
 from audiostore.layout import MAX_FILE_SAMPLES
 from audiostore.names import conversation_prefix
 from storage_api.recording import Recording
@@ -48,13 +47,9 @@ def sorts_by_time(recording: Recording) -> bool:
 
 
 def _spans(recording: Recording) -> Iterator[Span]:
-    """Of all that can be read: those of the pieces, which are not made for it."""
+    """Of all that can be read."""
     for stored in recording.objects:
-        facts = stored.verdict.facts
-        if isinstance(facts, BatchFacts) and stored.reason is None:
-            yield from facts.spans
-        else:
-            yield from (piece.span for piece in stored.pieces)
+        yield from stored.spans
     for live in recording.tail.chunks if recording.tail else ():
         yield live.span
 

@@ -6,6 +6,7 @@ name. A name alone decides for `.bin`, `.enc`, `.opus` and `.opus.enc`; a `.batc
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
@@ -18,7 +19,7 @@ Extension: TypeAlias = Literal["opus.enc", "batch.enc", "batch.bin", "opus", "en
 MAGIC_BYTES = 8
 """So many first bytes of an object are enough for `is_ours`."""
 
-_TIME = r"([0-9]{1,11})\.([0-9]{3})"  # seconds past the year 5000 are no time
+_TIME = r"([0-9]{1,11}\.[0-9]{3})"  # seconds past the year 5000 are no time
 _FILE = re.compile(
     # Longest first: `.opus.enc` is no `.enc`.
     rf"{_TIME}(?:(?:-{_TIME})?\.(batch\.(?:enc|bin))|\.(opus\.enc|opus|enc|bin))",
@@ -68,17 +69,27 @@ class AudioName:
 
 def parse_audio_name(path: str) -> AudioName | None:
     """The parts of the name, or None where it is not audio: another extension, no timestamp, no conversation's folder."""
-    parts = path.split("/")
-    if len(parts) != 4 or f"{parts[0]}/" != ROOT:
+    folder, _, file = path.rpartition("/")
+    whose, match = _whose(folder), _FILE.fullmatch(file)
+    if whose is None or match is None:
         return None
-    match = _FILE.fullmatch(parts[3])
-    if match is None or not (valid_id(parts[1]) and valid_id(parts[2])):
+    start, last, batch, chunk = match.groups()
+    last_ms = None if last is None else _ms(last)
+    return AudioName(path, *whose, _ms(start), last_ms, cast("Extension", batch or chunk))
+
+
+def _ms(seconds: str) -> int:
+    """Of seconds with three decimals."""
+    return int(seconds.replace(".", ""))
+
+
+@functools.lru_cache(maxsize=1024)
+def _whose(folder: str) -> tuple[str, str] | None:
+    """User and conversation of a folder; None where it is none of a conversation."""
+    parts = folder.split("/")
+    if len(parts) != 3 or f"{parts[0]}/" != ROOT or not (valid_id(parts[1]) and valid_id(parts[2])):
         return None
-    seconds, ms, last_seconds, last_ms, batch, chunk = match.groups()
-    last = None if last_seconds is None else int(last_seconds) * 1000 + int(last_ms)
-    return AudioName(
-        path, parts[1], parts[2], int(seconds) * 1000 + int(ms), last, cast("Extension", batch or chunk)
-    )
+    return parts[1], parts[2]
 
 
 def is_ours(name: AudioName, head: bytes) -> bool:
