@@ -13,7 +13,7 @@ from tapedeck_testing.limits_page import STORAGE_API, in_units_of_the_page, limi
 ROW = re.compile(r"^\| `([a-z_.]+)\.([A-Z_]+)`[^|]*\| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 NO_LIMITS = {
     "a piece in which something is made": (
-        "audio_stream.BLOCK_BYTES older_stream.PIECE_BYTES pcm_rendering.SILENCE_BYTES ogg_rendering.SILENCE_STEP_SAMPLES"
+        "audio_stream.BLOCK_BYTES older_stream.PIECE_BYTES pcm_rendering.SILENCE_BYTES pcm_rendering.BLOCK_BYTES ogg_rendering.SILENCE_STEP_SAMPLES"
     ),
     "how sound is rendered": (
         "ogg_rendering.MIN_PRE_SKIP_SAMPLES ogg_rendering.SILENT_START_SAMPLES ogg_rendering.SHORT_GAP_SAMPLES passage.AROUND_SAMPLES"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from audiocodec.ogg import PackedPackets
 from audiocodec.span import join
 from storage_api.passage import Sound, narrow
-from storage_api.pcm_rendering import PcmForm, form_of, pcm_block, silence
+from storage_api.pcm_rendering import BLOCK_BYTES, PcmForm, form_of, pcm_block, pcm_blocks, silence
 
 
 @given(
@@ -85,6 +85,22 @@ def test_packets_that_were_not_parted_are_the_same_sound(encode, speech):
     packed = Sound(replace(span, packets=()), (), PackedPackets(sizes, b"".join(span.packets), samples))
     for form in (PcmForm(16_000, 1), PcmForm(48_000, 2, origin_48k=span.start_48k + 1)):
         assert pcm_block(packed, 0, form) == pcm_block(Sound(span, ()), 0, form)
+
+
+@pytest.mark.parametrize("form", [PcmForm(8_000, 1), PcmForm(16_000, 1), PcmForm(48_000, 2, origin_48k=1)])
+def test_a_long_sound_comes_in_blocks_that_follow_one_another(encode, speech, form):
+    (span,) = join(chunk.span("c", 1, end) for chunk, end in encode(speech))
+    sound = Sound(span, ())
+    whole, blocks = pcm_block(sound, 1, form), pcm_blocks(sound, 1, form)
+    assert len(blocks) > 1
+    assert b"".join(block.pcm for block in blocks) == whole.pcm
+    assert len(whole.pcm) == (form.frames(1 + span.samples) - form.frames(1)) * form.frame_bytes
+    second = 48_000 * form.frame_bytes if form.sample_rate == 48_000 else BLOCK_BYTES
+    assert max(len(block.pcm) for block in blocks) <= second
+    at = whole.first_frame
+    for block in blocks:
+        assert block.first_frame == at
+        at += len(block.pcm) // form.frame_bytes
 
 
 def test_silence_comes_in_pieces():

@@ -28,7 +28,7 @@ from storage_api.loading import Loaded, Loader
 from storage_api.ogg_length import Mark, OggLength, check_told
 from storage_api.ogg_rendering import OggRendering
 from storage_api.passage import Sound
-from storage_api.pcm_rendering import Block, PcmForm, pcm_block, silence
+from storage_api.pcm_rendering import Block, PcmForm, pcm_blocks, silence
 from storage_api.workers import Workers
 
 T = TypeVar("T")
@@ -43,6 +43,8 @@ FETCHED_AHEAD_BYTES: Final = 4 * 1024 * 1024
 """And no more than bring so much, as far as it is known."""
 TURN_BYTES: Final = 256 * 1024
 """Of packets that are only copied others have their turn after so much, which takes half a millisecond, and after each sound."""
+PCM_TURN_BYTES: Final = 128 * 1024
+"""After so much PCM, too, and threads that decode get the interpreter's lock, for which they would wait else until a whole minute is sent."""
 BLOCK_BYTES: Final = 64 * 1024
 """Pages are sent in pieces of about this size, or of as many pages:"""
 BLOCK_PAGES: Final = 32
@@ -119,6 +121,16 @@ class AudioStream:
 
     async def pcm(self, form: PcmForm, first_byte: int, end_byte: int) -> AsyncGenerator[bytes]:
         """Bytes `first_byte` to `end_byte`, excluded, of the PCM. Errors as with `ogg`."""
+        sent = 0
+        async with aclosing(self._pcm(form, first_byte, end_byte)) as pieces:
+            async for piece in pieces:
+                yield piece
+                sent += len(piece)
+                if sent >= PCM_TURN_BYTES:
+                    await asyncio.sleep(0)
+                    sent = 0
+
+    async def _pcm(self, form: PcmForm, first_byte: int, end_byte: int) -> AsyncGenerator[bytes]:
         size = form.frame_bytes
         wanted = [part for part in self._audio.parts if self._touches(part, form, first_byte, end_byte)]
         sent = first_byte
@@ -173,7 +185,7 @@ class AudioStream:
         for sound in sounds:
             if self._audio.fill_gaps:
                 position = sound.start_48k - self._audio.start_48k
-            blocks.append(pcm_block(sound, position, form))
+            blocks += pcm_blocks(sound, position, form)
             position += sound.samples
         if sum(sound.samples for sound in sounds) != part.passage.samples:
             # Where gaps are filled, what is not there would be played as silence.

@@ -16,6 +16,8 @@ from storage_api.passage import Sound
 
 SILENCE_BYTES: Final = 64 * 1024
 """Silence is sent in pieces of this size."""
+BLOCK_BYTES: Final = 64 * 1024
+"""What is decoded is put together to blocks of up to this size: longer ones would only be cut again."""
 _ZEROS: Final = bytes(SILENCE_BYTES)
 
 
@@ -66,19 +68,32 @@ def pcm_block(sound: Sound | OlderSound, position_48k: int, form: PcmForm) -> Bl
 
     CodecError: packets that do not decode.
     """
+    blocks = pcm_blocks(sound, position_48k, form)
+    return Block(blocks[0].first_frame, b"".join([block.pcm for block in blocks]))
+
+
+def pcm_blocks(sound: Sound | OlderSound, position_48k: int, form: PcmForm) -> list[Block]:
+    """The same in blocks that follow one another, at least one: what is decoded comes in as much as may be sent at once, where a second is no more than that."""
     first = form.frames(position_48k)
     frames = form.frames(position_48k + sound.samples) - first
     late = form.first_48k(position_48k)
     if isinstance(sound, OlderSound):
-        return Block(first, sound.at_rate(form.sample_rate, form.channels, late, frames))
-    wanted = frames * form.frame_bytes
-    pcm = b"".join(decode(_moved(sound.parted, late), sound.preroll, form.sample_rate, form.channels))
-    if len(pcm) < wanted:
-        # Less than a frame was rounded away at each end: the last one stands for it.
-        pcm += (pcm[-form.frame_bytes :] or bytes(form.frame_bytes)) * (
-            (wanted - len(pcm)) // form.frame_bytes
-        )
-    return Block(first, pcm[:wanted])
+        return [Block(first, sound.at_rate(form.sample_rate, form.channels, late, frames))]
+    blocks: list[Block] = []
+    pieces: list[bytes] = []
+    size, left = 0, frames * form.frame_bytes
+    for decoded in decode(_moved(sound.parted, late), sound.preroll, form.sample_rate, form.channels):
+        if pieces and size + len(decoded) > BLOCK_BYTES:
+            blocks.append(Block(first, b"".join(pieces)))
+            first += size // form.frame_bytes
+            pieces, size = [], 0
+        pieces.append(decoded[:left])
+        size += len(pieces[-1])
+        left -= len(pieces[-1])
+    # Less than a frame was rounded away at each end: the last one stands for it.
+    last = (pieces[-1][-form.frame_bytes :] if pieces else b"") or bytes(form.frame_bytes)
+    blocks.append(Block(first, b"".join((*pieces, last * (left // form.frame_bytes)))))
+    return blocks
 
 
 def _moved(span: Span, late_48k: int) -> Span:
