@@ -59,7 +59,7 @@ def test_why_there_is_a_gap():
     assert late[1].state == "missing"
     assert "first 70 bytes" in late[1].why
     named = stretches([piece(0, 1000, "stored", epoch=None), piece(3000, 4000)])
-    assert "names" in named[1].why
+    assert "as far as the objects say" in named[1].why
 
 
 def test_rounding_makes_no_gap():
@@ -90,3 +90,18 @@ def test_what_was_deleted_before_the_first_and_after_the_last_is_told_once():
         (2000, 2900, "deleted"),
     ]
     assert told([], lay[:1]) == [(0, 900, "deleted")]
+
+
+def test_what_ends_nobody_knows_when_is_followed_by_no_gap():
+    def older(start, end, **fields):
+        return piece(start, end, "stored", epoch=None, **fields)
+
+    endless = [older(0, 1000), older(1000, 1000, endless=True), older(5000, 6000)]
+    assert [one.state for one in stretches(endless)] == ["stored"] * 3
+    assert [one.length_known for one in stretches(endless)] == [True, False, True]
+    # Beside one that can be read it is another copy of that, and before a known one it ends there.
+    copies = [older(0, 0, endless=True), older(0, 1000), older(5000, 6000)]
+    assert [one.state for one in stretches(copies)] == ["stored", "stored", "gap", "stored"]
+    # What lay there and was deleted is told all the same.
+    deleted = [piece(2000, 3000, "deleted", epoch=None)]
+    assert [one.state for one in stretches(endless, deleted)] == ["stored", "stored", "deleted", "stored"]

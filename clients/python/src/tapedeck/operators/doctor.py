@@ -93,7 +93,7 @@ async def _redis(masters: "Masters", redis_url: str | None) -> AsyncIterator[Fin
     async for finding in _strange(masters):
         yield finding
     try:
-        ring, _ = at_hand(os.environ)
+        ring = at_hand(os.environ).ring
     except KeysError as error:
         yield wrong("keys", str(error), error.hint)
     else:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,8 +36,9 @@ def check(
     """Say which keys the bucket still needs. Exit code 1 where the ring lacks one of them."""
     from tapedeck.operators.key_report import report  # noqa: PLC0415 - not needed for --help
 
-    ring, older_secret = at_hand(os.environ)
-    found = report(_usage(reach.usable(_store_url(store))), ring, older_secret=older_secret)
+    keys = at_hand(os.environ)
+    usage = _usage(reach.usable(_store_url(store)))
+    found = report(usage, keys.ring, older_secret=bool(keys.legacy_secret))
     if json:
         print_json(found)
     else:
@@ -80,10 +82,19 @@ def _store_url(given: str | None) -> str:
     return url
 
 
-def at_hand(environ: Mapping[str, str]) -> "tuple[KeyRing, bool]":
-    """The ring that the environment gives, and whether there is a secret for the older formats. Raises KeysError.
+@dataclass(frozen=True, slots=True)
+class KeysAtHand:
+    """What opens sealed objects."""
 
-    Where it gives none, the ring is the one that `tapedeck up` made for its own bucket, if the ready file tells of one.
+    ring: "KeyRing" = field(repr=False)
+    legacy_secret: str = field(repr=False)
+    """That of the older formats; empty where there is none."""
+
+
+def at_hand(environ: Mapping[str, str]) -> KeysAtHand:
+    """The keys that the environment gives. Raises KeysError.
+
+    Where it gives no ring, that is the one that `tapedeck up` made for its own bucket, if the ready file tells of one.
     """
     from audiostore.errors import KeyRingError  # noqa: PLC0415 - see the package
     from audiostore.key_ring import KeySource  # noqa: PLC0415 - see the package
@@ -97,7 +108,8 @@ def at_hand(environ: Mapping[str, str]) -> "tuple[KeyRing, bool]":
         ring = KeySource(settings.keys_text, keys_file).ring()
     except (SettingsError, KeyRingError) as error:
         raise KeysError(f"the keys cannot be read: {error}", hint=RING_HINT) from error
-    return ring, settings.legacy_secret is not None
+    secret = settings.legacy_secret
+    return KeysAtHand(ring, "" if secret is None else secret.reveal())
 
 
 def _keys_file_of_up() -> Path | None:

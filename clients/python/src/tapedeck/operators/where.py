@@ -41,7 +41,12 @@ def where(
             hint="are this the Redis and the bucket of the services, and the ids written as they were recorded?",
         )
     if at_ms is not None:
-        here = tuple(one for one in found.stretches if one.start_ms <= at_ms < one.end_ms)
+        starts = [one.start_ms for one in found.stretches]
+        here = tuple(
+            one
+            for one, next_ms in zip(found.stretches, [*starts[1:], None], strict=False)
+            if one.lies_at(at_ms, next_ms)
+        )
         found = msgspec.structs.replace(found, stretches=here)
     if json:
         print_json(found)
@@ -56,9 +61,9 @@ async def _look(redis_url: str | None, buckets: dict[str, str], conversation: st
     from tapedeck.operators.where_sources import whereabouts  # noqa: PLC0415 - not needed for --help
 
     one = reach.conversation(conversation)
-    ring, _ = at_hand(os.environ)
+    keys = at_hand(os.environ)
     async with reach.redis(redis_url) as bus:
-        return await whereabouts(bus, buckets, one, ring)
+        return await whereabouts(bus, buckets, one, keys)
 
 
 def _show(found: "Whereabouts", at_ms: int | None) -> None:
@@ -68,7 +73,7 @@ def _show(found: "Whereabouts", at_ms: int | None) -> None:
         place = one.object.rpartition("/")[2] if one.object else ""
         if one.bucket == "second":
             place = f"{place} (second bucket)"
-        rows.append([one.start, f"{one.seconds:.3f}", one.state, place, one.why])
+        rows.append([one.start, f"{one.seconds:.3f}" if one.length_known else "?", one.state, place, one.why])
     empty = "no audio of it is seen" if found.problems or found.notes else "there is no audio in it"
     if at_ms is not None:
         empty = f"nothing is known of {moment(at_ms)}"

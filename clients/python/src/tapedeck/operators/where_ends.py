@@ -51,7 +51,8 @@ class _Claim:
 
     def may_lie_in(self, other: Piece) -> bool:
         """Whether the piece, which does not say whose bytes it holds, may hold these."""
-        return other.start_ms < max(self.until_ms, self.start_ms + 1) and other.end_ms > self.start_ms
+        ends_later = other.endless or other.end_ms > self.start_ms
+        return other.start_ms < max(self.until_ms, self.start_ms + 1) and ends_later
 
 
 def missing_ends(

@@ -29,8 +29,8 @@ from audiobus.letter import Letter
 from audiobus.masters import Masters
 from audiobus.tombstone import merged_into
 from audiostore.errors import AudiostoreError
-from audiostore.key_ring import KeyRing
 from audiostore.names import parse_name
+from tapedeck.operators.keys import KeysAtHand
 from tapedeck.operators.pushers import readers
 from tapedeck.operators.spans import moment, times
 from tapedeck.operators.where_books import Seconds, deleted_by_the_books, held_less
@@ -66,7 +66,7 @@ class Whereabouts(msgspec.Struct, frozen=True):
 
 
 async def whereabouts(
-    bus: Bus, buckets: Mapping[str, str], conversation: Conversation, ring: KeyRing
+    bus: Bus, buckets: Mapping[str, str], conversation: Conversation, keys: KeysAtHand
 ) -> Whereabouts:
     """Where everything is.
 
@@ -74,7 +74,7 @@ async def whereabouts(
         bus: Redis.
         buckets: their addresses by `first` and `second`.
         conversation: which.
-        ring: opens the heads of sealed objects where the bucket keeps no metadata; without the key their names tell.
+        keys: open the heads of sealed objects where the bucket keeps no metadata (without the key their names tell), and older objects.
 
     Raises:
         BusUnavailableError: Redis does not answer.
@@ -103,7 +103,7 @@ async def whereabouts(
     # The second one first: what moves home meanwhile shows in both, and in none if the first were read first.
     for name, url in reversed(list(buckets.items())):
         try:
-            found = await stored(name, url, conversation, ring)
+            found = await stored(name, url, conversation, keys)
         except AudiostoreError as error:
             problems.append(f"the {name} bucket cannot be read: {error}")
             continue

@@ -32,6 +32,8 @@ class Piece:
     first_offset: int = 0
     end_offset: int = 0
     """Bytes of the session."""
+    endless: bool = False
+    """Nothing tells how long it lasts: it goes on from `start_ms` (which is `end_ms` too) to an unknown time."""
 
     def continued_by(self, other: "Piece") -> bool:
         """Whether both make one stretch."""
@@ -40,6 +42,7 @@ class Piece:
             same == (other.state, other.why, other.object, other.bucket, other.epoch)
             and self.end_offset == other.first_offset
             and abs(other.start_ms - self.end_ms) <= ROUNDING_MS
+            and not (self.endless or other.endless)
         )
 
 
@@ -63,6 +66,13 @@ class Stretch(msgspec.Struct, frozen=True):
     first_offset: int | None
     end_offset: int | None
     """The bytes of the session in it."""
+    length_known: bool = True
+    """False where nothing tells how long it lasts: `seconds` is 0 then, and up to the next stretch nobody knows what is a gap."""
+
+    def lies_at(self, at_ms: int, next_ms: int | None) -> bool:
+        """Whether it lies, or may lie, at that moment; `next_ms`: where the next one starts."""
+        end_ms = self.end_ms if self.length_known else next_ms
+        return self.start_ms <= at_ms and (end_ms is None or at_ms < end_ms)
 
 
 def stretches(pieces: Iterable[Piece], deleted: Sequence[Piece] = ()) -> list[Stretch]:
@@ -82,9 +92,13 @@ def stretches(pieces: Iterable[Piece], deleted: Sequence[Piece] = ()) -> list[St
     result: list[Piece] = []
     ends_ms = None
     last: Piece | None = None
+    endless = False
     for one in merged:
         if last is not None and ends_ms is not None and one.start_ms - ends_ms > ROUNDING_MS:
-            result += _gap(last, one, ends_ms, deleted)
+            between = _gap(last, one, ends_ms, deleted)
+            # What starts last and ends nobody knows when may have filled it.
+            result += [gap for gap in between if not endless or gap.state != "gap"]
+        endless = one.endless
         result.append(one)
         if ends_ms is None or one.end_ms >= ends_ms:
             ends_ms, last = one.end_ms, one
@@ -148,7 +162,7 @@ def _gap(before: Piece, after: Piece, start_ms: int, deleted: Sequence[Piece]) -
             return [Piece(start_ms, after.start_ms, "deleted", one.why, one.object)]
     state: State = "gap"
     if before.epoch is None or after.epoch is None:
-        why = "nothing was recorded, as far as the objects' names say"
+        why = "nothing was recorded, as far as the objects say"
     elif before.epoch == after.epoch:
         lost = after.first_offset - before.end_offset
         if lost > 0:
@@ -180,4 +194,5 @@ def _stretch(one: Piece) -> Stretch:
         session=one.epoch,
         first_offset=one.first_offset if known else None,
         end_offset=one.end_offset if known else None,
+        length_known=not one.endless,
     )
