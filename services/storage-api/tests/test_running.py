@@ -20,50 +20,12 @@ from storage_api.running import run
 from storage_api.settings import StorageSettings
 from tapedeck_testing.bucket_servers import GcsServer
 from tapedeck_testing.free_ports import free_port
-
-
-class Service:
-    """One process."""
-
-    def __init__(self, tmp_path, redis_url: str, prefix: str, **settings: str) -> None:
-        (tmp_path / "secret").write_text("storage-api-test-secret-of-32-bytes!")
-        port, admin = free_port(), free_port()
-        self.url, self.admin = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin}"
-        self.log = tmp_path / "log"
-        environ = {
-            **os.environ,
-            "TAPEDECK_AUTH": "dev",
-            "TAPEDECK_JWT_SECRET_FILE": str(tmp_path / "secret"),
-            "TAPEDECK_REDIS_URL": redis_url,
-            "TAPEDECK_REDIS_PREFIX": prefix,
-            "TAPEDECK_STORE_URL": f"file://{tmp_path}/store",
-            "TAPEDECK_STORAGE_BIND": f"127.0.0.1:{port}",
-            "TAPEDECK_ADMIN_BIND": f"127.0.0.1:{admin}",
-            **settings,
-        }
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "storage_api"], env=environ, stdout=log, stderr=log
-            )
-
-    async def answers(self, url: str) -> httpx.Response:
-        deadline = time.monotonic() + 60
-        async with httpx.AsyncClient() as http:
-            while True:
-                try:
-                    answer = await http.get(url)
-                except httpx.TransportError:
-                    assert self.process.poll() is None, self.log.read_text()
-                    assert time.monotonic() < deadline
-                else:
-                    if answer.status_code != 503 or time.monotonic() > deadline:
-                        return answer
-                await asyncio.sleep(0.05)
+from tapedeck_testing.storage_process import StorageProcess
 
 
 @pytest.fixture
 def service(tmp_path, redis_url, one_bus):
-    started = Service(tmp_path, redis_url, one_bus.keys.prefix)
+    started = StorageProcess(tmp_path, redis_url, one_bus.keys.prefix)
     yield started
     started.process.kill()
     started.process.wait()
@@ -117,7 +79,7 @@ async def test_it_reads_the_second_bucket_that_its_settings_name(
     await tape.drain(0, 3)
     await second.close()
     where = {"TAPEDECK_FALLBACK_STORE_URL": f"file://{tmp_path}/second"}
-    service = Service(tmp_path, redis_url, one_bus.keys.prefix, **where)
+    service = StorageProcess(tmp_path, redis_url, one_bus.keys.prefix, **where)
     try:
         assert (await service.answers(f"{service.admin}/readyz")).status_code == 200
         async with httpx.AsyncClient() as http:
@@ -135,12 +97,12 @@ async def test_a_bucket_that_goes_away_leaves_it_ready_and_one_that_never_came_d
     """All pods would be unready together: refused connections, where clients can be told to come again."""
     gcs = await asyncio.to_thread(GcsServer.started, tmp_path / "gcs")
     where = {"TAPEDECK_STORE_URL": f"gs://{gcs.make_bucket()}", **gcs.settings()}
-    services = [Service(tmp_path, redis_url, one_bus.keys.prefix, **where)]
+    services = [StorageProcess(tmp_path, redis_url, one_bus.keys.prefix, **where)]
     headers = {"Authorization": f"Bearer {api.token(conversation.uid)}"}
     try:
         assert (await services[0].answers(f"{services[0].admin}/readyz")).status_code == 200
         await asyncio.to_thread(gcs.stop)
-        services.append(Service(tmp_path, redis_url, one_bus.keys.prefix, **where))
+        services.append(StorageProcess(tmp_path, redis_url, one_bus.keys.prefix, **where))
         async with httpx.AsyncClient(headers=headers, timeout=60) as http, asyncio.timeout(60):
             while "[!]store warning" not in (await http.get(f"{services[0].admin}/readyz?verbose")).text:
                 await asyncio.sleep(0.1)
@@ -159,7 +121,7 @@ async def test_a_bucket_that_goes_away_leaves_it_ready_and_one_that_never_came_d
             one.process.wait()
 
 
-async def _verbose(http: httpx.AsyncClient, service: Service) -> str:
+async def _verbose(http: httpx.AsyncClient, service: StorageProcess) -> str:
     """Empty until it answers."""
     try:
         return (await http.get(f"{service.admin}/readyz?verbose")).text
@@ -172,7 +134,9 @@ async def test_a_keys_file_that_breaks_is_a_warning_soon_and_until_it_is_put_rig
 ):
     keys = tmp_path / "keys"
     keys.write_text(f"k1:{base64.b64encode(bytes(32)).decode()}")
-    service = Service(tmp_path, redis_url, one_bus.keys.prefix, TAPEDECK_ENCRYPTION_KEYS_FILE=str(keys))
+    service = StorageProcess(
+        tmp_path, redis_url, one_bus.keys.prefix, TAPEDECK_ENCRYPTION_KEYS_FILE=str(keys)
+    )
 
     async def says(line: str) -> None:
         deadline = time.monotonic() + 45  # far less than the minute between two looks at other settings
@@ -195,7 +159,7 @@ async def test_it_comes_back_at_once_after_a_kill(service, tmp_path, redis_url, 
     await service.answers(f"{service.url}/")
     service.process.kill()
     service.process.wait()
-    again = Service(tmp_path, redis_url, one_bus.keys.prefix)
+    again = StorageProcess(tmp_path, redis_url, one_bus.keys.prefix)
     try:
         assert (await again.answers(f"{again.url}/")).status_code == 404
     finally:
@@ -282,7 +246,7 @@ async def test_of_a_bucket_that_refuses_whoever_asks_hears_soon(
 async def test_a_store_that_cannot_be_opened_is_told_and_opened_later(tmp_path, redis_url, one_bus):
     """It lives meanwhile, answers 503, and needs no restart."""
     (tmp_path / "in the way").write_text("a file where a folder should be")
-    service = Service(
+    service = StorageProcess(
         tmp_path,
         redis_url,
         one_bus.keys.prefix,

@@ -18,8 +18,9 @@ from servicekit.gone_streams import outlive_gone_streams
 from servicekit.header_lines import read_in_linear_time
 from servicekit.no_upgrades import ignore_upgrades_to_http_2
 from servicekit.pipelined_requests import end_with_broken_answers
-from servicekit.stalled_connections import bound_unsent, close_in_time
+from servicekit.stalled_connections import bound_unsent, close_in_time, cut_off
 from servicekit.stop import Stop
+from servicekit.under_way import UnderWay
 from servicekit.unread import UnreadBodies
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ ASGIApp = Callable[[Any, Any, Any], "Awaitable[None]"]
 
 MAX_HEADER_BYTES: Final = 32 * 1024  # request line and headers; a token may have 8 KiB of them
 MAX_WEBSOCKET_MESSAGE_BYTES: Final = 64 * 1024
+LAST_S: Final = 1.5
+"""Of the time that ending may take, kept for what comes after the last request; a quarter of it where it is short."""
+CUT_OFF_S: Final = 0.25
+"""Of that, for a client that has to take the end of an answer which was cancelled; then its connection is cut off."""
 KEEP_ALIVE_S: Final = 75.0  # an idle connection, or one whose request does not come to its end of headers
 
 
@@ -44,9 +49,9 @@ async def serve(
 ) -> None:
     """Serve an ASGI app on a bound socket until `stop`; then no new connections, and those that are open get their time.
 
-    The socket is taken over and closed at the end. Requests under way have `graceful_s` (by default what `stop` has left),
-    then they are cancelled; idle connections are closed at once. Connections made after this call began to run wait in the
-    kernel's queue and are not refused.
+    The socket is taken over and closed at the end. Requests under way have `graceful_s` (by default what `stop` has left, but for a little), then
+    they are cancelled, and soon after it their connections are cut off: of an answer that had begun the client sees no end. Idle connections are
+    closed at once. Connections made after this call began to run wait in the kernel's queue and are not refused.
     """
     from hypercorn.asyncio import serve as hypercorn_serve  # noqa: PLC0415 - 0.1 s, which a wrong setting need not wait for
     from hypercorn.config import Config  # noqa: PLC0415 - as above
@@ -69,14 +74,19 @@ async def serve(
     config.h11_max_incomplete_size = MAX_HEADER_BYTES
     config.websocket_max_message_size = MAX_WEBSOCKET_MESSAGE_BYTES
 
+    under_way = UnderWay(app)
+
     async def stopped() -> None:
         await stop.wait()
         remaining_s = stop.remaining_s()
-        config.graceful_timeout = max(
-            0.01, remaining_s if graceful_s is None else min(graceful_s, remaining_s)
-        )
+        time_s = remaining_s - min(LAST_S, stop.drain_s / 4) if graceful_s is None else graceful_s
+        time_s = max(0.01, min(time_s, remaining_s))
+        loop = asyncio.get_running_loop()
+        loop.call_later(time_s, under_way.break_off)
+        loop.call_later(time_s + CUT_OFF_S, cut_off, config)
+        config.graceful_timeout = time_s + 2 * CUT_OFF_S  # cancels what is left then
 
-    await hypercorn_serve(UnreadBodies(app), config, shutdown_trigger=stopped, mode="asgi")  # type: ignore[arg-type]
+    await hypercorn_serve(UnreadBodies(under_way), config, shutdown_trigger=stopped, mode="asgi")  # type: ignore[arg-type]
 
 
 @asynccontextmanager

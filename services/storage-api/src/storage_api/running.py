@@ -94,16 +94,15 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
                     health.advise("keys", keys.complaints, away=KeySourceError, every_s=KEYS_EVERY_S),
                     name="keys watch",
                 ),
-                tasks.create_task(
-                    Runner(bus, kinds_of(services), begun=services.operation_begun).run(), name="operations"
-                ),
                 tasks.create_task(Tally(bus, families).run(), name="operations tally"),
-                tasks.create_task(_drain(health, stop), name="drain"),
             ]
+            runner = Runner(bus, kinds_of(services), begun=services.operation_begun)
+            operating = tasks.create_task(runner.run(), name="operations")
+            watching.append(tasks.create_task(_drain(health, stop, operating), name="drain"))
             settle()
             log.info("serving", extra=where)
             await serve(build_app(services, tracing), public, stop)
-            await end(watching)
+            await end([operating, *watching])
     finally:
         workers.close()
         await bus.close()
@@ -123,6 +122,8 @@ async def watch_redis(health: Health, bus: Bus, every_s: float = 5.0) -> None:
         await asyncio.sleep(every_s)
 
 
-async def _drain(health: Health, stop: Stop) -> None:
+async def _drain(health: Health, stop: Stop, operating: asyncio.Task[None]) -> None:
+    """Operations are another process' from the first moment on: requests under way may take all of the time that is left."""
     await stop.wait()
     health.drain()
+    await end([operating])
