@@ -17,7 +17,7 @@ from audiobus.bus import Bus
 from audiobus.errors import BusError, BusUnavailableError
 from audiobus.hints import SCHEDULE_LIMIT, Hints
 from audiobus.look import look_each
-from audiobus.replication_id import histories
+from audiobus.replication_id import HistoryWatch
 from audiobus.servers import servers
 from pusher.letter_count import LetterCount
 from pusher.metrics import PusherMetrics
@@ -58,8 +58,7 @@ class Scheduler:
     early: Callable[[], bool] = lambda: False
     """Whether Redis' memory is short."""
     rng: random.Random = field(default_factory=random.Random)
-    _histories: frozenset[str] = frozenset()
-    """Those that were met so far."""
+    _history: HistoryWatch = field(init=False)
     _lost: int = 0
     """How often something that was in Redis was no longer there."""
     _found: int = 0
@@ -68,6 +67,9 @@ class Scheduler:
     """Hints of each partition that nobody has followed yet, as they were counted last."""
     _walk_at: float = 0.0
     """By the loop's clock."""
+
+    def __post_init__(self) -> None:
+        self._history = HistoryWatch(self.bus)
 
     def lost(self) -> None:
         """Something that was in Redis is no longer there: `due` may be behind."""
@@ -128,9 +130,7 @@ class Scheduler:
 
     async def is_another(self) -> bool:
         """Whether Redis is not the one that it was at the last look: restarted, failed over, restored, or emptied."""
-        found = await histories(self.bus)
-        known, self._histories = self._histories, self._histories | found
-        if known and not found <= known:
+        if await self._history.another():
             self.metrics.redis_histories.inc()
             log.warning(
                 "Redis is another than before: every buffer is looked for, and what it lost is looked for in the bucket"
