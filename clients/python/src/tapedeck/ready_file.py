@@ -54,20 +54,36 @@ class Ready(msgspec.Struct, frozen=True):
     """The ring of keys that was made for the bucket in the data directory; empty where the operator brought one, or another bucket."""
 
 
+def prepare(path: Path) -> None:
+    """Remove it, and see that it can be written. Raises OSError."""
+    _replace(path, b"")
+    remove(path)
+
+
 def write(path: Path, ready: Ready) -> None:
-    """Replace the file, so that a reader sees the old one or the new one."""
+    """Replace the file, so that a reader sees the old one or the new one. Raises OSError."""
+    _replace(path, msgspec.json.format(msgspec.json.encode(ready), indent=2) + b"\n")
+
+
+def remove(path: Path) -> None:
+    """There is no system any more, or not yet. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+
+
+def _replace(path: Path, text: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(
         dir=path.parent, prefix=path.name, suffix=".tmp", delete=False
     ) as file:  # mode 0600
-        file.write(msgspec.json.format(msgspec.json.encode(ready), indent=2) + b"\n")
-    Path(file.name).replace(path)
-
-
-def remove(path: Path) -> None:
-    """There is no system any more, or not yet."""
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
+        part = Path(file.name)
+        try:
+            file.write(text)
+            file.flush()
+            part.replace(path)
+        except OSError:
+            part.unlink()
+            raise
 
 
 def read(path: Path) -> Ready:

@@ -52,6 +52,10 @@ signal.signal(signal.SIGUSR1, lambda *_: os._exit(2))
 if asked_for("STAND_IN_WRONG_SETTINGS"):
     sys.stderr.write("TAPEDECK_CHUNK_MS: must be a number\n")
     sys.exit(2)
+if asked_for("STAND_IN_BROKEN"):
+    failed = {"message": "the process failed", "exception": "Traceback:\n  File x\nError: no libopus"}
+    sys.stderr.write(json.dumps(failed) + "\n")
+    sys.exit(1)
 signal.signal(signal.SIGTERM, on_term)
 (notes / f"environ-{name}").write_text(json.dumps(dict(os.environ)))
 note("start")

@@ -13,6 +13,7 @@ import pytest
 
 from tapedeck import ready_file
 from tapedeck.errors import AlreadyRunningError, UpError
+from tapedeck.up.child import GIVEN_UP_AFTER
 from tapedeck.up.plan import UpOptions
 from tapedeck.up.redis_server import answers
 from tapedeck.up.stack import run_stack
@@ -54,6 +55,10 @@ def text_of(path):
 
 def silent(_line):
     pass
+
+
+async def nothing(_ready, _asked):
+    return 0
 
 
 def all_pids(ready):
@@ -236,6 +241,65 @@ async def test_wrong_settings_of_any_service_are_seen_while_another_is_waited_fo
         await run_stack(options, mixed, silent, body)
 
 
+async def test_a_service_that_never_works_is_given_up_with_what_it_said(options, environ):
+    said = []
+    failing = {**environ, "STAND_IN_BROKEN": "TAPEDECK_LISTEN_BIND"}
+    with pytest.raises(
+        UpError, match=r"listen-1 can't start:\nthe process failed: Error: no libopus$"
+    ) as caught:
+        await run_stack(options, failing, said.append, None)
+    assert str(options.data_dir / "logs" / "listen-1.log") in caught.value.hint
+    told = [line for line in said if line.startswith("listen-1 ended")]
+    assert len(told) == GIVEN_UP_AFTER - 1
+    assert "exit code 1: the process failed: Error: no libopus; starting it again now" in told[0]
+
+
+async def test_a_redis_that_cannot_start_says_why(options, environ):
+    (options.data_dir / "redis" / "appendonlydir").mkdir(parents=True)
+    (options.data_dir / "redis" / "appendonlydir" / "appendonly.aof.manifest").write_text("no manifest\n")
+    with pytest.raises(UpError, match="redis can't start"):
+        await run_stack(options, environ, silent, None)
+
+
+@pytest.mark.parametrize("below", ["", "further"])
+async def test_a_data_directory_that_cannot_be_made_says_so(tmp_path, environ, below):
+    (tmp_path / "file").write_text("x")
+    options = UpOptions(tmp_path / "file" / below, 0, 0, modules=MODULES)
+    with pytest.raises(UpError, match=r"the data directory .*/file.* cannot be used") as caught:
+        await run_stack(options, environ, silent, None)
+    assert "--data-dir" in caught.value.hint
+
+
+@pytest.mark.parametrize("place", ["/proc/r.json", "/etc/hostname/r.json", "folder"])
+async def test_a_ready_file_that_cannot_be_written_is_told_before_anything_runs(tmp_path, environ, place):
+    (tmp_path / "folder").mkdir()
+    options = UpOptions(tmp_path / "data", 0, 0, ready_file=tmp_path / place, modules=MODULES)
+    with pytest.raises(UpError, match=r"the ready file .* cannot be written") as caught:
+        await run_stack(options, environ, silent, None)
+    assert "--ready-file" in caught.value.hint
+    assert not (Path(environ["STAND_IN_NOTES"]) / "events").exists()
+    assert [one.name for one in tmp_path.iterdir() if "tmp" in one.name] == []
+    # Nobody holds what it had: it can be started again.
+    assert await run_stack(UpOptions(tmp_path / "data", 0, 0, modules=MODULES), environ, silent, nothing) == 0
+
+
+async def test_a_ready_file_that_cannot_be_kept_true_ends_nothing(options, environ, within):
+    said = []
+
+    async def body(ready, asked):
+        options.ready_path.unlink()
+        options.ready_path.mkdir()
+        (pid,) = ready.pids.pusher
+        os.kill(pid, signal.SIGKILL)
+        await within(lambda: any("is out of date" in line for line in said))
+        asked.set()
+        return 7
+
+    assert await run_stack(options, environ, said.append, body) == 7
+    assert "stays, and nothing runs any more" in said[-1]
+    assert not any(psutil.pid_exists(event["pid"]) for event in events(environ))
+
+
 async def test_a_service_that_has_worked_is_started_again_whatever_it_ends_with(options, environ, within):
     async def body(ready, asked):
         (pid,) = ready.pids.storage_api
@@ -282,6 +346,7 @@ import sys
 from pathlib import Path
 from rich.console import Console
 from tapedeck.up.command import up
+from tapedeck.up.child import GIVEN_UP_AFTER
 from tapedeck.up.plan import UpOptions
 modules = dict.fromkeys(("listen", "pusher", "storage_api"), "stand_in_service")
 sys.exit(up(UpOptions(Path(sys.argv[1]), 0, 0, modules=modules), Console(stderr=True)))

@@ -1,4 +1,4 @@
-"""One child process that is started again whenever it dies, unless it says at its first start that its settings are wrong.
+"""One child process that is started again whenever it dies, unless it never worked: its settings are wrong, or it ends at once again and again.
 
 Owns the process and its log file. Does not know what the process is for, nor the other children.
 """
@@ -13,13 +13,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tapedeck.up.log_lines import last_lines
 from tapedeck.up.restarts import Restarts
 
 LAUNCHER = str(Path(__file__).with_name("launch.py"))
-LOG_TAIL_LINES = 8
-LOG_TAIL_BYTES = 8192
 SETTINGS_ARE_WRONG = 2
 """The services' exit code for settings that can't be."""
+GIVEN_UP_AFTER = 6
+"""So many young deaths in a row of a child that has never worked: it will not work by itself."""
 
 Say = Callable[[str], None]
 """Tells the operator one line."""
@@ -59,9 +60,11 @@ class Child:
     proven: bool = False
     """It has worked: from now on it is started again, however it ends."""
     given_up: bool = False
-    """It was not started again: nothing but other settings would help."""
+    """It was not started again: it never worked, and will not until somebody mends what its log says."""
     _log_began: int | None = None
     """Size of its log before the first start: what stands there is a former run's."""
+    _log_of_this: int = 0
+    """The same before the last start."""
     _process: asyncio.subprocess.Process | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _restarts: Restarts = field(default_factory=Restarts)
@@ -78,13 +81,15 @@ class Child:
             self.pid = None
             if self._stopping.is_set():
                 break
-            if self.exit_code == SETTINGS_ARE_WRONG and not self.proven:
+            pause_s = self._restarts.pause_s(time.monotonic() - began)
+            hopeless = self.exit_code == SETTINGS_ARE_WRONG or self._restarts.young_deaths >= GIVEN_UP_AFTER
+            if hopeless and not self.proven:
                 self.given_up = True
                 break
-            pause_s = self._restarts.pause_s(time.monotonic() - began)
             again = f"in {pause_s:.1f} s" if pause_s else "now"
+            words = "".join(f": {line}" for line in last_lines(self.spec.log, self._log_of_this)[-1:])
             self.say(
-                f"{self.spec.name} {ended(self.exit_code)}; starting it again {again} (log: {self.spec.log})"
+                f"{self.spec.name} {ended(self.exit_code)}{words}; starting it again {again} (log: {self.spec.log})"
             )
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
@@ -116,14 +121,7 @@ class Child:
 
     def log_tail(self) -> str:
         """The last lines of its log, without those of former runs."""
-        try:
-            with self.spec.log.open("rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(size - LOG_TAIL_BYTES, min(self._log_began or 0, size)))
-                lines = file.read().decode(errors="replace").splitlines()
-        except OSError:
-            return ""
-        return "\n".join(lines[-LOG_TAIL_LINES:])
+        return "\n".join(last_lines(self.spec.log, self._log_began or 0))
 
     async def _start(self) -> asyncio.subprocess.Process:
         launcher = [
@@ -135,8 +133,9 @@ class Child:
             str(os.getpid()),
         ]
         with self.spec.log.open("ab") as log:
+            self._log_of_this = log.tell()
             if self._log_began is None:
-                self._log_began = log.tell()
+                self._log_began = self._log_of_this
             return await asyncio.create_subprocess_exec(
                 *launcher,
                 *self.spec.command,

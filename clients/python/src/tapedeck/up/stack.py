@@ -7,8 +7,9 @@ import asyncio
 import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import httpx
@@ -63,9 +64,10 @@ class Stack:
     async def start(self) -> Ready:
         """Start everything; returns when everything answers, and has written the ready file.
 
-        Raises UpError where a service says that its settings are wrong.
+        Raises UpError where a child says that its settings are wrong, or ends at once again and again, or the ready file cannot be written.
         """
-        ready_file.remove(self._ready_path)
+        with _written(self._ready_path):  # before anything runs, for afterwards it would be in vain
+            ready_file.prepare(self._ready_path)
         if self._redis is not None:
             self._tasks.append(asyncio.create_task(self._redis.run(), name="redis"))
             await self._wait_for(self._redis, partial(redis_server.answers, self._plan.redis_port))
@@ -77,13 +79,17 @@ class Stack:
                 url = f"{child.spec.admin_url}/readyz"
                 await self._wait_for(child, partial(_answers, client, url))
         self._written = True
-        self._changed()
+        with _written(self._ready_path):
+            ready_file.write(self._ready_path, self.ready)
         return self.ready
 
     async def stop(self) -> None:
         """End the services, then Redis."""
         self._written = False
-        ready_file.remove(self._ready_path)
+        try:
+            ready_file.remove(self._ready_path)
+        except OSError as error:
+            self._say(f"the ready file {self._ready_path} stays, and nothing runs any more: {error.strerror}")
         async with asyncio.TaskGroup() as group:
             for child in self._services:
                 group.create_task(child.stop(self._drain_s + GRACE_S))
@@ -106,17 +112,21 @@ class Stack:
             task.result()
 
     def _changed(self) -> None:
-        if self._written:
+        if not self._written:
+            return
+        try:
             ready_file.write(self._ready_path, self.ready)
+        except OSError as error:  # whoever records has no part in that
+            self._say(f"the ready file {self._ready_path} is out of date: {error.strerror}")
 
     async def _wait_for(self, child: Child, answers: Callable[[], Awaitable[bool]]) -> None:
         told = time.monotonic()
         while not await answers():
-            for one in self._services:
+            for one in [*self._services, *([self._redis] if self._redis else [])]:
                 if one.given_up:
                     raise UpError(
                         f"{one.spec.name} can't start:\n{one.log_tail() or 'its log is empty'}",
-                        hint=f"correct the setting; the whole log is {one.spec.log}",
+                        hint=f"correct what it names; the whole log is {one.spec.log}",
                     )
             if time.monotonic() - told > TELL_AFTER_S:
                 told = time.monotonic()
@@ -136,9 +146,16 @@ async def run_stack(options: UpOptions, environ: Mapping[str, str], say: Say, bo
 
     Raises UpError and its kinds.
     """
-    folder = DataDir(options.data_dir)
-    with folder.lock() as lock:
-        plan = make_plan(options, folder, lock.fileno(), environ)
+    with ExitStack() as held:
+        try:
+            folder = DataDir(options.data_dir)
+            lock = held.enter_context(folder.lock())
+            plan = make_plan(options, folder, lock.fileno(), environ)
+        except OSError as error:
+            raise UpError(
+                f"the data directory {options.data_dir} cannot be used: {error}",
+                hint="choose a folder that can be made and written to with --data-dir",
+            ) from error
         stack = Stack(plan, options, drain_s=_drain_s(environ), say=say)
         asked = asyncio.Event()
         with _signals(asked, stack.kill, say):
@@ -147,6 +164,18 @@ async def run_stack(options: UpOptions, environ: Mapping[str, str], say: Say, bo
                 return 0 if ready is None else await _while(stack.failed(), body(ready, asked))
             finally:
                 await stack.stop()
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    """Turns what speaks against writing the ready file into UpError."""
+    try:
+        yield
+    except OSError as error:
+        raise UpError(
+            f"the ready file {path} cannot be written: {error.strerror}",
+            hint="name one that can be with --ready-file; without it there is one in the data directory",
+        ) from error
 
 
 @contextmanager
