@@ -11,7 +11,7 @@ from audiostore.names import timestamp
 from audiostore.opened_later import OpenedLater
 from audiostore.paired_store import PairedStore
 from audiostore.store import lists_from_anywhere
-from storage_api.listing import PARTS, Stretch, list_objects
+from storage_api.listing import LONG_LISTINGS, PARTS, Earlier, Stretch, list_objects
 from storage_api.wall_clock import now_ms
 
 PREFIX = "chunks/user-1/conv-1/"
@@ -62,8 +62,8 @@ async def filled(store, starts_ms):
     return store
 
 
-async def in_parts(store, stretch=None, places=None):
-    return await list_objects(store, PREFIX, stretch, places or asyncio.Semaphore(PARTS))
+async def in_parts(store, stretch=None, places=None, earlier=None):
+    return await list_objects(store, PREFIX, stretch, places or asyncio.Semaphore(PARTS), earlier)
 
 
 def found(listing) -> list[str]:
@@ -82,6 +82,52 @@ async def test_ten_thousand_names_take_four_rounds(starts_ms):
     listing = await in_parts(store)
     assert found(listing) == sorted(store._objects)
     assert (store.calls, store.rounds) == (15, 4)
+
+
+@pytest.mark.parametrize("starts_ms", EVERY.values(), ids=EVERY)
+async def test_when_it_was_listed_before_ten_thousand_names_take_one_round(starts_ms):
+    bucket, earlier = await filled(Bucket(), starts_ms), Earlier()
+    first = await in_parts(bucket, earlier=earlier)
+    bucket.calls = bucket.rounds = 0
+    assert found(await in_parts(bucket, earlier=earlier)) == found(first)
+    assert (bucket.rounds, bucket.calls, bucket.most_at_once) == (1, 11, 11)
+
+
+@pytest.mark.parametrize(
+    ("count", "calls"),
+    [(1, 1), (949, 1), (950, 1), (998, 1), (999, 2), (1000, 2), (1898, 2), (1947, 2), (1948, 3)],
+)
+async def test_no_call_is_made_for_names_that_another_gives_anyway(count, calls):
+    bucket, earlier = await filled(Bucket(), range(T0, T0 + count * 1000, 1000)), Earlier()
+    await in_parts(bucket, earlier=earlier)
+    bucket.calls = bucket.rounds = 0
+    assert len((await in_parts(bucket, earlier=earlier)).listed) == count
+    assert (bucket.rounds, bucket.calls) == (1, calls)
+
+
+async def test_whatever_became_of_the_names_since_all_are_found():
+    chance = random.Random(4)
+    bucket, earlier = await filled(Bucket(), range(T0, T0 + 5_000_000, 1000)), Earlier()
+    for change in ("none", "more", "less", "none left", "others", "none"):
+        names = list(bucket._objects)
+        if change == "more":
+            await filled(bucket, (T0 - chance.randint(1, 9_000_000) for _ in range(4000)))
+        elif change in ("less", "none left"):
+            for name in names if change == "none left" else chance.sample(names, 6000):
+                await bucket.delete(name)
+        elif change == "others":
+            await filled(bucket, range(T0 + 60_000_000, T0 + 63_000_000, 1000))
+        for _ in range(2):
+            assert found(await in_parts(bucket, earlier=earlier)) == sorted(bucket._objects)
+
+
+def test_only_so_many_long_listings_are_remembered():
+    earlier = Earlier()
+    for number in range(LONG_LISTINGS + 1):
+        earlier.remember(f"{number}/", ["a"])
+    assert (earlier.of("0/"), earlier.of("1/")) == ((), ("a",))
+    earlier.remember("1/", [])
+    assert earlier.of("1/") == ()
 
 
 async def test_without_places_they_are_listed_one_after_another():

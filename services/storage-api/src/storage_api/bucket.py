@@ -22,7 +22,7 @@ from storage_api import reading
 from storage_api.errors import SourceGoneError, UnreadableError
 from storage_api.fetching import Fetching
 from storage_api.keys import Keys
-from storage_api.listing import LISTINGS, PARTS, Stretch, list_objects
+from storage_api.listing import LISTINGS, PARTS, Earlier, Stretch, list_objects
 from storage_api.metrics import StorageMetrics
 from storage_api.stored_object import OlderFacts, StoredObject, Verdict
 from storage_api.turns import RUNNERS, by_turns, side_by_side
@@ -71,6 +71,7 @@ class Bucket:
         self._keys = keys or Keys()
         self._fetching = Fetching(metrics.bucket_request, clock)
         self._parts = asyncio.Semaphore(PARTS)
+        self._earlier = Earlier()
         first, second = (store.first, store.second) if isinstance(store, PairedStore) else (store, store)
         self._usual = _Shelf(store, Verdicts(metrics, clock))
         self._first = _Shelf(first, Verdicts(metrics, clock))
@@ -129,7 +130,8 @@ class Bucket:
     async def _list(self, uid: str, cid: str, stretch: Stretch | None, *, in_parts: bool) -> Judged:
         prefix = conversation_prefix(uid, cid)
         with self._metrics.bucket_request("list"):
-            listing = await list_objects(self._store, prefix, stretch, self._parts if in_parts else None)
+            places = self._parts if in_parts else None
+            listing = await list_objects(self._store, prefix, stretch, places, self._earlier)
         return replace(await self.with_facts(listing.listed), before_ms=listing.before_ms)
 
     async def with_facts(self, listed: list[tuple[AudioName, ObjectInfo]]) -> Judged:

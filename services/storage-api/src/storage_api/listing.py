@@ -1,11 +1,12 @@
 """Which objects a conversation has, by their names: all of them, or as many as a page needs.
 
 Owns where a listing begins and ends, and which parts of it are asked for side by side: a bucket tells a thousand names a call, and each call takes
-its time. Where the next names lie is guessed by the times of those before; that decides how long it takes, never what is found. Judges nothing.
+its time. Where the next names lie is known from the listing before, or guessed by the times of those before; that decides how long it takes, never what is found. Judges nothing.
 One name after another, a listing finds what was put behind an object before that is deleted; parts side by side may find neither.
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,10 +21,14 @@ PARTS: Final = 12
 """Parts of a listing that are asked for at once, at the most; and of all listings, beside the first part of each."""
 LISTINGS: Final = 5
 """So often a conversation is listed at the most, where each time something else goes before it was looked at."""
+LONG_LISTINGS: Final = 1_000
+"""Of which it is known where their parts begin: of each eleven names at the most."""
 PART_NAMES: Final = PAGE_OBJECTS - 1
 """Names that one call gives at least, where there are so many: the one after which it begins may be among them."""
 MEANT_NAMES: Final = PART_NAMES * 0.95
 """So many a part is meant to have: one more than a call gives would be one call more."""
+APART: Final = int(MEANT_NAMES)
+"""From one place that is known to the next, in names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +54,31 @@ class Listing:
     """All of the stretch that begin before this time are there; None where all are."""
 
 
+class Earlier:
+    """Where the parts of long listings can begin, by what each gave when it was listed last: then all of them are asked for at once."""
+
+    def __init__(self) -> None:
+        self._bounds: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+
+    def of(self, prefix: str) -> tuple[str, ...]:
+        """After which names they begin, but for the first; none where nobody knows."""
+        return self._bounds.get(prefix, ())
+
+    def remember(self, prefix: str, bounds: Sequence[str]) -> None:
+        """These."""
+        self._bounds.pop(prefix, None)
+        if bounds:
+            self._bounds[prefix] = tuple(bounds)
+            if len(self._bounds) > LONG_LISTINGS:
+                self._bounds.popitem(last=False)
+
+
 async def list_objects(
-    store: Store, prefix: str, stretch: Stretch | None, places: asyncio.Semaphore | None = None
+    store: Store,
+    prefix: str,
+    stretch: Stretch | None,
+    places: asyncio.Semaphore | None = None,
+    earlier: Earlier | None = None,
 ) -> Listing:
     """The objects of a conversation whose names begin with `prefix`; all of them where no stretch is given.
 
@@ -60,7 +88,7 @@ async def list_objects(
     if places is None or not lists_from_anywhere(store):
         infos = store.list(prefix, f"{prefix}{timestamp(stretch.from_ms)}" if stretch else "")
     else:
-        side = _SideBySide(store, prefix, stretch, places)
+        side = _SideBySide(store, prefix, stretch, places, earlier or Earlier())
         infos = side.all() if stretch is None else side.some(stretch)
     left = TURN
     async for info in infos:
@@ -126,18 +154,27 @@ class _SideBySide:
     prefix: str
     stretch: Stretch | None
     places: asyncio.Semaphore
+    earlier: Earlier
 
     async def all(self) -> AsyncIterator[ObjectInfo]:
-        parts = 1
-        infos, ended = await self._parts([""])
+        bounds = ["", *self.earlier.of(self.prefix)]
+        parts, count, begin = len(bounds), 0, list[str]()
+        infos, ended = await self._parts(bounds)
         while True:
             for info in infos:
                 yield info
+                count += 1
+                if count % APART == 0 and len(begin) < PARTS - 1:
+                    begin.append(info.name)
             if ended:
-                return
+                break
             # Many only where there were many: a call for names that are not there costs as much.
             parts = min(2 * parts, PARTS)
             infos, ended = await self._parts(_bounds_after(self.prefix, infos, parts))
+        # What one call gives together with the part before it needs none of its own.
+        while begin and count - APART * len(begin) < PART_NAMES - APART:
+            begin.pop()
+        self.earlier.remember(self.prefix, begin)
 
     async def some(self, stretch: Stretch) -> AsyncIterator[ObjectInfo]:
         infos, ended = await self._parts(_bounds_of(self.prefix, stretch))

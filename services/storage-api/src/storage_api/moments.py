@@ -22,7 +22,6 @@ _RFC3339: Final = re.compile(
     re.ASCII,
 )
 _DAY: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)\Z", re.ASCII)
-_DAY_MS: Final = 86_400_000
 _LAST_MS: Final = 253_402_300_800_000
 """The year 10000 begins."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -73,7 +72,7 @@ def rfc3339(at_48k: int) -> str:
 
 def rfc3339_ms(at_ms: int) -> str:
     """The same from unix ms."""
-    days, ms = divmod(at_ms, _DAY_MS)
+    days, ms = divmod(at_ms, 24 * 3_600_000)
     seconds, ms = divmod(ms, 1000)
     minutes, second = divmod(seconds, 60)
     hour, minute = divmod(minutes, 60)
