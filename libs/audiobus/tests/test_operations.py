@@ -112,12 +112,34 @@ async def test_no_more_of_a_kind_are_undone_for_a_user_than_may_be(bus):
     assert list(await operations.begun(bus, "delete", "user-1")) == ["op-1", "op-2"]
     assert await begin(6)
     when = await operations.begun(bus, "delete", "user-1")
-    assert list(when) == ["op-2", "op-6"]
-    assert when["op-2"] < when["op-6"]
+    assert list(when) == ["op-1", "op-2", "op-6"]
+    assert when["op-1"] < when["op-2"] < when["op-6"]
     assert await operations.begun(bus, "delete", "user-3") == {}
     assert await operations.undone(bus, "delete", "user-1") == ["op-2", "op-6"]
-    assert await bus.command("ZCARD", bus.keys.operations_of("delete", "user-1")) == 2
     assert 0 < await bus.command("PTTL", bus.keys.operations_of("delete", "user-1")) <= KEPT_MS
+
+
+async def test_what_is_done_is_told_for_an_hour_and_of_very_many_the_last(bus, monkeypatch):
+    async def begin(number: int) -> None:
+        assert await operations.begin(bus, f"op-{number}", "merge", "user-1", b"{}", most=8)
+
+    async def finish(number: int) -> None:
+        assert await operations.take(bus, f"op-{number}", "a", 60_000)
+        assert await operations.write(bus, f"op-{number}", "a", "done", KEPT_MS, {})
+
+    key = bus.keys.operations_of("merge", "user-1")
+    for number in range(1, 4):
+        await begin(number)
+    await finish(1)
+    for number in (1, 2):
+        await bus.command("ZINCRBY", key, -operations.BEGUN_KEPT_MS, f"op-{number}")
+    await begin(4)
+    assert list(await operations.begun(bus, "merge", "user-1")) == ["op-2", "op-3", "op-4"]
+    await finish(3)
+    await finish(4)
+    monkeypatch.setattr(operations, "BEGUN_KEPT", 2)
+    await begin(5)
+    assert list(await operations.begun(bus, "merge", "user-1")) == ["op-2", "op-4", "op-5"]
 
 
 async def test_processes_that_end_without_a_word_are_counted_and_from_the_second_on_it_is_left_alone(bus):

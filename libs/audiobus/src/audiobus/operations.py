@@ -15,6 +15,10 @@ from audiobus.script import Argument, script
 
 KEPT_MS: Final = 7 * 24 * 3_600_000
 """What is done is known for so long."""
+BEGUN_KEPT_MS: Final = 3_600_000
+"""`begun` tells of what is done that was begun so long before the last one,"""
+BEGUN_KEPT: Final = 1_000
+"""and with that one of so many."""
 LIMIT: Final = 64
 """Operations that are looked at together."""
 LOST_PAUSE_MS: Final = 10_000
@@ -90,7 +94,8 @@ async def begin(
         NotReplicatedError: it is carried out, unless a failover loses it. Begin it again.
         BusUnavailableError: not known whether it is written down. Begin it again.
     """
-    args: list[Argument] = [operation_id, most or 0, KEPT_MS, "kind", kind, "uid", uid, "request", request]
+    args: list[Argument] = [operation_id, most or 0, KEPT_MS, BEGUN_KEPT_MS, BEGUN_KEPT]
+    args += ["kind", kind, "uid", uid, "request", request]
     keys = [*_keys(bus, operation_id), bus.keys.operations_of(kind, uid)]
     answer = int(await script("op_begin").run(bus.client, keys, args, wait_replicas=bus.wait_replicas))
     if answer < 0:
@@ -105,7 +110,7 @@ async def undone(bus: Bus, kind: str, uid: str) -> list[str]:
 
 
 async def begun(bus: Bus, kind: str, uid: str) -> dict[str, int]:
-    """When the operations of this kind were begun for this user, unix ms, by id: all that are undone, and those that were done since the last one was.
+    """When the operations of this kind were begun for this user, unix ms, by id: all that are undone, and as many of those that are done as are kept.
 
     Raises:
         BusUnavailableError: Redis does not answer.
