@@ -4,7 +4,8 @@ import pytest
 
 from audiocodec import Decoder, Encoder
 from audiocodec.errors import BadPacketError
-from audiocodec.joined_packets import join, joinable
+from audiocodec.joined_packets import join, joinable, joinable_packed
+from audiocodec.ogg import PackedPackets
 from audiocodec.packet import MAX_SINGLE_BYTES, packet_facts
 
 SECOND = 16_000
@@ -76,3 +77,31 @@ def test_what_is_no_packet_stands_alone_and_is_named(bad):
     assert len(next(decoded)) == 4 * 640
     with pytest.raises(BadPacketError, match=f"Opus packet of {len(bad)} bytes"):
         next(decoded)
+
+
+def not_parted(packets, samples=960) -> PackedPackets:
+    alike = len({packet[0] for packet in packets}) == 1
+    return PackedPackets(
+        bytes(map(len, packets)), b"".join(packets), samples, packets[0][0] if alike else None
+    )
+
+
+@pytest.mark.parametrize("gain", [1, 40])
+@pytest.mark.parametrize("count", [1, 6, 7, 61, 200])
+def test_packets_that_were_not_parted_are_decoded_to_the_same(gain, count):
+    packets = [*Encoder(SECOND).encode(saw(gain))[:count]]
+    assert all_at_once(not_parted(packets), 16_000, 1) == one_by_one(packets, 16_000, 1)
+    assert [*all_joined(not_parted(packets))] == [join(group) for group in joinable(packets)]
+
+
+def all_joined(packed: PackedPackets) -> list[bytes]:
+    return [join(group) for group in joinable_packed(packed)]
+
+
+@pytest.mark.parametrize("sizes", [[1] * 13, [252, 1, 9, 252, 252, 252, 9], [253] * 7, [9, 254, 9]])
+@pytest.mark.parametrize(("tocs", "samples"), [((0x78,), 960), ((0x78, 0x7C), 960), ((0x80,), 120)])
+def test_they_are_joined_to_the_same(sizes, tocs, samples):
+    packets = [bytes((tocs[at % len(tocs)],)) + bytes(size - 1) for at, size in enumerate(sizes)]
+    packed = not_parted(packets, samples)
+    assert all_joined(packed) == [join(group) for group in joinable(packets)]
+    assert [one for group in joinable_packed(packed) for one in group] == packets

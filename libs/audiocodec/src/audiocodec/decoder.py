@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 from audiocodec import native
 from audiocodec.errors import BadPacketError, LibopusError
-from audiocodec.joined_packets import join, joinable
+from audiocodec.joined_packets import PackedGroup, join, joinable, joinable_packed
+from audiocodec.ogg.packed import PackedPackets
 from audiocodec.packet import MAX_PACKET_BYTES, MAX_PACKET_SAMPLES
 from audiocodec.pcm import check_format
 
@@ -83,7 +84,7 @@ class Decoder:
             raise BadPacketError(f"Opus packet of {length} bytes does not decode: {native.reason(samples)}")
         return self._view[: samples * self._sample_bytes].tobytes()
 
-    def decode_all(self, packets: Sequence[bytes]) -> Iterator[bytes]:
+    def decode_all(self, packets: Sequence[bytes] | PackedPackets) -> Iterator[bytes]:
         """PCM of packets, to the bit what `decode` gives for one after another, in pieces of up to a second.
 
         Packets are joined for it: a call for each frame would give the interpreter's lock away and want it back as often. libopus clips softly,
@@ -92,7 +93,8 @@ class Decoder:
         """
         before = ctypes.create_string_buffer(native.bound().decoder_bytes(self._channels))
         out = ctypes.create_string_buffer(STRETCH_GROUPS * self._room * self._sample_bytes)
-        groups, alone, loud = joinable(packets), False, False
+        groups = joinable_packed(packets) if isinstance(packets, PackedPackets) else joinable(packets)
+        alone = loud = False
         while stretch := list(islice(groups, STRETCH_GROUPS)):
             if not alone and not loud:
                 ctypes.memmove(before, self._state, len(before))
@@ -109,7 +111,7 @@ class Decoder:
 
     def _by_group(
         self,
-        group: Sequence[bytes],
+        group: Sequence[bytes] | PackedGroup,
         before: ctypes.Array[ctypes.c_char],
         out: ctypes.Array[ctypes.c_char],
         *,
@@ -126,12 +128,14 @@ class Decoder:
         # What was clipped at the end of a packet goes on at the start of the next one.
         return pcm, self._may_be_clipped(pcm)
 
-    def _joined(self, groups: Sequence[Sequence[bytes]], out: ctypes.Array[ctypes.c_char]) -> bytes:
+    def _joined(
+        self, groups: Sequence[Sequence[bytes] | PackedGroup], out: ctypes.Array[ctypes.c_char]
+    ) -> bytes:
         """PCM of groups of packets, each decoded in one call; nothing where one does not decode. The decoder has heard some of them then."""
         decode, state, room, sample_bytes = self._decode, self._state, self._room, self._sample_bytes
         begins = at = ctypes.addressof(out)
         for group in groups:
-            packet = join(group) if len(group) > 1 else group[0]
+            packet = join(group)
             length = len(packet)
             samples = decode(state, packet, length, at, room, 0) if 0 < length <= MAX_PACKET_BYTES else -1
             if samples < 0:

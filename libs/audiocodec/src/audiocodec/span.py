@@ -21,6 +21,8 @@ from audiocodec.packet import packet_facts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from audiocodec.ogg.packed import PackedPackets
+
 PREROLL_SAMPLES = 15_360
 """320 ms: after this much pre-roll a new decoder is within 35 dB of one that ran through, measured at 996 of 1,000 places."""
 
@@ -131,8 +133,14 @@ def preroll_after(preroll: Sequence[bytes], span: Span, samples: int = PREROLL_S
     return tuple(taken)
 
 
-def decode(span: Span, preroll: Sequence[bytes], sample_rate: int, channels: int) -> Iterator[bytes]:
-    """PCM of the span's played samples, s16le interleaved, in pieces of a few packets.
+def decode(
+    span: Span,
+    preroll: Sequence[bytes],
+    sample_rate: int,
+    channels: int,
+    packed: PackedPackets | None = None,
+) -> Iterator[bytes]:
+    """PCM of the span's played samples, s16le interleaved, in pieces of a few packets; `packed`: its packets, where it has them not itself.
 
     Start and end are the sample frames nearest to them, counted from the first packet's, halves up: what is cut between two
     samples lies on one side of the cut, and all frames of a stretch and of the next are those of both. A new decoder is run
@@ -147,7 +155,8 @@ def decode(span: Span, preroll: Sequence[bytes], sample_rate: int, channels: int
     if not span.starts:
         for _ in decoder.decode_all(preroll):
             pass
-    for pcm in decoder.decode_all(span.packets):
+    packets = span.packets if packed is None else packed
+    for pcm in decoder.decode_all(packets):
         if left <= 0:
             return
         if skip >= len(pcm):
@@ -160,5 +169,5 @@ def decode(span: Span, preroll: Sequence[bytes], sample_rate: int, channels: int
     if left > 0:
         raise CodecError(
             f"span of {span.samples} samples, lead {span.lead}, trim {span.trim}: "
-            f"its {len(span.packets)} packets are {left // frame_bytes} sample frames too short"
+            f"its {len(packets)} packets are {left // frame_bytes} sample frames too short"
         )

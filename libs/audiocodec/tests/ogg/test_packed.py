@@ -46,7 +46,7 @@ def test_what_the_reader_gives(lengths, trim):
     assert packed.first(3) == tuple(packets[:3])
     part = packed.part(0, len(packets))
     assert part.parted() == tuple(packets)
-    assert part.samples == 960
+    assert (part.samples, part.toc) == (960, TOC_20_MS)
     assert part.paged == paged((size, 960) for size in lengths)
     assert packed.part(1, 1) is None
 
@@ -212,3 +212,4 @@ def test_what_it_saw_before_is_told_from_what_looks_like_it():
         packed = read_ogg_packed(b"".join((OggOpusWriter(HEAD, TAGS, 7).start(), *pages)))
         assert packed.tocs == bytes(one[0] for one in packets)
         assert (packed.part(0, 100) is None) == (packets is mixed)
+        assert packed.part(3, 50).toc == TOC_20_MS

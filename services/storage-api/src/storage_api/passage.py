@@ -66,11 +66,6 @@ class Sound:
         return self.span.samples
 
     @property
-    def parted(self) -> Span:
-        """The span with its packets."""
-        return replace(self.span, packets=self.packed.parted()) if self.packed else self.span
-
-    @property
     def bytes_in_memory(self) -> int:
         """About."""
         return sum(map(len, self.span.packets)) + (len(self.packed.data) if self.packed else 0)

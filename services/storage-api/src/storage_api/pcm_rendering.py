@@ -82,7 +82,8 @@ def pcm_blocks(sound: Sound | OlderSound, position_48k: int, form: PcmForm) -> l
     blocks: list[Block] = []
     pieces: list[bytes] = []
     size, left = 0, frames * form.frame_bytes
-    for decoded in decode(_moved(sound.parted, late), sound.preroll, form.sample_rate, form.channels):
+    span, rate, channels = _moved(sound.span, late), form.sample_rate, form.channels
+    for decoded in decode(span, sound.preroll, rate, channels, sound.packed):
         if pieces and size + len(decoded) > BLOCK_BYTES:
             blocks.append(Block(first, b"".join(pieces)))
             first += size // form.frame_bytes

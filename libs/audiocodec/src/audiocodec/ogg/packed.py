@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING
@@ -42,6 +42,8 @@ class PackedPackets:
     """All packets, one after another."""
     samples: int
     """What each lasts, at 48 kHz."""
+    toc: int | None = field(default=None, compare=False)
+    """What each begins with; None where they do not begin alike, or nobody says so."""
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -86,13 +88,15 @@ class OggPacked:
 
     def part(self, first: int, end: int) -> PackedPackets | None:
         """Packets `first` to `end`, excluded; None where there are none, or not all of them are of one duration."""
-        samples = _each_lasts(self.tocs[first:end])
+        tocs = self.tocs[first:end]
+        samples = _each_lasts(tocs)
         if not samples:
             return None
+        toc = tocs[0] if tocs == tocs[:1] * len(tocs) else None
         at = sum(self.sizes[:first])
         sizes = self.sizes[first:end]
         until = at + sum(sizes) if end < len(self.sizes) else None
-        return PackedPackets(sizes, memoryview(self.data)[at:until], samples)
+        return PackedPackets(sizes, memoryview(self.data)[at:until], samples, toc)
 
     def first(self, count: int) -> tuple[bytes, ...]:
         """The first packets, each as an object of its own."""
