@@ -284,6 +284,19 @@ def test_a_component_of_the_release_that_is_gone_for_days_is_still_told(tmp_path
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_promtool_finds_no_rule_twice_in_what_is_rendered(tmp_path, program):
+    (rule,) = of_kind("everything", "PrometheusRule")
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rule["spec"]))
+    done = subprocess.run(
+        [program("promtool"), "check", "rules", "--lint-fatal", tmp_path / "rules.yaml"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, "duplicate" in done.stdout) == (0, False), done.stdout + done.stderr
+
+
 def test_metrics_of_every_component_are_scraped():
     (monitor,) = of_kind("keda", "ServiceMonitor")
     wanted = monitor["spec"]["selector"]["matchLabels"]
