@@ -95,9 +95,9 @@ def test_rm_takes_chunks_by_their_times(tapedeck, answered, record, client):
     assert answered(*words)["deleted_objects"] == 1
     assert answered(*words, "--timestamps", "2.000") == {"deleted_objects": 0, "deleted_seconds": 0}
     assert tapedeck(*words) == (0, "", "there was nothing of that time (any more)\n")
-    code, _, err = tapedeck("rm", "a", "--user", "rm-2", "--yes", "--timestamps", "yesterday")
-    assert code == 1
-    assert "timestamps" in err
+    code, _, err = tapedeck("rm", "a", "--user", "rm-2", "--yes", "--timestamps", "1.000,yesterday")
+    assert code == 2
+    assert "'yesterday' is no time\n  write 2026-" in err
     assert names(client, "rm-2") == []
 
 
@@ -224,7 +224,7 @@ def test_usage_by_day(tapedeck, answered, record):
     assert out.splitlines()[-1] == "daily limit: none"
     assert tapedeck("usage", "--from", "yesterday")[0] == 2
     code, _, err = tapedeck("usage", "--from", str(today), "--to", str(today - timedelta(days=1)))
-    assert code == 1
+    assert code == 2
     assert "must not be after to" in err
 
 
@@ -250,15 +250,22 @@ def test_settings_are_shown_and_changed_under_the_names_of_the_api(tapedeck, ans
         "0",
     ]
     for pair, said in (
-        ("colour=red", "colour"),
-        ("protection=iron", "iron"),
-        ("store_audio=yes", "store_audio"),
-        ("daily_limit_ms=-1", "daily_limit_ms"),
-        ("daily_limit_ms=1e400", "daily_limit_ms"),
+        ("colour=red", "there is no setting 'colour'\n  there are protection, store_audio, daily_limit_ms"),
+        ("protection=iron", "protection cannot be 'iron'\n  it is standard or enhanced: protection=enhanced"),
+        ("protection=null", "it is standard or enhanced"),
+        ("store_audio=yes", "it is true or false"),
+        ("store_audio=1", "it is true or false"),
+        ("daily_limit_ms=abc", "daily_limit_ms cannot be 'abc'\n  it is ms of audio a UTC day"),
+        ("daily_limit_ms=-1", "it is ms of audio"),
+        ("daily_limit_ms=1e400", "it is ms of audio"),
+        ("daily_limit_ms=true", "it is ms of audio"),
+        (f"daily_limit_ms={2**53}", "it is ms of audio"),
+        (f"daily_limit_ms={'9' * 9999}", "it is ms of audio"),
     ):
         code, out, err = tapedeck("settings", "set", pair, *user)
-        assert (code, out) == (1, ""), pair
+        assert (code, out) == (2, ""), pair
         assert said in err
+    assert answered("settings", "set", f"daily_limit_ms={2**53 - 1}", *user)["daily_limit_ms"] == 2**53 - 1
     assert answered("settings", *user)["protection"] == "enhanced"
     code, _, err = tapedeck("settings", "set", "store_audio=false", "--token", stack.user_token("set-1"))
     assert code == 1
@@ -275,6 +282,10 @@ def test_settings_are_shown_and_changed_under_the_names_of_the_api(tapedeck, ans
         (["rm", "--all-of-user"], "name the user with --user"),
         (["rm", "--all-of-user", "--token", "opaque"], "name the user with --user"),
         (["rm", "a", "b", "--timestamps", "1"], "the one conversation"),
+        (["get", "a", "--start", "foo"], "'foo' is no time"),
+        (["get", "a", "--end", ""], "'' is no time"),
+        (["get", ""], "an empty name names nothing"),
+        (["rm", "a", "--timestamps", "1,foo"], "'foo' is no time"),
         (["rm", "a", "--timestamps", " ,"], "--timestamps needs times"),
         (["rm", "a", "--no-wait"], "belong to --all-of-user"),
         (["rm", "a", "--timeout", "5"], "belong to --all-of-user"),
@@ -288,7 +299,7 @@ def test_settings_are_shown_and_changed_under_the_names_of_the_api(tapedeck, ans
         (["settings", "protection=enhanced"], "settings set NAME=VALUE"),
         (["settings", "set"], "settings set NAME=VALUE"),
         (["settings", "set", "protection"], "is no NAME=VALUE"),
-        (["settings", "set", "a=1", "a=2"], "a is given twice"),
+        (["settings", "set", "store_audio=true", "store_audio=false"], "store_audio is given twice"),
     ],
 )
 def test_what_makes_no_sense_is_refused_before_anything_is_asked(tapedeck, words, said):

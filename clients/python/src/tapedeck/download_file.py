@@ -62,7 +62,7 @@ class PartFile:
         self._note = target.with_name(f"{target.name}.part.etag")
         self._names = names.replace("\n", "%0A")
         if target.is_dir():
-            raise TargetFileError(f"{target} is a folder")
+            raise TargetFileError(f"{target} is a folder", hint="name a file in it")
         self._file = self._hold()
 
     def earlier(self) -> tuple[int, str] | None:
@@ -110,7 +110,9 @@ class PartFile:
                     return file
             except BlockingIOError as error:
                 file.close()
-                raise TargetFileError(f"another download writes {self._target}") from error
+                raise TargetFileError(
+                    f"another download writes {self._target}", hint="wait for it, or name another file"
+                ) from error
             except BaseException:
                 file.close()
                 raise
@@ -135,4 +137,7 @@ class PartFile:
 
 
 def _unwritable(target: Path, error: OSError) -> TargetFileError:
-    return TargetFileError(f"{target} can't be written: {error.strerror or error}")
+    return TargetFileError(
+        f"{target} can't be written: {error.strerror or error}",
+        hint="name a file in a folder that is there, has room, and can be written to",
+    )

@@ -8,6 +8,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from tapedeck.commands.terminal import ERR, JsonOption, TokenOption, UrlOption, UserOption, print_json
+from tapedeck.commands.times import typed_time
 from tapedeck.storage_types import AudioFileFormat
 from tapedeck.system import System
 
@@ -39,7 +40,9 @@ def get(  # noqa: PLR0913 - options of a command
 
     system = System(url, token, user)
     chosen = format or _format_of(output)
-    request = AudioRequest(chosen, start, end, fill_gaps)
+    first = typed_time(start) if start is not None else None
+    last = typed_time(end) if end is not None else None
+    request = AudioRequest(chosen, first, last, fill_gaps)
     if output == "-":
         _to_stdout(system, conversation, request)
         return

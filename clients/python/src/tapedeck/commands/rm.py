@@ -19,6 +19,7 @@ from tapedeck.commands.terminal import (
     print_table,
     report,
 )
+from tapedeck.commands.times import typed_time
 from tapedeck.errors import ConflictError, NotFoundError, StorageError, UsageError
 from tapedeck.operators.spans import length, several
 from tapedeck.storage_types import Deleted
@@ -115,6 +116,9 @@ def _check(
             "--timestamps needs times, and the one conversation that they are of",
             hint="`tapedeck ls CONVERSATION` shows when its chunks begin",
         )
+    for one in ",".join(timestamps or ()).split(","):
+        if one.strip():
+            typed_time(one.strip())
     if not all_of_user and (not wait or timeout_s):
         raise UsageError(
             "--no-wait and --timeout belong to --all-of-user: all else is deleted when it is answered"

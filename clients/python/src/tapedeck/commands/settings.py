@@ -1,6 +1,6 @@
 """`tapedeck settings`."""
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
@@ -14,7 +14,22 @@ from tapedeck.commands.terminal import (
     print_table,
 )
 from tapedeck.errors import UsageError
+from tapedeck.operators.spans import short
+from tapedeck.storage_types import Protection
 from tapedeck.system import System
+
+MOST_DIGITS: Final = 16
+"""Of a limit: the API takes up to 2^53 - 1."""
+_Limit = Annotated[int, msgspec.Meta(le=2**53 - 1)]
+_KINDS: Final[dict[str, tuple[Any, str]]] = {
+    "protection": (Protection, "standard or enhanced"),
+    "store_audio": (bool, "true or false"),
+    "daily_limit_ms": (
+        _Limit | None,
+        "ms of audio a UTC day, 0 for no limit, null for the one that holds for everybody",
+    ),
+}
+_EXAMPLES: Final = {"protection": "enhanced", "store_audio": "false", "daily_limit_ms": "3600000"}
 
 
 def settings(
@@ -72,16 +87,25 @@ def _given(words: list[str]) -> dict[str, object] | None:
             raise UsageError(f"{pair!r} is no NAME=VALUE", hint="as in daily_limit_ms=3600000")
         if name in given:
             raise UsageError(f"{name} is given twice")
-        given[name] = _value(text)
+        given[name] = _value(name, text)
     return given
 
 
-def _value(text: str) -> object:
-    """Numbers, true, false and null as such, anything else as text: which values are taken, the API rules."""
+def _value(name: str, text: str) -> object:
+    """As the API takes it. Raises UsageError for what is no setting, and for what it cannot be."""
+    if name not in _KINDS:
+        raise UsageError(f"there is no setting {name!r}", hint=f"there are {', '.join(_KINDS)}")
+    kind, said = _KINDS[name]
     try:
-        value: object = msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return text
-    except UnicodeEncodeError as error:
-        raise UsageError("a value has half a character in it") from error
-    return value
+        return msgspec.convert(None if text == "null" else _plain(text), kind)
+    except msgspec.ValidationError as error:
+        raise UsageError(
+            f"{name} cannot be {short(repr(text), 60)}", hint=f"it is {said}: {name}={_EXAMPLES[name]}"
+        ) from error
+
+
+def _plain(text: str) -> object:
+    """Whole numbers, true and false as such, anything else as text."""
+    if text in ("true", "false"):
+        return text == "true"
+    return int(text) if text.isdecimal() and text.isascii() and len(text) <= MOST_DIGITS else text

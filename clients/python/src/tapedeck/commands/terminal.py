@@ -14,7 +14,14 @@ import msgspec
 import typer
 from rich.console import Console
 
-from tapedeck.errors import NoSuchThingError, NotFoundError, SystemNotFoundError, TapedeckError, UsageError
+from tapedeck.errors import (
+    BadRequestError,
+    NoSuchThingError,
+    NotFoundError,
+    SystemNotFoundError,
+    TapedeckError,
+    UsageError,
+)
 
 
 class _Console(Console):
@@ -41,6 +48,8 @@ ERR = _Console(stderr=True, soft_wrap=True)
 NUMBERS = {"seconds", "stored", "bytes", "chunks", "objects", "size", "sent", "acked"}
 """Columns that stand to the right."""
 
+NONSENSE = (0, 400)
+"""Of requests that cannot be meant so: not sent, or refused by the service."""
 FAILED, WRONG_USE, NO_SYSTEM, NOT_FOUND, INTERRUPTED = 1, 2, 3, 4, 130
 
 UrlOption = Annotated[
@@ -114,6 +123,6 @@ def report(error: TapedeckError) -> int:
         ERR.print(f"  {error.hint}", markup=False, highlight=False)
     if isinstance(error, SystemNotFoundError):
         return NO_SYSTEM
-    if isinstance(error, UsageError):
+    if isinstance(error, UsageError) or (isinstance(error, BadRequestError) and error.status in NONSENSE):
         return WRONG_USE
     return NOT_FOUND if isinstance(error, (NotFoundError, NoSuchThingError)) else FAILED
