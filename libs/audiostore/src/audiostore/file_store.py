@@ -73,10 +73,10 @@ class FileStore:
         page: list[str] = []
         async for names in self._walk(prefix, after):
             page += names
-            while len(page) >= PAGE_OBJECTS:
-                some, page = page[:PAGE_OBJECTS], page[PAGE_OBJECTS:]
-                for info in await self._threads.run(doing, self._folder.sizes, some):
+            if len(page) >= PAGE_OBJECTS:
+                for info in await self._threads.run(doing, self._folder.sizes, page):
                     yield info
+                page = []
         for info in await self._threads.run(doing, self._folder.sizes, page):
             yield info
 
@@ -113,16 +113,16 @@ class FileStore:
         await self._threads.close()
 
     async def _walk(self, prefix: str, after: str) -> AsyncIterator[Sequence[str]]:
-        """Names of files in the order of full names, those between two folders together: depth first, one folder in memory for each level."""
+        """Names of files in the order of full names, up to a page of them together: depth first, one folder in memory for each level."""
         waiting = [_Level(await self._entries(_parent(prefix)), prefix, after)]
         while waiting:
             files, below = waiting[-1].next()
             if files:
                 yield files
-            if below is None:
-                waiting.pop()
-            else:
+            if below is not None:
                 waiting.append(_Level(await self._entries(below), prefix, after))
+            elif waiting[-1].ended:
+                waiting.pop()
 
     async def _entries(self, folder: str) -> Entries:
         return await self._threads.run(f"list {folder}", self._folder.entries, folder)
@@ -142,15 +142,19 @@ class _Level:
         self._at = begin
         self._end = bisect_left(entries, True, begin, key=lambda name: not name.startswith(prefix))
 
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more follows."""
+        return self._at == self._end
+
     def next(self) -> tuple[Entries, str | None]:
-        """The files up to the next folder, and that; None where no more follows."""
-        begin = self._at
-        for at in range(begin, self._end):
+        """The files that follow, a page of them at the most, and the folder after them; None where that has to be asked for again, or none is there."""
+        begin, self._at = self._at, min(self._end, self._at + PAGE_OBJECTS)
+        for at in range(begin, self._at):
             if self._entries[at].endswith("/"):
                 self._at = at + 1
                 return self._entries[begin:at], self._entries[at]
-        self._at = self._end
-        return self._entries[begin : self._end], None
+        return self._entries[begin : self._at], None
 
 
 def _parent(prefix: str) -> str:
