@@ -8,7 +8,8 @@ import pytest
 from servicekit.auth import UserTokens
 from servicekit.errors import AuthError
 from servicekit.groups import AuthSettings
-from servicekit.jwks import MAX_JWKS_BYTES, MAX_WAITING, Jwks
+from servicekit.health import Check, Health
+from servicekit.jwks import CHECK, MAX_JWKS_BYTES, MAX_WAITING, Jwks
 from servicekit.jwks_metrics import JwksMetrics
 from servicekit.metrics import Metrics
 
@@ -255,3 +256,63 @@ async def test_leaving_in_the_middle_of_a_fetch(issuer, eventually, metrics):
     issuer.open.clear()
     async with Jwks(issuer.url, JwksMetrics(metrics)):
         await eventually(lambda: issuer.fetches)
+
+
+async def test_without_a_set_it_is_not_ready_and_with_a_stale_one_it_is(
+    issuer, ec_key, jwk, eventually, monkeypatch, metrics
+):
+    monkeypatch.setattr("servicekit.jwks.RETRY_S", (0.01,))
+    issuer.keys, issuer.status, health = [jwk(ec_key, kid="a")], 500, Health()
+    async with Jwks(issuer.url, JwksMetrics(metrics), health, refresh_s=0.01):
+        assert (health.ready, health.checks[CHECK].detail) == (False, "not checked yet")
+        await eventually(lambda: "none was ever fetched" in health.text())
+        assert f"every user token is refused: {issuer.url} answered 500" in health.text()
+        assert not health.ready
+        issuer.status = 200
+        await eventually(lambda: health.ready)
+        assert health.checks[CHECK] == Check("ok")
+        issuer.status = 500
+        await eventually(lambda: health.checks[CHECK].state == "warning")
+        assert health.ready
+        assert (
+            f"the last good set is kept, and cannot be fetched anew: {issuer.url} answered 500"
+            in health.text()
+        )
+        issuer.status = 200
+        await eventually(lambda: health.checks[CHECK] == Check("ok"))
+
+
+@pytest.mark.parametrize("what", ["away", "500", "junk", "compressed", "none", "too long", "no key"])
+async def test_a_password_in_the_address_is_used_and_told_nowhere(
+    issuer, closed_port, eventually, caplog, metrics, what
+):
+    health, host = Health(), issuer.url.removeprefix("http://")
+    url = f"http://me:hush@{host}?token=hush"
+    match what:
+        case "away":
+            url = f"http://me:hush@127.0.0.1:{closed_port}/jwks?token=hush"
+        case "500":
+            issuer.status = 500
+        case "junk":
+            issuer.body = b"oops"
+        case "too long":
+            issuer.body = b" " * (MAX_JWKS_BYTES + 1)
+        case "no key":
+            issuer.keys = [{"kty": "RSA", "n": "AQAB", "e": "AQAB"}]
+        case "compressed":
+            issuer.headers = [(b"content-encoding", b"gzip")]
+        case "none":
+            url = "http://me:hush@host:port/"
+    caplog.set_level("INFO", "servicekit")
+    async with Jwks(url, JwksMetrics(metrics), health):
+        await eventually(lambda: health.checks[CHECK].detail != "not checked yet")
+        with pytest.raises(AuthError) as caught:
+            await asyncio.wait_for(_refused(url), 60)
+    said = health.text() + str(caught.value) + "".join(str(vars(record)) for record in caplog.records)
+    assert "hush" not in said
+    assert "://…@" in said
+
+
+async def _refused(url):
+    async with Jwks(url, JwksMetrics(Metrics("listen", "0"))) as jwks:
+        await jwks.keys("a")

@@ -40,6 +40,8 @@ def test_values(parse, given, value):
         (key_url, "http://issuer.example/jwks"),
         (key_url, "file:///etc/passwd"),
         (key_url, "https://"),
+        (key_url, "https://issuer.example:port/jwks"),
+        (key_url, "https://me:h℀@issuer.example/jwks"),
     ],
 )
 def test_refusals(parse, given):

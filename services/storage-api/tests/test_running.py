@@ -52,7 +52,7 @@ async def test_it_serves_says_that_it_is_ready_and_ends_when_asked(
     service.process.send_signal(signal.SIGTERM)
     assert await asyncio.to_thread(service.process.wait, 15) == 0
     lines = [json.loads(line) for line in service.log.read_text().splitlines()]
-    assert {line["service"] for line in lines} == {"storage_api"}
+    assert {line["service"] for line in lines} == {"storage-api"}
     assert "ended" in [line["message"] for line in lines]
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from servicekit.errors import AuthError
 from servicekit.groups import AuthSettings, read_secret
+from servicekit.health import Health
 from servicekit.ids import uid_from_claim
 from servicekit.jwks import Jwks
 from servicekit.jwks_metrics import JwksMetrics
@@ -54,17 +55,17 @@ class FixedKey:
 
 
 class UserTokens:
-    """Verifies user tokens. `async with UserTokens(settings.auth, metrics) as tokens:` (a JWKS is kept fresh inside)."""
+    """Verifies user tokens. `async with UserTokens(settings.auth, metrics, health) as tokens:` (a JWKS is kept fresh inside)."""
 
-    def __init__(self, settings: AuthSettings, metrics: Metrics) -> None:
-        """Read the key; KeySourceError where it is none. Nothing is fetched yet."""
+    def __init__(self, settings: AuthSettings, metrics: Metrics, health: Health | None = None) -> None:
+        """Read the key; KeySourceError where it is none. Nothing is fetched yet: with a JWKS `health` is not ready before there is a set."""
         jwks_metrics = JwksMetrics(metrics)
         self._settings = settings
         self._background = AsyncExitStack()
         self._jwks: Jwks | None = None
         self._keys: KeySource
         if settings.jwks_url is not None:
-            self._keys = self._jwks = Jwks(settings.jwks_url, jwks_metrics)
+            self._keys = self._jwks = Jwks(settings.jwks_url, jwks_metrics, health)
         elif settings.public_key_file is not None:
             path = settings.public_key_file
             self._keys = FixedKey(public_key(path.read_bytes(), str(path)))

@@ -28,8 +28,14 @@ class Health:
     """Ready when it is not draining and every named check is `ok` or `warning`. A check begins `failed`: "not checked yet"."""
 
     def __init__(self, *checks: str) -> None:
-        self._checks: dict[str, Check] = {name: Check("failed", "not checked yet") for name in checks}
+        self._checks: dict[str, Check] = {}
         self._draining = False
+        for name in checks:
+            self.expect(name)
+
+    def expect(self, name: str) -> None:
+        """One more check that ready needs: "not checked yet"."""
+        self._checks[name] = Check("failed", "not checked yet")
 
     def ok(self, name: str, detail: str = "") -> None:
         """`name` works."""

@@ -2,7 +2,8 @@
 
 Owns when to fetch. What is in a set is `keys`' business. A token with an unknown key id (keys were rotated) waits for a
 fetch that begins after it came. Tokens make one begin at most once in `COOLDOWN_S`, so that made-up key ids cannot hammer the
-issuer; and only a few wait, so that they cannot fill this process while the issuer hangs.
+issuer; and only a few wait, so that they cannot fill this process while the issuer hangs. And what `/readyz` says of it: as long as no set was
+ever got every user token is refused, and nobody is to be sent here.
 """
 
 import asyncio
@@ -13,8 +14,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from servicekit.errors import AuthError, KeySourceError
+from servicekit.health import Health
 from servicekit.jwks_metrics import JwksMetrics
 from servicekit.keys import VerificationKey, jwks_keys
+from servicekit.secret import shown_address
 
 if TYPE_CHECKING:
     import httpx
@@ -28,6 +31,8 @@ FETCH_TIMEOUT_S: Final = 5.0
 MAX_JWKS_BYTES: Final = 256 * 1024
 MAX_WAITING: Final = 64
 """Tokens that wait for a fetch. One more is judged by a set that is no older than the cooldown, or cannot be checked now."""
+CHECK: Final = "user token keys"
+"""In `/readyz?verbose`."""
 HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "identity"}
 """Nothing compressed: what it unpacks to could not be bounded before it is unpacked."""
 
@@ -48,11 +53,17 @@ class Jwks:
         self,
         url: str,
         metrics: JwksMetrics,
+        health: Health | None = None,
         *,
         refresh_s: float = REFRESH_S,
         cooldown_s: float = COOLDOWN_S,
     ) -> None:
-        self.url = url
+        self._url = url
+        self.source = shown_address(url)
+        """The address, as it may be told."""
+        self._health = health
+        if health is not None:
+            health.expect(CHECK)
         self._metrics = metrics
         metrics.watch()
         self._refresh_s = refresh_s
@@ -113,7 +124,7 @@ class Jwks:
                     if self._knows(key_id):
                         return
         except TimeoutError as error:
-            log.warning("waited in vain for the JWKS", extra={"source": self.url})
+            log.warning("waited in vain for the JWKS", extra={"source": self.source})
             raise _unavailable("the fetch does not end") from error
         finally:
             self._waiting -= 1
@@ -134,15 +145,16 @@ class Jwks:
             self._next = _Attempt()
             self._wanted.clear()
             try:
-                self._keys = jwks_keys(await self._fetch(client), self.url)
+                self._keys = jwks_keys(await self._fetch(client), self.source)
             except KeySourceError as error:
                 pause_s = RETRY_S[min(failures, len(RETRY_S) - 1)]
                 failures += 1
                 self._metrics.failed()
+                self._tell_failed(failures, str(error))
                 log.warning(
                     "could not fetch the JWKS",
                     extra={
-                        "source": self.url,
+                        "source": self.source,
                         "reason": str(error),
                         "keys_kept": len(self._keys),
                         "retry_s": pause_s,
@@ -153,11 +165,22 @@ class Jwks:
                 failures = 0
                 attempt.good = True
                 self._metrics.fetched()
+                if self._health is not None:
+                    self._health.ok(CHECK)
             self._good = attempt.good
             self._ended_at = asyncio.get_running_loop().time()
             self._under_way = None
             attempt.ended.set()
             await self._pause(pause_s * random.uniform(0.8, 1.0))  # noqa: S311 - jitter, no secret
+
+    def _tell_failed(self, failures: int, reason: str) -> None:
+        """One failure says nothing where there is a set; another comes within a second."""
+        if self._health is None:
+            return
+        if not self._keys:
+            self._health.fail(CHECK, f"none was ever fetched, so every user token is refused: {reason}")
+        elif failures > 1:
+            self._health.warn(CHECK, f"the last good set is kept, and cannot be fetched anew: {reason}")
 
     async def _pause(self, most_s: float) -> None:
         """Until it is time to fetch again: earlier where a token asks, but not before the cooldown is over."""
@@ -176,20 +199,24 @@ class Jwks:
         try:
             async with (
                 asyncio.timeout(FETCH_TIMEOUT_S),
-                client.stream("GET", self.url, headers=HEADERS) as response,
+                client.stream("GET", self._url, headers=HEADERS) as response,
             ):
                 if response.status_code != 200:
-                    raise KeySourceError(f"{self.url} answered {response.status_code}", retryable=True)
+                    raise KeySourceError(f"{self.source} answered {response.status_code}", retryable=True)
                 if response.headers.get("content-encoding", "identity").lower() != "identity":
-                    raise KeySourceError(f"{self.url} answered compressed, which was not asked for")
+                    raise KeySourceError(f"{self.source} answered compressed, which was not asked for")
                 document = bytearray()
                 async for part in response.aiter_raw():
                     document += part
                     if len(document) > MAX_JWKS_BYTES:
-                        raise KeySourceError(f"the JWKS at {self.url} is longer than {MAX_JWKS_BYTES} bytes")
+                        raise KeySourceError(
+                            f"the JWKS at {self.source} is longer than {MAX_JWKS_BYTES} bytes"
+                        )
                 return bytes(document)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            raise KeySourceError(f"{self.url}: {type(error).__name__} {error}", retryable=True) from error
+            # An address that is none is told by httpx with all that is in it.
+            text = "" if isinstance(error, httpx.InvalidURL) else f" {error}"
+            raise KeySourceError(f"{self.source}: {type(error).__name__}{text}", retryable=True) from error
 
 
 def _unavailable(reason: str) -> AuthError:

@@ -5,7 +5,10 @@ Pure but for `existing_file`, which looks. They never repeat the text: `settings
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
+
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def text(value: str) -> str:
@@ -76,9 +79,12 @@ def url(*schemes: str) -> Callable[[str], str]:
 
 def key_url(value: str) -> str:
     """An https address, or an http one on this machine: who can change what lies there can forge any token."""
-    parts = urlsplit(value)
-    local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
-    if not parts.hostname or not (parts.scheme == "https" or (parts.scheme == "http" and local)):
+    try:
+        parts = urlsplit(value)
+        scheme, host, _port = parts.scheme, parts.hostname, parts.port
+    except ValueError:  # its text has the whole address
+        scheme, host = "", None
+    if not host or not (scheme == "https" or (scheme == "http" and host in LOOPBACK)):
         raise ValueError("must be an https:// address (http:// only on this machine)")
     return value
 

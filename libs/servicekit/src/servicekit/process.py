@@ -40,7 +40,7 @@ def main(
 ) -> NoReturn:
     """The whole `__main__` of a service: `--help`, `--check`, settings, logs, `start(settings, stop)` on uvloop, exit.
 
-    `command` is the service's name in logs (`listen`; `python -m listen` in its help). The settings need a field `process` of
+    `command` is the module (`python -m storage_api`); in logs, as in metrics and traces, the service is `storage-api`. The settings need a field `process` of
     `groups.ProcessSettings`. Let `start` import the service, so that --help and wrong settings answer at once.
     `--check` reads the settings and exits, with 0 or 2; it connects to nothing.
     """
@@ -61,7 +61,7 @@ def main(
         raise SystemExit(SETTINGS_ARE_WRONG) from None
     if only_check:
         raise SystemExit(0)
-    logs.configure(command, loaded.process.log_level)
+    logs.configure(command.replace("_", "-"), loaded.process.log_level)
     raise SystemExit(run(lambda stop: start(loaded, stop), drain_s=loaded.process.drain_seconds))
 
 

@@ -28,6 +28,7 @@ import msgspec.structs
 
 from servicekit.bind import Bind
 from servicekit.errors import SettingsError
+from servicekit.secret import shown_address
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -44,7 +45,7 @@ class Setting(msgspec.Struct, frozen=True):
     help: str
     """One line for --help and docs/settings.md, with the unit."""
     secret: bool = False
-    """The value is never shown, in no mistake and no table: passwords, and addresses that may hold one."""
+    """The value is never shown, in no mistake and no table. Of others a mistake shows what of an address may be shown."""
     default_in_dev: object = None
     """The default in dev mode (TAPEDECK_AUTH=dev), where it differs."""
 
@@ -137,7 +138,7 @@ def _read(setting: Setting, default: object, environ: Mapping[str, str], *, dev:
         try:
             value = setting.parse(text)
         except ValueError as error:
-            shown = "" if setting.secret else f" (it is {text[:100]!r})"
+            shown = "" if setting.secret else f" (it is {shown_address(text)[:100]!r})"
             return None, f"{setting.variable} {error}{shown}: {setting.help}"
     elif dev and setting.default_in_dev is not None:
         value = setting.default_in_dev

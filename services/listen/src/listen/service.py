@@ -77,7 +77,7 @@ async def start(settings: ListenSettings, stop: Stop) -> None:
         Bus(
             redis.url, prefix=redis.prefix, partitions=redis.partitions, wait_replicas=redis.wait_replicas
         ) as bus,
-        UserTokens(settings.auth, metrics) as tokens,
+        UserTokens(settings.auth, metrics, health) as tokens,
     ):
         tickets = Tickets(bus)
         admission = Admission(bus, tokens, tickets, settings.allowed_origins, settings.allowance)

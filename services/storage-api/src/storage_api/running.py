@@ -57,7 +57,7 @@ async def run(settings: StorageSettings, stop: Stop) -> None:
     # Redis or the bucket away is a warning here, not unready: what is stored is served without the one; without the other
     # clients get 503 with `Retry-After`, settings and the console, where Kubernetes would refuse their connections to all pods.
     health = Health("store")
-    users = UserTokens(settings.auth, metrics)
+    users = UserTokens(settings.auth, metrics, health)
     tokens = ServiceTokens(settings.auth.service_tokens_file)
     store = open_stores(settings.store.url, settings.store.fallback_url, PATIENCE)
     workers = Workers()
