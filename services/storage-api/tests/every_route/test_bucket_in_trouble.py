@@ -17,6 +17,9 @@ FORMATS = ("wav", "pcm", "ogg")
 class Troubled:
     """A bucket with a trouble; without one it is as it was."""
 
+    with_metadata = None
+    """Its objects are opened to be looked at, as in most buckets."""
+
     def __init__(self, store) -> None:
         self._store = store
         self.trouble = ""
