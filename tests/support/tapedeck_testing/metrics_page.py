@@ -35,6 +35,7 @@ The two to look at first: `tapedeck_oldest_unstored_age_seconds` tells the truth
   `max()` passes `NaN` over, which says that nobody can tell.
 - **Several processes** of one component under `tapedeck up` have one admin address that adds theirs up (the largest of what ends in `_age_seconds`, `_lag_seconds`, `_ratio` and the like).
   Where one does not answer there is no sum: the address answers 503, and Prometheus notes a gap, not a counter that goes down and up again.
+- **What `tapedeck dead drop` deletes** no process counts in `tapedeck_audio_deleted_seconds_total`, for the command is none of them; `tapedeck_audio_balance_seconds{part="deleted"}` has it.
 - Dashboard: `deploy/helm/tapedeck/files/dashboard.json`. Alerts: `deploy/helm/tapedeck/files/alerts.yaml`, each with a section in the [runbook](runbook.md). Logs and traces: [traces.md](traces.md).
 
 This page is generated: `.venv/bin/python tests/support/tapedeck_testing/metrics_page.py`.

@@ -252,7 +252,7 @@ def test_what_services_say_of_themselves():
     two = readiness("pusher", 503, "http://a:\nno answer\nhttp://b:\nno answer\n")
     assert two.text == "not ready: http://a:; no answer; http://b:; no answer"
     warns = readiness("pusher", 200, "[+]redis ok\n[!]keys warning: none\nready\n")
-    assert (warns.level, warns.text) == ("wrong", "ready, but warns: keys warning: none")
+    assert (warns.level, warns.text) == ("note", "ready, but warns: keys warning: none")
     both = "http://1:\n[-]store failed: away\nnot ready\nhttp://2:\n[-]store failed: away\nnot ready\n"
     assert readiness("pusher", 503, both).text == "not ready: store failed: away (said 2 times)"
     assert (

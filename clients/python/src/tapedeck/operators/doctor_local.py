@@ -16,7 +16,7 @@ from audiostore.key_ring import KeyRing
 from tapedeck import ready_file
 from tapedeck.errors import SystemNotFoundError
 from tapedeck.operators.findings import Finding, fine, note, wrong
-from tapedeck.operators.spans import times
+from tapedeck.operators.spans import several, times
 
 RATE: Final = 16_000
 SERVICE_TIMEOUT_S: Final = 3.0
@@ -52,13 +52,15 @@ async def examine_keys(masters: Masters, ring: KeyRing) -> Finding:
                     sealed += await bus.command("HGET", key, "protection") == b"enhanced"
         except BusUnavailableError as error:
             masters.missed(server, error)
+    at_hand = f"{several(len(ring.ids), 'key', 'keys')} at hand"
     if not sealed:
-        return fine("keys", f"no user wants sealing; {len(ring.ids)} keys at hand")
+        return fine("keys", f"no user wants sealing; {at_hand}")
+    wanted = several(sealed, "user wants", "users want")
     if ring:
-        return fine("keys", f"{sealed} users want sealing; {ring.ids[0]} seals, {len(ring.ids)} keys at hand")
+        return fine("keys", f"{wanted} sealing; {ring.ids[0]} seals, {at_hand}")
     return wrong(
         "keys",
-        f"{sealed} users want sealing, and no key is at hand here",
+        f"{wanted} sealing, and no key is at hand here",
         "if the pushers have none either, that audio waits in Redis: set TAPEDECK_ENCRYPTION_KEYS or _FILE; "
         "`tapedeck keys check` says which keys the bucket needs",
     )
@@ -99,5 +101,6 @@ def readiness(name: str, status: int, text: str) -> Finding:
             name, f"not ready: {said or whole[:200]}", "mend what it names; it becomes ready by itself"
         )
     if lines:
-        return wrong(name, f"ready, but warns: {said}", "mend what it warns of, before it matters")
+        # What of it is wrong already is wrong below, too, by its own name.
+        return note(name, f"ready, but warns: {said}", "mend what it warns of, before it matters")
     return fine(name, "ready")
