@@ -9,7 +9,7 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
-from audiobus.redis_url import RedisUrl
+from audiobus.connection import wrong_address
 from audiostore.opening import check_address
 from listen.proxies import TrustedProxies
 from servicekit.parsers import key_url
@@ -18,8 +18,15 @@ from tapedeck_testing.chart.rendering import CHART, template
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 
+
+def redis_address(text: str) -> None:
+    """ValueError where no service starts with it."""
+    for wrong in wrong_address("redis.url", text):
+        raise ValueError(wrong)
+
+
 READ_BY: dict[str, Callable[[str], Any]] = {
-    "redis.url": RedisUrl.parse,
+    "redis.url": redis_address,
     "store.url": check_address,
     "store.fallbackUrl": check_address,
     "auth.jwt.jwksUrl": key_url,
@@ -37,6 +44,10 @@ GOOD = {
         "rediss+cluster://:p@one:6379/?ssl_ca_certs=/ca",
         "redis+sentinel://one,two:26380/mymaster",
         "rediss+sentinel://:p@one/mymaster/2?sentinel_password=x",
+        "redis+sentinel://one/mymaster?sentinel_username=a&sentinel_password=b&socket_keepalive=true",
+        "redis://redis?client_name=tapedeck&health_check_interval=30",
+        "redis://redis?socket_connect_timeout=0.5&socket_read_size=65536",
+        "rediss://redis?ssl_ca_certs=/ca&ssl_cert_reqs=required&ssl_check_hostname=false&ssl_certfile=/c&ssl_keyfile=/k",
     ],
     "store.url": [
         "gs://example-audio",
@@ -58,6 +69,7 @@ BAD = {
         "redis://redis:65536",
         "redis://redis:port",
         "redis://one,two",
+        "redis://redis/audio",
         "redis://:6379",
         "redis://",
         "redis+cluster://one,two:70000",
@@ -66,6 +78,11 @@ BAD = {
         "redis+sentinel://one/master/first",
         "redis://:pa/ss@redis:6379",
         "http://redis",
+        "redis://redis?sokcet_timeout=2",
+        "redis://redis?socket_timeout=soon",
+        "redis://redis?socket_timeout=2&max_connection=5",
+        "redis://redis?ssl_ca_certs=/ca",
+        "redis+cluster://one?socket_timeout=2&ssl_ca_certs=/ca",
     ],
     "store.url": [
         "gs://",
@@ -93,10 +110,19 @@ BAD = {
         "10.0.0",
         "10.0.0.0/8/8",
         "2001:db8::/129",
+        "010.0.0.0/8",
     ],
 }
 OURS_ALONE = {
-    "redis.url": ["redis://redis/audio", "unix:///tmp/redis.sock"],
+    "redis.url": [
+        "redis://redis/audio",
+        "unix:///tmp/redis.sock",
+        "redis://redis?protocol=3",
+        "redis://redis?decode_responses=true",
+        "redis://redis?sentinel_password=x",
+        "redis://redis?db=2",
+        "redis://redis?username=a&password=b",
+    ],
     "store.url": ["az://audio--two", "az://audio.two", "s3://au..dio"],
     "auth.jwt.jwksUrl": [],
     "listen.settings.trustedProxies": [],
@@ -167,9 +193,40 @@ def test_pods_that_could_never_start_are_refused(place, good, bad):
 
 
 @pytest.mark.parametrize(
+    "network",
+    [
+        "10.0.0.1/8",
+        "192.0.2.129/25",
+        "fd00::1/8",
+        "2001:db8:8000::/32",
+        "::ffff:10.0.0.1/104",
+        "1:2:3",
+        "1::2::3",
+        "12345::/16",
+    ],
+)
+def test_a_network_that_no_pattern_tells_from_a_good_one_is_refused_too(network):
+    assert not taken("listen.settings.trustedProxies", network)
+    assert valid("listen.settings.trustedProxies", network)
+    said = template("minimal", f"--set=listen.settings.trustedProxies={{{network}}}")
+    assert said.returncode != 0
+    assert f"listen.settings.trustedProxies: {network} " in said.stderr
+
+
+def test_networks_that_the_services_take_are_taken():
+    networks = [*GOOD["listen.settings.trustedProxies"], "192.0.2.128/25", "2001:db8:8000::/33", "::/0"]
+    networks += ["1:2:3:4:5:6:7:8/127", "::ffff:10.0.0.0/104", "fe80::", "10.64.0.0/10"]
+    assert all(taken("listen.settings.trustedProxies", one) for one in networks)
+    said = template("minimal", f"--set=listen.settings.trustedProxies={{{','.join(networks)}}}")
+    assert said.returncode == 0, said.stderr
+
+
+@pytest.mark.parametrize(
     ("option", "place"),
     [
         ("redis.url=redis://redis:99999", "/redis/url"),
+        ("redis.url=redis://redis?sokcet_timeout=2", "/redis/url"),
+        ("redis.url=redis://redis?ssl_ca_certs=/ca", "/redis/url"),
         ("store.url=gs://Example", "/store/url"),
         ("store.fallbackUrl=gs://audio/a//b", "/store/fallbackUrl"),
         ("auth.jwt.jwksUrl=http://issuer.example.com/keys", "/auth/jwt/jwksUrl"),
@@ -196,6 +253,8 @@ def test_helm_says_where(option, place):
         ("embedded-redis", "redis.tls.existingSecret.name=ca", "this Redis is asked without TLS"),
         ("redis-cluster-tls", "store.env.SSL_CERT_FILE=/x", "both say whom to trust"),
         ("embedded-redis", "settings.redisWaitReplicas=1", "the embedded Redis has no replica"),
+        ("everything", "monitoring.serviceMonitor.interval=4s", "is less than the 5s that a scrape may take"),
+        ("everything", "monitoring.podMonitoring.interval=4999ms", "is less than the 5s that a scrape"),
     ],
 )
 def test_what_does_not_go_together_is_told(name, option, text):

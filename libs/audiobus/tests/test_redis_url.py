@@ -34,6 +34,26 @@ def test_sentinels_have_a_service_and_a_login_of_their_own():
     assert url.sentinel_options == {"username": "s", "password": "o/p", "ssl_ca_certs": "/ca.pem"}
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("redis://a/", None),
+        ("redis://a/15", 15),
+        ("redis://a?db=3", 3),
+        ("unix:///run/redis.sock?db=3", 3),
+        ("redis+sentinel://a/mymaster/4/", 4),
+        ("redis+cluster://a,b/", None),
+    ],
+)
+def test_databases(text, number):
+    assert RedisUrl.parse(text).options.get("db") == number
+
+
+def test_a_value_may_hold_what_ends_a_password():
+    url = RedisUrl.parse("redis+sentinel://a/mymaster?sentinel_password=s@cret&password=p@")
+    assert (url.sentinel_options["password"], url.options["password"]) == ("s@cret", "p@")
+
+
 def test_without_more_a_sentinels_master_has_database_0():
     url = RedisUrl.parse("redis+sentinel://a/mymaster")
     assert (url.options, url.sentinel_options) == ({}, {})
@@ -53,10 +73,45 @@ def test_without_more_a_sentinels_master_has_database_0():
         "redis+sentinel://:secret@a",
         "redis+sentinel://a/mymaster/secret",
         "redis://:secret@a?socket_timeout=x",
+        "redis://:secret@a/x",
+        "redis://:secret@a:6379/1/2",
+        "redis://:secret@a/16",
+        "redis://:secret@a/-1",
+        "redis://:secret@a/٣",
+        "redis://:secret@a/3?db=4",
+        "redis://:secret@a/3#secret",
+        "redis://:secret@a:0",
+        "redis://:secret@a:٣",
+        "redis://:secret@a b",
+        "redis://:secret@[a",
+        "redis://:secret/more@a",
+        "redis://:secret?more@a",
+        "redis://:se?secret=more@a",
+        "redis://:secret#more@a",
+        "redis://:secret℀@a",
+        "redis://:secret@a?db=secret",
+        "redis://:secret@a?db=",
+        "redis://:secret@a?db=16",
+        "redis://:secret@a?password=",
+        "redis://:secret@a?socket_timeout=0",
+        "redis://:secret@a?socket_timeout=1&socket_timeout=2",
+        "redis://:secret@a?retry_on_timeout=true",
+        "redis://:secret@a?decode_responses=true",
+        "redis://:secret@a?protocol=3",
+        "redis://:secret@a?ssl_ca_certs=/ca",
+        "redis://:secret@a?sentinel_password=secret",
+        "rediss://:secret@a?ssl_cert_reqs=perhaps",
+        "redis+cluster://:secret@a/3",
+        "redis+cluster://:secret@a?db=3",
+        "redis+cluster://:secret@a,b:0",
+        "redis+sentinel://:secret@a/mymaster/16",
+        "redis+sentinel://:secret@a/mymaster/1/2",
+        "unix://",
+        "unix:///run/redis.sock?db=16",
     ],
 )
 def test_what_cannot_be_an_address_is_refused_without_its_password(text):
     with pytest.raises(BadUrlError) as refused:
         RedisUrl.parse(text)
     assert "secret" not in str(refused.value)
-    assert "secret" not in repr(RedisUrl.parse("redis://:secret@h?ssl_password=secret"))
+    assert "secret" not in repr(RedisUrl.parse("rediss://:secret@h?ssl_password=secret"))
