@@ -285,6 +285,7 @@ def test_settings_are_shown_and_changed_under_the_names_of_the_api(tapedeck, ans
         (["get", "a", "--start", "foo"], "'foo' is no time"),
         (["get", "a", "--end", ""], "'' is no time"),
         (["get", ""], "an empty name names nothing"),
+        (["get", "anna/a"], "a --user anna"),
         (["rm", "a", "--timestamps", "1,foo"], "'foo' is no time"),
         (["rm", "a", "--timestamps", " ,"], "--timestamps needs times"),
         (["rm", "a", "--no-wait"], "belong to --all-of-user"),
@@ -302,10 +303,14 @@ def test_settings_are_shown_and_changed_under_the_names_of_the_api(tapedeck, ans
         (["settings", "set", "store_audio=true", "store_audio=false"], "store_audio is given twice"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_anything_is_asked(tapedeck, words, said):
+def test_what_makes_no_sense_is_refused_before_anything_is_asked(
+    tapedeck, words, said, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
     code, out, err = tapedeck(*words, *(["--yes"] if words[0] in ("rm", "cut") else []))
     assert (code, out) == (2, "")
     assert said in err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_a_system(tapedeck, monkeypatch):

@@ -12,7 +12,9 @@ import pytest
 
 from audiobus import AppendRequest, Bus, Conversation, EntryId, Position
 from audiobus.chunk import VERSION, Chunk
+from tapedeck import ready_file
 from tapedeck.__main__ import main
+from tapedeck.ready_file import Admin, Pids, Ready
 
 
 @dataclass
@@ -55,6 +57,21 @@ def command(tmp_path, monkeypatch, capsys, redis_url, prefix):
         return Answer(ended.value.code or 0, said.out, said.err)
 
     return tapedeck
+
+
+@pytest.fixture
+def ready_with_key(tmp_path, redis_url):
+    """Writes the ready file of an `up` that made this key for its own bucket, which has that Redis, or another one."""
+
+    def write(entry, redis=redis_url):
+        keys = tmp_path / "encryption-keys"
+        keys.write_text(f"{entry}\n")
+        ready = Ready(
+            "", "", redis, f"file://{tmp_path}/bucket", "", "", "", Pids(), Admin("", "", ""), "", str(keys)
+        )
+        ready_file.write(tmp_path / "data" / "ready.json", ready)
+
+    return write
 
 
 @pytest.fixture

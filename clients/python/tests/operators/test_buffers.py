@@ -13,6 +13,7 @@ from audiostore.key_ring import KeyRing
 from audiostore.sealing import open_sealed
 
 KEY = "k1:MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE="
+OTHER = "k2:MjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjIyMjI="
 
 
 @pytest.fixture
@@ -192,6 +193,22 @@ def test_an_export_seals_what_the_bucket_would_get_sealed(command, record, objec
     [(name, data)] = objects().items()
     assert name.endswith(".batch.enc")
     assert read_batch(open_sealed(data, KeyRing.parse(KEY), "alice")).spans[0].samples == 3 * 48_000 - 312
+
+
+def test_an_export_finds_the_key_that_up_made_for_its_own_system(
+    command, record, objects, on_redis, ready_with_key
+):
+    recorded = record("secret", 3)
+    on_redis(lambda bus: bus.command("HSET", bus.keys.user("alice"), "protection", "enhanced"))
+    ready_with_key(KEY, redis="redis://127.0.0.1:1/0")  # nobody there knows that key
+    assert command("buffers", "export", recorded.tag, "out").code == 1
+    assert objects() == {}
+    ready_with_key(KEY)
+    assert command("buffers", "export-all", "other", TAPEDECK_ENCRYPTION_KEYS=OTHER).code == 0
+    assert command("buffers", "export", recorded.tag, "out").code == 0
+    for folder, key in (("out", KEY), ("other", OTHER)):
+        [data] = objects(folder).values()
+        assert read_batch(open_sealed(data, KeyRing.parse(key), "alice")).spans
 
 
 def test_an_export_of_what_is_spoilt_and_of_what_is_deleted(command, record, objects, on_redis):

@@ -126,6 +126,16 @@ def test_an_export_of_letters_seals_them(command, letters, on_redis, tmp_path):
     assert not list(tmp_path.glob("out/**/*.msgpack"))
 
 
+def test_an_export_of_letters_finds_the_key_that_up_made(
+    command, letters, on_redis, tmp_path, ready_with_key
+):
+    on_redis(lambda bus: bus.command("HSET", bus.keys.user("alice"), "protection", "enhanced"))
+    ready_with_key(KEY)
+    assert command("dead", "export", letters.tag, "out").code == 0
+    [sealed] = tmp_path.glob(f"out/dead/**/{ids(letters)[1]}.enc")
+    assert open_sealed(sealed.read_bytes(), KeyRing.parse(KEY), "alice")
+
+
 def test_letters_are_dropped_when_that_is_confirmed(command, letters, on_redis, monkeypatch):
     answer = command("dead", "drop", letters.tag)
     assert answer.code == 2  # nobody said yes

@@ -37,7 +37,9 @@ def get(  # noqa: PLR0913 - options of a command
 ) -> None:
     """Get a conversation's audio; a download that broke is taken up again."""
     from tapedeck import AudioRequest  # noqa: PLC0415 - not needed for --help
+    from tapedeck.commands.storage import conversation_names  # noqa: PLC0415 - not needed for --help
 
+    conversation_names([conversation])  # before a file is named after it
     system = System(url, token, user)
     chosen = format or _format_of(output)
     first = typed_time(start) if start is not None else None

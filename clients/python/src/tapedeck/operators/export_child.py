@@ -3,13 +3,15 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from tapedeck import ready_file
 from tapedeck.commands.terminal import ERR
-from tapedeck.errors import OperatorError
+from tapedeck.errors import OperatorError, SystemNotFoundError
 from tapedeck.operators import reach
 from tapedeck.operators.spans import length
 
@@ -60,7 +62,8 @@ def export(
         OperatorError: it did not even begin.
     """
     target = reach.folder(directory)
-    environ = {**os.environ, "TAPEDECK_REDIS_URL": reach.redis_address(redis_url)}
+    address = reach.redis_address(redis_url)
+    environ = {**os.environ, **_key_of_up(os.environ, address), "TAPEDECK_REDIS_URL": address}
     command = [sys.executable, "-P", "-m", "pusher.export", "--directory", str(target)]
     if letters is not None:
         command.append("--dead")
@@ -83,3 +86,14 @@ def export(
             hint="what it said stands above; what was written so far is whole",
         )
     return found
+
+
+def _key_of_up(environ: Mapping[str, str], redis_url: str) -> dict[str, str]:
+    """The ring that `tapedeck up` made, where the environment gives none and what is exported is that system's: what another one has would be sealed with a key that it does not know."""
+    given = any(environ.get(name) for name in ("TAPEDECK_ENCRYPTION_KEYS", "TAPEDECK_ENCRYPTION_KEYS_FILE"))
+    try:
+        ready = ready_file.read(ready_file.chosen_path())
+    except SystemNotFoundError:
+        return {}
+    ours = ready.encryption_keys_file and ready.redis == redis_url and not given
+    return {"TAPEDECK_ENCRYPTION_KEYS_FILE": ready.encryption_keys_file} if ours else {}
