@@ -349,7 +349,11 @@ async def test_only_an_operation_that_is_done_begins_again(bus):
     assert not await merging.begin_again(bus, before, most=2)
     assert await operations.take(bus, OP, "me", 1000)
     assert await operations.write(bus, OP, "me", "done", 60_000, {"result": b"{}", "step": b"{}"})
+    # Another was begun since, by a clock that is ahead.
+    newest = bus.keys.operations_of("merge", "user-1")
+    await bus.command("ZADD", newest, 9_000_000_000_000, "another")
     assert await merging.begin_again(bus, before, most=2)
+    assert (await operations.begun(bus, "merge", "user-1"))[OP] == 9_000_000_000_001
     found = await operations.find(bus, OP)
     assert (found.kind, found.uid, found.request, found.step, found.result, found.done) == (
         "merge", "user-1", b"{}", b"", b"", False,

@@ -15,6 +15,9 @@ local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'created', now, unpack(ARGV, 4))
 redis.call('ZADD', KEYS[2], now, ARGV[1])
+-- As with one that is begun: whoever has seen the others sees that this one is newer.
+local last = redis.call('ZREVRANGE', KEYS[3], 0, 0, 'WITHSCORES')
+if last[2] and tonumber(last[2]) >= tonumber(now) then now = string.format('%.0f', last[2] + 1) end
 redis.call('ZADD', KEYS[3], now, ARGV[1])
 redis.call('PEXPIRE', KEYS[3], ARGV[3])
 return 1
