@@ -17,7 +17,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     done: bool
     """Nothing more happens: there is a `result`, or an `error`."""
     progress: dict[str, int | float | str] | None
-    """How far it is, in numbers; which ones depends on `kind`. Null at the beginning."""
+    """How far it is; which fields there are depends on `kind`. Null at the beginning."""
     error: Trouble | None
     """Why it failed; before it is done, what the last try failed of: then it is tried again."""
     result: dict[str, int | float | str] | None

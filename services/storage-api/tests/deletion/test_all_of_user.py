@@ -31,13 +31,17 @@ async def test_everything_goes_and_it_is_done_when_nothing_can_come_back(
             await put(store, waveform_name(name, sealed=False))
     other = tape_for(Conversation("user-2", "conv-1"))
     kept = await stored(other, pcm_tone(4))
+    api.services.operation_begun.clear()
     operation_id = await leaving.begin(api)
+    assert api.services.operation_begun.is_set()  # a process need not look for it
     assert (await leaving.told(api, operation_id))["done"] is False
     await leaving.turn(api.services, operation_id)
     assert await names(store) == sorted(kept)
     said = await leaving.told(api, operation_id)
     assert (said["done"], said["kind"], said["error"]) == (False, "delete_user_audio", None)
+    assert said["progress"].pop("waits_until") > said["created"]
     assert said["progress"] == {
+        "phase": "settling",
         "conversations": 2,
         "conversations_done": 2,
         "waiting": 0,

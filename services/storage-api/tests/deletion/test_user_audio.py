@@ -2,15 +2,18 @@
 
 import time
 
+import msgspec
 import pytest
 
-from audiobus import Conversation, Cut, EntryId
+from audiobus import Conversation, Cut, EntryId, operations
 from audiobus.census import exact
 from audiobus.deletions import expunge
 from audiostore.errors import StoreConfigurationError, TransientStoreError
 from audiostore.names import conversation_prefix
 from storage_api.deletion import user_audio
-from storage_api.deletion.user_audio import AGAIN_MS, UserAudio
+from storage_api.deletion.user_audio import AGAIN_MS, SETTLED_MS, UserAudio
+from storage_api.moments import rfc3339_ms
+from storage_api.operations.turn import Turn
 from tapedeck_testing.switched_store import Switched
 
 
@@ -124,7 +127,8 @@ async def test_only_what_was_left_is_looked_at_until_all_is_looked_at_once_more(
         pauses.append(await left_alone_ms(one_bus, operation_id))
         progress = (await leaving.told(api, operation_id))["progress"]
     assert len(everything) == 1
-    assert (progress["conversations"], progress["waiting"], progress["deleted_objects"]) == (1, 1, 4)
+    assert (progress["conversations"], progress["conversations_done"]) == (3, 2)
+    assert (progress["phase"], progress["waiting"], progress["deleted_objects"]) == ("waiting", 1, 4)
     assert pauses[0] <= AGAIN_MS < pauses[1] <= 2 * AGAIN_MS < pauses[2] <= 4 * AGAIN_MS
     entries = {
         entry.id: entry.counted_samples
@@ -138,6 +142,50 @@ async def test_only_what_was_left_is_looked_at_until_all_is_looked_at_once_more(
     await leaving.turn(api.services, operation_id)
     assert (await leaving.told(api, operation_id))["done"]
     assert len(everything) == 2
+
+
+async def test_progress_says_what_is_waited_for_and_never_goes_back(
+    api, tape_for, one_bus, leaving, stored, pcm_tone, monkeypatch
+):
+    """One conversation of four goes first of all when audio of it, which waited, was seen to; all four are gone when all is looked at again."""
+    for number in (1, 2, 3):
+        await stored(tape_for(conversation(number)), pcm_tone(2), parts=1)
+    waits = tape_for(conversation(4))
+    await waits.record(pcm_tone(2))
+    told = []
+    real = Turn.save
+
+    async def save(turn, step, progress):
+        await real(turn, step, progress)
+        told.append((await leaving.told(api, operation_id))["progress"])
+
+    monkeypatch.setattr(Turn, "save", save)
+    operation_id = await leaving.begin(api)
+    await leaving.turn(api.services, operation_id)
+    assert {one["phase"] for one in told[:-1]} == {"deleting"}
+    assert all("waits_until" not in one for one in told[:-1])
+    assert (told[-1]["phase"], told[-1]["waits_until"]) == ("waiting", rfc3339_ms(leaving.ms + AGAIN_MS))
+    entries = {
+        entry.id: entry.counted_samples
+        for entry in await one_bus.read(waits.conversation, count=9)
+        if entry.chunk
+    }
+    await expunge(one_bus, waits.conversation, entries, cut=None, name="", preroll=True, now_ms=leaving.ms)
+    leaving.ms += 1000
+    await leaving.turn(api.services, operation_id)
+    changed_ms = msgspec.json.decode((await operations.find(one_bus, operation_id)).step)["changed_ms"]
+    assert (told[-1]["phase"], told[-1]["waits_until"]) == ("settling", rfc3339_ms(changed_ms + SETTLED_MS))
+    for number in (1, 2):
+        await one_bus.command("DEL", one_bus.keys.conv(conversation(number)))
+        await one_bus.note_not_live(conversation(number))
+    leaving.settle()
+    await leaving.turn(api.services, operation_id)
+    assert (told[-1]["phase"], "waits_until" in told[-1]) == ("checking", False)
+    done = [one["conversations_done"] for one in told]
+    assert done == sorted(done)
+    assert (done[0], done[-1]) == (0, 4)
+    assert {one["conversations"] for one in told} == {4}
+    assert (await leaving.told(api, operation_id))["done"]
 
 
 async def test_only_what_redis_knows_is_put_on_due(api, tape, tape_for, one_bus, leaving, stored, pcm_tone):

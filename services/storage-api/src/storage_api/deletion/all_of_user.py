@@ -40,6 +40,7 @@ async def delete_user_audio(request: Request) -> Response:
     try:
         with redis_needed():
             begun = await asked.begin()
+        services.operation_begun.set()
     except TooManyOperationsError as error:
         detail = "two deletions of this user's audio are under way; ask again when the first is done"
         headers = {"Retry-After": str(AGAIN_S)}

@@ -54,7 +54,7 @@ class FormerAudio:
         """
         bus, step, conversation = self._services.bus, self._step, self._conversation
         if await bus.tombstone(conversation):
-            return  # all of it goes, or went into another one
+            return  # all of it goes, or went into another one, where the pass looks for it (`taken_along`)
         state = await bus.state(conversation)
         if state.in_merge and not await is_free(bus, conversation):
             step.waiting += 1

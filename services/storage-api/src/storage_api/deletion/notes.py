@@ -1,15 +1,19 @@
 """What the operation that deletes a user's audio writes down: what was asked for, how far it is, and what came of it."""
 
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from audiobus import EntryId
+from storage_api.deletion.taken_along import Merges
+from storage_api.moments import rfc3339_ms
 from storage_api.wire import seconds
 
 KIND: Final = "delete_user_audio"
 LEFT: Final = 1_000
 """Conversations that are remembered to hold something still; where there are more, all are looked at again."""
+Phase: TypeAlias = Literal["deleting", "waiting", "settling", "checking"]
+"""What it is at: it deletes what it finds; something is left, and it is looked again at that; nothing is, but a put may be under way; it looks once more."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,9 +33,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """How far it is, for people."""
 
+    phase: Phase
     conversations: int
-    """In this pass: all of the user's, or those that were not done with the one before."""
+    """All of the user's that were met so far."""
     conversations_done: int
+    """Of these, those in which nothing was left, when they were looked at. Never goes back."""
     waiting: int
     """Conversations in which audio still waits to be cleared, by pushers, or a merge to end."""
     failed: int
@@ -42,6 +48,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """Hold audio from before and from after, or cannot be read, and were left as they are."""
     kept_dead_letters: int
     """Cannot be read, so that nobody knows of when they are: left as they are, for an operator."""
+    waits_until: str | msgspec.UnsetType = msgspec.UNSET
+    """RFC 3339 UTC: nothing is done before then, for `waiting` or `settling`; left out while it is at it."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +72,11 @@ class Step(msgspec.Struct, kw_only=True):
     """When something was last found that had to go."""
     clean: bool = True
     """Whether the pass has found nothing so far."""
+    sure: bool = False
+    """Whether the last pass over all conversations found nothing when no put could be under way any more, nor did those after it. What is left then is
+    only what merges took along beside them."""
+    merges: Merges = msgspec.field(default_factory=Merges)
+    """As of when the pass over all conversations began, or the last one ended: what merges took along since is not looked at yet."""
     full: bool = True
     """Whether the pass goes over all conversations, or over those that were left by the one before."""
     looking: list[str] = msgspec.field(default_factory=list)
@@ -78,27 +91,44 @@ class Step(msgspec.Struct, kw_only=True):
     letters: int = 0
     objects: int = 0
     samples: int = 0
+    total: int = 0
+    """Conversations that were met,"""
+    done: int = 0
+    """and those of them in which nothing was left, at the most so far."""
 
     def begin(self, now_ms: int) -> None:
         """A pass: over what was left, where that is known, else over everything."""
         self.full = not 0 < len(self.left) <= LEFT
-        self.looking = [] if self.full else self.left
+        self.looking = [] if self.full else sorted(self.left)
         self.left, self.after, self.began_ms, self.clean = [], "", now_ms, True
         self.waiting = self.failed = 0
         if self.full:
             self.kept = self.letters = 0
 
     def leave(self, conversation_id: str) -> None:
-        """This one must be looked at again."""
+        """Something is left in this one: it must be looked at again."""
         self.clean = False
-        if len(self.left) <= LEFT and conversation_id not in self.left[-1:]:
+        self.follow(conversation_id)
+
+    def follow(self, conversation_id: str) -> None:
+        """This one must be looked at again: something may have come into it after it was."""
+        if len(self.left) <= LEFT and conversation_id not in self.left:
             self.left.append(conversation_id)
 
-    def progress(self, conversation_ids: list[str]) -> Progress:
-        """For people, of a pass over these."""
+    def passed(self, conversation_ids: list[str]) -> None:
+        """The pass over these has come up to `after`."""
+        ahead = sum(1 for one in conversation_ids if one > self.after)
+        if self.full:
+            self.total = max(self.total, len(conversation_ids))
+        self.done = max(self.done, self.total - ahead - len(self.left))
+
+    def progress(self, phase: Phase, waits_until_ms: int | None = None) -> Progress:
+        """For people."""
         return Progress(
-            conversations=len(conversation_ids),
-            conversations_done=sum(1 for one in conversation_ids if one <= self.after),
+            phase=phase,
+            waits_until=msgspec.UNSET if waits_until_ms is None else rfc3339_ms(waits_until_ms),
+            conversations=self.total,
+            conversations_done=self.done,
             waiting=self.waiting,
             failed=self.failed,
             deleted_objects=self.objects,

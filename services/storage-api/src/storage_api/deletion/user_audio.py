@@ -2,7 +2,7 @@
 
 Owns the passes. The first goes over all conversations; those after it over what was left by the one before, less and less often; when nothing is left,
 and no put that was under way can land any more, one goes over all again: only if it finds nothing is it done. One conversation that fails is left
-for the next pass, and stops none after it.
+for the next pass, and stops none after it. What a merge may have taken along beside a pass is looked for where that merge brought it (`taken_along`).
 """
 
 import logging
@@ -16,7 +16,8 @@ from audiobus.deletions import set_user_tombstone
 from audiobus.errors import BusUnavailableError
 from audiostore.errors import AudiostoreError
 from storage_api.deletion.former_audio import FormerAudio
-from storage_api.deletion.notes import Request, Result, Step
+from storage_api.deletion.notes import Phase, Request, Result, Step
+from storage_api.deletion.taken_along import merges, targets_since
 from storage_api.deletion.users_conversations import conversations_of_user
 from storage_api.errors import log_text
 from storage_api.operations.turn import LaterError, LeaseLostError, Trouble, Turn, trouble_of
@@ -78,7 +79,6 @@ class _Turn:
         self._now_ms = now_ms
         self._settled_ms = settled_ms
         self._uid = turn.operation.uid
-        self._ids: list[str] = []
         self._trouble: Trouble | None = None
         """Of the first conversation that failed in this turn."""
 
@@ -90,37 +90,67 @@ class _Turn:
         while True:
             if not step.began_ms:
                 step.begin(await self._now_ms())
+                if step.full:
+                    step.merges = await merges(self._services.bus, self._uid, step.began_ms)
             settled = step.began_ms >= step.changed_ms + self._settled_ms
-            await self._pass()
+            await self._pass("checking" if step.full and settled else "deleting")
+            await self._follow()
             step.began_ms = 0
-            if step.full and step.clean and settled:
+            step.sure = step.clean and (settled if step.full else step.sure)
+            if step.sure and not step.left:
                 return step.result()
             step.rounds = step.rounds + 1 if step.left else 0
-            await self._save()
-            pause_ms = await self._pause_ms()
-            if pause_ms > 0:
-                raise LaterError(pause_ms, self._trouble)
+            now_ms = await self._now_ms()
+            pause_ms = self._pause_ms(now_ms)
+            if pause_ms <= 0:
+                await self._save("checking")
+                continue
+            await self._save("waiting" if step.left else "settling", now_ms + pause_ms)
+            raise LaterError(pause_ms, self._trouble)
 
-    async def _pause_ms(self) -> int:
-        if self._step.left:
-            return min(LONGEST_AGAIN_MS, AGAIN_MS << min(self._step.rounds - 1, 10))
-        return self._step.changed_ms + self._settled_ms - await self._now_ms()
+    def _pause_ms(self, now_ms: int) -> int:
+        step = self._step
+        if not step.left:
+            return step.changed_ms + self._settled_ms - now_ms
+        if step.clean:
+            return AGAIN_MS  # nothing that was met has to be waited for
+        return min(LONGEST_AGAIN_MS, AGAIN_MS << min(step.rounds - 1, 10))
 
-    async def _pass(self) -> None:
+    async def _follow(self) -> None:
+        """Leaves for the next pass where merges may have taken what this one was to find."""
+        step, bus = self._step, self._services.bus
+        now_ms = await self._now_ms()
+        # Before it is asked for what was taken along: what is begun in between is asked for next time, too.
+        now = await merges(bus, self._uid, now_ms)
+        out_of = None if step.full else step.looking
+        targets = await targets_since(bus, self._uid, step.merges, now_ms, out_of=out_of)
+        if targets is None:
+            step.clean = False
+            targets = []
+        for cid in targets:
+            step.follow(cid)
+        step.merges = now
+
+    async def _pass(self, phase: Phase) -> None:
         """The rest of the pass under way. BusUnavailableError, StoreError: it goes on with the next turn."""
         step = self._step
         if step.full:
             conversations = await conversations_of_user(self._services, self._uid)
         else:
             conversations = [Conversation(self._uid, cid) for cid in step.looking]
-        self._ids = [one.cid for one in conversations]
+        ids = [one.cid for one in conversations]
         failed: list[Exception] = []
+
+        async def save() -> None:
+            await self._save(phase)
+
+        step.passed(ids)
         for conversation in conversations:
             if conversation.cid <= step.after:
                 continue
             former = FormerAudio(self._services, conversation, self._request, step, self._now_ms)
             try:
-                await former.delete(self._save)
+                await former.delete(save)
             except (BusUnavailableError, LeaseLostError):
                 raise
             except Exception as error:  # noqa: BLE001 - whatever the matter is with one, those after it go on; it is told, and tried again
@@ -131,7 +161,8 @@ class _Turn:
             else:
                 failed.clear()
             step.after = conversation.cid
-            await self._save()
+            step.passed(ids)
+            await self._save(phase)
             if len(failed) >= IN_A_ROW and all(_may_pass(one) for one in failed):
                 raise failed[-1]
 
@@ -144,8 +175,8 @@ class _Turn:
             exc_info=None if isinstance(error, AudiostoreError) else error,
         )
 
-    async def _save(self) -> None:
-        await self._turn.save(self._step, self._step.progress(self._ids))
+    async def _save(self, phase: Phase, waits_until_ms: int | None = None) -> None:
+        await self._turn.save(self._step, self._step.progress(phase, waits_until_ms))
 
 
 def _may_pass(error: Exception) -> bool:

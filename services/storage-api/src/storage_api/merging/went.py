@@ -42,15 +42,23 @@ async def went_since(bus: Bus, uid: str, before: Merges) -> bool:
     return bool(await _went(bus, uid, before.undone | since) - before.went)
 
 
-async def _went(bus: Bus, uid: str, operations: Collection[str]) -> set[Conversation]:
-    """The sources of these that went."""
-    sources: set[Conversation] = set()
+async def requests_of(bus: Bus, operations: Collection[str]) -> list[Request]:
+    """What these merges were asked for; left out where nobody knows any more, or it cannot be read. BusUnavailableError."""
+    requests = []
     for one in operations:
         try:
             operation = await find(bus, one)
-            request = msgspec.json.decode(operation.request, type=Request) if operation else None
+            if operation is not None:
+                requests.append(msgspec.json.decode(operation.request, type=Request))
         except (BadEntryError, msgspec.DecodeError):
             continue  # nobody carries it out
-        if request is not None and request.delete_sources:
-            sources |= {Conversation(uid, cid) for cid in request.sources}
+    return requests
+
+
+async def _went(bus: Bus, uid: str, operations: Collection[str]) -> set[Conversation]:
+    """The sources of these that went."""
+    requests = await requests_of(bus, operations)
+    sources = {
+        Conversation(uid, cid) for request in requests if request.delete_sources for cid in request.sources
+    }
     return await under_tombstones(bus, sources)
