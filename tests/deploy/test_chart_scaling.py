@@ -108,7 +108,7 @@ def test_an_address_in_a_secret_is_asked_as_it_is_said(option, given, tls):
     [
         ("redis://redis:6379", None),
         ("redis://redis:6379/3", "3"),
-        ("redis://:a@redis/3?x=/4", "3"),
+        ("redis://:a@redis/3?client_name=/4", "3"),
         ("redis+sentinel://one/master/2", "2"),
         ("redis+sentinel://one/7", None),
         ("redis+cluster://one/", None),

@@ -24,6 +24,11 @@
 {{- if and $v.redis.embedded.enabled (gt (int $v.settings.redisWaitReplicas) 0) -}}
 {{- fail "settings.redisWaitReplicas: the embedded Redis has no replica, and nothing would ever be confirmed" -}}
 {{- end -}}
+{{- range $network := $v.listen.settings.trustedProxies -}}
+{{- with include "tapedeck.networkMistake" $network -}}
+{{- fail (printf "listen.settings.trustedProxies: %s %s" $network .) -}}
+{{- end -}}
+{{- end -}}
 {{- if or $v.pusher.enabled $v.storageApi.enabled -}}
 {{- if not (or $v.store.url $v.store.persistence.enabled) -}}
 {{- fail "the bucket is missing: set store.url, as gs://bucket (or store.persistence.enabled, to try it out)" -}}
@@ -94,6 +99,14 @@
 {{- $keda := $v.pusher.autoscaling.keda -}}
 {{- if and $keda.enabled (eq $keda.trigger "redisStreams") (not $keda.redisStreams.addresses) $v.redis.existingSecret.name -}}
 {{- fail "pusher.autoscaling.keda.redisStreams.addresses is missing: the chart cannot read them from redis.existingSecret" -}}
+{{- end -}}
+{{- end -}}
+{{- /* Who scrapes refuses a time-out that is longer than the interval, and then nothing is scraped. */ -}}
+{{- range $name := list "serviceMonitor" "podMonitoring" -}}
+{{- $interval := (index $v.monitoring $name).interval -}}
+{{- $unit := get (dict "ms" 1 "s" 1000 "m" 60000) (regexFind "[a-z]+$" $interval) -}}
+{{- if lt (mul $unit (regexFind "^[0-9]+" $interval | atoi)) 5000 -}}
+{{- fail (printf "monitoring.%s.interval: %s is less than the 5s that a scrape may take" $name $interval) -}}
 {{- end -}}
 {{- end -}}
 {{- if and $v.gateway.enabled (not $v.gateway.parentRefs) -}}

@@ -30,7 +30,8 @@ helm test tapedeck --namespace tapedeck --logs
 To try it out with nothing but a cluster: `--values ci/embedded-redis-values.yaml`, and a secret of your own in `auth.jwt.secret.value`. More examples, each rendered and
 validated by the tests, are in [ci/](ci); upgrades are in [UPGRADING.md](UPGRADING.md).
 
-- A name that is not listed below fails the install (`values.schema.json` is closed). What is Kubernetes' own (`affinity`, `tolerations`, `extraEnv`, …) the API server judges.
+- A name that is not listed below fails the install (`values.schema.json` is closed), and so does one below `affinity`, `tolerations`, `extraEnv` or `networkPolicy` that Kubernetes does not know.
+- Numbers with a fraction go into a file, or `--set-json settings.redisHighWater=0.6`: with `--set` Helm takes them for text, and the schema wants a number.
 - Secrets given as values lie in a Secret of the chart's and in Helm's history; `existingSecret` keeps them out of both. Pods roll when the chart's Secret changes; after a
   change of yours, restart them, but for key ring and service tokens, which are read again by themselves.
 - Pods comply with the restricted pod security standard: no root, read-only root file system, no capabilities, no token.
