@@ -17,6 +17,7 @@ from audiobus import Bus, Conversation
 from audiobus.deletions import noted
 from audiobus.errors import BusError, BusUnavailableError
 from audiostore.errors import StoreError
+from audiostore.paired_store import PairedStore
 from servicekit.problem import ProblemError
 from storage_api.bucket import Bucket, Judged
 from storage_api.errors import log_text
@@ -212,8 +213,8 @@ class Recordings:
                     # Redis went away meanwhile: it is as if it had been from the beginning.
                     return await self._found(conversation, None, deleted, stretch)
                 new = since - deleted
-                # Who found an object has its audio. What is left of another may lie under names that were passed before they were put.
-                if not new or new <= {one.info.name for one in judged.objects}:
+                # Who found all that had a name has its audio. What is left of another may lie under names that were passed before they were put.
+                if not new or new <= self._whole(judged):
                     break
                 deleted |= new
                 # One name after another where a next look would tell nothing: then what is cut meanwhile is missed in no part.
@@ -229,6 +230,11 @@ class Recordings:
         for stored in recording.unsettled_damage:
             self.bucket.doubt(stored)
         return recording
+
+    def _whole(self, judged: Judged) -> set[str]:
+        """Names of which all was found that the buckets had. Of two it may be one object of two, with other audio: the second's is deleted first."""
+        paired = isinstance(self.bucket.store, PairedStore)
+        return {one.info.name for one in judged.objects if one.info.beside is not None or not paired}
 
     async def _judged(self, conversation: Conversation, stretch: Stretch | None, *, in_parts: bool) -> Judged:
         try:

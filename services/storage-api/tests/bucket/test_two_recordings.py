@@ -1,5 +1,6 @@
 """Two recordings under one name, one in each bucket: as when another of the same start and end was stored at home meanwhile."""
 
+import asyncio
 import dataclasses
 
 import pytest
@@ -10,6 +11,7 @@ from audiostore.memory_store import MemoryStore
 from audiostore.names import CONTENT_TYPE, parse_name
 from audiostore.paired_store import PairedStore, copy_over
 from storage_api.bucket import Bucket
+from tapedeck_testing.switched_store import Switched
 
 WHO = ("user-1", "conv-1")
 
@@ -139,3 +141,67 @@ async def test_where_size_and_checksum_are_the_same_no_second_look_is_taken(
     bucket = Bucket(PairedStore(first, counted), metrics, workers)
     [row] = await bucket.objects(*WHO)
     assert (row.second, row.reason, counted.asked) == (False, None, [])
+
+
+class _Slow(Switched):
+    """Deletes nothing until it may."""
+
+    def __init__(self, real) -> None:
+        super().__init__(real)
+        self.asked, self.may = asyncio.Event(), asyncio.Event()
+
+    async def delete(self, name):
+        self.asked.set()
+        await self.may.wait()
+        await self.real.delete(name)
+
+
+class _Torn(PairedStore):
+    """Something happens within a listing: what was listed before it is as it was then, and the second bucket's page of the rest as it is afterwards."""
+
+    happen = None
+
+    async def list(self, prefix, after=""):
+        if self.happen is None:
+            async for info in super().list(prefix, after):
+                yield info
+            return
+        happen, self.happen = self.happen, None
+        listed = [info async for info in super().list(prefix, after)]
+        await happen()
+        there = {info.name async for info in self.second.list(prefix, after)}
+        for info in listed:
+            yield info if info.name in there else dataclasses.replace(info, beside=None)
+
+
+async def test_what_is_cut_while_only_one_of_the_two_is_deleted_yet_is_heard_of_both(
+    *, serve, one_bus, store, second, name, conversation, tmp_path, wanted
+):
+    """A part of the listing passed what is left before it was put, and another named what the first bucket still had."""
+    slow = _Slow(store)
+    torn = _Torn(slow, second)
+    async with serve(one_bus, torn, tmp_path) as api:
+        before = await api.services.recordings.look(conversation)
+        assert {one.key for one in before.objects} == {(name, False), (name, True)}
+        cuts = []
+
+        async def cut() -> None:
+            start_ms = parse_name(name).start_ms + 1_000
+            query = {"start": f"{start_ms / 1000:.3f}", "end": f"{start_ms / 1000 + 1:.3f}"}
+            headers = {"Authorization": "Bearer all-token"}
+            path = api.path(conversation, "/audio")
+            cuts.append(asyncio.create_task(api.http.delete(path, params=query, headers=headers)))
+            await slow.asked.wait()
+
+        torn.happen = cut
+        meanwhile = await api.services.recordings.look(conversation)
+        slow.may.set()
+        assert (await cuts[0]).status_code == 200
+        left = await api.services.recordings.look(conversation)
+        assert {one.info.name for one in left.objects}.isdisjoint({name})
+        spans = {(piece.span.epoch, piece.span.first_offset, piece.span.end_offset) for piece in left.pieces}
+        assert len({epoch for epoch, _, _ in spans}) == 2
+        found = {
+            (piece.span.epoch, piece.span.first_offset, piece.span.end_offset) for piece in meanwhile.pieces
+        }
+        assert spans <= found
