@@ -153,7 +153,7 @@ class Operation(msgspec.Struct, frozen=True):
     done: bool
     """Nothing more happens: there is a `result`, or an `error`."""
     progress: dict[str, int | float | str] | None = None
-    """How far it is, in numbers; which ones depends on `kind`. None at the beginning."""
+    """How far it is; which fields there are depends on `kind`. None at the beginning."""
     error: Trouble | None = None
     """Why it failed; before it is done, what the last try failed of: then it is tried again."""
     result: dict[str, int | float | str] | None = None
