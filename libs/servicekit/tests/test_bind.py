@@ -57,3 +57,22 @@ def test_an_address_that_is_not_ours():
 def test_a_bound_socket_does_not_take_connections_yet(bound):
     with bound, socket.socket() as client, pytest.raises(ConnectionRefusedError):
         client.connect(bound.getsockname())
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "overlap"),
+    [
+        ("127.0.0.1:80", "127.0.0.1:80", True),
+        ("127.0.0.1:80", "127.0.0.1:81", False),
+        ("127.0.0.1:80", "127.0.0.2:80", False),
+        ("0.0.0.0:80", "127.0.0.1:80", True),
+        ("[::]:80", "127.0.0.1:80", True),
+        (":80", "[::]:80", True),
+        ("localhost:80", "127.0.0.1:80", True),
+        ("[::1]:80", "127.0.0.1:80", False),
+        ("127.0.0.1:0", "127.0.0.1:0", False),
+    ],
+)
+def test_whether_both_can_be_listened_on(one, other, overlap):
+    one, other = Bind.parse(one), Bind.parse(other)
+    assert one.overlaps(other) == other.overlaps(one) == overlap

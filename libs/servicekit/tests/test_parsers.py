@@ -1,6 +1,6 @@
 import pytest
 
-from servicekit.parsers import existing_file, key_url, number, one_of, url, whole, words
+from servicekit.parsers import existing_file, key_prefix, key_url, number, one_of, url, whole, words
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,9 @@ from servicekit.parsers import existing_file, key_url, number, one_of, url, whol
         (url("memory"), "memory:", "memory:"),
         (key_url, "https://issuer.example/jwks", "https://issuer.example/jwks"),
         (key_url, "http://127.0.0.1:5/jwks", "http://127.0.0.1:5/jwks"),
+        (key_prefix, "td:", "td:"),
+        (key_prefix, "größe/1.2-3_4:", "größe/1.2-3_4:"),
+        (key_prefix, "x" * 64, "x" * 64),
     ],
 )
 def test_values(parse, given, value):
@@ -40,6 +43,8 @@ def test_values(parse, given, value):
         (key_url, "http://issuer.example/jwks"),
         (key_url, "file:///etc/passwd"),
         (key_url, "https://"),
+        *((key_prefix, f"td{one}:") for one in "*?[]\\{} \t\n\0\x7f\u00a0\u2028\udc80"),
+        (key_prefix, "x" * 65),
         (key_url, "https://issuer.example:port/jwks"),
         (key_url, "https://me:h℀@issuer.example/jwks"),
     ],

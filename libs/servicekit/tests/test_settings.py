@@ -75,7 +75,7 @@ def test_a_required_field_that_is_missing_hides_nothing_between_the_others():
 
     with pytest.raises(SettingsError) as caught:
         load(Required, {"T_LOW": "11"})
-    assert caught.value.mistakes[-1] == "unknown: group, name"
+    assert caught.value.mistakes[-1] == "unknown: group, group.low, name"
     assert len(caught.value.mistakes) == 3
 
 
@@ -117,3 +117,9 @@ def test_a_field_without_a_setting_is_a_mistake_of_ours():
 
     with pytest.raises(TypeError, match="neither a Setting nor is it a group"):
         load(Wrong, {})
+
+
+def test_a_mistake_tells_no_password_of_an_address():
+    with pytest.raises(SettingsError, match=r"T_BIND .* \(it is '…@h\?…'\): where clients connect") as caught:
+        load(Service, {"T_URL": "5", "T_BIND": "me:hush@h?hush"})
+    assert "hush" not in str(caught.value)

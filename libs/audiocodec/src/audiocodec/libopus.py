@@ -72,6 +72,14 @@ def find(environ: Mapping[str, str] = os.environ) -> Libopus:
     return max(found, key=lambda candidate: candidate.version)
 
 
+def wrong_libopus() -> Iterator[str]:
+    """Why there is no libopus to use, one line at the most: for whoever reads settings."""
+    try:
+        find()
+    except LibopusError as error:
+        yield str(error)
+
+
 @functools.cache
 def load() -> Libopus:
     """Loads the libopus that `find` chooses, once per process; from then on `import opuslib` works with it.

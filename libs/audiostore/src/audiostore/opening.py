@@ -105,5 +105,8 @@ def _bucket(url: str, rest: str) -> tuple[str, str]:
 
 
 def _shown(url: str) -> str:
-    """The address without what may be a password in it."""
-    return re.sub(r"//[^/@]*@", "//…@", url[:200])
+    """The address without what may be a password in it: all up to the last `@` but the scheme, and a query."""
+    before, at, rest = url.rpartition("@")
+    scheme = f"{before.partition('//')[0]}//…@" if at else ""
+    where, mark, _query = rest.partition("?")
+    return f"{scheme}{where}{mark and '?…'}"[:200]

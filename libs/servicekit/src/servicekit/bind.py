@@ -45,6 +45,14 @@ class Bind(msgspec.Struct, frozen=True):
         except ValueError:
             return False
 
+    def overlaps(self, other: "Bind") -> bool:
+        """Whether only one of both can be listened on. Of names localhost alone is known to be an address."""
+        if self.port != other.port or self.port == 0:
+            return False
+        ours, theirs = ("127.0.0.1" if one.host == "localhost" else one.host for one in (self, other))
+        wildcards = {"::", "0.0.0.0"}  # noqa: S104 - compared, not bound
+        return ours == theirs or not wildcards.isdisjoint({ours, theirs})
+
     def url(self, scheme: str = "http") -> str:
         """The address for a client on this machine; for a wildcard address that is the loopback one."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - compared, not bound

@@ -3,14 +3,16 @@
 Owns the variables' names (docs/settings.md is generated from them) and what concerns several of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
 
 from servicekit.bind import Bind
-from servicekit.parsers import existing_file, key_url, number, one_of, text, url, whole
+from servicekit.errors import KeySourceError
+from servicekit.keys import public_key
+from servicekit.parsers import existing_file, key_prefix, key_url, number, one_of, text, url, whole
 from servicekit.secret import Secret
 from servicekit.settings import Setting
 
@@ -39,7 +41,9 @@ class RedisSettings(msgspec.Struct, frozen=True, kw_only=True):
             secret=True,
         ),
     ]
-    prefix: Annotated[str, Setting("TAPEDECK_REDIS_PREFIX", text, "what every key begins with")] = "td:"
+    prefix: Annotated[
+        str, Setting("TAPEDECK_REDIS_PREFIX", key_prefix, "what every key begins with, up to 64 characters")
+    ] = "td:"
     partitions: Annotated[
         int | None,
         Setting(
@@ -78,10 +82,13 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = None
 
-    @property
-    def addresses(self) -> dict[str, str | None]:
-        """Both by the variable they come from, for `audiostore.opening.wrong_addresses`."""
-        return {"TAPEDECK_STORE_URL": self.url, "TAPEDECK_FALLBACK_STORE_URL": self.fallback_url}
+    def addresses(self, unknown: frozenset[str]) -> dict[str, str | None]:
+        """Both by the variable they come from, for `audiostore.opening.wrong_addresses`; without those that a service does not know (`store.url`)."""
+        both = {
+            "store.url": ("TAPEDECK_STORE_URL", self.url),
+            "store.fallback_url": ("TAPEDECK_FALLBACK_STORE_URL", self.fallback_url),
+        }
+        return dict(variable for name, variable in both.items() if name not in unknown)
 
     def mistakes(self, unknown: frozenset[str]) -> Iterator[str]:
         """One bucket under both names: what is moved home would be deleted there."""
@@ -153,6 +160,12 @@ class AdminSettings(msgspec.Struct, frozen=True, kw_only=True):
             default_in_dev=Bind("127.0.0.1", 9090),
         ),
     ] = Bind("0.0.0.0", 9090)  # noqa: S104 - probes and Prometheus come from other machines
+
+
+def same_address(variable: str, bind: Bind, admin: AdminSettings) -> Iterator[str]:
+    """What is wrong where a service has its public port, named by its variable, where it has its admin port."""
+    if bind.overlaps(admin.bind):
+        yield f"{variable} ({bind}) and TAPEDECK_ADMIN_BIND ({admin.bind}) are one address: give each a port of its own"
 
 
 class ProcessSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -243,6 +256,12 @@ class AuthSettings(msgspec.Struct, frozen=True, kw_only=True):
             )
         if self.secret_file is not None and len(read_secret(self.secret_file)) < MIN_SECRET_BYTES:
             yield f"TAPEDECK_JWT_SECRET_FILE must hold at least {MIN_SECRET_BYTES} bytes ({self.secret_file})"
+        if self.public_key_file is not None:
+            yield from _unusable(
+                "TAPEDECK_JWT_PUBLIC_KEY_FILE",
+                lambda path: public_key(path.read_bytes(), str(path)),
+                self.public_key_file,
+            )
 
 
 class ApiAuthSettings(AuthSettings, frozen=True, kw_only=True):
@@ -256,6 +275,22 @@ class ApiAuthSettings(AuthSettings, frozen=True, kw_only=True):
             'a JSON list of {"name","sha256","scopes"}; read again when it changes',
         ),
     ] = None
+
+    def mistakes(self, unknown: frozenset[str]) -> Iterator[str]:
+        """Those of user tokens, and a file of service tokens that is none."""
+        yield from super().mistakes(unknown)
+        if self.service_tokens_file is not None:
+            from servicekit.service_tokens import ServiceTokens  # noqa: PLC0415 - it needs these settings itself
+
+            yield from _unusable("TAPEDECK_SERVICE_TOKENS_FILE", ServiceTokens, self.service_tokens_file)
+
+
+def _unusable(variable: str, read: Callable[[Path], object], path: Path) -> Iterator[str]:
+    """Why a file cannot be used for what it is to hold, if it cannot."""
+    try:
+        read(path)
+    except KeySourceError as error:
+        yield f"{variable}: {error}"
 
 
 def read_secret(path: Path) -> bytes:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+PREFIX_CHARACTERS: Final = 64
+_PATTERN: Final = frozenset("*?[]\\{}")
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -86,6 +88,15 @@ def key_url(value: str) -> str:
         scheme, host = "", None
     if not host or not (scheme == "https" or (scheme == "http" and host in LOOPBACK)):
         raise ValueError("must be an https:// address (http:// only on this machine)")
+    return value
+
+
+def key_prefix(value: str) -> str:
+    """What keys of Redis may begin with: nothing that means something in a pattern (SCAN), or where a hash tag begins (a cluster's slots)."""
+    if len(value) > PREFIX_CHARACTERS:
+        raise ValueError(f"must have {PREFIX_CHARACTERS} characters at the most")
+    if not value.isprintable() or not _PATTERN.isdisjoint(value) or any(one.isspace() for one in value):
+        raise ValueError("must have none of * ? [ ] \\ { }, no white space and no control characters")
     return value
 
 

@@ -15,8 +15,8 @@ A service's settings are a struct that includes groups as fields and adds its ow
     settings = load(ListenSettings, os.environ)
 
 A field without a default is required. A struct may have a method `mistakes(self, unknown: frozenset[str]) -> Iterable[str]`
-for what concerns several of its fields. It is asked though some of them are wrong: their names are in `unknown`, their values
-stand-ins, and what follows from those is not to be told: each mistake once, and no false one. (No `from __future__ import annotations` in modules with settings: the annotations are read at run time.)
+for what concerns several of its fields. It is asked though some of them are wrong: their names are in `unknown` (of a group's field `redis` and
+`redis.url`), their values stand-ins, and what follows from those is not to be told: each mistake once, and no false one. (No `from __future__ import annotations` in modules with settings: the annotations are read at run time.)
 """
 
 import typing
@@ -62,7 +62,7 @@ class Row(msgspec.Struct, frozen=True):
 def load(struct: type[S], environ: Mapping[str, str]) -> S:
     """The settings in `environ`; SettingsError with every mistake in them, before anything has been connected."""
     mistakes: list[str] = []
-    loaded = _load(struct, environ, environ.get(DEV_MODE[0]) == DEV_MODE[1], mistakes)
+    loaded, _ = _load(struct, environ, environ.get(DEV_MODE[0]) == DEV_MODE[1], mistakes)
     if mistakes:
         raise SettingsError(list(dict.fromkeys(mistakes)))  # a variable that two groups read is reported once
     return loaded
@@ -108,15 +108,16 @@ def markdown(struct: type[msgspec.Struct]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _load(struct: type[S], environ: Mapping[str, str], dev: bool, mistakes: list[str]) -> S:  # noqa: FBT001 - internal, one caller
-    """The settings, and their mistakes appended to `mistakes`; what is wrong has its default, or UNSET where it has none."""
+def _load(struct: type[S], environ: Mapping[str, str], dev: bool, mistakes: list[str]) -> tuple[S, set[str]]:  # noqa: FBT001 - internal, one caller
+    """The settings, and which are wrong: those have their default, or UNSET where there is none. Their mistakes are appended to `mistakes`."""
     values: dict[str, object] = {}
     unknown: set[str] = set()
     for field, annotation in _fields(struct):
         before = len(mistakes)
         setting = _setting(annotation)
         if setting is None:
-            values[field.name] = _load(annotation, environ, dev, mistakes)
+            values[field.name], inside = _load(annotation, environ, dev, mistakes)
+            unknown |= {f"{field.name}.{name}" for name in inside}
         else:
             values[field.name], mistake = _read(setting, _default(field), environ, dev=dev)
             if mistake:
@@ -128,7 +129,7 @@ def _load(struct: type[S], environ: Mapping[str, str], dev: bool, mistakes: list
     check = getattr(loaded, "mistakes", None)
     if check is not None:
         mistakes.extend(check(frozenset(unknown)))
-    return loaded
+    return loaded, unknown
 
 
 def _read(setting: Setting, default: object, environ: Mapping[str, str], *, dev: bool) -> tuple[object, str]:

@@ -6,12 +6,21 @@ from typing import Annotated
 import msgspec
 
 from audiobus.connection import wrong_address
+from audiocodec.libopus import wrong_libopus
 from listen.allowance import Allowance, Policy
+from listen.origins import origins
 from listen.proxies import TrustedProxies
 from listen.session_rate import SESSIONS_MOST
 from servicekit.bind import Bind
-from servicekit.groups import AdminSettings, AuthSettings, ProcessSettings, RedisSettings, TraceSettings
-from servicekit.parsers import number, one_of, whole, words
+from servicekit.groups import (
+    AdminSettings,
+    AuthSettings,
+    ProcessSettings,
+    RedisSettings,
+    TraceSettings,
+    same_address,
+)
+from servicekit.parsers import number, one_of, whole
 from servicekit.settings import Setting
 
 
@@ -64,7 +73,11 @@ class ListenSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 10
     allowed_origins: Annotated[
         tuple[str, ...],
-        Setting("TAPEDECK_ALLOWED_ORIGINS", words, "origins of web pages that may connect, with commas"),
+        Setting(
+            "TAPEDECK_ALLOWED_ORIGINS",
+            origins,
+            "origins of web pages that may connect, as https://app.example.com, with commas",
+        ),
     ] = ()
     trusted_proxies: Annotated[
         TrustedProxies,
@@ -139,9 +152,12 @@ class ListenSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 55.0
 
     def mistakes(self, unknown: frozenset[str]) -> Iterator[str]:
-        """What is wrong with the address of Redis."""
-        if "redis" not in unknown:
+        """What is wrong with the address of Redis, with the two ports together, and with libopus."""
+        if "redis.url" not in unknown:
             yield from wrong_address("TAPEDECK_REDIS_URL", self.redis.url)
+        if unknown.isdisjoint({"bind", "admin"}):
+            yield from same_address("TAPEDECK_LISTEN_BIND", self.bind, self.admin)
+        yield from wrong_libopus()
 
     @property
     def allowance(self) -> Allowance:

@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 
 from audiobus.connection import wrong_address
+from audiocodec.libopus import wrong_libopus
 from audiostore.errors import KeyRingError
 from audiostore.key_ring import KeySource
 from audiostore.opening import wrong_addresses
@@ -73,11 +74,11 @@ class PusherSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 30.0
 
     def mistakes(self, unknown: frozenset[str]) -> Iterator[str]:
-        """What is wrong with the key ring itself, and with addresses of Redis and stores."""
-        if "redis" not in unknown:
+        """What is wrong with the key ring itself, with addresses of Redis and stores, and with libopus."""
+        if "redis.url" not in unknown:
             yield from wrong_address("TAPEDECK_REDIS_URL", self.redis.url)
-        if "store" not in unknown:
-            yield from wrong_addresses(self.store.addresses)
+        yield from wrong_addresses(self.store.addresses(unknown))
+        yield from wrong_libopus()
         if "encryption" in unknown:
             return
         try:

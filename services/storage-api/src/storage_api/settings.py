@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 
 from audiobus.connection import wrong_address
+from audiocodec.libopus import wrong_libopus
 from audiostore.errors import KeyRingError
 from audiostore.key_ring import KeySource
 from audiostore.opening import wrong_addresses
@@ -18,6 +19,7 @@ from servicekit.groups import (
     RedisSettings,
     StoreSettings,
     TraceSettings,
+    same_address,
 )
 from servicekit.parsers import whole
 from servicekit.settings import Setting
@@ -61,11 +63,13 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0
 
     def mistakes(self, unknown: frozenset[str]) -> Iterator[str]:
-        """What is wrong with the key ring itself, and with addresses of Redis and stores."""
-        if "redis" not in unknown:
+        """What is wrong with the key ring itself, with addresses of Redis and stores, with the two ports together, and with libopus."""
+        if "redis.url" not in unknown:
             yield from wrong_address("TAPEDECK_REDIS_URL", self.redis.url)
-        if "store" not in unknown:
-            yield from wrong_addresses(self.store.addresses)
+        yield from wrong_addresses(self.store.addresses(unknown))
+        if unknown.isdisjoint({"bind", "admin"}):
+            yield from same_address("TAPEDECK_STORAGE_BIND", self.bind, self.admin)
+        yield from wrong_libopus()
         if "encryption" in unknown:
             return
         try:
