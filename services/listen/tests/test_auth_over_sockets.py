@@ -221,8 +221,9 @@ async def test_while_the_issuer_cannot_be_asked_an_unknown_key_is_503_and_no_gue
 
 
 async def test_no_key_yet_is_503_with_a_time_to_come_back_and_then_all_is_well(make_jwks_service, issuer):
+    """Not ready, as well: clients are sent to others, if there are any. Whoever comes all the same is told."""
     await issuer.stop()
-    async with make_jwks_service().here() as service:
+    async with make_jwks_service().here(readiness=503) as service:
         with pytest.raises(InvalidStatus) as refused:
             async with service.connect(bearer=signed()):
                 pass

@@ -55,12 +55,12 @@ class Service:
         self.stop = Stop(5.0)
 
     @asynccontextmanager
-    async def here(self) -> AsyncIterator["Service"]:
-        """Runs it in this process."""
+    async def here(self, *, readiness: int = 200) -> AsyncIterator["Service"]:
+        """Runs it in this process; inside once `/readyz` answers so, and clients can connect."""
         self.stop = Stop(5.0)
         running = asyncio.create_task(start(load(ListenSettings, self.environ), self.stop))
         try:
-            await self.answers(running)
+            await self.answers(running, readiness)
             yield self
         finally:
             self.stop.set()
@@ -83,11 +83,13 @@ class Service:
                 process.kill()
             await process.wait()
 
-    async def answers(self, running: asyncio.Task[None] | asyncio.subprocess.Process) -> None:
+    async def answers(
+        self, running: asyncio.Task[None] | asyncio.subprocess.Process, readiness: int = 200
+    ) -> None:
         async with asyncio.timeout(60), httpx.AsyncClient() as http:
             while True:
                 try:
-                    if (await http.get(f"{self.admin}/readyz")).status_code == 200:
+                    if (await http.get(f"{self.admin}/readyz")).status_code == readiness:
                         _, writer = await asyncio.open_connection("127.0.0.1", self.port)
                         writer.close()
                         return
