@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -68,10 +69,10 @@ def test_the_environment_of_every_service_is_good_settings(name, folder):
 class Cluster:
     """The pods of the example with the embedded Redis."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str, secrets: dict[str, dict[str, str]] | None = None) -> None:
         self.folder = folder
-        self.node = Node(rendered("embedded-redis"), folder)
-        self.manifests = dict(pods("embedded-redis"))
+        self.node = Node(rendered("embedded-redis", *options), folder, secrets)
+        self.manifests = dict(pods("embedded-redis", *options))
         self.running: dict[str, Running] = {}
 
     def start(self, name: str) -> Running:
@@ -123,6 +124,30 @@ def test_services_start_from_what_the_chart_says_record_play_back_and_end(cluste
 
     for name in reversed(SERVICES):
         assert cluster.running[name].end() == 0, cluster.running[name].log.read_text()[-2000:]
+
+
+def test_the_embedded_redis_and_the_services_take_the_password_of_a_secret(folder, monkeypatch):
+    monkeypatch.setitem(processes.PROGRAMS, "valkey-server", any_server())
+    made = Cluster(
+        folder,
+        "--set=redis.embedded.password=,redis.embedded.existingSecret.name=mine",
+        secrets={"mine": {"password": "known-to-few"}},
+    )
+    try:
+        server = made.start("tapedeck-redis")
+        made.start("tapedeck-pusher").probe("readinessProbe")
+        port = made.node.port("tapedeck-redis", 6379)
+        with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):
+            stranger.ping()
+        with redis.Redis(port=port, password="known-to-few") as client:
+            assert client.ping()
+        assert "known-to-few" not in Path(f"/proc/{server.process.pid}/cmdline").read_text()
+        # SIGTERM reaches the server, which then writes down what it has.
+        assert server.end() == 0
+        assert "bye bye" in server.log.read_text()
+    finally:
+        for one in made.running.values():
+            one.kill()
 
 
 def test_a_service_lives_without_redis_and_is_not_ready(cluster):

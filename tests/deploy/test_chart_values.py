@@ -175,6 +175,7 @@ def test_nothing_is_scaled_to_zero(how):
             "redis.embedded.enabled=true",
             "Redis is named more than once: keep one of redis.url, redis.embedded.enabled",
         ),
+        ("embedded-redis", "redis.embedded.existingSecret.name=x", "the embedded Redis has one password"),
         ("minimal", "store.url=", "the bucket is missing: set store.url"),
         ("minimal", "store.fallbackUrl=gs://example-audio/", "store.fallbackUrl is store.url"),
         ("minimal", "store.url=file:///tmp/store", "store.url lies in the pod, and would be lost with it"),

@@ -21,6 +21,9 @@
 {{- if and $v.caBundle.existingSecret.name (hasKey $v.store.env "SSL_CERT_FILE") -}}
 {{- fail "caBundle and store.env.SSL_CERT_FILE both say whom to trust: keep caBundle" -}}
 {{- end -}}
+{{- if and $v.redis.embedded.password $v.redis.embedded.existingSecret.name -}}
+{{- fail "the embedded Redis has one password: keep redis.embedded.password or redis.embedded.existingSecret.name" -}}
+{{- end -}}
 {{- if and $v.redis.embedded.enabled (gt (int $v.settings.redisWaitReplicas) 0) -}}
 {{- fail "settings.redisWaitReplicas: the embedded Redis has no replica, and nothing would ever be confirmed" -}}
 {{- end -}}

@@ -26,6 +26,13 @@
 {{- $secret := include "tapedeck.ownSecret" .root -}}
 {{- $needsStore := has $component (list "pusher" "storageApi") -}}
 {{- $needsAuth := has $component (list "listen" "storageApi") -}}
+{{- with include "tapedeck.redisPasswordSecret" .root | fromJson }}
+- name: EMBEDDED_REDIS_PASSWORD
+  valueFrom:
+    secretKeyRef: {name: {{ .name }}, key: {{ .key }}}
+- name: TAPEDECK_REDIS_URL
+  value: redis://:$(EMBEDDED_REDIS_PASSWORD)@{{ include "tapedeck.redisName" $.root }}:6379
+{{- else }}
 - name: TAPEDECK_REDIS_URL
   valueFrom:
     secretKeyRef:
@@ -36,6 +43,7 @@
       name: {{ $secret }}
       key: redis-url
       {{- end }}
+{{- end }}
 - name: TAPEDECK_ADMIN_BIND
   value: {{ printf "%s:9090" $v.bindAddress | quote }}
 {{- if eq $component "listen" }}

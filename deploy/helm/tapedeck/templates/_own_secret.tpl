@@ -2,7 +2,9 @@
 {{- define "tapedeck.ownSecretData" -}}
 {{- $v := .Values -}}
 {{- $data := dict -}}
+{{- if not (include "tapedeck.redisPasswordSecret" . | fromJson) -}}
 {{- with include "tapedeck.redisUrl" . -}}{{- $_ := set $data "redis-url" . -}}{{- end -}}
+{{- end -}}
 {{- if $v.redis.embedded.enabled -}}{{- with $v.redis.embedded.password -}}{{- $_ := set $data "redis-password.conf" (printf "requirepass %s\n" .) -}}{{- end -}}{{- end -}}
 {{- with $v.auth.jwt.publicKey.value -}}{{- $_ := set $data "jwt-public-key" . -}}{{- end -}}
 {{- with $v.auth.jwt.secret.value -}}{{- $_ := set $data "jwt-secret" . -}}{{- end -}}
@@ -21,4 +23,13 @@
 {{- define "tapedeck.ownSecretReadOnce" -}}
 {{- $data := include "tapedeck.ownSecretData" .root | fromYaml -}}
 {{- eq .component "pusher" | ternary (pick $data "redis-url") (pick $data "redis-url" "jwt-public-key" "jwt-secret") | toYaml -}}
+{{- end -}}
+
+{{- /*
+Tells by an annotation whether something of (dict "root" $ "text" …) changed. Who may read pods may not read Secrets: of a plain hash a short password
+could be guessed, millions of tries a second. So it is scrypt, salted by the release: a tenth of a second a try. Nothing random, which would roll all pods
+each time something renders the chart anew.
+*/ -}}
+{{- define "tapedeck.fingerprint" -}}
+{{- derivePassword 1 "maximum" .text .root.Release.Name .root.Release.Namespace | sha256sum -}}
 {{- end -}}

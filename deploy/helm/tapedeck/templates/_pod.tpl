@@ -101,7 +101,7 @@ metadata:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   annotations:
-    checksum/own: {{ include "tapedeck.ownSecretReadOnce" . | sha256sum }}
+    checksum/own: {{ include "tapedeck.fingerprint" (dict "root" .root "text" (include "tapedeck.ownSecretReadOnce" .)) }}
     {{- with $own.podAnnotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

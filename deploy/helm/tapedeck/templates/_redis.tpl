@@ -2,7 +2,13 @@
 
 {{- define "tapedeck.redisName" -}}{{ include "tapedeck.fullname" . }}-redis{{- end -}}
 
-{{- /* The address as services get it; empty where a Secret holds it. */ -}}
+{{- /* JSON of the Secret of the operator's that holds the embedded one's password: name and key; empty where there is none. */ -}}
+{{- define "tapedeck.redisPasswordSecret" -}}
+{{- $embedded := .Values.redis.embedded -}}
+{{- if and $embedded.enabled $embedded.existingSecret.name -}}{{ toJson $embedded.existingSecret }}{{- else -}}{}{{- end -}}
+{{- end -}}
+
+{{- /* The address as services get it; empty where a Secret holds it. Without the password that `tapedeck.redisPasswordSecret` has. */ -}}
 {{- define "tapedeck.redisUrl" -}}
 {{- $redis := .Values.redis -}}
 {{- if $redis.embedded.enabled -}}

@@ -20,7 +20,10 @@ scaleDown:
 {{- if and .name .usernameKey -}}{{- $targets = append $targets (dict "parameter" "username" "name" .name "key" .usernameKey) -}}{{- end -}}
 {{- if .name -}}{{- $targets = append $targets (dict "parameter" "password" "name" .name "key" .key) -}}{{- end -}}
 {{- end -}}
-{{- if not $streams.existingSecret.name -}}
+{{- $embedded := include "tapedeck.redisPasswordSecret" . | fromJson -}}
+{{- if and $embedded (not $streams.existingSecret.name) -}}
+{{- $targets = append $targets (dict "parameter" "password" "name" $embedded.name "key" $embedded.key) -}}
+{{- else if not $streams.existingSecret.name -}}
 {{- $own := include "tapedeck.ownSecret" . -}}
 {{- range $name, $_ := omit (include "tapedeck.redisUser" . | fromJson) "database" -}}
 {{- $targets = append $targets (dict "parameter" $name "name" $own "key" (printf "redis-%s" $name)) -}}

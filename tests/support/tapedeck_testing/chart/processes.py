@@ -66,7 +66,10 @@ class Node:
         """The environment of the pod's container, as it is written, but for paths and addresses."""
         (container,) = pod["spec"]["containers"]
         self._mount(name, pod)
-        values = {one["name"]: self._value(one) for one in container.get("env", ())}
+        values: dict[str, str] = {}
+        for one in container.get("env", ()):
+            # One may name those before it.
+            values[one["name"]] = _expanded(self._value(one), values)
         for source in container.get("envFrom", ()):
             values |= self._files["Secret", source["secretRef"]["name"]]
         return {variable: self._here(name, container, text) for variable, text in values.items()}
@@ -77,13 +80,11 @@ class Node:
         environment = self.environment(name, pod)
         words = [*container["command"], *container.get("args", ())]
         words = [
-            self._here(name, container, re.sub(r"\$\((\w+)\)", lambda found: environment[found[1]], word))
-            for word in words
+            PROGRAMS.get(word) or self._here(name, container, _expanded(word, environment)) for word in words
         ]
-        command = [PROGRAMS.get(words[0], words[0]), *words[1:]]
         with log.open("ab") as out:
             process = subprocess.Popen(
-                [*self._as_user(pod), *command],
+                [*self._as_user(pod), *words],
                 env={"PATH": os.environ["PATH"], **environment},
                 cwd=self._root(name),
                 stdout=out,
@@ -166,6 +167,10 @@ class Node:
             *("--clear-groups", "--no-new-privs", f"--inh-caps={_CAPABILITIES}"),
             *(f"--ambient-caps={_CAPABILITIES}", f"--bounding-set={_CAPABILITIES}"),
         ]
+
+
+def _expanded(text: str, variables: dict[str, str]) -> str:
+    return re.sub(r"\$\((\w+)\)", lambda found: variables[found[1]], text)
 
 
 class Running:

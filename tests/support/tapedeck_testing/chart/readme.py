@@ -34,6 +34,8 @@ validated by the tests, are in [ci/](ci); upgrades are in [UPGRADING.md](UPGRADI
 - Numbers with a fraction go into a file, or `--set-json settings.redisHighWater=0.6`: with `--set` Helm takes them for text, and the schema wants a number.
 - Secrets given as values lie in a Secret of the chart's and in Helm's history; `existingSecret` keeps them out of both. Pods roll when the chart's Secret changes; after a
   change of yours, restart them, but for key ring and service tokens, which are read again by themselves.
+- By an annotation pods tell whether the chart's Secret changed: scrypt of it, salted by release and namespace, for who reads pods may not read Secrets. A try at a password
+  costs a tenth of a second that way, a plain hash's a millionth; of a long one nothing can be guessed, and with `existingSecret` there is nothing to guess from.
 - Pods comply with the restricted pod security standard: no root, read-only root file system, no capabilities, no token.
 - `/livez` never asks Redis or the bucket. The grace of a pod is `preStopSeconds` + `settings.drainSeconds` + 5 s.
 - hpa and keda of a component exclude each other. The pusher is never scaled to 0.

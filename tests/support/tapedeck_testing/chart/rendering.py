@@ -50,9 +50,9 @@ def rendered(name: str, *options: str, chart: Path = CHART) -> tuple[Manifest, .
     return tuple(document for document in yaml.safe_load_all(said.stdout) if document)
 
 
-def of_kind(name: str, *kinds: str) -> list[Manifest]:
+def of_kind(name: str, *kinds: str, options: tuple[str, ...] = ()) -> list[Manifest]:
     """Those of the rendered objects that are of these kinds."""
-    return [one for one in rendered(name) if one["kind"] in kinds]
+    return [one for one in rendered(name, *options) if one["kind"] in kinds]
 
 
 def one_of(name: str, kind: str, called: str) -> Manifest:
@@ -61,9 +61,9 @@ def one_of(name: str, kind: str, called: str) -> Manifest:
     return found
 
 
-def pods(name: str) -> Iterator[tuple[str, Manifest]]:
+def pods(name: str, *options: str) -> Iterator[tuple[str, Manifest]]:
     """Every pod that comes of it, by the name of what makes it: `metadata` and `spec`."""
-    for one in of_kind(name, "Pod", "Deployment", "StatefulSet"):
+    for one in of_kind(name, "Pod", "Deployment", "StatefulSet", options=options):
         yield one["metadata"]["name"], one if one["kind"] == "Pod" else one["spec"]["template"]
 
 
