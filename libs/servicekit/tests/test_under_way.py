@@ -12,7 +12,7 @@ from servicekit.stop import Stop
 
 
 class Endless:
-    """Answers nothing, or begins an answer that has no end."""
+    """Answers nothing, or begins an answer that has no end; one path has to be cancelled twice."""
 
     def __init__(self) -> None:
         self.under_way = self.cancelled = 0
@@ -25,7 +25,11 @@ class Endless:
             if scope["path"] == "/begun":
                 await send({"type": "http.response.start", "status": 200, "headers": []})
                 await send({"type": "http.response.body", "body": b"x", "more_body": True})
-            await asyncio.Event().wait()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                if scope["path"] == "/slow":
+                    await asyncio.Event().wait()
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
@@ -48,6 +52,20 @@ async def test_whoever_waits_hears_of_it_and_the_server_ends_without_an_error(
         with pytest.raises(httpx.RemoteProtocolError):
             await begun
     assert app.cancelled == 2
+    assert [one for one in caplog.records if one.levelno >= logging.ERROR] == []
+
+
+async def test_what_outlives_its_cancellation_does_not_fail_the_server(bound, eventually, caplog):
+    app, stop, url = Endless(), Stop(300), bound_to(bound).url()
+    server = asyncio.create_task(serve(app, bound, stop, graceful_s=0.05))
+    async with httpx.AsyncClient(http1=False, http2=True) as client, asyncio.timeout(60):
+        asked = asyncio.create_task(client.get(url + "/slow"))
+        await eventually(lambda: app.under_way)
+        stop.set()
+        await server
+        with pytest.raises(httpx.HTTPError):
+            await asked
+    assert app.cancelled == 1
     assert [one for one in caplog.records if one.levelno >= logging.ERROR] == []
 
 
