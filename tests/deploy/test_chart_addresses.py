@@ -11,8 +11,9 @@ from jsonschema import Draft7Validator
 
 from audiobus.connection import wrong_address
 from audiostore.opening import check_address
+from listen.origins import origins
 from listen.proxies import TrustedProxies
-from servicekit.parsers import key_url
+from servicekit.parsers import key_prefix, key_url
 from tapedeck_testing.chart.rendering import CHART, template
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
@@ -31,6 +32,8 @@ READ_BY: dict[str, Callable[[str], Any]] = {
     "store.fallbackUrl": check_address,
     "auth.jwt.jwksUrl": key_url,
     "listen.settings.trustedProxies": TrustedProxies.parse,
+    "listen.settings.allowedOrigins": origins,
+    "settings.redisPrefix": key_prefix,
 }
 """What each is to the services: it raises ValueError or an error of its own."""
 
@@ -62,6 +65,12 @@ GOOD = {
         "http://127.0.0.1:8000/keys",
     ],
     "listen.settings.trustedProxies": ["10.0.0.0/8", "192.0.2.1", "2001:db8::/32", "::1", "0.0.0.0/0"],
+    "listen.settings.allowedOrigins": [
+        "https://app.example.com",
+        "https://App.example.com:443",
+        "http://[::1]:8080",
+    ],
+    "settings.redisPrefix": ["td:", "größe:", "x" * 64],
 }
 BAD = {
     "redis.url": [
@@ -77,6 +86,13 @@ BAD = {
         "redis+sentinel://one:26379",
         "redis+sentinel://one/master/first",
         "redis://:pa/ss@redis:6379",
+        "redis://redis/16",
+        "redis://redis/1/2",
+        "redis://redis:0",
+        "redis+cluster://one,two/3",
+        "redis+sentinel://one/master/16",
+        "redis://redis?socket_timeout=0",
+        "redis://redis?client_name=",
         "http://redis",
         "redis://redis?sokcet_timeout=2",
         "redis://redis?socket_timeout=soon",
@@ -112,6 +128,17 @@ BAD = {
         "2001:db8::/129",
         "010.0.0.0/8",
     ],
+    "listen.settings.allowedOrigins": [
+        "https://app.example.com/",
+        "app.example.com",
+        "*",
+        "https://*.example.com",
+        "https://me@app.example.com",
+        "https://app.example.com?x",
+        "https://app.example.com:0",
+        "https://app.example.com:70000",
+    ],
+    "settings.redisPrefix": ["td *", "{td}:", "t?", "t[d]", "t\\d", "t\nd", "x" * 65],
 }
 OURS_ALONE = {
     "redis.url": [
@@ -126,6 +153,8 @@ OURS_ALONE = {
     "store.url": ["az://audio--two", "az://audio.two", "s3://au..dio"],
     "auth.jwt.jwksUrl": [],
     "listen.settings.trustedProxies": [],
+    "listen.settings.allowedOrigins": ["chrome-extension://abcdefgh"],
+    "settings.redisPrefix": [""],
 }
 """What services take for another reason, or find out later: the chart says so at once."""
 
@@ -137,7 +166,7 @@ def valid(place: str, value: Any) -> bool:
     *way, last = place.split(".")
     for step in way:
         there = there[step]
-    there[last] = [value] if last == "trustedProxies" else value
+    there[last] = [value] if last in {"trustedProxies", "allowedOrigins"} else value
     return Draft7Validator(SCHEMA).is_valid(values)
 
 
