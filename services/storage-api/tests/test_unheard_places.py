@@ -98,6 +98,22 @@ def test_when_one_goes_none_of_the_others_begins_where_it_did():
             assert begins[gone] not in [start // 48 for start, _, _ in left], (gone, spans)
 
 
+def test_of_what_lies_behind_others_that_are_gone_its_own_length_tells_where_it_begins():
+    """Nobody knows how many bytes came before it: those are missing, and not its own."""
+
+    def damaged(at_s: int, *, known: bool) -> Unheard:
+        return Unheard(
+            EntryId(SESSION, (at_s + 1) * 32_000), at_s * 32_000 if known else 0, SECOND, "damaged"
+        )
+
+    for spans in ([span(0, 2)], [span(8, 9)], [span(0, 2), span(8, 9)]):
+        every = [damaged(at, known=at > 2) for at in range(2, 6)]
+        whole = places(every, *spans)
+        for gone in range(1, 4):
+            left = [damaged(at, known=at > 2 + gone) for at in range(2 + gone, 6)]
+            assert places(left, *spans) == whole[gone:], (gone, spans)
+
+
 def test_it_is_listed_at_no_time_that_means_another():
     """A few milliseconds later, where there is room; what says its time itself stays where it is."""
     at_ms = T0 + 2_000

@@ -88,14 +88,14 @@ class Notes:
     meant: Mapping[int, bytes] = field(default_factory=dict)
     """By time, unix ms, the notes of what it meant, each to be decoded."""
 
-    def of_others(self, entries: Iterable[str]) -> dict[str, frozenset[int]]:
-        """For each entry, by its id, the times that are noted and did not mean it, unix ms."""
+    def of_others(self, entries: Iterable[str], more: Iterable[int] = ()) -> dict[str, frozenset[int]]:
+        """For each entry, by its id, the times that are noted, and these, without those that meant it, unix ms."""
         whose: dict[str, set[int]] = {}
         for at_ms, note in self.meant.items():
             with suppress(BadEntryError):  # nobody knows what that meant: nothing of these
                 for entry in decode_meant(note).entries:
                     whose.setdefault(entry, set()).add(at_ms)
-        every = frozenset((*self.times_ms, *self.meant))
+        every = frozenset((*self.times_ms, *self.meant, *more))
         return {one: every - whose[one] if one in whose else every for one in entries}
 
     def leaving(self, now_ms: int, more: int) -> list[int]:

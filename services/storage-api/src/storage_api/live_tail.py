@@ -15,6 +15,7 @@ from audiobus.errors import BadEntryError
 from audiobus.meant import notes
 from audiocodec.packet import packet_facts
 from audiocodec.span import PREROLL_SAMPLES, Span, join
+from storage_api.deleted_starts import deleted_starts
 from storage_api.errors import SourceGoneError, log_text
 from storage_api.known_letters import KnownLetters
 from storage_api.passage import Passage, Sound, narrow
@@ -185,7 +186,11 @@ async def _told_apart(
         # They are listed where they lie most likely, and perhaps at a time that means another.
         log.warning("what times of deletions meant cannot be read", extra={"reason": log_text(error)})
         return unheard
-    others = await asyncio.to_thread(noted.of_others, [str(one.id) for one in unheard if one.span is None])
+    # By the start of an object that was deleted nothing of these is meant, either.
+    starts = await asyncio.to_thread(deleted_starts, noted.names)
+    others = await asyncio.to_thread(
+        noted.of_others, [str(one.id) for one in unheard if one.span is None], starts
+    )
     return tuple(replace(one, not_at_ms=others.get(str(one.id), frozenset())) for one in unheard)
 
 

@@ -180,6 +180,8 @@ def _parts(
     for one in some:
         # Of what counts nothing only its end is known: its bytes are as those that are missing.
         begins = min(one.first_offset, one.id.offset) if one.samples else one.id.offset
+        if one.samples and not one.first_offset and beside is not None:
+            begins = max(0, one.id.offset - one.samples * size // max(1, samples))
         if at < begins:
             yield None, (begins - at) * samples // max(1, size)
         yield one, min(one.samples, MAX_NAMED_MS * 48)

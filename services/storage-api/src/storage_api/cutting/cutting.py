@@ -318,7 +318,7 @@ class Cutting:
 
     def _goes(self, stored: StoredObject) -> bool:
         """Whether the object goes as a whole, so that it need not be read."""
-        if stored.key in self._wanted.keys:
+        if self._named(stored):
             return True
         if stored.reason is not None:
             return self._has_twin(stored) or self._of_unreadable.covers(stored.start_48k, _told_end(stored))
@@ -332,7 +332,10 @@ class Cutting:
 
     def _concerns(self, stored: StoredObject) -> bool:
         """Whether some of it goes."""
-        return stored.key in self._wanted.keys or self._is_touched(stored)
+        return self._named(stored) or self._is_touched(stored)
+
+    def _named(self, stored: StoredObject) -> bool:
+        return self._wanted.names(stored.key, () if stored.reason is not None else _spans([stored]))
 
     def _is_touched(self, stored: StoredObject) -> bool:
         if stored.reason is not None:
@@ -341,9 +344,7 @@ class Cutting:
 
     def _hears(self, stored: StoredObject) -> bool:
         facts = stored.verdict.facts
-        if stored.reason is not None or not isinstance(facts, BatchFacts):
-            return False
-        return self._clear(facts) is not None
+        return stored.reason is None and isinstance(facts, BatchFacts) and self._clear(facts) is not None
 
     def _clear(self, facts: BatchFacts) -> int | None:
         first = facts.spans[0]

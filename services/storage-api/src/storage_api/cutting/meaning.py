@@ -69,27 +69,39 @@ class There:
 
     def __init__(self, rows: Iterable[ChunkRow]) -> None:
         self._rows = list(rows)
-        self._names = {row.name for row in self._rows}
+        self._by_name: dict[str, list[ChunkRow]] = {}
         self._audio = Stretches()
         for row in self._rows:
+            self._by_name.setdefault(row.name, []).append(row)
             for span in spans_of(row):
                 self._audio.add_span(span)
 
     def holds(self, meant: Meant) -> bool:
         """Whether any of it is there."""
-        if not self._names.isdisjoint((*meant.names, *meant.entries)):
-            return True
         runs = audio_in([meant])
+        if self._named(meant, runs):
+            return True
         return any(self._audio.last_end(run, start, end) is not None for run, start, end in runs)
 
     def of(self, meant: Collection[Meant]) -> tuple[list[ChunkRow], Stretches]:
         """What of it goes as a whole, and the audio that goes wherever else it lies."""
-        names = {name for one in meant for name in (*one.names, *one.entries)}
         audio = audio_in(meant)
         wanted = Wanted(audio=audio)
-        rows = [
-            row
-            for row in self._rows
-            if row.name in names or (row.live is not None and wanted.covers_span(row.live.span))
-        ]
-        return rows, audio
+        waiting = [row for row in self._rows if row.live is not None and wanted.covers_span(row.live.span)]
+        named = [row for one in meant for row in self._named(one, audio_in([one]))]
+        for row in named:
+            # Of what could not be read then, and can be now, too.
+            for span in spans_of(row):
+                audio.add_span(span)
+        return [*named, *waiting], audio
+
+    def _named(self, meant: Meant, runs: Stretches) -> list[ChunkRow]:
+        """What is there under its names. What holds none of its audio is another recording that came to have one, in the other bucket or later."""
+        found = (row for name in (*meant.names, *meant.entries) for row in self._by_name.get(name, ()))
+        return [row for row in found if not meant.audio or _may_hold(row, runs)]
+
+
+def _may_hold(row: ChunkRow, audio: Stretches) -> bool:
+    """Whether some of it is in it, or nothing tells."""
+    spans = spans_of(row)
+    return not spans or any(audio.within(span) for span in spans)

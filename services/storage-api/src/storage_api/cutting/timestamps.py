@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from audiobus.meant import Notes, decode_meant
-from audiostore.legacy import parse_audio_name
 from storage_api.chunks import ChunkRow, chunk_rows
 from storage_api.cutting.meaning import There, meant_by, spans_of
 from storage_api.cutting.request import Choose, Chosen, delete_some
 from storage_api.cutting.wanted import Wanted
+from storage_api.deleted_starts import deleted_starts
 from storage_api.parameters import Parameters, bad_parameter
 from storage_api.recording import Recording
 
@@ -46,7 +46,7 @@ def choose(recording: Recording, timestamps_ms: Iterable[int], notes: Notes, now
     meant = {at_ms: meant_by((), now_ms, one) for at_ms, one in known.items() if there.holds(one)}
     some, audio = there.of(meant.values())
     # Something began then that is deleted, or was deleted by that time: asked for again, it takes nothing along that lies beside it.
-    deleted = {*known, *notes.times_ms, *_starts(notes)}
+    deleted = {*known, *notes.times_ms, *deleted_starts(notes.names)}
     for at_ms in dict.fromkeys(timestamps_ms):
         if at_ms in meant:
             continue
@@ -69,12 +69,6 @@ def choose(recording: Recording, timestamps_ms: Iterable[int], notes: Notes, now
         tuple({row.unheard.id for row in some if row.unheard is not None}),
         meant,
     )
-
-
-def _starts(notes: Notes) -> set[int]:
-    """When the objects began that were deleted with their audio, unix ms."""
-    gone = (path for path, why in notes.names.items() if not (why.given_up or why.withdrawn))
-    return {name.start_ms for path in gone if (name := parse_audio_name(path)) is not None}
 
 
 class _Listed:

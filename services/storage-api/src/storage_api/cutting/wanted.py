@@ -1,6 +1,6 @@
 """What is to be deleted: objects as a whole, and stretches of time. Pure. Positions are samples at 48 kHz since 1970."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -41,6 +41,10 @@ class Wanted:
     def covers_span(self, span: Span) -> bool:
         """Whether all of it goes, and by one window."""
         return self.of(span).covers(span.start_48k, span.end_48k)
+
+    def names(self, key: ObjectKey, spans: Collection[Span]) -> bool:
+        """Whether an object goes by its name. One that holds other audio of ours came to have the name since it was chosen."""
+        return key in self.keys and (not spans or any(self.touches_span(span) for span in spans))
 
     @property
     def of_unreadable(self) -> "Wanted":
