@@ -86,7 +86,7 @@ async def test_what_could_not_be_read_and_can_be_now_goes_by_its_name(
     [name] = await tape.drain(0, len(tape.chunks))
     data, info = await store.get(name), await store.head(name)
     await store.delete(name)
-    await store.put(name, b"x" * len(data), content_type=CONTENT_TYPE, metadata={})
+    await store.put(name, data[:4] + b"x" * len(data), content_type=CONTENT_TYPE, metadata={})
     with monkeypatch.context() as patch:
         patch.setattr(Place, "begin", fails)
         assert (await cutter.chunks(api, 1.5)).status_code == 500
