@@ -6,6 +6,7 @@ from audiobus.deletions import KEPT_MS, unstore
 from audiobus.errors import BadEntryError
 from audiobus.meant import MOST, VERSION, Audio, Meant, Notes, decode_meant, note, notes
 from audiobus.replacing import Replacing
+from audiobus.script import script
 
 NAME = "chunks/user-1/conv-1/1.000-2.000.batch.bin"
 RUN = Audio("conv-1", 5, 1_700_000_000_000, 0, 48_000)
@@ -55,10 +56,43 @@ async def test_each_leaves_when_it_is_old_and_the_oldest_where_there_are_too_man
     now_ms = 10 * KEPT_MS
     young, old, strange = meant(now_ms - KEPT_MS + 1), meant(now_ms - KEPT_MS), b"\x93"
     some = Notes(meant={1: young.encode(), 2: old.encode(), 3: strange})
-    assert some.leaving(now_ms, 1) == [3, 2]
+    assert some.leaving(now_ms, [4]) == [3, 2]
     many = Notes(meant={number: meant(now_ms - number).encode() for number in range(1, MOST + 1)})
-    assert many.leaving(now_ms, 0) == []
-    assert many.leaving(now_ms, 2) == [MOST, MOST - 1]
+    assert many.leaving(now_ms, []) == []
+    assert many.leaving(now_ms, [MOST + 1, MOST + 2]) == [MOST, MOST - 1]
+    # What is noted anew takes no more room than it has.
+    assert many.leaving(now_ms, [MOST + 1, MOST]) == [MOST - 1]
+    assert many.leaving(now_ms, range(MOST, 3 * MOST)) == [*range(MOST, 0, -1)]
+
+
+async def test_so_many_are_noted_in_steps_and_no_more_than_are_kept(
+    replacing, bus, conversation, monkeypatch
+):
+    """A stretch may be of a day of dead letters."""
+    monkeypatch.setattr("audiobus.meant.AT_ONCE", 3)
+    monkeypatch.setattr("audiobus.meant.MOST", 10)
+    ran = []
+    real = script("note_meant").run
+
+    class Watched:
+        def __init__(self, _name) -> None:
+            pass
+
+        async def run(self, client, keys, args, **rest):
+            ran.append((int(args[3]), (len(args) - 4 - int(args[3])) // 2))
+            return await real(client, keys, args, **rest)
+
+    monkeypatch.setattr("audiobus.meant.script", Watched)
+    assert await note(replacing, {at_ms: meant(1) for at_ms in range(4)})
+    new = {at_ms: meant(2) for at_ms in (1, *range(100, 120))}
+    known = await notes(bus, conversation)
+    assert await note(replacing, new, known.leaving(3, new), keep=True)
+    assert set((await notes(bus, conversation)).meant) == set(range(110, 120))
+    assert all(over + some <= 3 for over, some in ran)
+    await replacing.release()
+    ran.clear()
+    assert not await note(replacing, new, keep=True)
+    assert len(ran) == 1
 
 
 def test_times_that_meant_others():

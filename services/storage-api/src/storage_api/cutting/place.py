@@ -4,6 +4,7 @@ Owns the order: announced, put, and then, in one step, in place (`audiobus.repla
 came into its place is withdrawn, by whoever replaces objects of the conversation next.
 """
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ from typing import Final
 
 from audiobus.deletions import Noted, noted
 from audiobus.errors import NamedByCutError
-from audiobus.meant import Meant, note
+from audiobus.meant import Meant, note, notes
 from audiobus.replacing import Replacing
 from audiostore.errors import AlreadyExistsError, NotFoundError
 from audiostore.names import conversation_prefix
@@ -84,8 +85,12 @@ class Place:
         self.forbidden = frozenset(self.noted)
 
     async def note(self, meant: Mapping[int, Meant]) -> None:
-        """Notes what these times mean, of which nothing is noted, before that goes. LostError; BusError."""
-        if not await note(self.replacing, meant, keep=True):
+        """Notes what these times mean, of which nothing is noted, before that goes. LostError; BadEntryError, BusError."""
+        if not meant:
+            return
+        known = await notes(self.replacing.bus, self.replacing.conversation)
+        leaving = await asyncio.to_thread(known.leaving, now_ms(), meant)
+        if not await note(self.replacing, meant, leaving, keep=True):
             raise LostError
 
     async def put(self, new: NewObject) -> str:

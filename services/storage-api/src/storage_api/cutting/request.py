@@ -104,7 +104,7 @@ async def _delete(
         known, at_ms = await notes(bus, conversation), now_ms()
         # It may have ten thousand rows.
         chosen = await asyncio.to_thread(choose, recording, known, at_ms)
-        leaving = await asyncio.to_thread(known.leaving, at_ms, len(chosen.meant))
+        leaving = await asyncio.to_thread(known.leaving, at_ms, chosen.meant)
         # Before anything goes: whoever asks again means the same, wherever this one ends.
         if not await note(replacing, chosen.meant, leaving):
             raise LostError
