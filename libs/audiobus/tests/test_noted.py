@@ -1,5 +1,7 @@
 """Names that must not be in the bucket: what is noted of them, and that somebody looks."""
 
+import pytest
+
 from audiobus import dead_letters, deletions
 from audiobus.deletions import KEPT_MS, Noted, drop_cut, names_gone, noted, unstore, withdraw
 from audiobus.script import script
@@ -98,8 +100,21 @@ async def test_each_name_is_noted_for_a_month_of_its_own(bus, conversation, now_
     assert set(await bus.command("ZRANGE", bus.keys.gone_since(conversation), 0, -1)) == {
         name.encode() for name in kept
     }
-    left_ms = await bus.command("PTTL", bus.keys.gone_since(conversation))
-    assert 0 < left_ms <= await bus.command("PTTL", bus.keys.gone(conversation))
+    left_ms = await bus.command("PTTL", bus.keys.gone(conversation))
+    assert 0 < await bus.command("PTTL", bus.keys.gone_since(conversation)) <= left_ms
+
+
+@pytest.mark.parametrize("seen", [0, 1])
+async def test_a_month_begins_when_they_are_seen_to(bus, conversation, now_ms, seen):
+    """A bucket may have been away for most of the one that began when they were noted; and another of them may not be seen to yet."""
+    await unstore(bus, conversation, {NAME: 0, f"{NAME}1": 0}, now_ms)
+    keys = bus.keys.gone(conversation), bus.keys.gone_since(conversation)
+    for names in ({NAME: now_ms}, {f"{NAME}1": now_ms})[: seen + 1]:
+        for key in keys:
+            await bus.command("PEXPIRE", key, 5 * 86_400_000)
+        await names_gone(bus, conversation, names, now_ms + 25 * 86_400_000)
+        for key in keys:
+            assert await bus.command("PTTL", key) > KEPT_MS - 86_400_000
 
 
 async def test_a_name_that_is_noted_again_stays_from_then_on(bus, conversation, now_ms):

@@ -31,7 +31,7 @@ if #rows / 2 - left > redis.call('ZCARD', since) then
     if over[rows[i]] then redis.call('ZADD', since, 'NX', ARGV[1], rows[i - 1]) end
   end
 end
-local left_ms = redis.call('PTTL', gone)
-if left_ms > 0 then redis.call('PEXPIRE', since, left_ms) else redis.call('DEL', since) end
+-- What was seen to just now may have been noted long ago, where a bucket was away.
+if redis.call('PEXPIRE', gone, ARGV[2]) == 1 then redis.call('PEXPIRE', since, ARGV[2]) else redis.call('DEL', since) end
 if left == 0 then redis.call('HDEL', conv, 'gone') end
 return left
