@@ -1,10 +1,14 @@
 """What a time of a request means: the audio that was chosen by it, told so that it is found again wherever it lies by then. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import Final
 
+from msgspec.structs import replace
+
 from audiobus import EntryId
-from audiobus.meant import VERSION, Audio, Meant
+from audiobus.errors import BadEntryError
+from audiobus.meant import VERSION, Audio, Meant, decode_meant
 from audiocodec.span import Span
 from storage_api.chunks import ChunkRow
 from storage_api.cutting.stretches import Stretches
@@ -43,6 +47,25 @@ def letters_meant(letters: Mapping[EntryId, Span], at_ms: int) -> dict[int, Mean
 def _meant(names: Collection[str], entries: Collection[str], audio: Stretches, at_ms: int) -> Meant:
     told = sorted(Audio(*run, start, end) for run, start, end in audio)
     return Meant(VERSION, at_ms, tuple(sorted(names)), tuple(sorted(entries)), tuple(told[:MOST_AUDIO]))
+
+
+def renamed(
+    meant: Mapping[int, bytes], new: Mapping[str, Collection[str]], deleted: Collection[str]
+) -> dict[int, Meant]:
+    """Of these notes, by time, those that name an object of which some is about to lie under other names: with these, too.
+
+    `new`: by the object's name. `deleted`: names of which the notes need tell no more.
+    """
+    moving = {name: names for name, names in new.items() if names}
+    found = {}
+    for at_ms, data in meant.items() if moving else ():
+        with suppress(BadEntryError):  # of another version: that says by itself what becomes of it
+            one = decode_meant(data)
+            more = {name for old in one.names for name in moving.get(old, ())}
+            if more:
+                names = more.union(one.names).difference(deleted)
+                found[at_ms] = replace(one, names=tuple(sorted(names)))
+    return found
 
 
 def audio_in(meant: Iterable[Meant]) -> Stretches:

@@ -18,6 +18,7 @@ from audiostore.errors import AlreadyExistsError, NotFoundError
 from audiostore.names import conversation_prefix
 from audiostore.store import Store
 from audiostore.waveform_names import audio_name, conversation_waveforms
+from storage_api.cutting.meaning import renamed
 from storage_api.cutting.new_object import NewObject, is_marked
 from storage_api.deletion.erasing import delete_all
 from storage_api.errors import StorageApiError
@@ -123,6 +124,7 @@ class Place:
 
     async def replace(self, old: Sequence[Old]) -> int:
         """What was put takes the place of these, in this order; how many samples are counted as deleted by it. LostError; BusError."""
+        await self._rename({one.name: one.new for one in old})
         counted = 0
         for start in range(0, len(old), AT_ONCE):
             await self.keep()
@@ -135,6 +137,17 @@ class Place:
             self.put_here = [name for name in self.put_here if name not in frozenset(new)]
         self.forbidden |= {one.name for one in old}
         return counted
+
+    async def _rename(self, new: Mapping[str, Collection[str]]) -> None:
+        """By what times meant one of these they mean what is left of it, too, also where nothing but its name tells what it is."""
+        if not any(new.values()):
+            return
+        known = await notes(self.replacing.bus, self.replacing.conversation)
+        deleted = [name for name, why in self.noted.items() if not why.given_up]
+        meant = await asyncio.to_thread(renamed, known.meant, new, deleted)
+        # Before it counts: a name that comes to nothing does no harm in a note, and one that is missing leaves audio behind.
+        if not await note(self.replacing, meant):
+            raise LostError
 
     async def delete(self, names: Sequence[str]) -> None:
         """Deletes objects that count no more, with what was derived of them. StoreError."""
