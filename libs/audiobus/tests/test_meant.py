@@ -4,7 +4,19 @@ import pytest
 
 from audiobus.deletions import KEPT_MS, unstore
 from audiobus.errors import BadEntryError
-from audiobus.meant import MOST, VERSION, Audio, Meant, Notes, decode_meant, note, notes
+from audiobus.meant import (
+    MOST,
+    VERSION,
+    Audio,
+    Meant,
+    Notes,
+    Times,
+    decode_meant,
+    meant_at,
+    note,
+    notes,
+    times,
+)
 from audiobus.replacing import Replacing
 from audiobus.script import script
 
@@ -95,9 +107,20 @@ async def test_so_many_are_noted_in_steps_and_no_more_than_are_kept(
     assert len(ran) == 1
 
 
-def test_times_that_meant_others():
-    some = Notes(times_ms={1}, meant={2: meant(0).encode(), 3: b"\x93"})
-    assert some.of_others(["5-9", "5-10"]) == {"5-9": {1, 3}, "5-10": {1, 2, 3}}
+async def test_times_are_told_without_what_they_meant_and_that_of_some(
+    replacing, bus, conversation, now_ms, monkeypatch
+):
+    assert await times(bus, conversation) == Times({}, frozenset(), frozenset())
+    await unstore(bus, conversation, {NAME: 0}, now_ms)
+    await bus.command("HSET", bus.keys.gone(conversation), "time/7000", "0")
+    assert await note(replacing, {8_000: meant(3, NAME), 8_001: meant(4)})
+    await bus.command("HSET", bus.keys.meant(conversation), "8002", b"\x93")
+    found = await times(bus, conversation)
+    assert (list(found.names), found.meant_ms, found.others_ms) == ([NAME], {8_000, 8_001, 8_002}, {7_000})
+    monkeypatch.setattr("audiobus.meant.AT_ONCE", 2)
+    some = await meant_at(bus, conversation, [8_000, 8_002, 1, 8_001])
+    assert some == {8_000: meant(3, NAME), 8_001: meant(4)}
+    assert await meant_at(bus, conversation, []) == {}
 
 
 @pytest.mark.parametrize("data", [b"", b"\xc1", b"\x91\x01", Meant(VERSION + 1, 1, (), (), ()).encode()])
@@ -109,5 +132,6 @@ def test_what_is_no_note(data):
 @pytest.mark.parametrize(("kind", "name"), [("meant", "soon"), ("gone", "time/soon"), ("gone", "a name")])
 async def test_fields_that_are_none_are_told(bus, conversation, kind, name):
     await bus.command("HSET", getattr(bus.keys, kind)(conversation), name, "x")
-    with pytest.raises(BadEntryError):
-        await notes(bus, conversation)
+    for read in (notes, times):
+        with pytest.raises(BadEntryError):
+            await read(bus, conversation)

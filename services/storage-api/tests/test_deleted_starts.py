@@ -15,3 +15,11 @@ def test_only_what_was_deleted_with_its_audio_counts():
         "no audio": Noted(5, given_up=False),
     }
     assert deleted_starts(noted) == {1_700_000_000_001, 1_700_000_000_002, 1_700_000_000_005}
+    assert deleted_starts(
+        noted | {path(6).replace("17000000", "17000001"): noted[path(1)]}, [1_700_000_000]
+    ) == {
+        1_700_000_000_001,
+        1_700_000_000_002,
+        1_700_000_000_005,
+    }
+    assert deleted_starts(noted, [1_700_000_001]) == frozenset()

@@ -4,8 +4,8 @@ Owns the notes: each is written before anything goes, so that whoever asks again
 other, wherever that lies by then. Each leaves 30 days after it was written last.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,7 +18,7 @@ from audiobus.deletions import KEPT_MS, TIME, Noted, names_in, pairs
 from audiobus.errors import BadEntryError
 from audiobus.pipeline import execute
 from audiobus.replacing import Replacing
-from audiobus.routed import Routed
+from audiobus.routed import Answer, Routed
 from audiobus.script import Argument, script
 
 VERSION: Final = 1
@@ -90,16 +90,6 @@ class Notes:
     meant: Mapping[int, bytes] = field(default_factory=dict)
     """By time, unix ms, the notes of what it meant, each to be decoded."""
 
-    def of_others(self, entries: Iterable[str], more: Iterable[int] = ()) -> dict[str, frozenset[int]]:
-        """For each entry, by its id, the times that are noted, and these, without those that meant it, unix ms."""
-        whose: dict[str, set[int]] = {}
-        for at_ms, note in self.meant.items():
-            with suppress(BadEntryError):  # nobody knows what that meant: nothing of these
-                for entry in decode_meant(note).entries:
-                    whose.setdefault(entry, set()).add(at_ms)
-        every = frozenset((*self.times_ms, *self.meant, *more))
-        return {one: every - whose[one] if one in whose else every for one in entries}
-
     def leaving(self, now_ms: int, new: Collection[int]) -> list[int]:
         """Times of which the notes are to be taken away where these are noted: those that are old, and the oldest where there are too many."""
         coming = frozenset(_latest(new))
@@ -119,6 +109,18 @@ def _at_ms(note: bytes) -> int:
         return 0  # nobody can read it
 
 
+@dataclass(frozen=True, slots=True)
+class Times:
+    """By what something of a conversation was deleted, without what it meant."""
+
+    names: Mapping[str, Noted]
+    """`deletions.noted`."""
+    meant_ms: frozenset[int]
+    """Times of which it is noted what they meant, unix ms."""
+    others_ms: frozenset[int]
+    """Times of which older builds noted no more, unix ms."""
+
+
 async def notes(bus: Bus, conversation: Conversation) -> Notes:
     """All of it, in one go.
 
@@ -126,15 +128,51 @@ async def notes(bus: Bus, conversation: Conversation) -> Notes:
         BadEntryError: something there is no note.
         BusUnavailableError: Redis does not answer.
     """
+    gone, meant = await _both(bus, conversation, "HGETALL")
+    with _told():
+        return Notes(names_in(gone), _others_ms(gone), {int(at): note for at, note in pairs(meant)})
+
+
+async def times(bus: Bus, conversation: Conversation) -> Times:
+    """The same without what the times meant, which is far more. Else as `notes`."""
+    gone, meant = await _both(bus, conversation, "HKEYS")
+    with _told():
+        return Times(names_in(gone), frozenset(map(int, meant)), _others_ms(gone))
+
+
+async def meant_at(bus: Bus, conversation: Conversation, at_ms: Collection[int]) -> dict[int, Meant]:
+    """What these times meant, as far as it is noted and can be read. BusUnavailableError."""
+    found: dict[int, Meant] = {}
+    for some in _in_steps(list(at_ms)):
+        told = await bus.command("HMGET", bus.keys.meant(conversation), *some)
+        for at, data in zip(some, told, strict=True):
+            with suppress(BadEntryError):  # nobody knows what that meant
+                if data is not None:
+                    found[at] = decode_meant(data)
+    return found
+
+
+async def _both(bus: Bus, conversation: Conversation, how: str) -> tuple[Answer, Answer]:
+    """The names of what was deleted, as `HGETALL` tells them, and what is noted of times, as `how` does."""
     keys = [bus.keys.gone(conversation), bus.keys.meant(conversation)]
-    with translated("HGETALL"):
-        gone, meant = await execute(bus.client, [Routed(key, ("HGETALL", key)) for key in keys])
+    with translated(how):
+        asked = zip(keys, ("HGETALL", how), strict=True)
+        gone, meant = await execute(bus.client, [Routed(key, (command, key)) for key, command in asked])
         for rows in (gone, meant):
             if isinstance(rows, Exception):
                 raise rows
-    times = [name.removeprefix(TIME) for name, _ in pairs(gone) if name.startswith(TIME)]
+    return gone, meant
+
+
+def _others_ms(gone: Answer) -> frozenset[int]:
+    return frozenset(int(name.removeprefix(TIME)) for name, _ in pairs(gone) if name.startswith(TIME))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """BadEntryError for a time that is none."""
     try:
-        return Notes(names_in(gone), frozenset(map(int, times)), {int(at): note for at, note in pairs(meant)})
+        yield
     except ValueError as error:
         raise BadEntryError(f"times of what was deleted: {error}") from error
 

@@ -4,7 +4,6 @@ Owns reading it consistently: every entry that was acked before, be it a dead le
 """
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,11 +11,9 @@ from typing import Final
 
 from audiobus import Bus, Conversation, ConversationState, Entry, EntryId, decode_chunk
 from audiobus.errors import BadEntryError
-from audiobus.meant import notes
 from audiocodec.packet import packet_facts
 from audiocodec.span import PREROLL_SAMPLES, Span, join
-from storage_api.deleted_starts import deleted_starts
-from storage_api.errors import SourceGoneError, log_text
+from storage_api.errors import SourceGoneError
 from storage_api.known_letters import KnownLetters
 from storage_api.passage import Passage, Sound, narrow
 from storage_api.timeline import Live, Piece, Play
@@ -29,8 +26,6 @@ KEPT_BYTES: Final = 4 * 1024 * 1024
 beyond is read again when it is played."""
 CONSISTENT_TRIES: Final = 3
 """How often the tail is read again because a batch was finished meanwhile. After that only the pre-roll may be missing."""
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,28 +165,7 @@ async def read_live_tail(
     known_letters = KnownLetters() if known_letters is None else known_letters
     letters = await known_letters.of(bus, conversation) if after.dead_samples else []
     known = {live.id for live in chunks} | {one.id for one in letters}
-    unheard = (*letters, *(one for one in damaged if one.id not in known))
-    if any(one.span is None for one in unheard):
-        unheard = await _told_apart(bus, conversation, unheard)
-    return LiveTail(state, chunks, unheard)
-
-
-async def _told_apart(
-    bus: Bus, conversation: Conversation, unheard: tuple[Unheard, ...]
-) -> tuple[Unheard, ...]:
-    """The same, each with the times that mean others. BusUnavailableError."""
-    try:
-        noted = await notes(bus, conversation)
-    except BadEntryError as error:
-        # They are listed where they lie most likely, and perhaps at a time that means another.
-        log.warning("what times of deletions meant cannot be read", extra={"reason": log_text(error)})
-        return unheard
-    # By the start of an object that was deleted nothing of these is meant, either.
-    starts = await asyncio.to_thread(deleted_starts, noted.names)
-    others = await asyncio.to_thread(
-        noted.of_others, [str(one.id) for one in unheard if one.span is None], starts
-    )
-    return tuple(replace(one, not_at_ms=others.get(str(one.id), frozenset())) for one in unheard)
+    return LiveTail(state, chunks, (*letters, *(one for one in damaged if one.id not in known)))
 
 
 def _index(play: Play) -> int:

@@ -26,6 +26,7 @@ from storage_api.listing import LISTINGS, Stretch
 from storage_api.live_tail import LiveChunk, LiveTail, read_live_tail
 from storage_api.stored_object import StoredObject
 from storage_api.timeline import Gap, Live, ObjectKey, Piece, Source, Timeline, timeline
+from storage_api.told_apart import told_apart
 from storage_api.unheard import Placed, placed
 
 UNKNOWN_FORM: Final = (16_000, 1)
@@ -229,7 +230,14 @@ class Recordings:
         )
         for stored in recording.unsettled_damage:
             self.bucket.doubt(stored)
-        return recording
+        if tail is None or not tail.unheard:
+            return recording
+        try:
+            apart = await told_apart(self.bus, conversation, tail.unheard, lambda: recording.pieces)
+        except BusUnavailableError as error:
+            log.warning("what times of deletions meant cannot be read", extra={"reason": log_text(error)})
+            return await self._found(conversation, None, deleted, stretch)
+        return replace(recording, tail=replace(tail, unheard=apart))
 
     def _whole(self, judged: Judged) -> set[str]:
         """Names of which all was found that the buckets had. Of two it may be one object of two, with other audio: the second's is deleted first."""
