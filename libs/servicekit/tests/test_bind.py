@@ -70,6 +70,8 @@ def test_a_bound_socket_does_not_take_connections_yet(bound):
         (":80", "[::]:80", True),
         ("localhost:80", "127.0.0.1:80", True),
         ("[::1]:80", "127.0.0.1:80", False),
+        ("[::1]:80", "0.0.0.0:80", False),
+        ("[::1]:80", "[::]:80", True),
         ("127.0.0.1:0", "127.0.0.1:0", False),
     ],
 )

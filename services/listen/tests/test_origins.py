@@ -1,6 +1,7 @@
 import pytest
 
-from listen.origins import origins
+from listen.admission import Admission
+from listen.origins import origins, same_origin
 
 
 @pytest.mark.parametrize(
@@ -24,6 +25,22 @@ from listen.origins import origins
 )
 def test_origins_as_browsers_send_them(value, found):
     assert origins(value) == found
+
+
+@pytest.mark.parametrize(
+    "word", ["app://MyApp", "https://App.example.com:443", "https://a.example:8443", "file://", "FILE://"]
+)
+def test_what_a_client_sends_is_compared_as_it_is_written_here(word):
+    assert origins(word) == (same_origin(word),)
+    admission = Admission(None, None, None, origins(word), None)
+    assert not admission.foreign(word)
+    assert admission.foreign("https://other.example")
+    assert admission.foreign("null")
+
+
+@pytest.mark.parametrize("header", ["null", "*", "", "https://a.example/", "a.example", "file:///etc"])
+def test_what_is_no_origin_is_nobodys(header):
+    assert same_origin(header) is None
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,11 @@ from typing import Final
 from audiobus.errors import BadUrlError
 
 SENTINELS_OWN: Final = ("sentinel_username", "sentinel_password")
-DATABASES: Final = 16
-"""What a Redis has unless it is told otherwise."""
 
 
 def database(text: str) -> bool:
-    """Whether it is the number of a database."""
-    return re.fullmatch(r"[0-9]{1,2}", text, re.ASCII) is not None and int(text) < DATABASES
+    """Whether it can be the number of a database. How many there are (`databases`, 16 mostly) the server says."""
+    return re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) is not None
 
 
 def _whole(text: str) -> bool:
@@ -43,7 +41,7 @@ _SWITCH: Final = (_yes_or_no, "true or false")
 KNOWN: Final[dict[str, tuple[Callable[[str], bool], str]]] = {
     **dict.fromkeys(("username", "password", "client_name"), _ANY),
     **dict.fromkeys(SENTINELS_OWN, _ANY),
-    "db": (database, f"a number from 0 to {DATABASES - 1}"),
+    "db": (database, "the number of a database"),
     **dict.fromkeys(("socket_read_size", "health_check_interval"), _NUMBER),
     **dict.fromkeys(("socket_timeout", "socket_connect_timeout"), _TIME),
     **dict.fromkeys(("socket_keepalive", "ssl_check_hostname"), _SWITCH),

@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 from redis.asyncio.connection import parse_url
 
 from audiobus.errors import BadUrlError
-from audiobus.redis_options import DATABASES, KNOWN, SENTINELS_OWN, check_options, database
+from audiobus.redis_options import KNOWN, SENTINELS_OWN, check_options, database
 
 SCHEMES: Final = "redis://, rediss://, unix://, redis+cluster:// or redis+sentinel://"
 REDIS_PORT: Final = 6379
@@ -93,6 +93,10 @@ class RedisUrl:
         query = parse_qsl(parts.query, keep_blank_values=True)
         if parts.fragment or ("@" not in parts.netloc and not of_unix and _cut_short(parts.path, query)):
             raise BadUrlError("/, ? and # in a user or a password are written %2F, %3F and %23")
+        if of_unix and parts.netloc.rpartition("@")[2]:
+            raise BadUrlError(
+                "the path of the socket begins with a third slash, as in unix:///run/redis.sock"
+            )
         hosts = () if of_unix else _hosts(parts, kind)
         check_options(query, tls=tls, sentinels=kind is Kind.SENTINEL, databases=kind is not Kind.CLUSTER)
         service, path = ("", parts.path) if of_unix else _behind_the_hosts(parts, kind)
@@ -136,7 +140,7 @@ def _behind_the_hosts(parts: SplitResult, kind: Kind) -> tuple[str, str]:
     number = None if found is None else found["db"]
     if found is None or (number and not database(number)):
         after = "after the master's name" if kind is Kind.SENTINEL else "after the host"
-        raise BadUrlError(f"{after} comes the number of the database, from 0 to {DATABASES - 1}, or nothing")
+        raise BadUrlError(f"{after} comes the number of the database, or nothing")
     return found.groupdict().get("service") or "", f"/{number or ''}"
 
 

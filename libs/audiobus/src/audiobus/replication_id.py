@@ -50,19 +50,20 @@ class HistoryWatch:
             BusUnavailableError: not known which masters there are.
         """
         another, first = False, not self._met
-        running = set()
+        met, running = set(self._met), set()
         for server in await servers(self.bus):
             try:
                 info = await server.info("default")
             except BusUnavailableError:
                 continue  # as above
             history = _history(info)
-            if history not in self._met:
+            if history not in met:
                 another |= not first and not self._went_on(info)
-                self._met.add(history)
+                met.add(history)
             if info.get("role") == "master" and "run_id" in info:
                 running.add(str(info["run_id"]))
-        self._running = frozenset(running)
+        # Not before all are looked at: where one's answer cannot be understood, the next look says it again.
+        self._met, self._running = met, frozenset(running)
         return another
 
     def _went_on(self, info: dict[str, Any]) -> bool:

@@ -50,8 +50,10 @@ class Bind(msgspec.Struct, frozen=True):
         if self.port != other.port or self.port == 0:
             return False
         ours, theirs = ("127.0.0.1" if one.host == "localhost" else one.host for one in (self, other))
-        wildcards = {"::", "0.0.0.0"}  # noqa: S104 - compared, not bound
-        return ours == theirs or not wildcards.isdisjoint({ours, theirs})
+        of_all = "0.0.0.0"  # noqa: S104 - compared, not bound
+        if ours == theirs or "::" in (ours, theirs):
+            return True
+        return (ours == of_all and ":" not in theirs) or (theirs == of_all and ":" not in ours)
 
     def url(self, scheme: str = "http") -> str:
         """The address for a client on this machine; for a wildcard address that is the loopback one."""

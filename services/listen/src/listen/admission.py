@@ -20,6 +20,7 @@ from listen.failed_auth import FailedAuth
 from listen.handshake import PARAMETERS_LIMIT, QUERY_BYTES_LIMIT, Handshake
 from listen.messages import AWAY
 from listen.opening import Opening, read_opening
+from listen.origins import same_origin
 from listen.recording import Dialect
 from listen.tickets import Tickets
 from servicekit.auth import Claims, UserTokens, bearer
@@ -65,7 +66,7 @@ class Admission:
 
     def foreign(self, origin: str | None) -> bool:
         """Whether the request comes from a web page that may not."""
-        return origin is not None and origin not in self._origins
+        return origin is not None and same_origin(origin) not in self._origins
 
     async def admit(self, handshake: Handshake, first_token: FirstToken | None) -> Admitted:
         """Checks a handshake.

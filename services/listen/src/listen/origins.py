@@ -9,6 +9,8 @@ from typing import Final
 from servicekit.parsers import words
 from servicekit.secret import shown_address
 
+_OF_FILES: Final = "file://"
+"""What pages send that lie in the app itself: Electron's, Cordova's."""
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 _ORIGIN: Final = re.compile(
@@ -25,7 +27,17 @@ def origins(value: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_origin(word) for word in words(value)))
 
 
+def same_origin(header: str) -> str | None:
+    """What a client sent as its `Origin`, written as `origins` writes it; None where it is none."""
+    try:
+        return _origin(header)
+    except ValueError:
+        return None
+
+
 def _origin(word: str) -> str:
+    if word.lower() == _OF_FILES:
+        return _OF_FILES
     found = _ORIGIN.fullmatch(word.lower())
     if found is None:
         raise ValueError(f"must hold origins, as https://app.example.com, with commas: {_wrong(word)}")
