@@ -8,22 +8,26 @@ import pytest
 from audiostore.errors import NotFoundError
 
 
-class Stuck:
-    """A store whose objects do not come."""
+class Wrapped:
+    """A store in the place of another, for all that it does not do itself."""
 
     def __init__(self, store) -> None:
         self._store = store
-        self.reading = 0
+        self.gets = 0
 
     def __getattr__(self, name):
         return getattr(self._store, name)
 
+
+class Stuck(Wrapped):
+    """A store whose objects do not come."""
+
     async def get(self, name):
-        self.reading += 1
+        self.gets += 1
         try:
             await asyncio.Event().wait()
         finally:
-            self.reading -= 1
+            self.gets -= 1
 
 
 @pytest.mark.parametrize("query", [{"format": "wav"}, {}, {"strict": "true"}])
@@ -35,11 +39,11 @@ async def test_a_client_that_goes_away_stops_the_planning(
     stuck = Stuck(store)
     async with serve(one_bus, stuck, tmp_path) as api:
         asking = asyncio.create_task(api.get(conversation, "/audio", **query))
-        await until(lambda: stuck.reading == 1)
+        await until(lambda: stuck.gets == 1)
         assert api.services.downloads.running == 1
         asking.cancel()
         await asyncio.wait([asking])
-        await until(lambda: stuck.reading == 0 and api.services.downloads.running == 0)
+        await until(lambda: stuck.gets == 0 and api.services.downloads.running == 0)
 
 
 @pytest.mark.parametrize(("ahead_bytes", "at_once"), [(3 << 20, 20), (1, 16)])
@@ -53,9 +57,9 @@ async def test_what_is_looked_at_before_the_first_byte_is_asked_for_at_once(
     stuck = Stuck(store)
     async with serve(one_bus, stuck, tmp_path) as api:
         asking = asyncio.create_task(api.get(conversation, "/audio"))
-        await until(lambda: stuck.reading >= at_once)
+        await until(lambda: stuck.gets >= at_once)
         await asyncio.sleep(0)
-        assert stuck.reading == at_once
+        assert stuck.gets == at_once
         asking.cancel()
         await asyncio.wait([asking])
 
@@ -78,30 +82,16 @@ async def test_little_that_is_left_of_it_is_not_worth_another_wait(
             assert (answer.status_code, told.gets) == (200, gets)
 
 
-class Counted:
+class Counted(Wrapped):
     """A store that counts what is opened."""
-
-    def __init__(self, store) -> None:
-        self._store = store
-        self.gets = 0
-
-    def __getattr__(self, name):
-        return getattr(self._store, name)
 
     async def get(self, name):
         self.gets += 1
         return await self._store.get(name)
 
 
-class Vanishing:
+class Vanishing(Wrapped):
     """A store that lists what it does not have."""
-
-    def __init__(self, store) -> None:
-        self._store = store
-        self.gets = 0
-
-    def __getattr__(self, name):
-        return getattr(self._store, name)
 
     async def get(self, name):
         self.gets += 1

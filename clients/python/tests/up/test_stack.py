@@ -5,6 +5,7 @@ import signal
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -12,32 +13,9 @@ import psutil
 import pytest
 
 from tapedeck import ready_file
-from tapedeck.errors import AlreadyRunningError, UpError
-from tapedeck.up.child import GIVEN_UP_AFTER
-from tapedeck.up.plan import UpOptions
+from tapedeck.errors import AlreadyRunningError
 from tapedeck.up.redis_server import answers
 from tapedeck.up.stack import run_stack
-
-STAND_INS = Path(__file__).parent.parent / "stand_ins"
-MODULES = dict.fromkeys(("listen", "pusher", "storage_api"), "stand_in_service")
-
-
-@pytest.fixture
-def options(tmp_path):
-    return UpOptions(tmp_path / "data", listen_port=0, storage_port=0, modules=MODULES)
-
-
-@pytest.fixture
-def environ(tmp_path):
-    notes = tmp_path / "notes"
-    notes.mkdir()
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("TAPEDECK_")}
-    return {
-        **clean,
-        "PYTHONPATH": str(STAND_INS),
-        "STAND_IN_NOTES": str(notes),
-        "TAPEDECK_DRAIN_SECONDS": "5",
-    }
 
 
 def events(environ):
@@ -57,10 +35,6 @@ def silent(_line):
     pass
 
 
-async def nothing(_ready, _asked):
-    return 0
-
-
 def all_pids(ready):
     return [
         pid
@@ -70,7 +44,7 @@ def all_pids(ready):
 
 
 async def test_everything_is_up_and_comes_again_when_it_dies_and_ends_in_order(options, environ, within):
-    options = UpOptions(options.data_dir, 0, 0, listen_workers=2, pushers=2, modules=MODULES)
+    options = replace(options, listen_workers=2, pushers=2)
     said = []
 
     async def body(ready, asked):
@@ -186,9 +160,7 @@ async def test_ports_and_secrets_are_the_same_at_the_next_start(options, environ
 
 
 async def test_a_given_redis_and_store_are_used(options, environ):
-    options = UpOptions(
-        options.data_dir, 0, 0, redis_url="redis://elsewhere:1/0", store="file:///x", modules=MODULES
-    )
+    options = replace(options, redis_url="redis://elsewhere:1/0", store="file:///x")
 
     async def body(ready, _asked):
         assert ready.pids.redis == ()
@@ -206,81 +178,6 @@ async def test_a_second_one_on_the_same_directory_is_refused(options, environ):
         return 0
 
     assert await run_stack(options, environ, silent, body) == 0
-
-
-async def test_settings_that_are_wrong_end_it_at_once_with_what_the_service_said(options, environ):
-    async def body(_ready, _asked):
-        return 0
-
-    logs = options.data_dir / "logs"
-    logs.mkdir(parents=True)
-    for name in ("listen-1", "pusher-1", "storage-api"):
-        (logs / f"{name}.log").write_text("what a former run said\n")
-    said = []
-    with pytest.raises(UpError, match=r"can't start:\nTAPEDECK_CHUNK_MS: must be a number$"):
-        await run_stack(options, {**environ, "STAND_IN_WRONG_SETTINGS": "1"}, said.append, body)
-    assert said == []
-    assert not options.ready_path.exists()
-    # The first that says it ends all; none was started twice.
-    former, mistake = "what a former run said\n", "TAPEDECK_CHUNK_MS: must be a number\n"
-    logged = [text_of(logs / f"{name}.log") for name in ("listen-1", "pusher-1", "storage-api")]
-    assert former + mistake in logged
-    assert set(logged) <= {former, former + mistake}
-
-
-async def test_wrong_settings_of_any_service_are_seen_while_another_is_waited_for(options, environ):
-    async def body(_ready, _asked):
-        return 0
-
-    mixed = {
-        **environ,
-        "STAND_IN_WRONG_SETTINGS": "TAPEDECK_STORAGE_BIND",
-        "STAND_IN_MUTE": "TAPEDECK_LISTEN_BIND",
-    }
-    with pytest.raises(UpError, match="storage-api can't start"):
-        await run_stack(options, mixed, silent, body)
-
-
-async def test_a_service_that_never_works_is_given_up_with_what_it_said(options, environ):
-    said = []
-    failing = {**environ, "STAND_IN_BROKEN": "TAPEDECK_LISTEN_BIND"}
-    with pytest.raises(
-        UpError, match=r"listen-1 can't start:\nthe process failed: Error: no libopus$"
-    ) as caught:
-        await run_stack(options, failing, said.append, None)
-    assert str(options.data_dir / "logs" / "listen-1.log") in caught.value.hint
-    told = [line for line in said if line.startswith("listen-1 ended")]
-    assert len(told) == GIVEN_UP_AFTER - 1
-    assert "exit code 1: the process failed: Error: no libopus; starting it again now" in told[0]
-
-
-async def test_a_redis_that_cannot_start_says_why(options, environ):
-    (options.data_dir / "redis" / "appendonlydir").mkdir(parents=True)
-    (options.data_dir / "redis" / "appendonlydir" / "appendonly.aof.manifest").write_text("no manifest\n")
-    with pytest.raises(UpError, match="redis can't start"):
-        await run_stack(options, environ, silent, None)
-
-
-@pytest.mark.parametrize("below", ["", "further"])
-async def test_a_data_directory_that_cannot_be_made_says_so(tmp_path, environ, below):
-    (tmp_path / "file").write_text("x")
-    options = UpOptions(tmp_path / "file" / below, 0, 0, modules=MODULES)
-    with pytest.raises(UpError, match=r"the data directory .*/file.* cannot be used") as caught:
-        await run_stack(options, environ, silent, None)
-    assert "--data-dir" in caught.value.hint
-
-
-@pytest.mark.parametrize("place", ["/proc/r.json", "/etc/hostname/r.json", "folder"])
-async def test_a_ready_file_that_cannot_be_written_is_told_before_anything_runs(tmp_path, environ, place):
-    (tmp_path / "folder").mkdir()
-    options = UpOptions(tmp_path / "data", 0, 0, ready_file=tmp_path / place, modules=MODULES)
-    with pytest.raises(UpError, match=r"the ready file .* cannot be written") as caught:
-        await run_stack(options, environ, silent, None)
-    assert "--ready-file" in caught.value.hint
-    assert not (Path(environ["STAND_IN_NOTES"]) / "events").exists()
-    assert [one.name for one in tmp_path.iterdir() if "tmp" in one.name] == []
-    # Nobody holds what it had: it can be started again.
-    assert await run_stack(UpOptions(tmp_path / "data", 0, 0, modules=MODULES), environ, silent, nothing) == 0
 
 
 async def test_a_ready_file_that_cannot_be_kept_true_ends_nothing(options, environ, within):
@@ -343,6 +240,7 @@ async def test_a_child_that_does_not_end_is_killed_at_the_deadline(options, envi
 
 PROGRAM = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from rich.console import Console
 from tapedeck.up.command import up
