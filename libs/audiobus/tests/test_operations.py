@@ -132,7 +132,7 @@ async def test_what_is_done_is_told_for_an_hour_and_of_very_many_the_last(bus, m
         await begin(number)
     await finish(1)
     for number in (1, 2):
-        await bus.command("ZINCRBY", key, -operations.BEGUN_KEPT_MS, f"op-{number}")
+        await bus.command("ZINCRBY", key, -operations.BEGUN_KEPT_MS - 1, f"op-{number}")
     await begin(4)
     assert list(await operations.begun(bus, "merge", "user-1")) == ["op-2", "op-3", "op-4"]
     await finish(3)
