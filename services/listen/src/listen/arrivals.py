@@ -32,7 +32,7 @@ class Arrivals:
         if last is not None:
             near = abs(told_ms - last[1]) <= STEP_MS
             if arrived_ms < last[0]:
-                return min(told_ms, last[1] - 1) if near else told_ms
+                return min(told_ms, last[1]) if near else told_ms
             if near:
                 told_ms = max(told_ms, last[1] + (arrived_ms > last[0]))
         self._last[conversation] = (arrived_ms, told_ms)
