@@ -27,32 +27,32 @@ def origins(value: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_origin(word) for word in words(value)))
 
 
-def same_origin(header: str) -> str | None:
-    """What a client sent as its `Origin`, written as `origins` writes it; None where it is none."""
-    try:
-        return _origin(header)
-    except ValueError:
-        return None
-
-
-def _origin(word: str) -> str:
+def same_origin(word: str) -> str | None:
+    """An origin, of the settings or as a client sent it, as `origins` writes it; None where it is none."""
     if word.lower() == _OF_FILES:
         return _OF_FILES
     found = _ORIGIN.fullmatch(word.lower())
     if found is None:
-        raise ValueError(f"must hold origins, as https://app.example.com, with commas: {_wrong(word)}")
+        return None
     scheme, host, digits = found["scheme"], found["host"], found["port"]
     port = None if digits is None else int(digits)
     if port is not None and not 0 < port < 65536:
-        raise ValueError(
-            f"must hold origins, as https://app.example.com, with commas: {word!r} has no port from 1 to 65535"
-        )
+        return None
     return f"{scheme}://{host}" if port in (None, DEFAULT_PORTS.get(scheme)) else f"{scheme}://{host}:{port}"
+
+
+def _origin(word: str) -> str:
+    found = same_origin(word)
+    if found is None:
+        raise ValueError(f"must hold origins, as https://app.example.com, with commas: {_wrong(word)}")
+    return found
 
 
 def _wrong(word: str) -> str:
     """What is wrong with one, and how it is right where that can be said."""
     shown = f"{shown_address(word)[:100]!r}"
+    if _ORIGIN.fullmatch(word.lower()):
+        return f"{shown} has no port from 1 to 65535"
     if "*" in word or word.lower() == "null":
         return f"{shown} is none, each page's is to be named"
     if "@" in word:
